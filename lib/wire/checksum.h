@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The Internet checksum: whole (RFC 1071) and incremental (RFC 1624). */
+#ifndef SYNFRONT_CHECKSUM_H
+#define SYNFRONT_CHECKSUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One's complement sum of `len` bytes at `p` (any alignment) onto `sum`. An odd
+ * last byte counts as if followed by a zero byte. Not folded. */
+uint64_t checksum_add(uint64_t sum, const void *p, size_t len);
+
+/* Fold a sum to 16 bits, in the byte order in which the words were added. */
+static inline uint16_t
+checksum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffffu) + (sum >> 32);
+	sum = (sum & 0xffffffffu) + (sum >> 32);
+	sum = (sum & 0xffffu) + (sum >> 16);
+	sum = (sum & 0xffffu) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+/*
+ * RFC 1624 eqn. 3 for a 32-bit field: HC' = ~(~HC + ~m + m'), accumulated.
+ * Start with checksum_delta_init(HC), add each changed field, finish with
+ * checksum_delta_finish(). A wrong checksum stays wrong by the same amount.
+ * Fields must be even-aligned within the checksummed data; for one that is not,
+ * see checksum_delta_u32_odd().
+ */
+static inline uint64_t
+checksum_delta_init(uint16_t check_be)
+{
+	return (uint16_t)~check_be;
+}
+
+static inline uint64_t
+checksum_delta_u32(uint64_t sum, uint32_t old_be, uint32_t new_be)
+{
+	return sum + (uint32_t)~old_be + new_be;
+}
+
+static inline uint64_t
+checksum_delta_u16(uint64_t sum, uint16_t old_be, uint16_t new_be)
+{
+	return sum + (uint16_t)~old_be + new_be;
+}
+
+/* As checksum_delta_u32() for a field at an odd offset: its bytes lie in the
+ * other halves of their 16-bit words, which is the same as swapping them. */
+static inline uint64_t
+checksum_delta_u32_odd(uint64_t sum, uint32_t old_be, uint32_t new_be)
+{
+	uint32_t o = (old_be << 8) | (old_be >> 24), n = (new_be << 8) | (new_be >> 24);
+	return sum + (uint32_t)~o + n;
+}
+
+static inline uint16_t
+checksum_delta_finish(uint64_t sum)
+{
+	return (uint16_t)~checksum_fold(sum);
+}
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Writing frames: a `packet` says what a generated segment carries, emit_*()
+ * lays it out. Nothing of a received frame survives into a generated one but
+ * its addresses, ports, MAC pair and tags: TTL, IP ID, DSCP, options, payload
+ * and window are all ours.
+ */
+#ifndef SYNFRONT_EMIT_H
+#define SYNFRONT_EMIT_H
+
+#include "segment.h"
+
+/* Most bytes emit_*() writes before the payload: Ethernet with two tags, IPv6,
+ * TCP with 40 bytes of options. */
+#define EMIT_HEADER_MAX (14 + 8 + 40 + 60)
+
+/* What a generated TCP segment says. Options are written only when their bit
+ * is in `options`, in the order MSS, SACK-permitted+timestamps, window scale,
+ * padded with NOP in front where alignment wants it and zero at the end. */
+struct packet {
+	uint32_t seq;
+	uint32_t ack;
+	uint32_t tsval;
+	uint32_t tsecr;
+	uint16_t window;  /* as on the wire */
+	uint16_t mss;
+	uint8_t flags;    /* enum tcp_flag */
+	uint8_t options;  /* enum segment_option: MSS, WSCALE, SACK_PERMITTED, TIMESTAMPS */
+	uint8_t wscale;
+	uint16_t payload_len;
+	const uint8_t *payload; /* copied behind the header; NULL if none */
+};
+
+/* The Ethernet envelope of one direction: as it leaves. */
+struct link {
+	uint8_t dst_mac[6];
+	uint8_t src_mac[6];
+	uint32_t tags; /* as segment.tags */
+};
+
+/* How checksums are finished. */
+enum emit_checksum {
+	EMIT_CHECKSUM_SOFTWARE, /* complete */
+	EMIT_CHECKSUM_OFFLOAD,  /* IPv4 header checksum 0, TCP checksum = pseudo-header sum, for the NIC to finish */
+};
+
+/*
+ * Turn the frame that `seg` was parsed from into an answer to its sender:
+ * MACs, addresses and ports swapped, tags kept, everything else from `p`.
+ * `frame` is writable and has room for EMIT_HEADER_MAX + p->payload_len bytes.
+ * Returns the new frame length in bytes (at least 60; short frames are padded
+ * with zero).
+ */
+unsigned int emit_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
+                        enum emit_checksum checksum);
+
+/*
+ * As emit_reply(), but in the direction of travel of `seg`: MACs, addresses
+ * and ports as they are. For a segment that continues to the other side in
+ * another form (a client's ACK that becomes the SYN to the server).
+ */
+unsigned int emit_onward(uint8_t *frame, const struct segment *seg, const struct packet *p,
+                         enum emit_checksum checksum);
+
+/*
+ * Write a whole new frame for `flow` leaving on side `out`: towards the client
+ * when SIDE_OUTSIDE (source = flow->server), towards the server when
+ * SIDE_INSIDE. Family from the addresses. Returns its length.
+ */
+unsigned int emit_new(uint8_t *frame, const struct link *link, const struct flow *flow,
+                      enum side out, const struct packet *p, enum emit_checksum checksum);
+
+/* The Ethernet envelope that answers `seg` (reply) or continues it (!reply). */
+struct link link_of_segment(const struct segment *seg, bool reply);
+
+#endif

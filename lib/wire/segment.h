@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One received frame, parsed once into a value.
+ *
+ * segment_parse() is the only place that checks bounds: every offset and length
+ * in a segment whose class is SEGMENT_TCP lies inside the frame, so nothing
+ * after it can read past the end. All multi-byte values are in host order
+ * unless their name ends in _be.
+ */
+#ifndef SYNFRONT_SEGMENT_H
+#define SYNFRONT_SEGMENT_H
+
+#include "addr.h"
+
+/* Which port a frame came in by; the other one is `side ^ 1`. */
+enum side { SIDE_OUTSIDE = 0, SIDE_INSIDE = 1, SIDE_COUNT = 2 };
+
+/* TCP control bits, RFC 9293 3.1, and AE of RFC 9768 in bit 8. */
+enum tcp_flag {
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_PSH = 0x08,
+	TCP_ACK = 0x10,
+	TCP_URG = 0x20,
+	TCP_ECE = 0x40,
+	TCP_CWR = 0x80,
+};
+
+/* What a frame is, as far as the parser can tell. */
+enum segment_class {
+	SEGMENT_TCP,            /* a whole TCP segment; every field below is valid */
+	SEGMENT_ICMP_ERROR,     /* an ICMP error that quotes a TCP header: flow, seq of the quoted header */
+	SEGMENT_FRAGMENT_FIRST, /* fragment at offset 0 of more: TCP header present; flow, ports, seq valid; payload_len is what is here */
+	SEGMENT_FRAGMENT_LATER, /* fragment at offset > 0: addresses and fragment_id valid, no ports */
+	SEGMENT_MALFORMED,      /* TCP that violates its RFC; `fault` says how; addresses valid, ports if they could be read */
+	SEGMENT_OTHER,          /* ARP, ND, UDP, ICMP, other protocols, unknown EtherTypes: not for the engine */
+};
+
+/* Why a TCP segment is malformed or must not be answered. */
+enum segment_fault {
+	FAULT_NONE,
+	FAULT_IP_LENGTH,        /* IP header or total length does not fit the frame */
+	FAULT_IP_CHECKSUM,      /* IPv4 header checksum wrong */
+	FAULT_TCP_LENGTH,       /* data offset below 5 or past the segment */
+	FAULT_FLAGS,            /* SYN+FIN, SYN+RST, no flags, FIN+URG+PSH, FIN without ACK, data without ACK... */
+	FAULT_ADDRESS,          /* source is multicast, broadcast, 0/8, loopback, unspecified, or equals destination */
+	FAULT_PORT_ZERO,        /* a port is 0 */
+	FAULT_HEADER_CHAIN,     /* IPv6: first fragment without the whole header chain (RFC 7112), chain too long, routing header with segments left */
+	FAULT_FRAGMENT,         /* overlapping or impossible fragment offset */
+	FAULT_COUNT
+};
+
+/* Which options were present, as bits of segment.options. */
+enum segment_option {
+	OPTION_MSS = 0x01,
+	OPTION_WSCALE = 0x02,
+	OPTION_SACK_PERMITTED = 0x04,
+	OPTION_TIMESTAMPS = 0x08,
+	OPTION_SACK = 0x10,
+	OPTION_MD5 = 0x20, /* kind 19, RFC 2385 */
+	OPTION_AO = 0x40,  /* kind 29, RFC 5925 */
+	OPTION_BAD = 0x80, /* a length byte was impossible: parsing stopped there */
+};
+
+struct segment {
+	const uint8_t *frame;  /* first byte of the Ethernet header */
+	struct flow flow;      /* canonical: client is the outside end */
+	uint32_t tags;         /* 0: untagged; else outer TPID class and VLAN id << 16 | inner, see segment_tags() */
+	uint32_t seq;
+	uint32_t ack;
+	uint32_t tsval;
+	uint32_t tsecr;
+	uint16_t window;       /* as on the wire, not scaled */
+	uint16_t mss;          /* value of the MSS option, 0 if absent */
+	uint16_t payload_len;  /* bytes of TCP data */
+	uint32_t frame_len;    /* Ethernet header to the end of the IP packet, without padding */
+	uint32_t fragment_id;  /* fragments only */
+	uint16_t l3_off;       /* from frame */
+	uint16_t l4_off;       /* from frame */
+	uint8_t l4_len;        /* TCP header with options */
+	uint8_t flags;         /* enum tcp_flag */
+	uint8_t options;       /* enum segment_option */
+	uint8_t wscale;        /* shift count, above 14 read as 14 (RFC 7323, 2.3) */
+	uint8_t ts_off;        /* of the timestamps option from l4_off */
+	uint8_t sack_off;      /* of the SACK option from l4_off */
+	uint8_t sack_count;    /* blocks in it */
+	uint8_t class;         /* enum segment_class */
+	uint8_t fault;         /* enum segment_fault */
+	uint8_t side;          /* enum side it came in by */
+	bool is_v4;
+	bool checksum_good;    /* set by the caller when hardware has verified it, or by segment_checksum_ok() */
+
+	/* Written by core_locate(), read by core_decide(). */
+	uint32_t hash;
+	uint32_t entry;        /* enum flow_kind and number of the entry found, or FLOW_NONE */
+	uint32_t cookie;       /* SYN: the ISS to answer with */
+	uint16_t service;      /* id of the service, or SERVICE_NONE */
+	uint8_t proof;         /* ACK without entry: enum cookie_proof */
+	uint8_t profile;       /* of the cookie made or proven */
+};
+
+/* Length of the segment in sequence space: data, SYN and FIN (RFC 9293, 3.4). */
+static inline uint32_t
+segment_seq_len(const struct segment *seg)
+{
+	return seg->payload_len + !!(seg->flags & TCP_SYN) + !!(seg->flags & TCP_FIN);
+}
+
+static inline const uint8_t *
+segment_payload(const struct segment *seg)
+{
+	return seg->frame + seg->l4_off + seg->l4_len;
+}
+
+/*
+ * Parse the frame of `len` bytes (all contiguous up to the end of the TCP
+ * header at least; `len` may exceed what is contiguous, `head_len`) that came in
+ * by `side`. Fills every field but those of core_locate(). Never reads past
+ * frame + head_len. VLAN and QinQ tags (0x8100, 0x88a8) up to two are stepped
+ * over. IPv6 extension headers (hop-by-hop, routing with no segments left,
+ * destination options, atomic fragment) are walked.
+ *
+ * A flag combination that no state accepts is SEGMENT_MALFORMED/FAULT_FLAGS,
+ * an unusable source FAULT_ADDRESS; whether that frame is dropped or crosses
+ * is the caller's decision, since it may not belong to a service.
+ */
+void segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len, uint32_t len,
+                   enum side side);
+
+/*
+ * Verify the TCP checksum (RFC 9293, 3.1; IPv6: RFC 8200, 8.1) over a segment
+ * that is contiguous in memory. Sets and returns seg->checksum_good.
+ */
+bool segment_checksum_ok(struct segment *seg);
+
+/* Name of a fault for logs and counters, e.g. "bad_flags". */
+const char *segment_fault_name(enum segment_fault fault);
+
+#endif

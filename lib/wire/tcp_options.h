@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * TCP options (RFC 9293 3.1, RFC 7323, RFC 2018).
+ *
+ * Reading: unknown kinds are skipped; a length below 2 or past the header ends
+ * the walk and sets OPTION_BAD, keeping what was read before (MUST-7: survive).
+ * A repeated option: the first counts. MSS, window scale and SACK-permitted
+ * count on SYN segments alone (the caller decides; the walk reads them anyway).
+ */
+#ifndef SYNFRONT_TCP_OPTIONS_H
+#define SYNFRONT_TCP_OPTIONS_H
+
+#include "segment.h"
+
+enum {
+	TCPOPT_EOL = 0,
+	TCPOPT_NOP = 1,
+	TCPOPT_MSS = 2,
+	TCPOPT_WSCALE = 3,
+	TCPOPT_SACK_PERMITTED = 4,
+	TCPOPT_SACK = 5,
+	TCPOPT_TIMESTAMPS = 8,
+	TCPOPT_MD5 = 19,
+	TCPOPT_AO = 29,
+};
+
+/* Read the options between the 20th byte of the TCP header `tcp` and its end
+ * `header_len` into the option fields of `seg`. */
+void tcp_options_parse(struct segment *seg, const uint8_t *tcp, unsigned int header_len);
+
+#endif
