@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * SYN cookies.
+ *
+ * Every ISS that the engine sends is a cookie, whether it keeps state or not:
+ *
+ *    31            6   5   4            0
+ *   +-----------------+---+--------------+
+ *   |   MAC (26 bits) | P | profile^pad  |
+ *   +-----------------+---+--------------+
+ *
+ *   MAC      26 bits of AES-128 over the flow and the client's ISS
+ *   P        parity of the epoch whose key was used
+ *   profile  index of a row of options (below)
+ *
+ * The six low bits are stored XORed with a fold of the MAC. That hides nothing
+ * (the MAC is in sight) but leaves no bit of an ISS constant over flows.
+ *
+ * IPv4: one block: client address, server address, ports, client ISS = 16 bytes.
+ * IPv6: fixed-length CBC-MAC of three blocks (40 bytes, zero padded) under its
+ * own key. The profile's secret mask is XORed into the (last) block, so that the
+ * profile is under the MAC.
+ *
+ * A profile is what survives without timestamps (a client that sends none, as
+ * Windows): MSS, window scale of the client, SACK-permitted. The client's offer
+ * is rounded down to the largest row that it covers. With timestamps the exact
+ * values travel in TSval, see cookie_ts_*().
+ */
+#ifndef SYNFRONT_COOKIE_H
+#define SYNFRONT_COOKIE_H
+
+#include "secret.h"
+#include "segment.h"
+
+#define COOKIE_MAC_BITS 26u
+#define COOKIE_PROFILES 32u
+#define WSCALE_NONE 15u /* in 4-bit fields: no window scale option */
+
+/* Options of one end, as agreed in a handshake. */
+struct tcp_offer {
+	uint16_t mss;
+	uint8_t wscale;      /* shift 0..14, or WSCALE_NONE */
+	bool sack;
+	bool timestamps;
+};
+
+/* The largest profile that the offer covers: an MSS and a scale no larger than
+ * offered. `is_v4` picks the MSS column. Never fails: profile 0 covers all. */
+unsigned int cookie_profile_of(const struct tcp_offer *offer, bool is_v4);
+
+/* What a profile stands for (timestamps false). */
+struct tcp_offer cookie_profile_offer(unsigned int profile, bool is_v4);
+
+/*
+ * TSval of a SYN-ACK (RFC 7323, 3.2: a clock of 1 ms to 1 s a tick): the
+ * upper 18 bits are milliseconds >> 14, the lower 14 the exact options:
+ *   bits 0-3 client's wscale (15: none), 4 SACK, 5-8 promised wscale (15: none),
+ *   9-13 MSS above the profile's MSS (0..31, more is cut to 31)
+ * Values never go back within a node's life, so PAWS holds.
+ */
+uint32_t cookie_ts_make(const struct tcp_offer *client, unsigned int profile, bool is_v4,
+                        unsigned int promised_wscale, uint64_t wall_ms);
+
+/* Read the echo of such a TSval. */
+void cookie_ts_read(uint32_t tsecr, unsigned int profile, bool is_v4, struct tcp_offer *client,
+                    unsigned int *promised_wscale);
+
+/* One cookie to compute: in and out of a batch. */
+struct cookie_job {
+	const struct flow *flow;
+	uint32_t irs;      /* the client's ISS, host order */
+	uint8_t profile;   /* 0..31 */
+	uint8_t parity;    /* which of the set's keys */
+	bool is_v4;
+	uint32_t iss;      /* out: the cookie, host order */
+};
+
+/* Compute n cookies (any mix of families; any n). All variants give the same
+ * bits. */
+void cookie_make(const struct secret_set *set, struct cookie_job *jobs, unsigned int n);
+
+enum cookie_proof {
+	PROOF_NONE,    /* not a cookie of ours, or too old */
+	PROOF_EXACT,   /* SEG.SEQ - 1 is the client's ISS */
+	PROOF_PROBE,   /* SEG.SEQ is: a keep-alive or window probe one below */
+};
+
+/*
+ * Check n ACKs. jobs[i].iss holds SEG.ACK - 1, jobs[i].irs SEG.SEQ - 1; profile
+ * and parity are read out of iss. proof[i] becomes PROOF_EXACT or PROOF_NONE.
+ * One MAC each. (For PROOF_PROBE the caller makes a second call with SEG.SEQ.)
+ */
+void cookie_check(const struct secret_set *set, struct cookie_job *jobs, unsigned int n,
+                  uint8_t *proof);
+
+/* Choose the variant: "auto" (the widest that the CPU has), "aesni", "vaes256",
+ * "vaes512". Returns the chosen one's name, or NULL if this CPU or name cannot
+ * be served. Call once before the workers start. */
+const char *cookie_select(const char *name);
+
+#endif

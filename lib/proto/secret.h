@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The secrets behind SYN cookies.
+ *
+ * Time is cut into epochs of EPOCH_S seconds of wall clock, so that a restart
+ * and other nodes with the same master secret agree on the key without talking.
+ * Each epoch's keys are derived from the master secret; one bit of a cookie
+ * tells an even epoch from an odd one. A set holds the keys that are good at
+ * one moment: those of the current epoch and of the other parity, which is the
+ * epoch before, or in the last EPOCH_LEAD_S seconds of an epoch the next one
+ * (another node's clock may be ahead). A cookie therefore lives between
+ * EPOCH_S - EPOCH_LEAD_S and 2 * EPOCH_S seconds.
+ *
+ * Ownership: the control thread writes sets and publishes them in a ring; each
+ * worker reads the published one once a burst. A set in the ring is rewritten
+ * only SECRET_RING epochs later, far longer than any burst lasts.
+ */
+#ifndef SYNFRONT_SECRET_H
+#define SYNFRONT_SECRET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define EPOCH_S 30u
+#define EPOCH_LEAD_S 2u
+#define COOKIE_LIFE_MAX_S (2u * EPOCH_S)
+#define MASTER_SECRET_SIZE 32u
+
+/* Expanded AES-128 encryption key, 11 round keys (FIPS-197, 5.2). */
+struct aes_key {
+	uint8_t round[11][16];
+} __attribute__((aligned(64)));
+
+/* Keys of one epoch. */
+struct epoch_keys {
+	struct aes_key v4;
+	struct aes_key v6;
+	/* XORed into the (last) block: binds the profile at no extra block. */
+	uint8_t profile_mask[32][16];
+};
+
+/* Read-only once published. */
+struct secret_set {
+	uint32_t epoch;                /* the current one: wall seconds / EPOCH_S */
+	struct epoch_keys parity[2];   /* [epoch & 1] is the current one */
+};
+
+#define SECRET_RING 4u
+
+struct secret_ring {
+	uint8_t master[MASTER_SECRET_SIZE];
+	struct secret_set sets[SECRET_RING];
+	const struct secret_set *current; /* release by control, acquire by workers */
+	uint64_t published;               /* sets made so far; control only */
+	uint64_t last_wall_s;             /* control only: time never steps back */
+	bool lead;                        /* control only: current holds the next epoch */
+};
+
+/* Start from a master secret. `wall_s`: seconds since 1970. Publishes the first set. */
+void secret_init(struct secret_ring *ring, const uint8_t master[MASTER_SECRET_SIZE],
+                 uint64_t wall_s);
+
+/* Publish what `wall_s` asks for; call at least once a second. A clock that
+ * steps back keeps the current epoch until the wall clock has caught up. */
+void secret_step(struct secret_ring *ring, uint64_t wall_s);
+
+/* Overwrite all key material. */
+void secret_fini(struct secret_ring *ring);
+
+/* The set to use for one burst. */
+static inline const struct secret_set *
+secret_current(const struct secret_ring *ring)
+{
+	return __atomic_load_n(&ring->current, __ATOMIC_ACQUIRE);
+}
+
+/* AES-128 key expansion (FIPS-197, 5.2) and one-block encryption, for key
+ * derivation and tests; the burst variants are in cookie.h. */
+void aes_expand(struct aes_key *key, const uint8_t raw[16]);
+void aes_encrypt(const struct aes_key *key, const uint8_t in[16], uint8_t out[16]);
+
+#endif
