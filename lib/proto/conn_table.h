@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Connections: one cache line each, of either family.
+ *
+ *    0                16               32   36
+ *   +----------------+----------------+----+
+ *   | client address | server address |port|
+ *   +----+-----------+----+-----------+----+
+ *   36   40          44   48          52   56               64
+ *   | irs| client_nxt|server_nxt|seq_delta|ts_delta| path, lags, scales, state, flags |
+ *   +----+-----------+----+-----------+----+----------------+
+ *
+ * Sequence numbers: client_nxt counts in the client's own space (never
+ * rewritten); server_nxt in the space that the client sees.
+ *   seen by client = server's own + seq_delta (modulo 2^32), likewise ts_delta.
+ */
+#ifndef SYNFRONT_CONN_TABLE_H
+#define SYNFRONT_CONN_TABLE_H
+
+#include <stddef.h>
+
+#include "addr.h"
+
+enum conn_state {
+	CONN_FREE,
+	CONN_WAITING,    /* proven, server not yet asked (wait_for_data); has a pending record */
+	CONN_CONNECTING, /* SYN sent to the server; has a pending record */
+	CONN_TRACKED,    /* passed through, never rewritten */
+	CONN_SPLICED,
+	CONN_CLOSING,    /* both FINs, or an exact RST, seen */
+	CONN_RESPONDING, /* mode respond: the engine holds the connection */
+	CONN_SPENT,      /* gone; remembered until its cookie has died */
+};
+
+enum conn_flag {
+	CONN_TIMESTAMPS = 0x001,   /* agreed with the client */
+	CONN_CLIENT_FIN = 0x002,
+	CONN_SERVER_FIN = 0x004,
+	CONN_CLIENT_DATA = 0x008,  /* the client has sent data */
+	CONN_OUTBOUND = 0x010,     /* TRACKED: opened by a protected host */
+	CONN_CONFIRMED = 0x020,    /* TRACKED: both directions fit / SYN-ACK seen */
+	CONN_COUNTED = 0x040,      /* counted in the source table */
+	CONN_STRIP_SACK = 0x080,   /* promised to the client, not had by the server */
+	CONN_REWRITTEN = 0x100,    /* CLOSING: was spliced, deltas apply */
+	CONN_RESET = 0x200,        /* CLOSING by RST: later traffic of the receiver cancels */
+};
+
+#define CONN_LAG_MAX 0x3fffu
+
+struct conn {
+	struct flow flow;           /* 0 */
+	uint32_t irs;               /* 36: client's ISS: which SYN opened this */
+	uint32_t client_nxt;        /* 40: highest SEQ+LEN seen from the client */
+	uint32_t server_nxt;        /* 44: the same from the server, as the client sees it */
+	union {
+		uint32_t seq_delta;     /* 48 */
+		uint32_t pending;       /* WAITING, CONNECTING: number of the pending record */
+		uint32_t next_free;     /* FREE */
+	};
+	uint32_t ts_delta;          /* 52 */
+	/* 56: 64 bits */
+	uint64_t client_lag : 14;   /* client_nxt - last ACK of the server, CONN_LAG_MAX: more */
+	uint64_t server_lag : 14;   /* server_nxt - last ACK of the client */
+	uint64_t path : 14;         /* path.h */
+	uint64_t client_wscale : 4; /* shift of windows that the client sends; WSCALE_NONE */
+	uint64_t server_wscale : 4; /* shift the server uses */
+	uint64_t state : 4;         /* enum conn_state */
+	uint64_t flags : 10;        /* enum conn_flag */
+} __attribute__((aligned(64)));
+
+/* The scale promised to the client, where it differs from server_wscale, and
+ * the service are kept beside the table: read where windows are converted, at
+ * the end of a connection and for accounts. */
+struct conn_side {
+	uint16_t service;
+	uint8_t promised_wscale;
+	uint8_t unused;
+};
+
+_Static_assert(sizeof(struct conn) == 64, "a connection is one cache line");
+
+struct conn_table {
+	struct conn *conns;
+	struct conn_side *sides;
+	uint32_t capacity;
+	uint32_t used;
+	uint32_t free;   /* first free entry, FLOW_NONE */
+	uint32_t fresh;  /* entries from here on have never been used */
+	uint32_t hand;   /* clock hand of eviction */
+};
+
+size_t conn_table_size(uint32_t capacity);
+void conn_table_init(struct conn_table *table, void *memory, uint32_t capacity);
+/* A zeroed entry, or FLOW_NONE when full. */
+uint32_t conn_table_take(struct conn_table *table);
+void conn_table_give(struct conn_table *table, uint32_t number);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * SYN-RECEIVED entries: a cache in front of the cookie. Each may go at any
+ * moment and its client still gets in.
+ *
+ *    0                16               32   36   40   44    48    50  51 52    56   60   64
+ *   +----------------+----------------+----+----+----+-----+-----+---+--+-----+----+----+
+ *   | client address | server address |port|irs |iss |tsval|mss  |ws,flags |tsval_sent|next|prev|
+ *
+ * Entries with the same number of SYN-ACKs sent wait equally long, so each
+ * stage is a list in order of time and a timer is a look at its head.
+ */
+#ifndef SYNFRONT_HALF_OPEN_H
+#define SYNFRONT_HALF_OPEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "addr.h"
+
+#define HALF_OPEN_STAGES 6u /* SYN-ACKs sent 1..6 */
+
+struct half_open {
+	struct flow flow;         /* 0 */
+	uint32_t irs;             /* 36 */
+	uint32_t iss;             /* 40: a valid cookie */
+	uint32_t tsval;           /* 44: the client's, echoed in retransmissions */
+	uint32_t deadline_ms;     /* 48: of this stage */
+	uint16_t path;            /* 52 */
+	uint16_t service;         /* 54 */
+	uint32_t next, prev;      /* 56: in the list of its stage; next: free list */
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct half_open) == 64, "a half-open entry is one cache line");
+
+/* What does not fit the line and is read only when an entry is completed or
+ * retransmitted. */
+struct half_open_side {
+	uint32_t ts_sent;        /* our TSval: carries the client's exact options */
+	uint16_t mss;            /* the client's */
+	uint8_t wscale;          /* the client's, WSCALE_NONE */
+	uint8_t promised_wscale; /* ours, WSCALE_NONE */
+	uint16_t promised_mss;
+	uint8_t options;         /* enum segment_option that the SYN-ACK carries */
+	uint8_t stage;           /* SYN-ACKs sent - 1 */
+	bool counted;            /* in the source table */
+};
+
+struct half_open_table {
+	struct half_open *entries;
+	struct half_open_side *sides;
+	uint32_t capacity, used, free, fresh;
+	uint32_t head[HALF_OPEN_STAGES], tail[HALF_OPEN_STAGES];
+};
+
+size_t half_open_table_size(uint32_t capacity);
+void half_open_table_init(struct half_open_table *table, void *memory, uint32_t capacity);
+/* A new entry, not in any list; FLOW_NONE when full. */
+uint32_t half_open_take(struct half_open_table *table);
+/* Unlink and free. */
+void half_open_give(struct half_open_table *table, uint32_t number);
+/* Append to the list of `stage`, moving it from its present list if in one. */
+void half_open_wait(struct half_open_table *table, uint32_t number, unsigned int stage,
+                    uint32_t deadline_ms);
+/* The first entry of any stage whose deadline has passed, or FLOW_NONE. */
+uint32_t half_open_due(const struct half_open_table *table, uint32_t now_ms);
+/* The entry nearest to its end, to be replaced when the table is full; FLOW_NONE if empty. */
+uint32_t half_open_oldest(const struct half_open_table *table);
+
+#endif

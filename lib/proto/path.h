@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Paths: the MAC pair and tag stack by which a flow's frames travel, for the
+ * packets that a timer sends with no frame at hand. Bounded, counted by
+ * reference, one table per worker. Number 0 is "no path": what has it gets no
+ * timer packets.
+ */
+#ifndef SYNFRONT_PATH_H
+#define SYNFRONT_PATH_H
+
+#include <stddef.h>
+
+#include "emit.h"
+
+#define PATHS_MAX 16384u /* fits conn.path */
+
+struct path {
+	uint8_t outside_mac[6]; /* the neighbour on the outside port */
+	uint8_t inside_mac[6];  /* the neighbour on the inside port */
+	uint32_t tags;
+	uint32_t n_refs;
+	uint32_t next;          /* in its hash chain or the free list */
+};
+
+struct path_table {
+	struct path *paths;
+	uint32_t *heads; /* hash chains */
+	uint32_t capacity, used, free, fresh, mask;
+};
+
+size_t path_table_size(uint32_t capacity);
+void path_table_init(struct path_table *table, void *memory, uint32_t capacity);
+/* The path of a segment, with one more reference; 0 when full. */
+uint16_t path_get(struct path_table *table, const struct segment *seg);
+/* One more reference on a path in use. */
+void path_hold(struct path_table *table, uint16_t path);
+void path_put(struct path_table *table, uint16_t path);
+/* The envelope of a frame that leaves on `out`. */
+struct link path_link(const struct path_table *table, uint16_t path, enum side out);
+
+#endif
