@@ -44,7 +44,7 @@ enum segment_fault {
 	FAULT_IP_CHECKSUM,      /* IPv4 header checksum wrong */
 	FAULT_TCP_LENGTH,       /* data offset below 5 or past the segment */
 	FAULT_FLAGS,            /* SYN+FIN, SYN+RST, no flags, FIN+URG+PSH, FIN without ACK, data without ACK... */
-	FAULT_ADDRESS,          /* source is multicast, broadcast, 0/8, loopback, unspecified, or equals destination */
+	FAULT_ADDRESS,          /* an end is multicast, broadcast, 0/8, loopback, unspecified or IPv4-mapped, or both are equal */
 	FAULT_PORT_ZERO,        /* a port is 0 */
 	FAULT_HEADER_CHAIN,     /* IPv6: first fragment without the whole header chain (RFC 7112), chain too long, routing header with segments left */
 	FAULT_FRAGMENT,         /* overlapping or impossible fragment offset */
@@ -66,7 +66,7 @@ enum segment_option {
 struct segment {
 	const uint8_t *frame;  /* first byte of the Ethernet header */
 	struct flow flow;      /* canonical: client is the outside end */
-	uint32_t tags;         /* 0: untagged; else outer TPID class and VLAN id << 16 | inner, see segment_tags() */
+	uint32_t tags;         /* 0: untagged; else outer << 16 | inner, see segment_tag(); one tag: outer */
 	uint32_t seq;
 	uint32_t ack;
 	uint32_t tsval;
@@ -99,6 +99,23 @@ struct segment {
 	uint8_t proof;         /* ACK without entry: enum cookie_proof */
 	uint8_t profile;       /* of the cookie made or proven */
 };
+
+/*
+ * One half of segment.tags, from a tag's TPID (0x88a8 or not) and its TCI. The
+ * VLAN id 0 of a priority tag differs from no tag, a service tag (IEEE 802.1ad)
+ * from a customer tag; priority and DEI are not kept. emit_new() inverts it.
+ */
+enum segment_tag {
+	SEGMENT_TAG_PRESENT = 0x8000,
+	SEGMENT_TAG_SERVICE = 0x4000, /* TPID 0x88a8; else 0x8100 */
+	SEGMENT_TAG_VLAN_ID = 0x0fff,
+};
+
+static inline uint32_t
+segment_tag(bool is_service, uint16_t tci)
+{
+	return SEGMENT_TAG_PRESENT | (is_service ? SEGMENT_TAG_SERVICE : 0u) | (tci & SEGMENT_TAG_VLAN_ID);
+}
 
 /* Length of the segment in sequence space: data, SYN and FIN (RFC 9293, 3.4). */
 static inline uint32_t

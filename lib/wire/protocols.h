@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Numbers and offsets of Ethernet, IP and TCP headers; inside lib/wire only. */
+#ifndef SYNFRONT_PROTOCOLS_H
+#define SYNFRONT_PROTOCOLS_H
+
+enum {
+	ETH_TYPE_OFF = 12,
+	ETH_HEADER_SIZE = 14,
+	VLAN_TAG_SIZE = 4,
+	VLAN_TAGS_MAX = 2,
+
+	ETH_TYPE_IPV4 = 0x0800,
+	ETH_TYPE_VLAN = 0x8100,
+	ETH_TYPE_IPV6 = 0x86dd,
+	ETH_TYPE_QINQ = 0x88a8,
+};
+
+/* RFC 791, 3.1. */
+enum {
+	IPV4_HEADER_SIZE = 20,
+	IPV4_LENGTH_OFF = 2,
+	IPV4_ID_OFF = 4,
+	IPV4_FRAGMENT_OFF = 6,
+	IPV4_PROTO_OFF = 9,
+	IPV4_CHECK_OFF = 10,
+	IPV4_SRC_OFF = 12,
+	IPV4_DST_OFF = 16,
+	IPV4_MORE_FRAGMENTS = 0x2000,
+	IPV4_FRAGMENT_MASK = 0x1fff,
+};
+
+/* RFC 8200, 3. */
+enum {
+	IPV6_HEADER_SIZE = 40,
+	IPV6_LENGTH_OFF = 4,
+	IPV6_NEXT_OFF = 6,
+	IPV6_SRC_OFF = 8,
+	IPV6_DST_OFF = 24,
+};
+
+enum {
+	PROTO_HOP_BY_HOP = 0,
+	PROTO_ICMP = 1,
+	PROTO_TCP = 6,
+	PROTO_ROUTING = 43,
+	PROTO_FRAGMENT = 44,
+	PROTO_ICMPV6 = 58,
+	PROTO_DST_OPTIONS = 60,
+};
+
+/* RFC 9293, 3.1. */
+enum {
+	TCP_HEADER_SIZE = 20,
+	TCP_SEQ_OFF = 4,
+	TCP_ACK_OFF = 8,
+	TCP_DATA_OFF = 12,
+	TCP_FLAGS_OFF = 13,
+	TCP_WINDOW_OFF = 14,
+	TCP_CHECK_OFF = 16,
+};
+
+enum {
+	ICMP_HEADER_SIZE = 8,
+	ICMP_CHECK_OFF = 2,
+};
+
+#endif

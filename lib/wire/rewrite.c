@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "rewrite.h"
+
+#include "bytes.h"
+#include "checksum.h"
+#include "protocols.h"
+#include "tcp_options.h"
+
+/* Add to the 32-bit field at `off` in the TCP header; return the sum with that. */
+static inline uint64_t
+add_field(uint64_t sum, uint8_t *tcp, unsigned int off, uint32_t add)
+{
+	uint32_t old_be = bytes_get_u32_be(tcp + off);
+	uint32_t new_be = htobe32(be32toh(old_be) + add);
+
+	bytes_put_u32_be(tcp + off, new_be);
+	return off & 1 ? checksum_delta_u32_odd(sum, old_be, new_be)
+	               : checksum_delta_u32(sum, old_be, new_be);
+}
+
+/* Turn every option of the kinds to strip into NOPs, repeated ones included,
+ * as far as the header can be walked. */
+static uint64_t
+strip_options(uint64_t sum, uint8_t *tcp, unsigned int header_len, uint8_t edits)
+{
+	unsigned int off = TCP_HEADER_SIZE;
+	uint8_t *options = tcp + TCP_HEADER_SIZE;
+	unsigned int n_bytes = header_len - TCP_HEADER_SIZE;
+	uint16_t old_sum = checksum_fold(checksum_add(0, options, n_bytes));
+
+	while (off < header_len && tcp[off] != TCPOPT_EOL) {
+		uint8_t kind = tcp[off];
+		if (kind == TCPOPT_NOP) {
+			off++;
+			continue;
+		}
+		unsigned int len = header_len - off >= 2 ? tcp[off + 1] : 0;
+		if (len < 2 || len > header_len - off)
+			break;
+		if ((edits & REWRITE_STRIP_SACK && (kind == TCPOPT_SACK || kind == TCPOPT_SACK_PERMITTED)) ||
+		    (edits & REWRITE_STRIP_TS && kind == TCPOPT_TIMESTAMPS))
+			memset(tcp + off, TCPOPT_NOP, len);
+		off += len;
+	}
+	return checksum_delta_u16(sum, old_sum, checksum_fold(checksum_add(0, options, n_bytes)));
+}
+
+static inline uint64_t
+add_sack(uint64_t sum, uint8_t *tcp, const struct segment *seg, uint32_t add)
+{
+	unsigned int off = seg->sack_off + 2u;
+
+	for (unsigned int i = 0; i < 2u * seg->sack_count; i++, off += 4)
+		sum = add_field(sum, tcp, off, add);
+	return sum;
+}
+
+void
+rewrite_apply(uint8_t *frame, const struct segment *seg, const struct rewrite *rw)
+{
+	uint8_t *tcp = frame + seg->l4_off;
+	uint64_t sum = checksum_delta_init(bytes_get_u16_be(tcp + TCP_CHECK_OFF));
+	bool has_ack = seg->flags & TCP_ACK;
+
+	sum = add_field(sum, tcp, TCP_SEQ_OFF, rw->seq_add);
+	sum = add_field(sum, tcp, TCP_ACK_OFF, has_ack ? rw->ack_add : 0);
+	if (rw->edits & REWRITE_WINDOW) {
+		uint16_t window_be = htobe16(rw->window);
+		sum = checksum_delta_u16(sum, bytes_get_u16_be(tcp + TCP_WINDOW_OFF), window_be);
+		bytes_put_u16_be(tcp + TCP_WINDOW_OFF, window_be);
+	}
+	if (seg->ts_off != 0 && !(rw->edits & REWRITE_STRIP_TS)) {
+		sum = add_field(sum, tcp, seg->ts_off + 2u, rw->tsval_add);
+		sum = add_field(sum, tcp, seg->ts_off + 6u, has_ack ? rw->tsecr_add : 0);
+	}
+	if (seg->sack_count != 0 && rw->sack_add != 0 && !(rw->edits & REWRITE_STRIP_SACK))
+		sum = add_sack(sum, tcp, seg, rw->sack_add);
+	if (rw->edits & (REWRITE_STRIP_SACK | REWRITE_STRIP_TS) && seg->l4_len > TCP_HEADER_SIZE)
+		sum = strip_options(sum, tcp, seg->l4_len, rw->edits);
+	bytes_put_u16_be(tcp + TCP_CHECK_OFF, checksum_delta_finish(sum));
+}
