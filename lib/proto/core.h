@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The core: all of the protocol for one worker. Segments in, actions out;
+ * time, randomness and memory are arguments.
+ *
+ *   segment_parse() for each frame, then
+ *   core_locate(core, seg, n, &now)              find service and entry, MAC in one batch
+ *   core_decide(core, seg, n, &now, &actions)    in order of arrival
+ *   ... carry the actions out ...
+ *   core_tick(core, &now, budget, &actions)      every few hundred bursts
+ *
+ * Ownership: one thread calls these. Other threads may read counters and
+ * core_service_view()s, and nothing else.
+ */
+#ifndef SYNFRONT_CORE_H
+#define SYNFRONT_CORE_H
+
+#include <stddef.h>
+
+#include "actions.h"
+#include "conn_table.h"
+#include "counters.h"
+#include "policy.h"
+#include "secret.h"
+#include "segment.h"
+
+/* What a core is built with; fixed for its life. Figures are this core's own
+ * share. */
+struct core_params {
+	uint32_t connections;
+	uint32_t half_open;
+	uint32_t backends;
+	uint32_t paths;
+	uint32_t sources;
+	uint32_t held;        /* connections that may wait for their server at once */
+	uint32_t hold_bytes;  /* most early data held for each */
+	uint32_t n_workers;   /* limits of the policy are divided by this */
+	uint8_t seed[64];     /* uniformly random: keys of the tables */
+	bool has_inside;      /* false: responder topology, nothing can be forwarded */
+	bool cookie_gate;     /* refuse ACKs unchecked while no cookie is out: only if this core
+	                         alone makes the cookies that its ACKs carry */
+};
+
+/* The time of one burst. */
+struct instant {
+	uint64_t now_ms;                  /* monotonic */
+	uint64_t wall_ms;                 /* since 1970; TSval clock */
+	const struct secret_set *secrets; /* secret_current() */
+};
+
+struct core;
+
+/* Bytes of memory that core_init() wants, 64-byte aligned. */
+size_t core_size(const struct core_params *params);
+
+/* One table's share of core_size(), for people: returns the number of rows
+ * written, at most `max`. */
+struct core_memory_row {
+	const char *name;
+	uint64_t entries;
+	uint64_t size;
+};
+unsigned int core_memory(const struct core_params *params, struct core_memory_row *rows,
+                         unsigned int max);
+
+/* Build a core in `memory` (need not be zeroed). `policy` must outlive its use, see core_set_policy(). */
+struct core *core_init(void *memory, const struct core_params *params,
+                       const struct policy *policy, const struct instant *now);
+
+/* Use another policy from now on. The caller frees the old one when this has returned. */
+void core_set_policy(struct core *core, const struct policy *policy);
+
+/* Find the service, entry and cookie of each segment. */
+void core_locate(struct core *core, struct segment *seg, unsigned int n,
+                 const struct instant *now);
+
+/* Decide on each segment in order and append to `out`. */
+void core_decide(struct core *core, struct segment *seg, unsigned int n,
+                 const struct instant *now, struct actions *out);
+
+/* Timers and sweeping. `budget`: most index buckets to look at. Payload
+ * pointers in the actions of core_decide() and core_tick() hold until the next
+ * call of either. */
+void core_tick(struct core *core, const struct instant *now, unsigned int budget,
+               struct actions *out);
+
+/* Draining: new connections pass untouched, none is spliced any more. */
+void core_drain(struct core *core, bool on);
+/* Connections that still need the engine: everything but TRACKED and SPENT. */
+uint32_t core_remaining(const struct core *core);
+/* Send RST to both ends of up to `max` remaining connections (of any age);
+ * call until core_remaining() is 0. */
+void core_reset_remaining(struct core *core, const struct instant *now, unsigned int max,
+                          struct actions *out);
+
+const struct counters *core_counters(const struct core *core);
+/* For outcomes that the caller settles itself (neighbour answers, hand-over). */
+struct counters *core_counters_own(struct core *core);
+
+/* Fill of the tables; relaxed reads, any thread. */
+struct core_usage {
+	uint32_t connections, half_open, backends, paths, sources, held;
+};
+struct core_usage core_usage(const struct core *core);
+
+/* What a service is doing; relaxed reads, any thread. */
+struct service_view {
+	bool cookie_mode;
+	uint32_t half_open;
+	uint32_t connections;
+	uint64_t syn, syn_ack, opened, refused;
+};
+struct service_view core_service_view(const struct core *core, uint16_t service);
+
+/* One connection for a listing; number from 0 upwards. False past the end. Call
+ * it on the owner's thread. */
+struct connection_view {
+	struct flow flow;
+	enum conn_state state;
+	uint16_t service;
+	uint16_t flags;
+	uint16_t expires_s; /* from now */
+};
+bool core_connection_view(const struct core *core, uint32_t number, const struct instant *now,
+                          struct connection_view *view);
+/* Entries of the connection table ever used: bound for core_connection_view(). */
+uint32_t core_connection_bound(const struct core *core);
+
+/* The service that a segment from outside concerns (flow.server), from inside
+ * likewise; used to answer ARP and pings and to hand segments over. */
+const struct policy *core_policy(const struct core *core);
+
+/* True if the owner of this segment need not be asked: a SYN that a service in
+ * cookie mode answers without state wherever it arrives. */
+bool core_answers_anywhere(const struct core *core, const struct segment *seg);
+
+#endif
