@@ -16,14 +16,22 @@
  * The six low bits are stored XORed with a fold of the MAC. That hides nothing
  * (the MAC is in sight) but leaves no bit of an ISS constant over flows.
  *
- * IPv4: one block: client address, server address, ports, client ISS = 16 bytes.
- * IPv6: fixed-length CBC-MAC of three blocks (40 bytes, zero padded) under its
- * own key. The profile's secret mask is XORed into the (last) block, so that the
+ * IPv4: one block: client address, client ISS (little endian), server address,
+ * ports (client's first) = 16 bytes.
+ * IPv6: fixed-length CBC-MAC of three blocks under its own key: client address;
+ * server address; ports, client ISS, zeros (40 bytes, zero padded). The profile's secret mask is XORed into the (last) block, so that the
  * profile is under the MAC.
  *
  * A profile is what survives without timestamps (a client that sends none, as
  * Windows): MSS, window scale of the client, SACK-permitted. The client's offer
- * is rounded down to the largest row that it covers. With timestamps the exact
+ * is rounded down to the largest row that it covers:
+ *
+ *     4   3   2    1   0
+ *   +-------+----+-------+   MSS     IPv4 536, 1300, 1440, 1460
+ *   |  MSS  |SACK| scale |           IPv6 1220, 1380, 1420, 1440
+ *   +-------+----+-------+   scale   none, 0, 6, 8
+ *
+ * With timestamps the exact
  * values travel in TSval, see cookie_ts_*().
  */
 #ifndef SYNFRONT_COOKIE_H
@@ -38,14 +46,16 @@
 
 /* Options of one end, as agreed in a handshake. */
 struct tcp_offer {
-	uint16_t mss;
+	uint16_t mss;        /* never 0: absent means 536 or 1220 (RFC 9293, 3.7.1), put in by the caller */
 	uint8_t wscale;      /* shift 0..14, or WSCALE_NONE */
 	bool sack;
 	bool timestamps;
 };
 
 /* The largest profile that the offer covers: an MSS and a scale no larger than
- * offered. `is_v4` picks the MSS column. Never fails: profile 0 covers all. */
+ * offered. `is_v4` picks the MSS row. Never fails: an MSS below the smallest
+ * gets the smallest all the same, and who sends to such a client clamps to what
+ * it is known to take (without state: the smallest of the profiles). */
 unsigned int cookie_profile_of(const struct tcp_offer *offer, bool is_v4);
 
 /* What a profile stands for (timestamps false). */
@@ -56,12 +66,14 @@ struct tcp_offer cookie_profile_offer(unsigned int profile, bool is_v4);
  * upper 18 bits are milliseconds >> 14, the lower 14 the exact options:
  *   bits 0-3 client's wscale (15: none), 4 SACK, 5-8 promised wscale (15: none),
  *   9-13 MSS above the profile's MSS (0..31, more is cut to 31)
- * Values never go back within a node's life, so PAWS holds.
+ * For one set of options values never go back (modulo 2^32) while wall_ms does
+ * not, so PAWS holds; the caller hands in a clock that is slewed, not stepped.
  */
 uint32_t cookie_ts_make(const struct tcp_offer *client, unsigned int profile, bool is_v4,
                         unsigned int promised_wscale, uint64_t wall_ms);
 
-/* Read the echo of such a TSval. */
+/* Read the echo of such a TSval. Nothing authenticates it: whatever the client
+ * echoes is a valid offer, and its own loss. */
 void cookie_ts_read(uint32_t tsecr, unsigned int profile, bool is_v4, struct tcp_offer *client,
                     unsigned int *promised_wscale);
 

@@ -9,11 +9,13 @@
  * one moment: those of the current epoch and of the other parity, which is the
  * epoch before, or in the last EPOCH_LEAD_S seconds of an epoch the next one
  * (another node's clock may be ahead). A cookie therefore lives between
- * EPOCH_S - EPOCH_LEAD_S and 2 * EPOCH_S seconds.
+ * EPOCH_S - EPOCH_LEAD_S and 2 * EPOCH_S - EPOCH_LEAD_S seconds on one clock, and
+ * up to 2 * EPOCH_S when a node whose clock is behind by the lead checks it.
  *
  * Ownership: the control thread writes sets and publishes them in a ring; each
- * worker reads the published one once a burst. A set in the ring is rewritten
- * only SECRET_RING epochs later, far longer than any burst lasts.
+ * worker reads the published one once a burst. Two sets are published an epoch
+ * (at its start and at its lead), so one that was replaced is rewritten about an
+ * epoch later at the earliest, far longer than any burst lasts.
  */
 #ifndef SYNFRONT_SECRET_H
 #define SYNFRONT_SECRET_H
@@ -52,7 +54,8 @@ struct secret_ring {
 	struct secret_set sets[SECRET_RING];
 	const struct secret_set *current; /* release by control, acquire by workers */
 	uint64_t published;               /* sets made so far; control only */
-	uint64_t last_wall_s;             /* control only: time never steps back */
+	uint64_t last_wall_s;             /* control only: of the last step */
+	uint64_t ahead_half_s;            /* control only: our time less the wall's, in 0.5 s */
 	bool lead;                        /* control only: current holds the next epoch */
 };
 
@@ -60,8 +63,13 @@ struct secret_ring {
 void secret_init(struct secret_ring *ring, const uint8_t master[MASTER_SECRET_SIZE],
                  uint64_t wall_s);
 
-/* Publish what `wall_s` asks for; call at least once a second. A clock that
- * steps back keeps the current epoch until the wall clock has caught up. */
+/*
+ * Publish what `wall_s` asks for; call at least once a second. Time never steps
+ * back: after the wall clock did, the epochs go on at half its pace until it has
+ * caught up. (Were they to stand still, a cookie would live as long as the step
+ * was wide; so it lives at most twice as long as else.) A step forward is
+ * followed at once, and the cookies that are out may die of it.
+ */
 void secret_step(struct secret_ring *ring, uint64_t wall_s);
 
 /* Overwrite all key material. */

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The plain variant: AES-NI, eight blocks in flight to cover its latency. */
+#include <immintrin.h>
+
+#include "cookie_batch.h"
+
+#define TARGET __attribute__((target("aes,sse4.1")))
+
+static inline TARGET __attribute__((always_inline)) void
+encrypt_unit(const __m128i *k, __m128i *x, unsigned int n)
+{
+	__m128i s[8];
+
+	for (unsigned int i = 0; i < n; i++)
+		s[i] = _mm_xor_si128(x[i], k[0]);
+	for (unsigned int r = 1; r < 10; r++)
+		for (unsigned int i = 0; i < n; i++)
+			s[i] = _mm_aesenc_si128(s[i], k[r]);
+	for (unsigned int i = 0; i < n; i++)
+		x[i] = _mm_aesenclast_si128(s[i], k[10]);
+}
+
+TARGET void
+cookie_encrypt_aesni(const struct aes_key *key, struct cookie_row *row, unsigned int n)
+{
+	const __m128i *k = (const __m128i *)key->round;
+	__m128i *x = (__m128i *)row->blocks;
+
+	for (; n >= 8; n -= 8, x += 8)
+		encrypt_unit(k, x, 8);
+	if (n >= 4) {
+		encrypt_unit(k, x, 4);
+		n -= 4;
+		x += 4;
+	}
+	for (; n > 0; n--, x++)
+		encrypt_unit(k, x, 1);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Epoch keys out of the master secret.
+ *
+ * The master secret is two AES-128 keys A and B. Sixteen bytes of key material
+ * number x are F(x) = AES(A, x) ^ AES(B, x), where the block x holds a fixed
+ * text, a label, an index and the epoch (struct derive_input), so that no two
+ * uses share an input. That is sound because:
+ *   - F, the sum of two independent permutations, cannot be told from a random
+ *     function (Dai, Hoang, Tessaro, CRYPTO 2017) as long as AES-128 cannot be
+ *     told from a random permutation; so all outputs are independent and uniform;
+ *   - hence who learns one epoch's keys learns nothing about another epoch's or
+ *     about the master;
+ *   - A and B are used for nothing else.
+ */
+#include <immintrin.h>
+#include <string.h>
+
+#include "secret.h"
+
+#define TARGET_AES __attribute__((target("aes,sse4.1")))
+
+enum label {
+	LABEL_V4 = 1,
+	LABEL_V6 = 2,
+	LABEL_PROFILE = 3, /* index: the profile */
+};
+
+/* The block x of F. */
+struct derive_input {
+	char text[8];
+	uint8_t label;
+	uint8_t index;
+	uint8_t zero[2];
+	uint32_t epoch_be;
+};
+_Static_assert(sizeof(struct derive_input) == 16, "one AES block");
+
+_Static_assert(EPOCH_LEAD_S < EPOCH_S, "the lead is a part of the epoch");
+
+static TARGET_AES __m128i
+expand_step(__m128i key, __m128i assist)
+{
+	key = _mm_xor_si128(key, _mm_slli_si128(key, 4));
+	key = _mm_xor_si128(key, _mm_slli_si128(key, 8));
+	return _mm_xor_si128(key, _mm_shuffle_epi32(assist, 0xff));
+}
+
+TARGET_AES void
+aes_expand(struct aes_key *key, const uint8_t raw[16])
+{
+	__m128i *out = (__m128i *)key->round;
+	__m128i k = _mm_loadu_si128((const __m128i *)raw);
+
+	_mm_store_si128(&out[0], k);
+	/* The round constant is part of the instruction, hence no loop. */
+#define ROUND(i, constant)                                                  \
+	k = expand_step(k, _mm_aeskeygenassist_si128(k, constant));         \
+	_mm_store_si128(&out[i], k)
+	ROUND(1, 0x01);
+	ROUND(2, 0x02);
+	ROUND(3, 0x04);
+	ROUND(4, 0x08);
+	ROUND(5, 0x10);
+	ROUND(6, 0x20);
+	ROUND(7, 0x40);
+	ROUND(8, 0x80);
+	ROUND(9, 0x1b);
+	ROUND(10, 0x36);
+#undef ROUND
+}
+
+TARGET_AES void
+aes_encrypt(const struct aes_key *key, const uint8_t in[16], uint8_t out[16])
+{
+	const __m128i *k = (const __m128i *)key->round;
+	__m128i x = _mm_xor_si128(_mm_loadu_si128((const __m128i *)in), k[0]);
+
+	for (unsigned int i = 1; i < 10; i++)
+		x = _mm_aesenc_si128(x, k[i]);
+	_mm_storeu_si128((__m128i *)out, _mm_aesenclast_si128(x, k[10]));
+}
+
+/* F of the head comment. */
+static void
+derive(const struct aes_key master[2], enum label label, uint8_t index, uint32_t epoch,
+       uint8_t out[16])
+{
+	struct derive_input input = {
+		.text = { 's', 'y', 'n', 'f', 'r', 'o', 'n', 't' },
+		.label = (uint8_t)label,
+		.index = index,
+		.epoch_be = __builtin_bswap32(epoch),
+	};
+	uint8_t block[16], b[16];
+
+	memcpy(block, &input, sizeof(block));
+	aes_encrypt(&master[0], block, out);
+	aes_encrypt(&master[1], block, b);
+	for (unsigned int i = 0; i < 16; i++)
+		out[i] ^= b[i];
+	explicit_bzero(b, sizeof(b));
+}
+
+static void
+epoch_keys_derive(struct epoch_keys *keys, const struct aes_key master[2], uint32_t epoch)
+{
+	uint8_t raw[16];
+
+	derive(master, LABEL_V4, 0, epoch, raw);
+	aes_expand(&keys->v4, raw);
+	derive(master, LABEL_V6, 0, epoch, raw);
+	aes_expand(&keys->v6, raw);
+	for (unsigned int i = 0; i < 32; i++)
+		derive(master, LABEL_PROFILE, (uint8_t)i, epoch, keys->profile_mask[i]);
+	explicit_bzero(raw, sizeof(raw));
+}
+
+static void
+publish(struct secret_ring *ring, uint32_t epoch, bool lead)
+{
+	struct secret_set *set = &ring->sets[ring->published % SECRET_RING];
+	uint32_t other = lead ? epoch + 1 : epoch - 1;
+	struct aes_key master[2];
+
+	aes_expand(&master[0], ring->master);
+	aes_expand(&master[1], ring->master + 16);
+	set->epoch = epoch;
+	epoch_keys_derive(&set->parity[epoch & 1], master, epoch);
+	epoch_keys_derive(&set->parity[other & 1], master, other);
+	explicit_bzero(master, sizeof(master));
+
+	ring->lead = lead;
+	ring->published++;
+	/* Release: a worker that sees the pointer sees the keys. */
+	__atomic_store_n(&ring->current, set, __ATOMIC_RELEASE);
+}
+
+void
+secret_init(struct secret_ring *ring, const uint8_t master[MASTER_SECRET_SIZE], uint64_t wall_s)
+{
+	memset(ring, 0, sizeof(*ring));
+	memcpy(ring->master, master, MASTER_SECRET_SIZE);
+	ring->last_wall_s = wall_s;
+	publish(ring, (uint32_t)(wall_s / EPOCH_S), wall_s % EPOCH_S >= EPOCH_S - EPOCH_LEAD_S);
+}
+
+void
+secret_step(struct secret_ring *ring, uint64_t wall_s)
+{
+	const struct secret_set *set = ring->current;
+
+	if (wall_s < ring->last_wall_s) {
+		/* Time stands still over the step itself. */
+		ring->ahead_half_s += 2 * (ring->last_wall_s - wall_s);
+	} else {
+		uint64_t elapsed = wall_s - ring->last_wall_s;
+
+		ring->ahead_half_s -= ring->ahead_half_s < elapsed ? ring->ahead_half_s : elapsed;
+	}
+	ring->last_wall_s = wall_s;
+
+	uint64_t now_s = wall_s + ring->ahead_half_s / 2;
+	uint32_t epoch = (uint32_t)(now_s / EPOCH_S);
+	bool lead = now_s % EPOCH_S >= EPOCH_S - EPOCH_LEAD_S;
+
+	if (epoch != set->epoch || lead != ring->lead)
+		publish(ring, epoch, lead);
+}
+
+void
+secret_fini(struct secret_ring *ring)
+{
+	explicit_bzero(ring, sizeof(*ring));
+}
