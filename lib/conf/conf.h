@@ -98,7 +98,7 @@ enum conf_log_target {
 struct log_conf {
 	uint8_t level;      /* enum conf_log_level */
 	uint8_t target;     /* enum conf_log_target */
-	uint32_t facility;  /* LOG_DAEMON ... of <syslog.h>, for openlog() */
+	uint8_t facility;   /* LOG_DAEMON ... of <syslog.h>, for openlog() */
 };
 
 enum conf_hugepages {
@@ -123,6 +123,7 @@ struct conf {
 	struct workers_conf workers;
 	struct memory_conf memory;
 	const char *secret_file;       /* NULL: random at start */
+	bool secret_shared;            /* other nodes may have sent cookies under it; only with a file */
 	uint32_t drain_timeout_s;
 	struct log_conf log;
 	bool telemetry;
@@ -178,8 +179,8 @@ uint64_t conf_memory_available(const struct conf *conf);
 
 /*
  * May `fresh` replace `running` without a restart? Services, limits,
- * handshake, timeouts, drain_timeout and the log level change live; for anything
- * else -1, and *err names the key, the old and the new value.
+ * handshake (but hold_bytes, which sizes a pool), timeouts, drain_timeout and the
+ * log level change live; for anything else -1, and *err names the key, the old and the new value.
  */
 int conf_compare(const struct conf *running, const struct conf *fresh, struct conf_error *err);
 
