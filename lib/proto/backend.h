@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Backends: what is known of each server address and port. One bounded, keyed
- * table per worker. What the engine promises to clients comes from each
- * server's own SYN-ACKs, so nobody configures MSS or window scale by hand.
+ * table per worker, in sets of four. What the engine promises to clients comes
+ * from each server's own SYN-ACKs, so nobody configures MSS or window scale by
+ * hand.
+ *
+ * Learning: an option that a SYN-ACK carries is had by the server from then
+ * on. One that was offered and not answered is had as before, until that has
+ * happened BACKEND_ABSENT_VOTES times in a row towards clients of different
+ * prefixes. One that was not offered says nothing: the bare SYN of an attacker
+ * teaches nothing.
  */
 #ifndef SYNFRONT_BACKEND_H
 #define SYNFRONT_BACKEND_H
@@ -11,33 +18,52 @@
 #include "flow_hash.h"
 
 #define BACKEND_NONE 0u /* number of no backend; real ones start at 1 */
-/* SYNs that offered an option, from different prefixes, answered without it in a row, until it counts as absent. */
+/* Answers without an option that was offered, in a row, to different prefixes,
+ * until it counts as absent. */
 #define BACKEND_ABSENT_VOTES 3u
-/* Failures from distinct source prefixes, with no success between, until down. */
+/* Failures towards different prefixes, with no success between, until down. */
 #define BACKEND_DOWN_VOTES 3u
+
+#define BACKEND_VOTES_MAX 3u
+
+_Static_assert(BACKEND_ABSENT_VOTES <= BACKEND_VOTES_MAX && BACKEND_ABSENT_VOTES > 0 &&
+               BACKEND_DOWN_VOTES <= BACKEND_VOTES_MAX && BACKEND_DOWN_VOTES > 0,
+               "the voters are remembered but for the last one");
+
+/* Votes of different nets in a row. Of a net's hash 16 bits are kept: two nets that
+ * agree in them delay a decision, no more. */
+struct backend_votes {
+	uint16_t nets[BACKEND_VOTES_MAX - 1];
+	uint16_t n;
+};
 
 struct backend {
 	struct ip_addr addr;
-	uint16_t port_be;
-	uint16_t mss;             /* of its SYN-ACKs, the least seen lately; 0: not learned */
-	uint8_t wscale;           /* WSCALE_NONE: does none */
-	bool known;               /* has answered: the fields below hold */
-	bool sack, timestamps;
-	bool down;
-	uint8_t sack_votes, timestamps_votes, wscale_votes, down_votes;
-	uint32_t vote_net[2];     /* hash of the last net that voted absent; down */
-	uint32_t n_connecting;
+	uint16_t port_be;         /* 0: free */
+	uint16_t mss;             /* of its SYN-ACKs, the least seen; 0: not learned */
+	uint8_t wscale;           /* the last seen; WSCALE_NONE: does none, or not learned */
+	uint8_t settled;          /* enum segment_option, of WSCALE, SACK_PERMITTED, TIMESTAMPS: seen, or absent by votes */
+	bool known : 1;           /* has answered: mss, wscale, sack, timestamps may be promised */
+	bool sack : 1;            /* seen, and not absent since */
+	bool timestamps : 1;
+	bool down : 1;
+	struct backend_votes sack_votes, timestamps_votes, wscale_votes, down_votes;
+	uint32_t n_connecting;    /* the caller's to count */
 	uint32_t probe_s;         /* down: when to try one client next */
 	uint32_t seen_s;          /* last used, for replacement */
-};
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct backend) == 64, "a backend is one cache line");
 
 struct backend_table {
 	struct backend *backends;
-	uint32_t capacity, mask, used;
+	uint32_t capacity, mask, used; /* mask: sets - 1 */
 	const struct flow_hash_key *key;
 };
 
+/* `capacity` is rounded up to a power of two, at least 4. */
 size_t backend_table_size(uint32_t capacity);
+/* `memory`: backend_table_size(capacity) bytes, 64-byte aligned; zeroed here. */
 void backend_table_init(struct backend_table *table, void *memory, uint32_t capacity,
                         const struct flow_hash_key *key);
 /* Number of the backend, or BACKEND_NONE. With `create`, one not in use
@@ -51,16 +77,21 @@ backend_at(const struct backend_table *table, uint32_t number)
 }
 
 /* A SYN-ACK of the server to a SYN that offered `offered`: learn from it.
- * `net`: hash of the client's prefix. */
+ * `net`: hash of the client's prefix. `answered->mss` 0: it named none. */
 void backend_learn(struct backend *backend, const struct tcp_offer *offered,
                    const struct tcp_offer *answered, uint32_t net);
+/* Whether the answer to a SYN with this offer would decide what is still open. (A
+ * server that was only ever asked by bare SYNs is known, and nothing of it is
+ * settled.) */
+bool backend_curious(const struct backend *backend, const struct tcp_offer *offered);
 /* The server answered: it is up. */
 void backend_succeed(struct backend *backend);
 /* It refused or kept silent towards a client of `net`. True if that took it down. */
 bool backend_fail(struct backend *backend, uint32_t net, uint32_t now_s, uint32_t probe_every_s);
-/* Whether a client may be tried on a server that is down now: once a probe interval. */
+/* Whether a client may be tried now: always on a server that is up, once a probe
+ * interval on one that is down. */
 bool backend_probe(struct backend *backend, uint32_t now_s, uint32_t probe_every_s);
-/* A promise was broken: know nothing of it. */
+/* A promise was broken: know nothing of its options. */
 void backend_forget(struct backend *backend);
 
 #endif

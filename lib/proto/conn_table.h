@@ -2,13 +2,16 @@
 /*
  * Connections: one cache line each, of either family.
  *
- *    0                16               32   36
- *   +----------------+----------------+----+
- *   | client address | server address |port|
- *   +----+-----------+----+-----------+----+
- *   36   40          44   48          52   56               64
- *   | irs| client_nxt|server_nxt|seq_delta|ts_delta| path, lags, scales, state, flags |
- *   +----+-----------+----+-----------+----+----------------+
+ *    0  client address        16
+ *   16  server address        16
+ *   32  client port, server port   2 + 2
+ *   36  irs                    4
+ *   40  client_nxt             4
+ *   44  server_nxt             4
+ *   48  seq_delta | pending | next_free   4
+ *   52  ts_delta               4
+ *   56  client_lag 14, server_lag 14, path 14, client_wscale 4, server_wscale 4,
+ *       state 4, flags 10: 64 bits
  *
  * Sequence numbers: client_nxt counts in the client's own space (never
  * rewritten); server_nxt in the space that the client sees.
@@ -20,10 +23,10 @@
 #include <stddef.h>
 
 #include "addr.h"
+#include "flow_index.h"
 
 enum conn_state {
 	CONN_FREE,
-	CONN_WAITING,    /* proven, server not yet asked (wait_for_data); has a pending record */
 	CONN_CONNECTING, /* SYN sent to the server; has a pending record */
 	CONN_TRACKED,    /* passed through, never rewritten */
 	CONN_SPLICED,
@@ -38,10 +41,12 @@ enum conn_flag {
 	CONN_SERVER_FIN = 0x004,
 	CONN_CLIENT_DATA = 0x008,  /* the client has sent data */
 	CONN_OUTBOUND = 0x010,     /* TRACKED: opened by a protected host */
+	CONN_CONVERT = 0x010,      /* spliced: windows are converted between two scales */
 	CONN_CONFIRMED = 0x020,    /* TRACKED: both directions fit / SYN-ACK seen */
 	CONN_COUNTED = 0x040,      /* counted in the source table */
-	CONN_STRIP_SACK = 0x080,   /* promised to the client, not had by the server */
-	CONN_REWRITTEN = 0x100,    /* CLOSING: was spliced, deltas apply */
+	CONN_STRIP_SACK = 0x080,   /* spliced: promised to the client, not had by the server */
+	CONN_ADOPTING = 0x080,     /* TRACKED: older than the engine, not yet CONFIRMED */
+	CONN_REWRITTEN = 0x100,    /* is or was spliced: the deltas apply */
 	CONN_RESET = 0x200,        /* CLOSING by RST: later traffic of the receiver cancels */
 };
 
@@ -54,7 +59,7 @@ struct conn {
 	uint32_t server_nxt;        /* 44: the same from the server, as the client sees it */
 	union {
 		uint32_t seq_delta;     /* 48 */
-		uint32_t pending;       /* WAITING, CONNECTING: number of the pending record */
+		uint32_t pending;       /* CONNECTING: number of the pending record */
 		uint32_t next_free;     /* FREE */
 	};
 	uint32_t ts_delta;          /* 52 */
@@ -68,16 +73,19 @@ struct conn {
 	uint64_t flags : 10;        /* enum conn_flag */
 } __attribute__((aligned(64)));
 
-/* The scale promised to the client, where it differs from server_wscale, and
- * the service are kept beside the table: read where windows are converted, at
- * the end of a connection and for accounts. */
+/* What is read only where a connection begins, ends, is listed or has its
+ * windows converted: kept beside the table, off the packet path. */
 struct conn_side {
 	uint16_t service;
-	uint8_t promised_wscale;
+	uint16_t born_s;         /* opened, seconds modulo 2^16 */
+	uint8_t promised_wscale; /* to the client, WSCALE_NONE */
 	uint8_t unused;
 };
 
 _Static_assert(sizeof(struct conn) == 64, "a connection is one cache line");
+_Static_assert(offsetof(struct conn, irs) == 36 && offsetof(struct conn, seq_delta) == 48 &&
+               offsetof(struct conn, ts_delta) == 52, "the map above");
+_Static_assert(sizeof(struct conn_side) <= 6, "16 Mi of both and their index fit in 1.5 GiB");
 
 struct conn_table {
 	struct conn *conns;
@@ -90,9 +98,14 @@ struct conn_table {
 };
 
 size_t conn_table_size(uint32_t capacity);
+/* `memory`: conn_table_size(capacity) bytes, 64-byte aligned, with any content:
+ * an entry is not touched before it is first taken, so that a huge table starts
+ * at once. */
 void conn_table_init(struct conn_table *table, void *memory, uint32_t capacity);
 /* A zeroed entry, or FLOW_NONE when full. */
 uint32_t conn_table_take(struct conn_table *table);
+/* Mark it CONN_FREE and keep it for the next take. What refers to it (index, path,
+ * source) is the caller's to undo first. */
 void conn_table_give(struct conn_table *table, uint32_t number);
 
 #endif

@@ -1,31 +1,39 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The index: from a flow to its entry, and the clock of all entries.
+ * The index: from a flow to its entry, and the clock of all connections.
  *
  * One index serves both tables of a worker (connections and half-open
  * entries), so that finding what a segment belongs to touches one index line
  * and one entry line. A bucket is one cache line:
  *
- *   0        16          32                      64
- *   +--------+-----------+-----------------------+
- *   | tags   | deadlines | entries               |
- *   | 7 x 2  | 7 x 2     | 7 x 4                 |
- *   | spilled| moved     | (4 unused)            |
- *   +--------+-----------+-----------------------+
+ *   0        14        16          30      32              60       64
+ *   +--------+---------+-----------+-------+---------------+--------+
+ *   | tags   | spilled | deadlines | moved | entries       | unused |
+ *   | 7 x 2  | 2       | 7 x 2     | 2     | 7 x 4         | 4      |
+ *   +--------+---------+-----------+-------+---------------+--------+
  *
  * tag: 16 bits of the hash, never 0; 0 is an empty slot. deadline: seconds
- * modulo 2^16 at which the sweep hands the entry to the core, so that sweeping
- * reads index lines alone; a packet that keeps an entry alive writes to a line
- * it has just read. An entry goes to its home bucket, or when that is full to
- * one other (home ^ f(tag)), and then counts in the home bucket's `spilled`;
- * only if that is not 0 does a lookup read a second line. When both are full the
- * insert fails: constant-hash input costs two lines, never more.
+ * modulo 2^16 at which the sweep hands a connection to the core, so that
+ * sweeping reads index lines alone; a packet that keeps a connection alive
+ * writes to a line it has just read.
+ *
+ * An entry goes to its home bucket, or when that is full to one other. Which
+ * one follows from bucket and tag alone, other = bucket ^ f(tag), and the way
+ * back is the same, so that an entry can be moved and removed without its
+ * hash. An entry away from home has its bit in `moved`, and counts in its home
+ * bucket's `spilled`; only if that is not 0 does a look-up read a second line.
+ *
+ * An insert that finds both full moves one of the entries in the way to that
+ * one's own other bucket, if there is room (no chains of moves). Else it fails.
+ * So a look-up reads two lines at most and an insert 2 + 14, whatever the hash:
+ * if all hashes are the same, the insert after the 14th fails.
  *
  * Owner: one worker. Nothing here is shared.
  */
 #ifndef SYNFRONT_FLOW_INDEX_H
 #define SYNFRONT_FLOW_INDEX_H
 
+#include <emmintrin.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,11 +45,12 @@ struct flow_bucket {
 	uint16_t spilled;            /* entries of this home that live in their other bucket */
 	uint16_t deadline[FLOW_SLOTS];
 	uint16_t moved;              /* bit i: slot i is away from its home */
-	uint32_t entry[FLOW_SLOTS];  /* enum flow_kind << 31 | number */
+	uint32_t entry[FLOW_SLOTS];  /* FLOW_HALF_OPEN or 0, and a number */
 	uint32_t unused;
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct flow_bucket) == 64, "a bucket is one cache line");
+_Static_assert(offsetof(struct flow_bucket, deadline) == 16, "tags load as one vector");
 
 /* The top bit of an entry says which table its number belongs to. */
 #define FLOW_HALF_OPEN 0x80000000u
@@ -61,20 +70,52 @@ struct flow_slot {
 	uint32_t slot;
 };
 
-/* Bytes for an index of `entries` at a mean fill of half a bucket. */
+/* Bytes for an index of `entries` of both kinds: at most 60 % full with all of
+ * them in it. */
 size_t flow_index_size(uint32_t entries);
-/* `memory`: flow_index_size(entries) bytes, 64-byte aligned. */
+/* `memory`: flow_index_size(entries) bytes, 64-byte aligned; zeroed here. */
 void flow_index_init(struct flow_index *index, void *memory, uint32_t entries);
+
+/* The bucket comes from the low half of the hash, the tag from the top 16 bits. */
+static inline uint32_t
+flow_index_home(const struct flow_index *index, uint64_t hash)
+{
+	return (uint32_t)hash & index->mask;
+}
+
+static inline uint16_t
+flow_index_tag(uint64_t hash)
+{
+	uint16_t tag = (uint16_t)(hash >> 48);
+	return tag != 0 ? tag : 1;
+}
+
+/* f(tag) is odd, so the other bucket is never the same one. */
+static inline uint32_t
+flow_index_other(const struct flow_index *index, uint32_t bucket, uint16_t tag)
+{
+	return bucket ^ ((tag * 0x9e3779b1u | 1) & index->mask);
+}
+
+/* Slots whose tag is `tag` (0: empty ones), a bit each. */
+static inline uint32_t
+flow_bucket_match(const struct flow_bucket *bucket, uint16_t tag)
+{
+	__m128i tags = _mm_load_si128((const __m128i *)bucket->tag);
+	__m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
+	uint32_t bits = (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128()));
+
+	return bits & ((1u << FLOW_SLOTS) - 1); /* the eighth lane is `spilled` */
+}
 
 static inline void
 flow_index_prefetch(const struct flow_index *index, uint64_t hash)
 {
-	__builtin_prefetch(&index->buckets[(uint32_t)hash & index->mask], 0, 3);
+	__builtin_prefetch(&index->buckets[flow_index_home(index, hash)], 0, 3);
 }
 
 /*
- * Candidates for `hash`: calls for each slot with its tag are made by the
- * caller's loop:
+ * The candidates for a hash, one after the other; the caller compares flows:
  *
  *   struct flow_walk walk = flow_walk_start(index, hash);
  *   while ((entry = flow_walk_next(&walk)) != FLOW_NONE)
@@ -82,16 +123,48 @@ flow_index_prefetch(const struct flow_index *index, uint64_t hash)
  */
 struct flow_walk {
 	const struct flow_index *index;
-	uint64_t hash;
 	struct flow_slot at;
 	uint32_t matches; /* slots left in this bucket */
+	uint16_t tag;
 	bool second;      /* looking at the other bucket already */
 };
 
-struct flow_walk flow_walk_start(const struct flow_index *index, uint64_t hash);
-uint32_t flow_walk_next(struct flow_walk *walk);
+static inline struct flow_walk
+flow_walk_start(const struct flow_index *index, uint64_t hash)
+{
+	struct flow_walk walk = {
+		.index = index,
+		.at.bucket = flow_index_home(index, hash),
+		.tag = flow_index_tag(hash),
+	};
+	const struct flow_bucket *home = &index->buckets[walk.at.bucket];
 
-/* Insert; false if both buckets are full. */
+	walk.matches = flow_bucket_match(home, walk.tag) & ~(uint32_t)home->moved;
+	return walk;
+}
+
+static inline uint32_t
+flow_walk_next(struct flow_walk *walk)
+{
+	const struct flow_bucket *bucket = &walk->index->buckets[walk->at.bucket];
+
+	if (walk->matches == 0) {
+		if (walk->second || bucket->spilled == 0)
+			return FLOW_NONE;
+		walk->second = true;
+		walk->at.bucket = flow_index_other(walk->index, walk->at.bucket, walk->tag);
+		bucket = &walk->index->buckets[walk->at.bucket];
+		walk->matches = flow_bucket_match(bucket, walk->tag) & bucket->moved;
+		if (walk->matches == 0)
+			return FLOW_NONE;
+	}
+	walk->at.slot = (uint32_t)__builtin_ctz(walk->matches);
+	walk->matches &= walk->matches - 1;
+	return bucket->entry[walk->at.slot];
+}
+
+/* Insert; false if there is no room. *at is where. May move other entries, so
+ * no older flow_slot holds afterwards. */
 bool flow_index_insert(struct flow_index *index, uint64_t hash, uint32_t entry,
                        uint16_t deadline_s, struct flow_slot *at);
 void flow_index_remove(struct flow_index *index, struct flow_slot at);
@@ -109,10 +182,12 @@ flow_index_touch(struct flow_index *index, struct flow_slot at, uint16_t deadlin
 
 /*
  * Look at the next `n_buckets` buckets for connections (never half-open entries,
- * which have lists of their own) whose deadline has passed at `now_s`
- * (modulo 2^16, at most 9 hours ahead), and store up to `max` of their slots.
- * Returns how many; a bucket that did not fit is looked at again next time.
- * The caller removes or touches each before the next sweep.
+ * which have lists of their own) whose deadline has come at `now_s` (both modulo
+ * 2^16: a deadline is at most 32767 s ahead, and must be swept within as long),
+ * and store up to `max` of their slots. Returns how many; the bucket in which
+ * `max` was reached is looked at again next time. The caller removes or touches
+ * each before the next sweep. (Removing does not move others. An insert may: what
+ * it moves behind the cursor is found one pass later.)
  */
 unsigned int flow_index_sweep(struct flow_index *index, unsigned int n_buckets, uint16_t now_s,
                               struct flow_slot *out, unsigned int max);

@@ -3,9 +3,17 @@
  * SYN-RECEIVED entries: a cache in front of the cookie. Each may go at any
  * moment and its client still gets in.
  *
- *    0                16               32   36   40   44    48    50  51 52    56   60   64
- *   +----------------+----------------+----+----+----+-----+-----+---+--+-----+----+----+
- *   | client address | server address |port|irs |iss |tsval|mss  |ws,flags |tsval_sent|next|prev|
+ *    0  client address        16
+ *   16  server address        16
+ *   32  client port, server port   2 + 2
+ *   36  irs                    4
+ *   40  iss                    4
+ *   44  tsval                  4
+ *   48  deadline_ms            4
+ *   52  path                   2
+ *   54  service                2
+ *   56  next                   4
+ *   60  prev                   4
  *
  * Entries with the same number of SYN-ACKs sent wait equally long, so each
  * stage is a list in order of time and a timer is a look at its head.
@@ -17,6 +25,7 @@
 #include <stddef.h>
 
 #include "addr.h"
+#include "flow_index.h"
 
 #define HALF_OPEN_STAGES 6u /* SYN-ACKs sent 1..6 */
 
@@ -28,10 +37,14 @@ struct half_open {
 	uint32_t deadline_ms;     /* 48: of this stage */
 	uint16_t path;            /* 52 */
 	uint16_t service;         /* 54 */
-	uint32_t next, prev;      /* 56: in the list of its stage; next: free list */
+	uint32_t next, prev;      /* 56: in the list of its stage; these and
+	                           * deadline_ms are half_open.c's to write */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct half_open) == 64, "a half-open entry is one cache line");
+_Static_assert(offsetof(struct half_open, irs) == 36 &&
+               offsetof(struct half_open, deadline_ms) == 48 &&
+               offsetof(struct half_open, next) == 56, "the map above");
 
 /* What does not fit the line and is read only when an entry is completed or
  * retransmitted. */
@@ -42,7 +55,7 @@ struct half_open_side {
 	uint8_t promised_wscale; /* ours, WSCALE_NONE */
 	uint16_t promised_mss;
 	uint8_t options;         /* enum segment_option that the SYN-ACK carries */
-	uint8_t stage;           /* SYN-ACKs sent - 1 */
+	uint8_t stage;           /* SYN-ACKs sent - 1; written by half_open_wait() alone */
 	bool counted;            /* in the source table */
 };
 
@@ -54,15 +67,17 @@ struct half_open_table {
 };
 
 size_t half_open_table_size(uint32_t capacity);
+/* `memory`: half_open_table_size(capacity) bytes, 64-byte aligned, any content. */
 void half_open_table_init(struct half_open_table *table, void *memory, uint32_t capacity);
-/* A new entry, not in any list; FLOW_NONE when full. */
+/* A zeroed entry, not in any list; FLOW_NONE when full. */
 uint32_t half_open_take(struct half_open_table *table);
 /* Unlink and free. */
 void half_open_give(struct half_open_table *table, uint32_t number);
-/* Append to the list of `stage`, moving it from its present list if in one. */
+/* Append to the list of `stage` (0 ..), moving it from its present list if in one.
+ * Deadlines within a stage come in order (modulo 2^32). */
 void half_open_wait(struct half_open_table *table, uint32_t number, unsigned int stage,
                     uint32_t deadline_ms);
-/* The first entry of any stage whose deadline has passed, or FLOW_NONE. */
+/* An entry whose deadline has come, or FLOW_NONE. The caller gives it away or lets it wait again. */
 uint32_t half_open_due(const struct half_open_table *table, uint32_t now_ms);
 /* The entry nearest to its end, to be replaced when the table is full; FLOW_NONE if empty. */
 uint32_t half_open_oldest(const struct half_open_table *table);

@@ -19,7 +19,7 @@ struct path {
 	uint8_t inside_mac[6];  /* the neighbour on the inside port */
 	uint32_t tags;
 	uint32_t n_refs;
-	uint32_t next;          /* in its hash chain or the free list */
+	uint32_t next;          /* in its hash chain or the free list; 0 ends both */
 };
 
 struct path_table {
@@ -28,14 +28,16 @@ struct path_table {
 	uint32_t capacity, used, free, fresh, mask;
 };
 
+/* `capacity` counts numbers, 0 included: 2 to PATHS_MAX. `memory`: as many bytes,
+ * 8-byte aligned, any content. */
 size_t path_table_size(uint32_t capacity);
 void path_table_init(struct path_table *table, void *memory, uint32_t capacity);
-/* The path of a segment, with one more reference; 0 when full. */
+/* The path of a segment, with one more reference; 0 when there is no room. */
 uint16_t path_get(struct path_table *table, const struct segment *seg);
-/* One more reference on a path in use. */
+/* One more, one less reference on a path in use; nothing for 0. The last one frees it. */
 void path_hold(struct path_table *table, uint16_t path);
 void path_put(struct path_table *table, uint16_t path);
-/* The envelope of a frame that leaves on `out`. */
+/* The envelope of a frame that leaves on `out`; not for 0. */
 struct link path_link(const struct path_table *table, uint16_t path, enum side out);
 
 #endif

@@ -14,12 +14,14 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Aligned as its words, not as its quads: struct flow takes 36 bytes, not 40, and
+ * an entry with it and 28 bytes more is one cache line. */
 struct ip_addr {
 	union {
 		uint8_t bytes[16];
 		uint32_t words_be[4];
 		uint64_t quads_be[2];
-	};
+	} __attribute__((packed, aligned(4)));
 };
 
 /* ::ffff:0:0/96 as the two words before an IPv4 address. */
@@ -85,7 +87,7 @@ struct flow {
 	uint16_t server_port_be;
 };
 
-_Static_assert(sizeof(struct flow) == 36 || sizeof(struct flow) == 40, "flow key has no holes inside");
+_Static_assert(sizeof(struct flow) == 36, "flow key has no holes inside");
 
 static inline bool
 flow_equal(const struct flow *a, const struct flow *b)

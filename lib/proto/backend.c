@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is known of each server, and how it is learned. */
+#include "backend.h"
+
+#include <stddef.h>
+
+#include "pow2.h"
+#include "seq.h"
+
+#define SET_SIZE 4u
+
+static uint32_t
+n_backends_for(uint32_t capacity)
+{
+	return pow2_ceil(capacity < SET_SIZE ? SET_SIZE : capacity);
+}
+
+size_t
+backend_table_size(uint32_t capacity)
+{
+	return (size_t)n_backends_for(capacity) * sizeof(struct backend);
+}
+
+void
+backend_table_init(struct backend_table *table, void *memory, uint32_t capacity,
+                   const struct flow_hash_key *key)
+{
+	uint32_t n = n_backends_for(capacity);
+
+	memset(memory, 0, (size_t)n * sizeof(struct backend));
+	*table = (struct backend_table){
+		.backends = memory,
+		.capacity = n,
+		.mask = n / SET_SIZE - 1,
+		.key = key,
+	};
+}
+
+/* The place for a new backend in a set: a free one, or the longest unused. */
+static struct backend *
+set_place(struct backend *set, uint32_t now_s)
+{
+	struct backend *place = NULL;
+
+	for (unsigned int i = 0; i < SET_SIZE; i++) {
+		struct backend *b = &set[i];
+		if (b->port_be == 0)
+			return b;
+		if (b->n_connecting == 0 && !b->down &&
+		    (place == NULL || now_s - b->seen_s > now_s - place->seen_s))
+			place = b;
+	}
+	return place;
+}
+
+uint32_t
+backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t port_be,
+             bool create, uint32_t now_s)
+{
+	uint32_t first = ((uint32_t)addr_hash(table->key, addr, port_be) & table->mask) * SET_SIZE;
+	struct backend *set = &table->backends[first];
+	struct backend *b = NULL;
+
+	if (port_be == 0)
+		return BACKEND_NONE;
+	for (unsigned int i = 0; i < SET_SIZE; i++)
+		if (set[i].port_be == port_be && ip_addr_equal(&set[i].addr, addr))
+			b = &set[i];
+	if (b == NULL) {
+		b = create ? set_place(set, now_s) : NULL;
+		if (b == NULL)
+			return BACKEND_NONE;
+		table->used += b->port_be == 0;
+		*b = (struct backend){ .addr = *addr, .port_be = port_be, .wscale = WSCALE_NONE };
+	}
+	b->seen_s = now_s;
+	return (uint32_t)(b - table->backends) + 1;
+}
+
+/* Count a vote of `net`, unless it has voted; true when `enough` have. */
+static bool
+votes_add(struct backend_votes *votes, uint32_t net, unsigned int enough)
+{
+	uint16_t voter = (uint16_t)net;
+
+	for (unsigned int i = 0; i < votes->n; i++)
+		if (votes->nets[i] == voter)
+			return false;
+	if (votes->n + 1u >= enough) {
+		votes->n = 0;
+		return true;
+	}
+	votes->nets[votes->n++] = voter;
+	return false;
+}
+
+/* What an answer says of one option; returns whether the server has it. */
+static bool
+learn_option(struct backend *backend, enum segment_option option, struct backend_votes *votes,
+             bool had, bool answered, uint32_t net)
+{
+	if (answered) {
+		votes->n = 0;
+		backend->settled |= (uint8_t)option;
+		return true;
+	}
+	if (!votes_add(votes, net, BACKEND_ABSENT_VOTES))
+		return had;
+	backend->settled |= (uint8_t)option;
+	return false;
+}
+
+void
+backend_learn(struct backend *backend, const struct tcp_offer *offered,
+              const struct tcp_offer *answered, uint32_t net)
+{
+	bool scales = backend->wscale != WSCALE_NONE;
+
+	backend->known = true;
+	if (answered->mss != 0 && (backend->mss == 0 || answered->mss < backend->mss))
+		backend->mss = answered->mss;
+	if (offered->sack)
+		backend->sack = learn_option(backend, OPTION_SACK_PERMITTED, &backend->sack_votes,
+		                             backend->sack, answered->sack, net);
+	if (offered->timestamps)
+		backend->timestamps = learn_option(backend, OPTION_TIMESTAMPS,
+		                                   &backend->timestamps_votes, backend->timestamps,
+		                                   answered->timestamps, net);
+	if (offered->wscale == WSCALE_NONE)
+		return;
+	if (!learn_option(backend, OPTION_WSCALE, &backend->wscale_votes, scales,
+	                  answered->wscale != WSCALE_NONE, net))
+		backend->wscale = WSCALE_NONE;
+	else if (answered->wscale != WSCALE_NONE)
+		backend->wscale = answered->wscale;
+}
+
+bool
+backend_curious(const struct backend *backend, const struct tcp_offer *offered)
+{
+	unsigned int offer = (offered->sack ? OPTION_SACK_PERMITTED : 0u) |
+	                     (offered->timestamps ? OPTION_TIMESTAMPS : 0u) |
+	                     (offered->wscale != WSCALE_NONE ? OPTION_WSCALE : 0u);
+
+	return !backend->known || (offer & ~(unsigned int)backend->settled) != 0;
+}
+
+void
+backend_succeed(struct backend *backend)
+{
+	backend->down = false;
+	backend->down_votes.n = 0;
+}
+
+bool
+backend_fail(struct backend *backend, uint32_t net, uint32_t now_s, uint32_t probe_every_s)
+{
+	if (backend->down || !votes_add(&backend->down_votes, net, BACKEND_DOWN_VOTES))
+		return false;
+	backend->down = true;
+	backend->probe_s = now_s + probe_every_s;
+	return true;
+}
+
+bool
+backend_probe(struct backend *backend, uint32_t now_s, uint32_t probe_every_s)
+{
+	if (!backend->down)
+		return true;
+	if (seq_before(now_s, backend->probe_s))
+		return false;
+	backend->probe_s = now_s + probe_every_s;
+	return true;
+}
+
+void
+backend_forget(struct backend *backend)
+{
+	backend->known = backend->sack = backend->timestamps = false;
+	backend->mss = 0;
+	backend->wscale = WSCALE_NONE;
+	backend->settled = 0;
+	backend->sack_votes.n = backend->timestamps_votes.n = backend->wscale_votes.n = 0;
+}

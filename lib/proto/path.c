@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Paths, told apart by a hash table with chains. */
+#include "path.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "pow2.h"
+
+/* Most links of a chain that are followed. With no more paths than heads, a
+ * longer one happens only to who forges MAC addresses for it, and what is past it
+ * goes without a path. */
+#define CHAIN_MAX 16u
+
+static uint32_t
+numbers_for(uint32_t capacity)
+{
+	return capacity < 2 ? 2 : capacity > PATHS_MAX ? PATHS_MAX : capacity;
+}
+
+size_t
+path_table_size(uint32_t capacity)
+{
+	uint32_t n = numbers_for(capacity);
+	return n * sizeof(struct path) + pow2_ceil(n) * sizeof(uint32_t);
+}
+
+void
+path_table_init(struct path_table *table, void *memory, uint32_t capacity)
+{
+	uint32_t n = numbers_for(capacity);
+	struct path *paths = memory;
+
+	*table = (struct path_table){
+		.paths = paths,
+		.heads = (uint32_t *)(paths + n),
+		.capacity = n,
+		.fresh = 1,
+		.mask = pow2_ceil(n) - 1,
+	};
+	memset(&paths[0], 0, sizeof(paths[0]));
+	memset(table->heads, 0, (table->mask + 1) * sizeof(table->heads[0]));
+}
+
+static uint32_t
+path_hash(const struct path *path)
+{
+	uint64_t first, hash;
+	uint32_t last;
+
+	memcpy(&first, path->outside_mac, sizeof(first));
+	memcpy(&last, path->inside_mac + 2, sizeof(last));
+	hash = first * 0x9e3779b97f4a7c15u ^ ((uint64_t)path->tags << 32 | last);
+	hash *= 0xff51afd7ed558ccdu;
+	return (uint32_t)(hash >> 32);
+}
+
+_Static_assert(offsetof(struct path, inside_mac) == 6, "path_hash() reads both as one");
+
+static struct path
+path_of_segment(const struct segment *seg)
+{
+	struct path path = { .tags = seg->tags };
+	bool outside = seg->side == SIDE_OUTSIDE;
+
+	/* Destination MAC first (IEEE 802.3): the neighbour ahead, then the one behind. */
+	memcpy(outside ? path.inside_mac : path.outside_mac, seg->frame, 6);
+	memcpy(outside ? path.outside_mac : path.inside_mac, seg->frame + 6, 6);
+	return path;
+}
+
+static bool
+path_equal(const struct path *a, const struct path *b)
+{
+	return memcmp(a->outside_mac, b->outside_mac, 6) == 0 &&
+	       memcmp(a->inside_mac, b->inside_mac, 6) == 0 && a->tags == b->tags;
+}
+
+uint16_t
+path_get(struct path_table *table, const struct segment *seg)
+{
+	struct path wanted = path_of_segment(seg);
+	uint32_t *head = &table->heads[path_hash(&wanted) & table->mask];
+	uint32_t number = *head;
+	unsigned int links = 0;
+
+	for (; number != 0 && links < CHAIN_MAX; number = table->paths[number].next, links++) {
+		if (path_equal(&table->paths[number], &wanted)) {
+			table->paths[number].n_refs++;
+			return (uint16_t)number;
+		}
+	}
+	if (links == CHAIN_MAX)
+		return 0;
+	if (table->free != 0) {
+		number = table->free;
+		table->free = table->paths[number].next;
+	} else if (table->fresh < table->capacity) {
+		number = table->fresh++;
+	} else {
+		return 0;
+	}
+	wanted.n_refs = 1;
+	wanted.next = *head;
+	table->paths[number] = wanted;
+	*head = number;
+	table->used++;
+	return (uint16_t)number;
+}
+
+void
+path_hold(struct path_table *table, uint16_t path)
+{
+	assert(path == 0 || table->paths[path].n_refs > 0);
+	if (path != 0)
+		table->paths[path].n_refs++;
+}
+
+void
+path_put(struct path_table *table, uint16_t path)
+{
+	struct path *p = &table->paths[path];
+	uint32_t *link;
+
+	if (path == 0)
+		return;
+	assert(p->n_refs > 0);
+	if (--p->n_refs > 0)
+		return;
+	link = &table->heads[path_hash(p) & table->mask];
+	while (*link != path)
+		link = &table->paths[*link].next;
+	*link = p->next;
+	p->next = table->free;
+	table->free = path;
+	table->used--;
+}
+
+struct link
+path_link(const struct path_table *table, uint16_t path, enum side out)
+{
+	const struct path *p = &table->paths[path];
+	bool outside = out == SIDE_OUTSIDE;
+	struct link link = { .tags = p->tags };
+
+	memcpy(link.dst_mac, outside ? p->outside_mac : p->inside_mac, 6);
+	memcpy(link.src_mac, outside ? p->inside_mac : p->outside_mac, 6);
+	return link;
+}
