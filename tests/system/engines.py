@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What can stand between the lab's two bridges."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+
+from lab import ROOT, wait_for
+
+BUILD = os.environ.get("SYNFRONT_BUILD", os.path.join(ROOT, "build"))
+# TAP ports of DPDK, and the bridge that each joins.
+TAPS = (("sf-out", "br-out"), ("sf-in", "br-in"))
+
+
+def has_link(lab, device):
+    with lab.inside("box"):
+        return subprocess.run(("ip", "link", "show", "dev", device), check=False,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
+class Wire:
+    """No engine: a cable between the bridges."""
+
+    name = "wire"
+
+    def begin(self, lab):
+        self.lab = lab
+        lab.run("box", "ip", "link", "add", "w-out", "mtu", "9000", "type", "veth", "peer",
+                "name", "w-in")
+        for device, bridge in (("w-out", "br-out"), ("w-in", "br-in")):
+            lab.join(device, bridge)
+
+    def end(self):
+        self.lab.run("box", "ip", "link", "del", "w-out", check=False)
+
+
+class Testpmd:
+    """DPDK's own forwarder: every frame crosses untouched."""
+
+    name = "testpmd"
+
+    def __init__(self, frame_size=2048):
+        self.frame_size = frame_size
+
+    def begin(self, lab):
+        self.lab = lab
+        argv = ["dpdk-testpmd", "--no-pci", "--no-huge", "-m", "256", "-l", "0,1",
+                "--file-prefix", lab.id + "-pmd"]
+        for number, (tap, _) in enumerate(TAPS):
+            argv += ["--vdev", "net_tap%d,iface=%s" % (number, tap)]
+        argv += ["--", "--forward-mode=io", "--auto-start", "--total-num-mbufs=16384",
+                 "--rxd=1024", "--txd=1024", "--stats-period=3600",
+                 "--mbuf-size=%d" % (self.frame_size + 256)]
+        self.process = lab.spawn("box", "testpmd", *argv)
+        join_taps(lab, self.process)
+
+    def end(self):
+        self.lab.end(self.process)
+        self.process = None
+
+
+def join_taps(lab, process):
+    """Put the TAP ports on their bridges as soon as they exist."""
+    def ready():
+        if not process.running():
+            raise RuntimeError("%s ended at its start:\n%s" % (process.name, process.output()))
+        return all(has_link(lab, tap) for tap, _ in TAPS)
+
+    wait_for(process.name + " to make its TAP ports", ready)
+    for tap, bridge in TAPS:
+        lab.join(tap, bridge)
+        lab.run("box", "ip", "link", "set", tap, "txqueuelen", "1000")
+    for tap, _ in TAPS:
+        wait_for(tap + " to be up", lambda: "LOWER_UP" in lab.run("box", "ip", "link", "show",
+                                                                    "dev", tap))
+
+
+class Synfront:
+    """The engine, with a configuration file of the lab's."""
+
+    name = "synfront"
+
+    def __init__(self, text, instance="engine", taps=TAPS):
+        self.text = text
+        self.instance = instance
+        self.taps = taps
+        self.process = None
+
+    def begin(self, lab):
+        self.lab = lab
+        self.tag = "%s-%s" % (lab.id, self.instance)
+        self.path = os.path.join(lab.work, self.instance + ".yaml")
+        self.write(self.text)
+        self.launch()
+
+    def write(self, text):
+        self.text = text
+        with open(self.path, "w") as file:
+            file.write(text.replace("@INSTANCE@", self.tag).replace("@WORK@", self.lab.work))
+
+    def launch(self):
+        self.process = self.lab.spawn("box", self.instance, os.path.join(BUILD, "app/synfront"),
+                                      "--config", self.path)
+        join_taps(self.lab, self.process)
+        wait_for("telemetry of " + self.instance, self.answers)
+
+    def answers(self):
+        if not self.process.running():
+            raise RuntimeError("synfront ended:\n" + self.process.output())
+        try:
+            self.stats()
+        except (RuntimeError, ValueError):
+            return False
+        return True
+
+    def end(self, number=signal.SIGTERM):
+        """Stop at once, with no drain; the exit status."""
+        if not self.process:
+            return None
+        process, self.process = self.process, None
+        if number == signal.SIGTERM:
+            process.kill(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.3)
+        return self.lab.end(process, number)
+
+    def restart(self, number=signal.SIGTERM):
+        self.end(number)
+        self.launch()
+
+    def control(self, *argv):
+        """synfrontctl with some command; what it prints."""
+        return self.lab.run("box", os.path.join(BUILD, "app/synfrontctl"), "--instance", self.tag,
+                            *argv)
+
+    def report(self, command):
+        return json.loads(self.control("--json", command))
+
+    def stats(self):
+        """Every counter by its name, all workers together."""
+        return self.report("stats")
