@@ -28,11 +28,12 @@ unsigned int
 cookie_profile_of(const struct tcp_offer *offer, bool is_v4)
 {
 	const uint16_t *rows = mss_rows[is_v4];
-	unsigned int row = (offer->mss >= rows[1]) + (offer->mss >= rows[2]) + (offer->mss >= rows[3]);
-	unsigned int column = 0;
+	unsigned int row = 0, column = 0;
 
-	if (offer->wscale != WSCALE_NONE)
-		column = 1u + (offer->wscale >= scale_columns[2]) + (offer->wscale >= scale_columns[3]);
+	for (unsigned int i = 1; i < MSS_ROWS; i++)
+		row += offer->mss >= rows[i];
+	for (unsigned int i = 1; i < SCALE_COLUMNS && offer->wscale != WSCALE_NONE; i++)
+		column += offer->wscale >= scale_columns[i];
 	return row << 3 | (unsigned int)offer->sack << 2 | column;
 }
 
@@ -170,7 +171,8 @@ row_v4(const struct epoch_keys *keys, const struct cookie_job *jobs, const uint8
 		__m128i server = _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]);
 		__m128i block = _mm_unpacklo_epi64(_mm_unpacklo_epi32(client, irs), server);
 
-		_mm_store_si128((__m128i *)row->blocks[i], _mm_xor_si128(block, load_mask(keys, job)));
+		block = _mm_xor_si128(block, load_mask(keys, job));
+		_mm_store_si128((__m128i *)row->blocks[i], block);
 	}
 	chosen->encrypt(&keys->v4, row, n);
 }
@@ -265,7 +267,7 @@ cookie_make(const struct secret_set *set, struct cookie_job *jobs, unsigned int 
 		mac_words(set, jobs, part, words);
 		for (unsigned int i = 0; i < part; i++) {
 			uint32_t mac = words[i] >> 6;
-			uint32_t low = (uint32_t)(jobs[i].parity & 1) << 5 | (jobs[i].profile & 31u);
+			uint32_t low = (jobs[i].parity & 1u) << 5 | (jobs[i].profile & 31u);
 
 			jobs[i].iss = mac << 6 | (low ^ low_mask(mac));
 		}

@@ -19,8 +19,9 @@
  * IPv4: one block: client address, client ISS (little endian), server address,
  * ports (client's first) = 16 bytes.
  * IPv6: fixed-length CBC-MAC of three blocks under its own key: client address;
- * server address; ports, client ISS, zeros (40 bytes, zero padded). The profile's secret mask is XORed into the (last) block, so that the
- * profile is under the MAC.
+ * server address; ports, client ISS, zeros (40 bytes, zero padded).
+ * The profile's secret mask is XORed into the (last) block, so that the profile
+ * is under the MAC.
  *
  * A profile is what survives without timestamps (a client that sends none, as
  * Windows): MSS, window scale of the client, SACK-permitted. The client's offer
@@ -31,8 +32,7 @@
  *   |  MSS  |SACK| scale |           IPv6 1220, 1380, 1420, 1440
  *   +-------+----+-------+   scale   none, 0, 6, 8
  *
- * With timestamps the exact
- * values travel in TSval, see cookie_ts_*().
+ * With timestamps the exact values travel in TSval, see cookie_ts_*().
  */
 #ifndef SYNFRONT_COOKIE_H
 #define SYNFRONT_COOKIE_H
@@ -46,7 +46,7 @@
 
 /* Options of one end, as agreed in a handshake. */
 struct tcp_offer {
-	uint16_t mss;        /* never 0: absent means 536 or 1220 (RFC 9293, 3.7.1), put in by the caller */
+	uint16_t mss;        /* not 0: the caller puts in 536 or 1220 if absent (RFC 9293, 3.7.1) */
 	uint8_t wscale;      /* shift 0..14, or WSCALE_NONE */
 	bool sack;
 	bool timestamps;

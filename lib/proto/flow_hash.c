@@ -43,7 +43,8 @@ addr_hash(const struct flow_hash_key *key, const struct ip_addr *addr, uint32_t 
 	const __m128i *k = (const __m128i *)key->bytes;
 	__m128i x = _mm_loadu_si128((const __m128i *)addr->bytes);
 
-	x = _mm_aesenc_si128(_mm_xor_si128(x, k[3]), _mm_xor_si128(k[2], _mm_cvtsi32_si128((int)salt)));
+	x = _mm_aesenc_si128(_mm_xor_si128(x, k[3]), k[2]);
+	x = _mm_xor_si128(x, _mm_cvtsi32_si128((int)salt));
 	x = _mm_aesenc_si128(x, k[1]);
 	x = _mm_aesenc_si128(x, k[0]);
 	x = _mm_aesenc_si128(x, k[3]);

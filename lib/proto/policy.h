@@ -121,11 +121,15 @@ struct policy {
 };
 
 /*
- * Compile the look-up index: one keyed hash probe per distinct prefix length
- * in use, then a binary search over the ports. The cost does not grow with the number of
- * services. `alloc` memory is `malloc`ed and freed by policy_free_index().
- * Returns NULL on success, or a message (static) if two services overlap, with
- * their indexes in *a and *b; or if memory is short.
+ * Compile the look-up index: one keyed hash probe for each distinct prefix length
+ * in use, then a binary search over the ports of the prefix found. The cost
+ * does not grow with the number of services. Two services may share addresses
+ * or nest their prefixes as long as no address and port belongs to both.
+ *
+ * Sets policy->index, which policy_free_index() frees, and returns NULL; or sets
+ * it to NULL and returns a static message. The indexes of the services to blame
+ * are then in *a and *b (the same if it is one; 0 if memory is short). The
+ * services must outlive the index.
  */
 const char *policy_compile(struct policy *policy, uint32_t *a, uint32_t *b);
 void policy_free_index(struct policy *policy);

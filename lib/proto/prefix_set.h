@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A set of prefixes of both families, each with a 64-bit value.
+ *
+ * One open-addressed table of masked addresses under a keyed hash, and the
+ * list of the lengths in use, longest first. A look-up probes once for each
+ * length, whatever the number of prefixes. Lengths that no prefix of the
+ * address's family has are not tried: there is a list for each family.
+ *
+ * Private to policy.c and its tests. Built once, then read by anybody; the
+ * values may be changed by who built it until then.
+ */
+#ifndef SYNFRONT_PREFIX_SET_H
+#define SYNFRONT_PREFIX_SET_H
+
+#include <stddef.h>
+
+#include "addr.h"
+#include "flow_hash.h"
+
+#define PREFIX_SLOT_EMPTY 0xffu
+
+struct prefix_slot {
+	struct prefix prefix; /* len PREFIX_SLOT_EMPTY: no prefix here */
+	uint64_t value;
+};
+_Static_assert(sizeof(struct prefix_slot) == 32, "two slots a cache line, none across");
+
+struct prefix_length {
+	struct ip_addr mask;
+	uint8_t len;
+};
+
+struct prefix_set {
+	const struct flow_hash_key *key;
+	struct prefix_slot *slots;
+	uint32_t slot_mask;           /* slots - 1, a power of two less one */
+	uint32_t n_prefixes;          /* distinct ones */
+	struct prefix_length *lengths[2]; /* [is_v4], longest first */
+	uint32_t n_lengths[2];
+};
+
+/* Build the set of n prefixes (0..2^30; one that is repeated counts once), all
+ * values 0. `key` must outlive the set. False: no memory, nothing to free. */
+bool prefix_set_init(struct prefix_set *set, const struct flow_hash_key *key,
+                     const struct prefix *prefixes, size_t n);
+void prefix_set_fini(struct prefix_set *set);
+
+/* The slot of exactly this masked address and length, or NULL. */
+struct prefix_slot *prefix_set_exact(const struct prefix_set *set, const struct ip_addr *masked,
+                                     uint8_t len);
+
+/*
+ * Walk over the prefixes that contain `addr`, the most specific first: start
+ * with *at = 0, call until NULL. `is_v4` is ip_addr_is_v4(addr).
+ */
+static inline struct prefix_slot *
+prefix_set_next(const struct prefix_set *set, const struct ip_addr *addr, bool is_v4, uint32_t *at)
+{
+	while (*at < set->n_lengths[is_v4]) {
+		const struct prefix_length *length = &set->lengths[is_v4][(*at)++];
+		struct ip_addr masked = *addr;
+
+		masked.quads_be[0] &= length->mask.quads_be[0];
+		masked.quads_be[1] &= length->mask.quads_be[1];
+
+		struct prefix_slot *slot = prefix_set_exact(set, &masked, length->len);
+
+		if (slot != NULL)
+			return slot;
+	}
+	return NULL;
+}
+
+/* Whether any prefix of the set contains `addr`. */
+static inline bool
+prefix_set_contains(const struct prefix_set *set, const struct ip_addr *addr)
+{
+	uint32_t at = 0;
+
+	return prefix_set_next(set, addr, ip_addr_is_v4(addr), &at) != NULL;
+}
+
+#endif
