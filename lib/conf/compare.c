@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reload: what may change, and who keeps which service id. */
+#include <stdio.h>
+#include <string.h>
+
+#include "value.h"
+
+static int
+fail_change(const struct conf *fresh, const struct conf_place *place, const char *was,
+            const char *now, struct conf_error *err)
+{
+	char path[CONF_PATH_SIZE];
+
+	conf_place_path(place, path);
+	snprintf(err->text, sizeof(err->text),
+	         "%.128s: %s: found %.80s; expected %.80s, as it runs: a change needs a restart",
+	         fresh->source, path, now, was);
+	return -1;
+}
+
+static int
+compare_mapping(const struct conf *fresh, const struct conf_place *up,
+                const struct conf_mapping *mapping, const char *old_base, const char *new_base,
+                struct conf_error *err)
+{
+	for (uint32_t i = 0; i < mapping->n_keys; i++) {
+		const struct conf_key *key = &mapping->keys[i];
+		struct conf_place place = { up, key->name, 0, NULL };
+
+		if ((key->flags & CONF_LIVE) != 0)
+			continue;
+		if (key->type == CONF_MAPPING) {
+			if ((key->flags & CONF_OPTIONAL) != 0) {
+				bool had = *(const bool *)(old_base + key->count_offset);
+				bool has = *(const bool *)(new_base + key->count_offset);
+				if (had != has)
+					return fail_change(fresh, &place, had ? "one" : "none", has ? "one" : "none", err);
+				if (!has)
+					continue;
+			}
+			if (compare_mapping(fresh, &place, key->mapping, old_base + key->offset,
+			                    new_base + key->offset, err) != 0)
+				return -1;
+		} else if (!conf_value_equal(key, old_base, new_base)) {
+			char was[256], now[256];
+			conf_format_value(key, old_base, was, sizeof(was));
+			conf_format_value(key, new_base, now, sizeof(now));
+			return fail_change(fresh, &place, was, now, err);
+		}
+	}
+	return 0;
+}
+
+int
+conf_compare(const struct conf *running, const struct conf *fresh, struct conf_error *err)
+{
+	struct conf_place root = { NULL, NULL, 0, NULL };
+
+	return compare_mapping(fresh, &root, &conf_root, (const char *)running, (const char *)fresh, err);
+}
+
+void
+conf_mark_ids(struct conf_ids *ids, const struct policy *policy)
+{
+	for (uint32_t i = 0; i < policy->n_services; i++) {
+		uint16_t id = policy->services[i].id;
+		ids->used[id / 64] |= UINT64_C(1) << (id % 64);
+	}
+}
+
+static uint32_t
+lowest_free(const struct conf_ids *ids)
+{
+	for (uint32_t w = 0; w < CONF_ID_WORDS; w++)
+		if (~ids->used[w] != 0)
+			return w * 64 + (uint32_t)__builtin_ctzll(~ids->used[w]);
+	return SERVICES_MAX;
+}
+
+static const struct service *
+find_name(const struct policy *policy, const char *name)
+{
+	for (uint32_t i = 0; i < policy->n_services; i++)
+		if (strcmp(policy->services[i].name, name) == 0)
+			return &policy->services[i];
+	return NULL;
+}
+
+int
+conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids *ids,
+               struct conf_error *err)
+{
+	/* Not published yet, so this conf's array may be written. */
+	struct service *services = (struct service *)fresh->policy.services;
+	uint32_t n_new = 0, n_free = 0;
+
+	for (uint32_t w = 0; w < CONF_ID_WORDS; w++)
+		n_free += (uint32_t)__builtin_popcountll(~ids->used[w]);
+	for (uint32_t i = 0; i < fresh->policy.n_services; i++)
+		n_new += find_name(running, services[i].name) == NULL;
+	if (n_new > n_free) {
+		snprintf(err->text, sizeof(err->text),
+		         "%.128s: services: found %u new ones; expected at most %u, since the ids of removed "
+		         "ones are still in use", fresh->source, n_new, n_free);
+		return -1;
+	}
+	for (uint32_t i = 0; i < fresh->policy.n_services; i++) {
+		const struct service *old = find_name(running, services[i].name);
+		uint32_t id = old != NULL ? old->id : lowest_free(ids);
+		services[i].id = (uint16_t)id;
+		ids->used[id / 64] |= UINT64_C(1) << (id % 64);
+	}
+	fresh->policy.generation = running->generation + 1;
+	return 0;
+}

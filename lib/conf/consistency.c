@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include "consistency.h"
+#include "secret_file.h"
+
+#define PATH_STEPS 4
+
+/* A path below a place, each step with its node if the file has it. */
+struct path_below {
+	struct conf_place steps[PATH_STEPS];
+};
+
+static const struct conf_place *
+below(const struct conf_reader *r, struct path_below *path, const struct conf_place *top,
+      const char *const keys[PATH_STEPS])
+{
+	const struct conf_place *up = top;
+	const yaml_node_t *node = top->node;
+
+	for (int i = 0; i < PATH_STEPS && keys[i] != NULL; i++) {
+		node = conf_child(r, node, keys[i]);
+		path->steps[i] = (struct conf_place){ up, keys[i], 0, node };
+		up = &path->steps[i];
+	}
+	return up;
+}
+
+#define BELOW(r, path, top, ...) below(r, path, top, (const char *const[PATH_STEPS]){ __VA_ARGS__ })
+
+static int
+check_ports(struct conf_reader *r, const struct conf_place *root)
+{
+	const struct conf *c = r->conf;
+	struct path_below path;
+
+	if (c->outside.mac_source == CONF_MAC_OUTSIDE)
+		return conf_fail(r, BELOW(r, &path, root, "ports", "outside", "mac"),
+		                 "found \"outside\"; expected device or an address (only the inside port "
+		                 "can take the other's)");
+	if (!c->has_inside)
+		return 0;
+
+	size_t outside = strcspn(c->outside.device, ","), inside = strcspn(c->inside.device, ",");
+	if (outside == inside && memcmp(c->outside.device, c->inside.device, inside) == 0)
+		return conf_fail(r, BELOW(r, &path, root, "ports", "inside", "device"),
+		                 "found \"%.*s\", which is the outside port; expected another device",
+		                 (int)inside, c->inside.device);
+	return 0;
+}
+
+static int
+check_workers(struct conf_reader *r, const struct conf_place *root)
+{
+	struct workers_conf *w = &r->conf->workers;
+	struct path_below path;
+
+	if (w->count == 0)
+		w->count = w->n_lcores > 0 ? w->n_lcores : 1;
+	if (w->n_lcores > 0 && w->n_lcores != w->count)
+		return conf_fail(r, BELOW(r, &path, root, "workers", "count"),
+		                 "found %u; expected %u, the number of lcores, or no such key", w->count,
+		                 w->n_lcores);
+	for (uint32_t i = 0; i < w->n_lcores; i++)
+		if (w->lcores[i] == w->control_lcore)
+			return conf_fail(r, BELOW(r, &path, root, "workers", "control_lcore"),
+			                 "found %u, which is a worker's; expected a CPU that lcores does not list",
+			                 w->control_lcore);
+	return 0;
+}
+
+/* A net holds hosts: a lower limit for it would make the hosts' meaningless. */
+static int
+check_sources(struct conf_reader *r, const struct conf_place *root)
+{
+	const struct source_limits *s = &r->conf->policy.sources;
+	const struct {
+		const char *host_key, *net_key;
+		uint32_t host, net;
+	} pairs[] = {
+		{ "half_open_host", "half_open_net", s->half_open_host, s->half_open_net },
+		{ "syn_per_s_host", "syn_per_s_net", s->syn_per_s_host, s->syn_per_s_net },
+		{ "connections_host", "connections_net", s->connections_host, s->connections_net },
+		{ "new_per_s_host", "new_per_s_net", s->new_per_s_host, s->new_per_s_net },
+	};
+	struct path_below path;
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		if (pairs[i].net != 0 && pairs[i].net < pairs[i].host)
+			return conf_fail(r, BELOW(r, &path, root, "limits", "sources", pairs[i].net_key),
+			                 "found %u; expected 0 or at least %s, which is %u", pairs[i].net,
+			                 pairs[i].host_key, pairs[i].host);
+	return 0;
+}
+
+static int
+check_mode(struct conf_reader *r, const struct conf_place *place, const struct service *s)
+{
+	struct path_below path;
+
+	if (s->mode == MODE_HANDOFF)
+		return conf_fail(r, BELOW(r, &path, place, "mode"), "found \"handoff\", which is not "
+		                 "available in this build: its kernel side is missing; expected proxy, "
+		                 "respond or bypass");
+	if (!r->conf->has_inside && s->mode != MODE_RESPOND)
+		return conf_fail(r, BELOW(r, &path, place, "mode"), "found \"%s\" without ports.inside; "
+		                 "expected respond, or an inside port",
+		                 s->mode == MODE_PROXY ? "proxy" : "bypass");
+	if (s->calm == CALM_TRANSPARENT && s->mode != MODE_PROXY)
+		return conf_fail(r, BELOW(r, &path, place, "calm"), "found \"transparent\" with a mode "
+		                 "other than proxy; expected intercept");
+	if (s->wait_for_data && s->mode != MODE_PROXY)
+		return conf_fail(r, BELOW(r, &path, place, "wait_for_data"),
+		                 "found \"true\" with a mode other than proxy; expected false");
+	return 0;
+}
+
+static int
+check_watermarks(struct conf_reader *r, const struct conf_place *place, struct service *s)
+{
+	uint32_t table = r->conf->memory.half_open;
+	struct path_below path;
+
+	if (s->high == 0)
+		s->high = (uint32_t)((uint64_t)table * 3 / 8);
+	if (s->low == 0)
+		s->low = s->high / 2;
+	if (s->high > table)
+		return conf_fail(r, BELOW(r, &path, place, "half_open", "high"),
+		                 "found %u; expected at most memory.half_open, which is %u", s->high, table);
+	if (s->low >= s->high)
+		return conf_fail(r, BELOW(r, &path, place, "half_open", "low"),
+		                 "found %u; expected less than high, which is %u", s->low, s->high);
+	return 0;
+}
+
+static int
+check_services(struct conf_reader *r, const struct conf_place *root)
+{
+	struct conf *c = r->conf;
+	/* The array is the arena's, and this conf's alone until it is returned. */
+	struct service *services = (struct service *)c->policy.services;
+	uint32_t *lines = conf_arena_alloc(r->arena, c->policy.n_services, sizeof(*lines));
+	struct path_below path;
+	const struct conf_place *list = BELOW(r, &path, root, "services");
+
+	if (lines == NULL)
+		return conf_fail_memory(r);
+	c->service_lines = lines;
+	for (uint32_t i = 0; i < c->policy.n_services; i++) {
+		struct service *s = &services[i];
+		struct conf_place place = { list, NULL, i,
+			yaml_document_get_node(r->doc, list->node->data.sequence.items.start[i]) };
+
+		s->id = (uint16_t)i;
+		lines[i] = (uint32_t)place.node->start_mark.line + 1;
+		for (uint32_t j = 0; j < i; j++) {
+			struct path_below name;
+			if (strcmp(services[j].name, s->name) == 0)
+				return conf_fail(r, BELOW(r, &name, &place, "name"), "found \"%s\", the name of the "
+				                 "service in line %u; expected another", s->name, lines[j]);
+		}
+		if (check_mode(r, &place, s) != 0 || check_watermarks(r, &place, s) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+compile(struct conf_reader *r, const struct conf_place *root)
+{
+	struct conf *c = r->conf;
+	uint32_t a = UINT32_MAX, b = UINT32_MAX;
+	const char *message = policy_compile(&c->policy, &a, &b);
+
+	if (message == NULL)
+		return 0;
+	if (a >= c->policy.n_services || b >= c->policy.n_services)
+		return conf_fail_memory(r);
+
+	/* Point at the later one. */
+	uint32_t first = a < b ? a : b, second = a < b ? b : a;
+	struct path_below path;
+	const struct conf_place *list = BELOW(r, &path, root, "services");
+	struct conf_place place = { list, NULL, second,
+		yaml_document_get_node(r->doc, list->node->data.sequence.items.start[second]) };
+	return conf_fail(r, &place, "found \"%s\", which shares an address and port with \"%s\" of "
+	                 "line %u; expected each address and port in one service",
+	                 c->policy.services[second].name, c->policy.services[first].name,
+	                 c->service_lines[first]);
+}
+
+static int
+check_secret(struct conf_reader *r, const struct conf_place *root)
+{
+	char problem[CONF_SECRET_PROBLEM_SIZE];
+	uint8_t master[MASTER_SECRET_SIZE];
+	struct path_below path;
+
+	if (r->conf->secret_file == NULL)
+		return 0;
+	int rc = conf_secret_file_read(r->conf->secret_file, master, problem);
+	explicit_bzero(master, sizeof(master));
+	if (rc == 0)
+		return 0;
+	return conf_fail(r, BELOW(r, &path, root, "secret", "file"), "%s", problem);
+}
+
+int
+conf_check(struct conf_reader *r, const struct conf_place *root)
+{
+	r->conf->policy.generation = 1;
+	if (check_ports(r, root) != 0 || check_workers(r, root) != 0 || check_sources(r, root) != 0 ||
+	    check_services(r, root) != 0 || check_secret(r, root) != 0)
+		return -1;
+	return compile(r, root);
+}

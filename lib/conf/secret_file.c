@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "secret_file.h"
+
+#define HEX_DIGITS (2 * MASTER_SECRET_SIZE)
+
+static int
+hex_value(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* 64 hex digits and at most one newline. */
+static bool
+decode_hex(const uint8_t *text, size_t len, uint8_t master[MASTER_SECRET_SIZE])
+{
+	if (len > HEX_DIGITS && text[HEX_DIGITS] == '\n')
+		len--;
+	if (len != HEX_DIGITS)
+		return false;
+	for (size_t i = 0; i < HEX_DIGITS; i++)
+		if (hex_value(text[i]) < 0)
+			return false;
+	for (size_t i = 0; i < MASTER_SECRET_SIZE; i++)
+		master[i] = (uint8_t)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
+	return true;
+}
+
+/* Up to `size` bytes, however the reads come. -1 on error. */
+static ssize_t
+read_all(int fd, uint8_t *bytes, size_t size)
+{
+	size_t n = 0;
+
+	while (n < size) {
+		ssize_t got = read(fd, bytes + n, size - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		n += (size_t)got;
+	}
+	return (ssize_t)n;
+}
+
+static int
+read_secret(int fd, const char *path, uint8_t master[MASTER_SECRET_SIZE],
+            char problem[CONF_SECRET_PROBLEM_SIZE])
+{
+	uint8_t bytes[HEX_DIGITS + 2]; /* one more than the longest hex form */
+	struct stat st;
+
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
+		         "found \"%.100s\", not a regular file; expected one", path);
+		return -1;
+	}
+	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
+		         "found \"%.100s\" with mode %04o; expected 0600 or 0400: no access for group and "
+		         "others", path, (unsigned int)st.st_mode & 07777);
+		return -1;
+	}
+	ssize_t n = read_all(fd, bytes, sizeof(bytes));
+	if (n < (ssize_t)MASTER_SECRET_SIZE) {
+		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
+		         "found \"%.100s\" with %zd bytes; expected %u hex digits or at least %u bytes", path,
+		         n < 0 ? 0 : n, HEX_DIGITS, MASTER_SECRET_SIZE);
+		return -1;
+	}
+	if (!decode_hex(bytes, (size_t)n, master))
+		memcpy(master, bytes, MASTER_SECRET_SIZE);
+	explicit_bzero(bytes, sizeof(bytes));
+	return 0;
+}
+
+int
+conf_secret_file_read(const char *path, uint8_t master[MASTER_SECRET_SIZE],
+                      char problem[CONF_SECRET_PROBLEM_SIZE])
+{
+	/* A FIFO must not make the start wait. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0) {
+		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
+		         "found \"%.100s\": %s; expected a file that can be read", path, strerror(errno));
+		return -1;
+	}
+	int rc = read_secret(fd, path, master, problem);
+	close(fd);
+	return rc;
+}
+
+int
+conf_read_secret(const struct conf *conf, uint8_t master[MASTER_SECRET_SIZE],
+                 struct conf_error *err)
+{
+	char problem[CONF_SECRET_PROBLEM_SIZE];
+
+	if (conf_secret_file_read(conf->secret_file, master, problem) == 0)
+		return 0;
+	snprintf(err->text, sizeof(err->text), "%.128s: secret.file: %s", conf->source, problem);
+	return -1;
+}

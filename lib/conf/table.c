@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <syslog.h>
+
+#include "conf.h"
+#include "conf_table.h"
+
+#include "backend.h"
+#include "conn_table.h"
+#include "flow_index.h"
+#include "half_open.h"
+#include "path.h"
+#include "source.h"
+
+#define AT(type, member) .offset = offsetof(struct type, member)
+#define COUNTED(type, member, count) AT(type, member), .count_offset = offsetof(struct type, count)
+#define MAPPING(m) .mapping = &(m)
+#define KEYS(k) .keys = (k), .n_keys = sizeof(k) / sizeof((k)[0])
+
+static const struct conf_choice checksum_choices[] = {
+	{ "auto", CONF_OFFLOAD_AUTO }, { "off", CONF_OFFLOAD_OFF }, { NULL, 0 },
+};
+static const struct conf_choice idle_choices[] = {
+	{ "auto", CONF_IDLE_AUTO }, { "poll", CONF_IDLE_POLL }, { "sleep", CONF_IDLE_SLEEP }, { NULL, 0 },
+};
+static const struct conf_choice numa_choices[] = {
+	{ "warn", CONF_NUMA_WARN }, { "strict", CONF_NUMA_STRICT }, { NULL, 0 },
+};
+static const struct conf_choice mode_choices[] = {
+	{ "proxy", MODE_PROXY }, { "handoff", MODE_HANDOFF }, { "respond", MODE_RESPOND },
+	{ "bypass", MODE_BYPASS }, { NULL, 0 },
+};
+static const struct conf_choice cookies_choices[] = {
+	{ "auto", COOKIES_AUTO }, { "always", COOKIES_ALWAYS }, { "never", COOKIES_NEVER }, { NULL, 0 },
+};
+static const struct conf_choice calm_choices[] = {
+	{ "intercept", CALM_INTERCEPT }, { "transparent", CALM_TRANSPARENT }, { NULL, 0 },
+};
+static const struct conf_choice refusal_choices[] = {
+	{ "reset", REFUSE_RESET }, { "drop", REFUSE_DROP }, { "pass", REFUSE_PASS }, { NULL, 0 },
+};
+static const struct conf_choice silence_choices[] = {
+	{ "reset", REFUSE_RESET }, { "drop", REFUSE_DROP }, { NULL, 0 },
+};
+static const struct conf_choice level_choices[] = {
+	{ "error", CONF_LOG_ERROR }, { "warning", CONF_LOG_WARNING }, { "notice", CONF_LOG_NOTICE },
+	{ "info", CONF_LOG_INFO }, { "debug", CONF_LOG_DEBUG }, { NULL, 0 },
+};
+static const struct conf_choice target_choices[] = {
+	{ "stderr", CONF_LOG_STDERR }, { "syslog", CONF_LOG_SYSLOG }, { NULL, 0 },
+};
+static const struct conf_choice facility_choices[] = {
+	{ "daemon", LOG_DAEMON }, { "user", LOG_USER }, { "auth", LOG_AUTH },
+	{ "local0", LOG_LOCAL0 }, { "local1", LOG_LOCAL1 }, { "local2", LOG_LOCAL2 },
+	{ "local3", LOG_LOCAL3 }, { "local4", LOG_LOCAL4 }, { "local5", LOG_LOCAL5 },
+	{ "local6", LOG_LOCAL6 }, { "local7", LOG_LOCAL7 }, { NULL, 0 },
+};
+static const struct conf_choice hugepages_choices[] = {
+	{ "auto", CONF_HUGEPAGES_AUTO }, { "on", CONF_HUGEPAGES_ON }, { "off", CONF_HUGEPAGES_OFF },
+	{ NULL, 0 },
+};
+
+static const struct conf_key port_keys[] = {
+	{ "device", CONF_TEXT, CONF_REQUIRED, AT(port_conf, device), .max = 255,
+	  .help = "PCI address, or a virtual device with its arguments, such as "
+	          "`0000:3b:00.0` or `net_tap0,iface=sf-outside`." },
+	{ "queues", CONF_NUMBER, 0, AT(port_conf, queues), .min = 1, .max = 64, .preset = "0",
+	  .zero = "one per worker", .help = "Receive queues. A port that has fewer gets what it has." },
+	{ "rx_descriptors", CONF_ENTRIES, 0, AT(port_conf, rx_descriptors), .min = 64, .max = 32768,
+	  .preset = "1k", .help = "Receive ring; the driver may round it." },
+	{ "tx_descriptors", CONF_ENTRIES, 0, AT(port_conf, tx_descriptors), .min = 64, .max = 32768,
+	  .preset = "1k", .help = "Transmit ring; the driver may round it." },
+	{ "mtu", CONF_NUMBER, 0, AT(port_conf, mtu), .min = 576, .max = 9978, .preset = "0",
+	  .zero = "leave the port's", .unit = "bytes", .help = "Largest IP packet." },
+	{ "mac", CONF_MAC, 0, COUNTED(port_conf, mac_source, mac), .preset = "device",
+	  .help = "The port's address: its `device`'s own, one given here, or on the inside port "
+	          "`outside`: that of the outside port." },
+	{ "checksum_offload", CONF_CHOICE, 0, AT(port_conf, checksum), .choices = checksum_choices,
+	  .preset = "auto", .help = "`auto`: the port computes and verifies checksums where it can." },
+	{ "promiscuous", CONF_BOOL, 0, AT(port_conf, promiscuous), .preset = "true",
+	  .help = "Take frames for any address: an inline pair has to." },
+};
+static const struct conf_mapping port_mapping = { "Port", KEYS(port_keys),
+	sizeof(struct port_conf) };
+
+static const struct conf_key ports_keys[] = {
+	{ "outside", CONF_MAPPING, CONF_REQUIRED, AT(conf, outside), MAPPING(port_mapping),
+	  .help = "The port towards the clients." },
+	{ "inside", CONF_MAPPING, CONF_OPTIONAL, COUNTED(conf, inside, has_inside),
+	  MAPPING(port_mapping), .help = "The port towards the servers. Without it synfront is a "
+	  "responder: every service has mode `respond`, and what would `pass` is dropped." },
+};
+static const struct conf_mapping ports_mapping = { "Ports", KEYS(ports_keys), 0 };
+
+static const struct conf_key workers_keys[] = {
+	{ "count", CONF_NUMBER, 0, AT(workers_conf, count), .min = 1, .max = 64,
+	  .derived = "as many as `lcores` lists, or 1", .help = "Worker threads." },
+	{ "lcores", CONF_LCORES, 0, COUNTED(workers_conf, lcores, n_lcores), .min = 0, .max = 64,
+	  .derived = "chosen at start", .help = "CPUs for the workers, one each." },
+	{ "control_lcore", CONF_NUMBER, 0, AT(workers_conf, control_lcore), .min = 0, .max = 1023,
+	  .derived = "not pinned", .absent = CONF_LCORE_ANY,
+	  .help = "CPU for the control thread; none of `lcores`." },
+	{ "idle", CONF_CHOICE, 0, AT(workers_conf, idle), .choices = idle_choices, .preset = "auto",
+	  .help = "What a worker does with nothing to do. `auto`: sleep if every port is a kernel's "
+	          "(tap, af_packet, pcap ...), else poll." },
+	{ "numa", CONF_CHOICE, 0, AT(workers_conf, numa), .choices = numa_choices, .preset = "warn",
+	  .help = "`strict`: do not start when a worker would poll a port of another NUMA node." },
+};
+static const struct conf_mapping workers_mapping = { "Workers", KEYS(workers_keys), 0 };
+
+/* An index bucket is half full when its tables are full. */
+#define INDEXED (2 * sizeof(struct flow_bucket) / FLOW_SLOTS)
+
+static const struct conf_key memory_keys[] = {
+	{ "connections", CONF_ENTRIES, 0, AT(memory_conf, connections), .min = 1024, .max = 1u << 28,
+	  .preset = "1M", .entry_size = sizeof(struct conn) + sizeof(struct conn_side) + INDEXED,
+	  .help = "Connections of any state but half-open. A full table evicts." },
+	{ "half_open", CONF_ENTRIES, 0, AT(memory_conf, half_open), .min = 64, .max = 1u << 24,
+	  .preset = "64k",
+	  .entry_size = sizeof(struct half_open) + sizeof(struct half_open_side) + INDEXED,
+	  .help = "SYN-RECEIVED entries. When it is full, cookies answer alone." },
+	{ "backends", CONF_ENTRIES, 0, AT(memory_conf, backends), .min = 16, .max = 1u << 20,
+	  .preset = "4k", .entry_size = sizeof(struct backend),
+	  .help = "Server addresses and ports whose options are remembered." },
+	{ "paths", CONF_ENTRIES, 0, AT(memory_conf, paths), .min = 16, .max = PATHS_MAX,
+	  .preset = "4k", .entry_size = sizeof(struct path) + sizeof(uint32_t),
+	  .help = "Distinct pairs of MAC addresses with tag stack." },
+	{ "sources", CONF_ENTRIES, 0, AT(memory_conf, sources), .min = 1024, .max = 1u << 24,
+	  .preset = "64k", .entry_size = sizeof(struct source),
+	  .help = "Source prefixes counted at one time." },
+	{ "held_connections", CONF_ENTRIES, 0, AT(memory_conf, held_connections), .min = 16,
+	  .max = 1u << 20, .preset = "4k", .entry_size = CONF_HELD_SIZE,
+	  .help = "Connections that hold early client data at one time; each also takes "
+	          "`handshake.hold_bytes`." },
+};
+static const struct conf_mapping memory_mapping = { "Memory", KEYS(memory_keys), 0 };
+
+static const struct conf_key secret_keys[] = {
+	{ "file", CONF_TEXT, 0, AT(conf, secret_file), .max = 4095,
+	  .derived = "none: random at each start",
+	  .help = "Master secret of the cookies, so that the next run and other nodes accept "
+	          "them: 64 hex digits, or at least 32 raw bytes (the first 32 count). Group and others must "
+	          "not be able to read it." },
+	{ "shared", CONF_BOOL, 0, AT(conf, secret_shared), .preset = "true",
+	  .help = "With `file`: other nodes send cookies under it too, so none may be refused "
+	          "unchecked because this node sent none." },
+};
+static const struct conf_mapping secret_mapping = { "Secret", KEYS(secret_keys), 0 };
+
+static const struct conf_key watermark_keys[] = {
+	{ "high", CONF_ENTRIES, 0, AT(service, high), .min = 2, .max = 1u << 24,
+	  .derived = "3/8 of `memory.half_open`",
+	  .help = "Half-open entries at which cookie mode begins; at most `memory.half_open`." },
+	{ "low", CONF_ENTRIES, 0, AT(service, low), .min = 1, .max = 1u << 24,
+	  .derived = "half of `high`", .help = "... and at which it ends; below `high`." },
+};
+static const struct conf_mapping watermark_mapping = { "Watermarks", KEYS(watermark_keys), 0 };
+
+static const struct conf_key service_keys[] = {
+	{ "name", CONF_LABEL, CONF_REQUIRED, AT(service, name), .max = SERVICE_NAME_MAX - 1,
+	  .help = "Its name in logs and counters. State stays with the name over a reload." },
+	{ "addresses", CONF_ADDRESSES, CONF_REQUIRED, COUNTED(service, addresses, n_addresses),
+	  .min = 1, .max = 4096, .help = "Destination addresses and prefixes of either family." },
+	{ "ports", CONF_PORTS, CONF_REQUIRED, COUNTED(service, ports, n_ports), .min = 1, .max = 1024,
+	  .help = "Destination ports." },
+	{ "mode", CONF_CHOICE, CONF_REQUIRED, AT(service, mode), .choices = mode_choices,
+	  .help = "`proxy`: handshake with the client, then with the server, then splice. `handoff`: "
+	          "handshake, and the server's kernel adopts the client (not available in this build). "
+	          "`respond`: handshake, data is acknowledged and discarded, no server. `bypass`: counted "
+	          "and passed." },
+	{ "cookies", CONF_CHOICE, 0, AT(service, cookies), .choices = cookies_choices, .preset = "auto",
+	  .help = "`auto`: between the watermarks and over the budgets of sources. `always`: never "
+	          "keep state for an unproven client. `never`: refuse when there is no room for state." },
+	{ "calm", CONF_CHOICE, 0, AT(service, calm), .choices = calm_choices, .preset = "intercept",
+	  .help = "`transparent` (mode `proxy`): below the high watermark handshakes pass "
+	          "untouched and are tracked." },
+	{ "half_open", CONF_MAPPING, 0, .offset = 0, MAPPING(watermark_mapping),
+	  .help = "When cookie mode begins and ends." },
+	{ "overload", CONF_CHOICE, 0, AT(service, overload), .choices = silence_choices,
+	  .preset = "drop", .help = "Answer to a SYN over the limits." },
+	{ "denied", CONF_CHOICE, 0, AT(service, denied), .choices = refusal_choices,
+	  .preset = "drop", .help = "Answer to a source in `deny` or not in `allow`." },
+	{ "unproven", CONF_CHOICE, 0, AT(service, unproven), .choices = silence_choices,
+	  .preset = "reset", .help = "Answer to an ACK without data that proves no cookie." },
+	{ "signed_syn", CONF_CHOICE, 0, AT(service, signed_syn), .choices = refusal_choices,
+	  .preset = "pass", .help = "SYNs with TCP MD5 or TCP-AO, whose handshake cannot be split; "
+	                            "`pass` is under a cap." },
+	{ "wait_for_data", CONF_BOOL, 0, AT(service, wait_for_data), .preset = "false",
+	  .help = "Mode `proxy`: open the server at the client's first byte. Not for protocols in which the "
+	          "server speaks first." },
+	{ "max_connections", CONF_ENTRIES, 0, AT(service, max_connections), .min = 1,
+	  .max = 1u << 28, .preset = "0", .zero = "no limit", .help = "Connecting and established." },
+	{ "max_new_per_s", CONF_RATE, 0, AT(service, max_new_per_s), .min = 1, .max = 1000000000,
+	  .preset = "0", .zero = "no limit", .unit = "1/s", .help = "Proven clients." },
+	{ "max_connecting", CONF_ENTRIES, 0, AT(service, max_connecting), .min = 1, .max = 1u << 24,
+	  .preset = "1k", .zero = "no limit",
+	  .help = "Handshakes under way with one server address and port; keep it below the "
+	          "server's backlog (Linux: the lesser of listen()'s and `net.core.somaxconn`)." },
+	{ "allow", CONF_PREFIXES, 0, COUNTED(service, allow, n_allow), .min = 0, .max = 1u << 20,
+	  .derived = "everybody", .help = "Sources that are served." },
+	{ "deny", CONF_PREFIXES, 0, COUNTED(service, deny, n_deny), .min = 0, .max = 1u << 20,
+	  .derived = "nobody", .help = "Sources that are not; beats `allow`." },
+};
+static const struct conf_mapping service_mapping = { "Service", KEYS(service_keys),
+	sizeof(struct service) };
+
+/* Limits of sources: 0 switches one off. */
+#define SOURCE_ENTRIES(name, field, preset_text, help_text) \
+	{ name, CONF_ENTRIES, 0, AT(source_limits, field), .min = 1, .max = 1u << 28, \
+	  .zero = "no limit", .preset = preset_text, .help = help_text }
+#define SOURCE_RATE(name, field, preset_text, help_text) \
+	{ name, CONF_RATE, 0, AT(source_limits, field), .min = 1, .max = 1000000000, \
+	  .zero = "no limit", .preset = preset_text, .unit = "1/s", .help = help_text }
+
+static const struct conf_key source_keys[] = {
+	SOURCE_ENTRIES("half_open_host", half_open_host, "64", "Half-open entries; over it: cookies."),
+	SOURCE_ENTRIES("half_open_net", half_open_net, "1k", "The same per net."),
+	SOURCE_RATE("syn_per_s_host", syn_per_s_host, "200", "SYNs; over it: cookies."),
+	SOURCE_RATE("syn_per_s_net", syn_per_s_net, "2k", "The same per net."),
+	SOURCE_ENTRIES("connections_host", connections_host, "0",
+	               "Connecting and established; over it: refused."),
+	SOURCE_ENTRIES("connections_net", connections_net, "0", "The same per net."),
+	SOURCE_RATE("new_per_s_host", new_per_s_host, "0", "Proven clients; over it: refused."),
+	SOURCE_RATE("new_per_s_net", new_per_s_net, "0", "The same per net."),
+};
+static const struct conf_mapping source_mapping = {
+	"Limits per source: host (IPv4 /32, IPv6 /64) and net (IPv4 /24, IPv6 /48)",
+	KEYS(source_keys), 0 };
+
+static const struct conf_key reflection_keys[] = {
+	{ "per_net_per_s", CONF_RATE, 0, AT(reflection_limits, per_net_per_s), .min = 1,
+	  .max = 1000000000, .preset = "10k", .zero = "no cap", .unit = "1/s",
+	  .help = "Answers of all kinds to one IPv4 /24 or IPv6 /48." },
+	{ "per_port_per_s", CONF_RATE, 0, AT(reflection_limits, per_port_per_s), .min = 1,
+	  .max = 1000000000, .preset = "0", .zero = "no cap", .unit = "1/s",
+	  .help = "Answers of all kinds of one worker on the outside port." },
+	{ "rst_per_s", CONF_RATE, 0, AT(reflection_limits, rst_per_s), .min = 1, .max = 1000000000,
+	  .preset = "10k", .unit = "1/s", .help = "RSTs of one worker." },
+	{ "challenge_per_s", CONF_RATE, 0, AT(reflection_limits, challenge_per_s), .min = 1,
+	  .max = 1000000000, .preset = "1k", .unit = "1/s",
+	  .help = "Challenge ACKs of one worker (RFC 5961, section 10)." },
+};
+static const struct conf_mapping reflection_mapping = {
+	"Limits on answers to what nobody has proven", KEYS(reflection_keys), 0 };
+
+static const struct conf_key limits_keys[] = {
+	{ "sources", CONF_MAPPING, 0, AT(policy, sources), MAPPING(source_mapping),
+	  .help = "What one source may take." },
+	{ "reflection", CONF_MAPPING, 0, AT(policy, reflection), MAPPING(reflection_mapping),
+	  .help = "What synfront may be made to send to others." },
+	{ "adopt_per_net", CONF_ENTRIES, 0, AT(policy, adopt_per_net), .min = 1, .max = 1u << 20,
+	  .preset = "256", .help = "After start: unknown connections of one net that may be candidates at "
+	                           "one time." },
+};
+static const struct conf_mapping limits_mapping = { "Limits", KEYS(limits_keys), 0 };
+
+static const struct conf_key handshake_keys[] = {
+	{ "syn_ack_retries", CONF_NUMBER, CONF_LIVE, AT(policy, syn_ack_retries), .min = 0, .max = 5,
+	  .preset = "3", .help = "SYN-ACKs sent again from state, after 1, 2, 4 ... seconds." },
+	{ "hold_bytes", CONF_ENTRIES, 0, AT(policy, hold_bytes), .min = 1460, .max = 65535,
+	  .preset = "4k", .unit = "bytes",
+	  .help = "Early data held for one client until its server answers, and so the window of "
+	          "the SYN-ACK." },
+	{ "closed_port", CONF_CHOICE, CONF_LIVE, AT(policy, closed_port), .choices = refusal_choices,
+	  .preset = "reset", .help = "Answer to a SYN for a protected address on a port of no service." },
+};
+static const struct conf_mapping handshake_mapping = { "Handshake", KEYS(handshake_keys), 0 };
+
+/* The index keeps deadlines as seconds modulo 2^16, and tells past from future
+ * by half of that. */
+#define TIMEOUT_MAX_S (8 * 3600)
+_Static_assert(TIMEOUT_MAX_S < 1 << 15, "a deadline is never taken for a past one");
+
+#define TIMEOUT(name_, min_, max_, preset_, help_) \
+	{ #name_, CONF_DURATION, 0, AT(timeouts, name_), .min = min_, .max = max_, \
+	  .preset = preset_, .help = help_ }
+
+static const struct conf_key timeouts_keys[] = {
+	TIMEOUT(connecting, 1, 300, "10s", "A server that stays silent: the client gets RST."),
+	TIMEOUT(idle, 10, TIMEOUT_MAX_S, "1h", "Nothing seen in either direction."),
+	TIMEOUT(half_closed, 1, TIMEOUT_MAX_S, "2m", "One FIN seen."),
+	TIMEOUT(closing, 1, 3600, "1m", "Both FINs seen."),
+	TIMEOUT(reset_linger, 1, 60, "2s", "An RST at exactly RCV.NXT seen."),
+	TIMEOUT(waiting, 1, 3600, "30s", "`wait_for_data`: proven, and silent since."),
+	{ "adopt", CONF_DURATION, 0, AT(timeouts, adopt), .min = 1, .max = 3600, .preset = "1m",
+	  .zero = "never", .help = "After start: how long unknown connections may be adopted." },
+	TIMEOUT(probe, 1, 3600, "5s", "Between two clients that try a server which is down."),
+	{ "protect", CONF_DURATION, 0, AT(timeouts, protect), .min = 1, .max = 3600, .preset = "30s",
+	  .zero = "nothing is protected",
+	  .help = "A full table never evicts a connection active so recently." },
+};
+static const struct conf_mapping timeouts_mapping = { "Timeouts", KEYS(timeouts_keys), 0 };
+
+static const struct conf_key log_keys[] = {
+	{ "level", CONF_CHOICE, CONF_LIVE, AT(log_conf, level), .choices = level_choices,
+	  .preset = "notice", .help = "The least important message that is written." },
+	{ "target", CONF_CHOICE, 0, AT(log_conf, target), .choices = target_choices,
+	  .preset = "stderr", .help = "Where to." },
+	{ "facility", CONF_CHOICE, 0, AT(log_conf, facility), .choices = facility_choices,
+	  .preset = "daemon", .help = "With `syslog`." },
+};
+static const struct conf_mapping log_mapping = { "Log", KEYS(log_keys), 0 };
+
+static const struct conf_key eal_keys[] = {
+	{ "hugepages", CONF_CHOICE, 0, AT(eal_conf, hugepages), .choices = hugepages_choices,
+	  .preset = "auto", .help = "`auto`: used when the machine has free ones." },
+	{ "args", CONF_TEXTS, 0, COUNTED(eal_conf, args, n_args), .min = 0, .max = 64,
+	  .derived = "none", .help = "More arguments for DPDK's EAL, as they stand." },
+};
+static const struct conf_mapping eal_mapping = { "EAL", KEYS(eal_keys), 0 };
+
+static const struct conf_key root_keys[] = {
+	{ "ports", CONF_MAPPING, CONF_REQUIRED, .offset = 0, MAPPING(ports_mapping),
+	  .help = "The network ports." },
+	{ "services", CONF_SEQUENCE, CONF_REQUIRED | CONF_LIVE,
+	  .offset = offsetof(struct conf, policy.services),
+	  .count_offset = offsetof(struct conf, policy.n_services), .min = 1, .max = SERVICES_MAX,
+	  MAPPING(service_mapping), .help = "What is protected, and how." },
+	{ "workers", CONF_MAPPING, 0, AT(conf, workers), MAPPING(workers_mapping),
+	  .help = "Threads and CPUs." },
+	{ "memory", CONF_MAPPING, 0, AT(conf, memory), MAPPING(memory_mapping),
+	  .help = "Sizes of the tables, in entries of the whole engine; fixed at start." },
+	{ "handshake", CONF_MAPPING, 0, AT(conf, policy), MAPPING(handshake_mapping),
+	  .help = "How clients are answered." },
+	{ "limits", CONF_MAPPING, CONF_LIVE, AT(conf, policy), MAPPING(limits_mapping),
+	  .help = "What sources may take, and what synfront may be made to send." },
+	{ "timeouts", CONF_MAPPING, CONF_LIVE, AT(conf, policy.timeouts), MAPPING(timeouts_mapping),
+	  .help = "When state goes." },
+	{ "secret", CONF_MAPPING, 0, .offset = 0, MAPPING(secret_mapping),
+	  .help = "What cookies are made with." },
+	{ "drain_timeout", CONF_DURATION, CONF_LIVE, AT(conf, drain_timeout_s), .min = 1, .max = 86400,
+	  .preset = "30s", .zero = "reset at once",
+	  .help = "At SIGTERM: how long connections may end by themselves." },
+	{ "log", CONF_MAPPING, 0, AT(conf, log), MAPPING(log_mapping), .help = "Messages." },
+	{ "telemetry", CONF_BOOL, 0, AT(conf, telemetry), .preset = "true",
+	  .help = "DPDK's telemetry socket, which the operator tool needs." },
+	{ "instance", CONF_NAME, 0, AT(conf, instance), .max = 63, .preset = "synfront",
+	  .help = "Name of this process among others on the machine: EAL's file prefix, the "
+	          "telemetry path, the syslog identity." },
+	{ "eal", CONF_MAPPING, 0, AT(conf, eal), MAPPING(eal_mapping), .help = "DPDK's EAL." },
+};
+const struct conf_mapping conf_root = { "The file", KEYS(root_keys), sizeof(struct conf) };
