@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The engine without a NIC: frames come from capture files, time comes from
+ * their timestamps, and what the engine sends goes to capture files. The same
+ * input gives the same output, byte for byte.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "account.h"
+#include "carry_out.h"
+#include "core.h"
+#include "core_share.h"
+#include "cookie.h"
+#include "neighbour.h"
+
+#define TICK_US 10000u
+#define TICK_BUDGET 4096u
+#define FRAME_SIZE_MAX (65536u + 64u)
+#define SIDES_BOTH 2
+
+/* Exit codes. */
+enum {
+	EXIT_OK = 0,
+	EXIT_INPUT = 1,   /* configuration or capture file */
+	EXIT_USAGE = 2,
+	EXIT_ACCOUNT = 3, /* an equation of the final account does not hold */
+};
+
+struct options {
+	const char *config;
+	const char *read[SIDES_BOTH];
+	const char *write[SIDES_BOTH];
+	const char *counters;
+	const char *drain_at;
+	uint64_t seed;
+	uint64_t until_us; /* after the last frame */
+};
+
+/* One capture file, and the frame that is next in it. */
+struct input {
+	pcap_t *pcap;
+	const char *path;
+	const uint8_t *frame; /* NULL: at its end */
+	uint32_t len;
+	uint64_t at_us;
+	uint64_t n;
+};
+
+struct run {
+	struct conf *conf;
+	struct core *core;
+	struct secret_ring secrets;
+	struct input inputs[SIDES_BOTH];
+	pcap_dumper_t *outputs[SIDES_BOTH];
+	struct actions actions;
+	uint64_t now_us;
+	uint64_t next_tick_us;
+	uint64_t n_received;
+	uint64_t n_sent[SIDES_BOTH];
+	uint8_t frame[FRAME_SIZE_MAX];
+};
+
+static void
+usage(FILE *out)
+{
+	fputs("usage: synfront-pcap --config FILE [--outside IN.pcap] [--inside IN.pcap]\n"
+	      "                     [--write-outside OUT.pcap] [--write-inside OUT.pcap]\n"
+	      "                     [--counters FILE] [--seed N] [--until SECONDS] [--drain-at SECONDS]\n"
+	      "\n"
+	      "Runs the engine over captured frames, in the order of their timestamps.\n"
+	      "  --outside, --inside  frames that come in by either port\n"
+	      "  --write-...          frames that leave by it\n"
+	      "  --counters FILE      counters as JSON at the end; - is standard output\n"
+	      "  --seed N             of all random keys (default 0), and of the secret\n"
+	      "                       where the configuration names no secret file\n"
+	      "  --until SECONDS      let time go on after the last frame (default 0)\n"
+	      "  --drain-at SECONDS   drain from then on, counted from the first frame\n"
+	      "\n"
+	      "exit status: 0 done, 1 unusable configuration or capture file, 2 usage,\n"
+	      "3 the counters do not add up\n",
+	      out);
+}
+
+static bool
+parse_seconds(const char *text, uint64_t *us)
+{
+	char *end;
+
+	errno = 0;
+	double seconds = strtod(text, &end);
+	if (errno != 0 || end == text || *end != '\0' || !(seconds >= 0 && seconds < 1e9))
+		return false;
+	*us = (uint64_t)(seconds * 1e6 + 0.5);
+	return true;
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014): spreads a small seed over many bytes. */
+static void
+fill_from_seed(uint64_t *state, uint8_t *out, size_t size)
+{
+	for (size_t i = 0; i < size; i += 8) {
+		uint64_t z = *state += 0x9e3779b97f4a7c15u;
+		z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+		z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+		z ^= z >> 31;
+		memcpy(out + i, &z, 8);
+	}
+}
+
+/* Read the next frame of a file. -1 on an error. */
+static int
+input_next(struct input *in)
+{
+	struct pcap_pkthdr *header;
+	const uint8_t *data;
+
+	in->frame = NULL;
+	if (in->pcap == NULL)
+		return 0;
+	int rc = pcap_next_ex(in->pcap, &header, &data);
+	if (rc == PCAP_ERROR_BREAK)
+		return 0;
+	if (rc != 1) {
+		fprintf(stderr, "synfront-pcap: %s: %s\n", in->path, pcap_geterr(in->pcap));
+		return -1;
+	}
+	in->n++;
+	if (header->caplen != header->len || header->len > FRAME_SIZE_MAX - EMIT_HEADER_MAX) {
+		fprintf(stderr, "synfront-pcap: %s: frame %" PRIu64 " is not whole: %u of %u bytes\n",
+		        in->path, in->n, header->caplen, header->len);
+		return -1;
+	}
+	in->frame = data;
+	in->len = header->len;
+	in->at_us = (uint64_t)header->ts.tv_sec * 1000000 + (uint64_t)header->ts.tv_usec;
+	return 0;
+}
+
+static int
+input_open(struct input *in, const char *path)
+{
+	char error[PCAP_ERRBUF_SIZE];
+
+	*in = (struct input){ .path = path };
+	if (path == NULL)
+		return 0;
+	in->pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_MICRO, error);
+	if (in->pcap == NULL) {
+		fprintf(stderr, "synfront-pcap: %s: %s\n", path, error);
+		return -1;
+	}
+	if (pcap_datalink(in->pcap) != DLT_EN10MB) {
+		fprintf(stderr, "synfront-pcap: %s: not a capture of Ethernet frames\n", path);
+		return -1;
+	}
+	return input_next(in);
+}
+
+static int
+output_open(pcap_dumper_t **out, const char *path)
+{
+	*out = NULL;
+	if (path == NULL)
+		return 0;
+	pcap_t *dead = pcap_open_dead(DLT_EN10MB, 262144);
+	if (dead == NULL)
+		return -1;
+	*out = pcap_dump_open(dead, path);
+	if (*out == NULL)
+		fprintf(stderr, "synfront-pcap: %s\n", pcap_geterr(dead));
+	pcap_close(dead);
+	return *out != NULL ? 0 : -1;
+}
+
+static void
+send_frame(struct run *run, enum side out, const uint8_t *frame, uint32_t len)
+{
+	struct pcap_pkthdr header = {
+		.ts = { .tv_sec = (time_t)(run->now_us / 1000000),
+		        .tv_usec = (suseconds_t)(run->now_us % 1000000) },
+		.caplen = len,
+		.len = len,
+	};
+
+	run->n_sent[out]++;
+	if (run->outputs[out] != NULL)
+		pcap_dump((uint8_t *)run->outputs[out], &header, frame);
+}
+
+static struct instant
+instant_now(const struct run *run)
+{
+	return (struct instant){
+		.now_ms = run->now_us / 1000,
+		.wall_ms = run->now_us / 1000,
+		.secrets = secret_current(&run->secrets),
+	};
+}
+
+/* `seg` is the frame in run->frame, or NULL after a tick. */
+static void
+carry_out_all(struct run *run, const struct segment *seg, uint32_t len)
+{
+	static uint8_t fresh[FRAME_SIZE_MAX];
+
+	for (unsigned int i = 0; i < run->actions.n; i++) {
+		const struct action *a = &run->actions.list[i];
+		if (a->kind == ACTION_DROP)
+			continue;
+		uint8_t *frame = a->kind == ACTION_SEND ? fresh : run->frame;
+		unsigned int fresh_len = carry_out(frame, a->kind == ACTION_SEND ? NULL : seg, a,
+		                                   EMIT_CHECKSUM_SOFTWARE);
+		send_frame(run, (enum side)a->out, frame, fresh_len != 0 ? fresh_len : len);
+	}
+	run->actions.n = 0;
+}
+
+static void
+receive(struct run *run, enum side side, const uint8_t *frame, uint32_t len)
+{
+	static const uint8_t own_mac[6] = { 0x02, 0, 0, 0, 0, 0x01 };
+	const struct port_conf *port = side == SIDE_OUTSIDE ? &run->conf->outside : &run->conf->inside;
+	const uint8_t *mac = port->mac_source == CONF_MAC_GIVEN ? port->mac : own_mac;
+	struct instant now = instant_now(run);
+	struct segment seg;
+
+	memcpy(run->frame, frame, len);
+	run->n_received++;
+	segment_parse(&seg, run->frame, len, len, side);
+	if (!run->conf->has_inside && seg.class == SEGMENT_OTHER) {
+		unsigned int n = neighbour_answer(run->frame, len, &seg, core_policy(run->core), mac);
+		if (n != 0) {
+			counter_add(core_counters_own(run->core), COUNTER_answered_neighbour, 1);
+			send_frame(run, side, run->frame, n);
+			return;
+		}
+	}
+	core_locate(run->core, &seg, 1, &now);
+	core_decide(run->core, &seg, 1, &now, &run->actions);
+	carry_out_all(run, &seg, len);
+}
+
+static void
+advance(struct run *run, uint64_t to_us)
+{
+	while (run->next_tick_us <= to_us) {
+		run->now_us = run->next_tick_us;
+		run->next_tick_us += TICK_US;
+		secret_step(&run->secrets, run->now_us / 1000000);
+		struct instant now = instant_now(run);
+		core_tick(run->core, &now, TICK_BUDGET, &run->actions);
+		carry_out_all(run, NULL, 0);
+	}
+	/* Frames of two files may lie a little out of order; time does not. */
+	if (to_us > run->now_us)
+		run->now_us = to_us;
+}
+
+/* The input whose frame is next, outside first; NULL at the end of both. */
+static struct input *
+next_input(struct run *run)
+{
+	struct input *a = &run->inputs[SIDE_OUTSIDE], *b = &run->inputs[SIDE_INSIDE];
+
+	if (b->frame == NULL || (a->frame != NULL && a->at_us <= b->at_us))
+		return a->frame != NULL ? a : NULL;
+	return b;
+}
+
+static int
+core_start(struct run *run, const struct options *options)
+{
+	uint64_t state = options->seed;
+	uint8_t seed[64], master[MASTER_SECRET_SIZE];
+	struct conf_error err;
+
+	fill_from_seed(&state, seed, sizeof(seed));
+	fill_from_seed(&state, master, sizeof(master));
+	if (run->conf->secret_file != NULL && conf_read_secret(run->conf, master, &err) != 0) {
+		fprintf(stderr, "synfront-pcap: %s\n", err.text);
+		return -1;
+	}
+	secret_init(&run->secrets, master, run->now_us / 1000000);
+
+	struct core_params params = core_share(run->conf, seed);
+	void *memory = aligned_alloc(64, (core_size(&params) + 63) & ~(size_t)63);
+	size_t n_actions = 64 * (1 + ACTIONS_PER_EVENT);
+	run->actions.list = calloc(n_actions, sizeof(struct action));
+	run->actions.max = (unsigned int)n_actions;
+	if (memory == NULL || run->actions.list == NULL) {
+		free(memory);
+		fputs("synfront-pcap: not enough memory for the tables\n", stderr);
+		return -1;
+	}
+	struct instant now = instant_now(run);
+	run->core = core_init(memory, &params, &run->conf->policy, &now);
+	return 0;
+}
+
+static int
+run_all(struct run *run, const struct options *options)
+{
+	uint64_t drain_us = UINT64_MAX;
+	struct input *in = next_input(run);
+
+	run->now_us = in != NULL ? in->at_us : 0;
+	run->next_tick_us = run->now_us + TICK_US;
+	if (options->drain_at != NULL) {
+		if (!parse_seconds(options->drain_at, &drain_us)) {
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+		drain_us += run->now_us;
+	}
+	if (core_start(run, options) != 0)
+		return EXIT_INPUT;
+
+	for (; in != NULL; in = next_input(run)) {
+		advance(run, in->at_us);
+		if (run->now_us >= drain_us) {
+			core_drain(run->core, true);
+			drain_us = UINT64_MAX;
+		}
+		receive(run, in == &run->inputs[SIDE_INSIDE] ? SIDE_INSIDE : SIDE_OUTSIDE, in->frame,
+		        in->len);
+		if (input_next(in) != 0)
+			return EXIT_INPUT;
+	}
+	advance(run, run->now_us + options->until_us);
+	return EXIT_OK;
+}
+
+/* The final account; EXIT_ACCOUNT if it does not add up. */
+static int
+write_account(struct run *run, const char *path)
+{
+	struct account_equation rows[ACCOUNT_EQUATIONS];
+	const struct counters *c = core_counters(run->core);
+	struct core_usage use = core_usage(run->core);
+	int rc = EXIT_OK;
+
+	account_equations(c, run->n_received, use.half_open, core_remaining(run->core), rows);
+	for (unsigned int i = 0; i < ACCOUNT_EQUATIONS; i++) {
+		if (rows[i].left == rows[i].right)
+			continue;
+		fprintf(stderr, "synfront-pcap: does not hold: %s: %" PRIu64 " and %" PRIu64 "\n",
+		        rows[i].text, rows[i].left, rows[i].right);
+		rc = EXIT_ACCOUNT;
+	}
+	if (path == NULL)
+		return rc;
+
+	FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+	if (out == NULL) {
+		fprintf(stderr, "synfront-pcap: %s: %s\n", path, strerror(errno));
+		return EXIT_INPUT;
+	}
+	fprintf(out,
+	        "{\n  \"received\": %" PRIu64 ",\n  \"sent_outside\": %" PRIu64
+	        ",\n  \"sent_inside\": %" PRIu64 ",\n  \"connections\": %u,\n  \"half_open\": %u,\n"
+	        "  \"held\": %u,\n  \"remaining\": %u,\n",
+	        run->n_received, run->n_sent[SIDE_OUTSIDE], run->n_sent[SIDE_INSIDE],
+	        use.connections, use.half_open, use.held, core_remaining(run->core));
+	account_json(out, c, "  ");
+	fputs("\n}\n", out);
+	if ((out == stdout ? fflush(out) : fclose(out)) != 0) {
+		fprintf(stderr, "synfront-pcap: %s: %s\n", path, strerror(errno));
+		return EXIT_INPUT;
+	}
+	return rc;
+}
+
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	enum { CONFIG = 1, OUTSIDE, INSIDE, WRITE_OUTSIDE, WRITE_INSIDE, COUNTERS, SEED, UNTIL, DRAIN, HELP };
+	static const struct option known[] = {
+		{ "config", required_argument, NULL, CONFIG },
+		{ "outside", required_argument, NULL, OUTSIDE },
+		{ "inside", required_argument, NULL, INSIDE },
+		{ "write-outside", required_argument, NULL, WRITE_OUTSIDE },
+		{ "write-inside", required_argument, NULL, WRITE_INSIDE },
+		{ "counters", required_argument, NULL, COUNTERS },
+		{ "seed", required_argument, NULL, SEED },
+		{ "until", required_argument, NULL, UNTIL },
+		{ "drain-at", required_argument, NULL, DRAIN },
+		{ "help", no_argument, NULL, HELP },
+		{ 0 },
+	};
+	char *end;
+	int which;
+
+	while ((which = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (which) {
+		case CONFIG: o->config = optarg; break;
+		case OUTSIDE: o->read[SIDE_OUTSIDE] = optarg; break;
+		case INSIDE: o->read[SIDE_INSIDE] = optarg; break;
+		case WRITE_OUTSIDE: o->write[SIDE_OUTSIDE] = optarg; break;
+		case WRITE_INSIDE: o->write[SIDE_INSIDE] = optarg; break;
+		case COUNTERS: o->counters = optarg; break;
+		case DRAIN: o->drain_at = optarg; break;
+		case SEED:
+			o->seed = strtoull(optarg, &end, 0);
+			if (*optarg == '\0' || *end != '\0')
+				return -1;
+			break;
+		case UNTIL:
+			if (!parse_seconds(optarg, &o->until_us))
+				return -1;
+			break;
+		case HELP:
+			usage(stdout);
+			exit(EXIT_OK);
+		default:
+			return -1;
+		}
+	}
+	return optind == argc && o->config != NULL ? 0 : -1;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct run run;
+	struct options options = { 0 };
+	struct conf_error err;
+	int rc = EXIT_INPUT;
+
+	if (parse_options(argc, argv, &options) != 0) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	run.conf = conf_load(options.config, &err);
+	if (run.conf == NULL) {
+		fprintf(stderr, "synfront-pcap: %s\n", err.text);
+		return EXIT_INPUT;
+	}
+	run.conf->workers.count = 1;
+	cookie_select("auto");
+	if (!run.conf->has_inside && options.read[SIDE_INSIDE] != NULL) {
+		fputs("synfront-pcap: --inside: the configuration has no inside port\n", stderr);
+		goto out;
+	}
+	for (unsigned int side = 0; side < SIDES_BOTH; side++)
+		if (input_open(&run.inputs[side], options.read[side]) != 0 ||
+		    output_open(&run.outputs[side], options.write[side]) != 0)
+			goto out;
+	rc = run_all(&run, &options);
+	if (rc == EXIT_OK)
+		rc = write_account(&run, options.counters);
+out:
+	for (unsigned int side = 0; side < SIDES_BOTH; side++) {
+		if (run.inputs[side].pcap != NULL)
+			pcap_close(run.inputs[side].pcap);
+		if (run.outputs[side] != NULL)
+			pcap_dump_close(run.outputs[side]);
+	}
+	secret_fini(&run.secrets);
+	free(run.actions.list);
+	free(run.core);
+	conf_free(run.conf);
+	return rc;
+}
