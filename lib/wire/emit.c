@@ -46,8 +46,8 @@ write_options(struct writer *w, const struct packet *p)
 		write_word(w, OPTION_WORD(TCPOPT_MSS, 4, 0, 0) | p->mss);
 	if (p->options & OPTION_TIMESTAMPS) {
 		write_word(w, p->options & OPTION_SACK_PERMITTED
-		                  ? OPTION_WORD(TCPOPT_SACK_PERMITTED, 2, TCPOPT_TIMESTAMPS, 10)
-		                  : OPTION_WORD(TCPOPT_NOP, TCPOPT_NOP, TCPOPT_TIMESTAMPS, 10));
+		                      ? OPTION_WORD(TCPOPT_SACK_PERMITTED, 2, TCPOPT_TIMESTAMPS, 10)
+		                      : OPTION_WORD(TCPOPT_NOP, TCPOPT_NOP, TCPOPT_TIMESTAMPS, 10));
 		write_word(w, p->tsval);
 		write_word(w, p->tsecr);
 	} else if (p->options & OPTION_SACK_PERMITTED) {
@@ -72,8 +72,8 @@ options_size(uint8_t options)
 /* TCP header and payload of `len` bytes; `pseudo` is the sum of the
  * pseudo-header (RFC 9293, 3.1), `ports_be` both ports as they lie there. */
 static inline void
-write_tcp(uint8_t *tcp, uint32_t ports_be, const struct packet *p, unsigned int len, uint64_t pseudo,
-          enum emit_checksum checksum)
+write_tcp(uint8_t *tcp, uint32_t ports_be, const struct packet *p, unsigned int len,
+          uint64_t pseudo, enum emit_checksum checksum)
 {
 	struct writer w = { .at = tcp, .sum = pseudo };
 	uint32_t header_len = len - p->payload_len;
@@ -186,8 +186,8 @@ unsigned int
 emit_onward(uint8_t *frame, const struct segment *seg, const struct packet *p,
             enum emit_checksum checksum)
 {
-	return write_packet(frame, seg->l3_off, &seg->flow, seg->side == SIDE_OUTSIDE, seg->is_v4, p,
-	                    checksum);
+	return write_packet(frame, seg->l3_off, &seg->flow, seg->side == SIDE_OUTSIDE, seg->is_v4,
+	                    p, checksum);
 }
 
 unsigned int
@@ -203,7 +203,8 @@ emit_new(uint8_t *frame, const struct link *link, const struct flow *flow, enum 
 		uint32_t tag = link->tags >> (shift - 16) & 0xffff;
 		if (!(tag & SEGMENT_TAG_PRESENT))
 			continue;
-		bytes_put_u16(frame + off, tag & SEGMENT_TAG_SERVICE ? ETH_TYPE_QINQ : ETH_TYPE_VLAN);
+		bytes_put_u16(frame + off,
+		              tag & SEGMENT_TAG_SERVICE ? ETH_TYPE_QINQ : ETH_TYPE_VLAN);
 		bytes_put_u16(frame + off + 2, tag & SEGMENT_TAG_VLAN_ID);
 		off += VLAN_TAG_SIZE;
 	}

@@ -36,7 +36,8 @@ quoted_tcp(const uint8_t *frame, uint32_t off, uint32_t end, bool is_v4)
 		if (end - off < IPV4_HEADER_SIZE)
 			return 0;
 		uint32_t header_len = (ip[0] & 0x0fu) * 4;
-		if (ip[0] >> 4 != 4 || header_len < IPV4_HEADER_SIZE || ip[IPV4_PROTO_OFF] != PROTO_TCP ||
+		if (ip[0] >> 4 != 4 || header_len < IPV4_HEADER_SIZE ||
+		    ip[IPV4_PROTO_OFF] != PROTO_TCP ||
 		    (bytes_get_u16(ip + IPV4_FRAGMENT_OFF) & IPV4_FRAGMENT_MASK) != 0)
 			return 0;
 		tcp = off + header_len;

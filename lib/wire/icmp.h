@@ -14,8 +14,8 @@
 #include "segment.h"
 
 /* Add `seq_add` to the quoted sequence number and `ack_add` to the quoted
- * acknowledgment (if the quote reaches so far), keeping the ICMP checksum in
- * step; the quoted TCP checksum is adjusted when quoted. */
+ * acknowledgment (if the quote reaches so far and does not lack ACK), keeping
+ * the ICMP checksum in step; the quoted TCP checksum is adjusted when quoted. */
 void icmp_rewrite_quote(uint8_t *frame, const struct segment *seg, uint32_t seq_add,
                         uint32_t ack_add);
 

@@ -7,14 +7,14 @@
 
 /* Where the chain of IPv6 extension headers leads (RFC 8200, 4). */
 struct ipv6_chain {
-	uint32_t off;             /* of the upper-layer header, or of a later fragment's data */
+	uint32_t off; /* of the upper-layer header, or of a later fragment's data */
 	uint32_t fragment_id;
 	uint16_t fragment_offset; /* bytes */
-	uint8_t proto;            /* upper-layer protocol; of a later fragment: as its header says */
-	bool is_fragment;         /* a Fragment header was met, atomic or not */
+	uint8_t proto;    /* upper-layer protocol; of a later fragment: as its header says */
+	bool is_fragment; /* a Fragment header was met, atomic or not */
 	bool more_fragments;
-	bool is_bad;              /* out of order, repeated, or segments left to route */
-	bool is_cut;              /* longer than the bytes here or than we walk: proto unknown */
+	bool is_bad; /* out of order, repeated, or segments left to route */
+	bool is_cut; /* longer than the bytes here or than we walk: proto unknown */
 };
 
 /* Walk from header `next` at `off`; no byte at or past `end` is read. */

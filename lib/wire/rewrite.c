@@ -37,7 +37,8 @@ strip_options(uint64_t sum, uint8_t *tcp, unsigned int header_len, uint8_t edits
 		unsigned int len = header_len - off >= 2 ? tcp[off + 1] : 0;
 		if (len < 2 || len > header_len - off)
 			break;
-		if ((edits & REWRITE_STRIP_SACK && (kind == TCPOPT_SACK || kind == TCPOPT_SACK_PERMITTED)) ||
+		if ((edits & REWRITE_STRIP_SACK &&
+		     (kind == TCPOPT_SACK || kind == TCPOPT_SACK_PERMITTED)) ||
 		    (edits & REWRITE_STRIP_TS && kind == TCPOPT_TIMESTAMPS))
 			memset(tcp + off, TCPOPT_NOP, len);
 		off += len;

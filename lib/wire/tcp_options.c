@@ -122,7 +122,8 @@ read_common(struct segment *seg, const uint8_t *tcp, unsigned int header_len)
 	/* MSS, SACK-permitted, timestamps, NOP, window scale: Linux, Android. */
 	if (header_len == 40) {
 		uint32_t last = bytes_get_u32(tcp + 36);
-		if (bytes_get_u32(tcp + 24) != WORD(TCPOPT_SACK_PERMITTED, 2, TCPOPT_TIMESTAMPS, 10) ||
+		if (bytes_get_u32(tcp + 24) !=
+		            WORD(TCPOPT_SACK_PERMITTED, 2, TCPOPT_TIMESTAMPS, 10) ||
 		    last >> 8 != (TCPOPT_NOP << 16 | TCPOPT_WSCALE << 8 | 3))
 			return false;
 		read_mss(seg, (uint16_t)first);
@@ -135,7 +136,8 @@ read_common(struct segment *seg, const uint8_t *tcp, unsigned int header_len)
 	if (header_len == 32) {
 		uint32_t scale = bytes_get_u32(tcp + 24);
 		if (scale >> 8 != (TCPOPT_NOP << 16 | TCPOPT_WSCALE << 8 | 3) ||
-		    bytes_get_u32(tcp + 28) != WORD(TCPOPT_NOP, TCPOPT_NOP, TCPOPT_SACK_PERMITTED, 2))
+		    bytes_get_u32(tcp + 28) !=
+		            WORD(TCPOPT_NOP, TCPOPT_NOP, TCPOPT_SACK_PERMITTED, 2))
 			return false;
 		read_mss(seg, (uint16_t)first);
 		read_wscale(seg, (uint8_t)scale);
@@ -156,7 +158,8 @@ tcp_options_parse(struct segment *seg, const uint8_t *tcp, unsigned int header_l
 	seg->ts_off = 0;
 	seg->sack_off = 0;
 	seg->sack_count = 0;
-	if (header_len <= TCP_HEADER_SIZE || (header_len >= 24 && read_common(seg, tcp, header_len)))
+	if (header_len <= TCP_HEADER_SIZE ||
+	    (header_len >= 24 && read_common(seg, tcp, header_len)))
 		return;
 	walk(seg, tcp, header_len);
 }

@@ -2,7 +2,8 @@
 /*
  * TCP options (RFC 9293 3.1, RFC 7323, RFC 2018).
  *
- * Reading: unknown kinds are skipped; a length below 2 or past the header ends
+ * Reading: unknown kinds are skipped, and so are known ones with a length that
+ * is possible but not their own; a length below 2 or past the header ends
  * the walk and sets OPTION_BAD, keeping what was read before (MUST-7: survive).
  * A repeated option: the first counts. MSS, window scale and SACK-permitted
  * count on SYN segments alone (the caller decides; the walk reads them anyway).

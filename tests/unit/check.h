@@ -9,7 +9,10 @@
 #include <string.h>
 
 /* One line of a table of tests; the table ends with CU_TEST_INFO_NULL. */
-#define CHECK_TEST(function) { #function, function }
+#define CHECK_TEST(function)        \
+	{                           \
+#function, function \
+	}
 
 /* Run `tests` as one suite; the exit status for main(). */
 static inline int

@@ -159,7 +159,8 @@ frame_build(uint8_t *frame, const struct frame_spec *spec)
 		memcpy(upper + header_len, spec->payload, spec->payload_len);
 	if (is_tcp) {
 		uint32_t pseudo = frame_pseudo_sum(&spec->src, &spec->dst, 6, len);
-		put_checksum(upper + 16, frame_checksum(pseudo, upper, len), spec->bad_tcp_checksum);
+		put_checksum(upper + 16, frame_checksum(pseudo, upper, len),
+		             spec->bad_tcp_checksum);
 	}
 	off += is_v4 ? build_ipv4(frame + off, spec, len) : build_ipv6(frame + off, spec, len);
 	memcpy(frame + off, upper, len);

@@ -26,25 +26,25 @@ struct frame_spec {
 	uint8_t tos;
 	uint8_t ttl;
 	uint16_t ip_id;
-	uint16_t ip_fragment;       /* IPv4 flags and offset, as on the wire */
-	const uint8_t *ip_options;  /* IPv4 options, or IPv6 extension headers */
-	size_t ip_options_len;      /* multiple of 4; of 8 for IPv6 */
-	uint8_t ip_first;           /* IPv6: next header of the first extension header */
-	uint8_t proto;              /* 0: TCP */
+	uint16_t ip_fragment;      /* IPv4 flags and offset, as on the wire */
+	const uint8_t *ip_options; /* IPv4 options, or IPv6 extension headers */
+	size_t ip_options_len;     /* multiple of 4; of 8 for IPv6 */
+	uint8_t ip_first;          /* IPv6: next header of the first extension header */
+	uint8_t proto;             /* 0: TCP */
 	uint16_t src_port;
 	uint16_t dst_port;
 	uint32_t seq;
 	uint32_t ack;
 	uint8_t flags;
-	uint8_t reserved;           /* the four bits behind the data offset */
+	uint8_t reserved; /* the four bits behind the data offset */
 	uint16_t window;
 	uint16_t urgent;
 	const uint8_t *options;
-	size_t options_len;         /* filled up with zero to a multiple of 4 */
-	const uint8_t *payload;     /* TCP data; for another proto all that follows IP */
+	size_t options_len;     /* filled up with zero to a multiple of 4 */
+	const uint8_t *payload; /* TCP data; for another proto all that follows IP */
 	size_t payload_len;
-	size_t n_trailing;          /* bytes behind the IP packet, as Ethernet pads */
-	uint16_t bad_ip_checksum;   /* added to the right one, one's complement */
+	size_t n_trailing;        /* bytes behind the IP packet, as Ethernet pads */
+	uint16_t bad_ip_checksum; /* added to the right one, one's complement */
 	uint16_t bad_tcp_checksum;
 };
 

@@ -26,7 +26,8 @@ test_checksum_any_length_and_alignment_is_bytewise_sum(void)
 			fill(bytes, sizeof(bytes), &state);
 			uint8_t *copy = check_copy(bytes, shift + len);
 			uint16_t sum = checksum_fold(checksum_add(0, copy + shift, len));
-			CU_ASSERT_EQUAL(ntohs((uint16_t)~sum), frame_checksum(0, copy + shift, len));
+			CU_ASSERT_EQUAL(ntohs((uint16_t)~sum),
+			                frame_checksum(0, copy + shift, len));
 			free(copy);
 		}
 	}
@@ -54,7 +55,8 @@ test_checksum_of_parts_equals_whole(void)
 	uint16_t whole = checksum_fold(checksum_add(0, bytes, MAX_LEN));
 	for (size_t cut = 0; cut <= MAX_LEN; cut += 2) {
 		uint64_t sum = checksum_add(0, bytes, cut);
-		CU_ASSERT_EQUAL(checksum_fold(checksum_add(sum, bytes + cut, MAX_LEN - cut)), whole);
+		CU_ASSERT_EQUAL(checksum_fold(checksum_add(sum, bytes + cut, MAX_LEN - cut)),
+		                whole);
 	}
 }
 
@@ -114,7 +116,8 @@ test_checksum_delta_u16_is_recomputed_sum(void)
 		memcpy(&old_be, bytes + off, 2);
 		memcpy(bytes + off, &new_be, 2);
 		sum = checksum_delta_u16(sum, old_be, new_be);
-		CU_ASSERT_EQUAL(ntohs(checksum_delta_finish(sum)), frame_checksum(0, bytes, sizeof(bytes)));
+		CU_ASSERT_EQUAL(ntohs(checksum_delta_finish(sum)),
+		                frame_checksum(0, bytes, sizeof(bytes)));
 	}
 }
 

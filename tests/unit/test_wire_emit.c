@@ -118,11 +118,16 @@ static struct packet
 packet_of(uint64_t *state, unsigned int options, uint16_t payload_len)
 {
 	struct packet p = {
-		.seq = (uint32_t)check_random(state), .ack = (uint32_t)check_random(state),
-		.tsval = (uint32_t)check_random(state), .tsecr = (uint32_t)check_random(state),
-		.window = (uint16_t)check_random(state), .mss = (uint16_t)check_random(state),
-		.flags = (uint8_t)check_random(state), .options = (uint8_t)options,
-		.wscale = (uint8_t)(check_random(state) % 15), .payload_len = payload_len,
+		.seq = (uint32_t)check_random(state),
+		.ack = (uint32_t)check_random(state),
+		.tsval = (uint32_t)check_random(state),
+		.tsecr = (uint32_t)check_random(state),
+		.window = (uint16_t)check_random(state),
+		.mss = (uint16_t)check_random(state),
+		.flags = (uint8_t)check_random(state),
+		.options = (uint8_t)options,
+		.wscale = (uint8_t)(check_random(state) % 15),
+		.payload_len = payload_len,
 		.payload = payload_len ? payload : NULL,
 	};
 	return p;
@@ -228,7 +233,8 @@ test_emit_new_tags_are_parsed_back(void)
 		struct frame_spec spec = frame_spec_v4();
 		struct flow flow = { spec.src, spec.dst, 1, 2 };
 		struct link link = { { 2 }, { 4 }, outer << 16 | inner };
-		unsigned int len = emit_new(frame, &link, &flow, SIDE_INSIDE, &p, EMIT_CHECKSUM_SOFTWARE);
+		unsigned int len = emit_new(frame, &link, &flow, SIDE_INSIDE, &p,
+		                            EMIT_CHECKSUM_SOFTWARE);
 		struct segment seg;
 		segment_parse(&seg, frame, len, len, SIDE_OUTSIDE);
 		CU_ASSERT_EQUAL(seg.class, SEGMENT_TCP);
@@ -258,7 +264,8 @@ test_emit_offload_finished_by_nic_is_the_software_frame(void)
 
 		size_t l3_off = frame_l3_off(frame), l4_off = frame_l4_off(frame);
 		size_t len_off = l3_off + (seg.is_v4 ? 2 : 4);
-		size_t tcp_len = frame[len_off] * 256u + frame[len_off + 1] - (seg.is_v4 ? 20u : 0u);
+		size_t tcp_len = frame[len_off] * 256u + frame[len_off + 1] -
+		                 (seg.is_v4 ? 20u : 0u);
 		uint16_t check = frame_checksum(0, frame + l4_off, tcp_len);
 		frame[l4_off + 16] = (uint8_t)(check >> 8);
 		frame[l4_off + 17] = (uint8_t)check;

@@ -17,8 +17,10 @@ parse_fragment(bool is_v4, uint32_t offset, size_t len, bool more, uint8_t next)
 	static const uint8_t data[1500];
 	struct frame_spec spec = is_v4 ? frame_spec_v4() : frame_spec_v6();
 	uint8_t whole[FRAME_SIZE], part[1500] = { 0 };
-	uint8_t header[8] = { next, 0, (uint8_t)(offset >> 8), (uint8_t)((offset & 0xf8) | more),
-		              0, 0, ID >> 8, ID & 0xff };
+	uint8_t header[8] = {
+		next,    0,        (uint8_t)(offset >> 8), (uint8_t)((offset & 0xf8) | more), 0, 0,
+		ID >> 8, ID & 0xff
+	};
 
 	spec.flags = TCP_ACK;
 	spec.payload = data;
@@ -125,11 +127,12 @@ static void
 test_fragment_impossible_is_malformed(void)
 {
 	for (unsigned int is_v4 = 0; is_v4 < 2; is_v4++) {
-		check_fault(is_v4, 8, 96, true, FAULT_FRAGMENT);     /* inside the TCP header */
+		check_fault(is_v4, 8, 96, true, FAULT_FRAGMENT); /* inside the TCP header */
 		check_fault(is_v4, 16, 96, false, FAULT_FRAGMENT);
-		check_fault(is_v4, 96, 95, true, FAULT_FRAGMENT);    /* not a multiple of 8, yet not last */
+		check_fault(is_v4, 96, 95, true,
+		            FAULT_FRAGMENT); /* not a multiple of 8, yet not last */
 		check_fault(is_v4, 0, 95, true, FAULT_FRAGMENT);
-		check_fault(is_v4, 96, 0, false, FAULT_FRAGMENT);    /* empty */
+		check_fault(is_v4, 96, 0, false, FAULT_FRAGMENT);     /* empty */
 		check_fault(is_v4, 65528, 96, false, FAULT_FRAGMENT); /* past 65535 */
 	}
 }

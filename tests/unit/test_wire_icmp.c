@@ -111,9 +111,12 @@ test_icmp_quoted_flow_is_canonical_by_side(void)
 		struct icmp_frame f = make(is_v4, 3, 8, TCP_ACK, 0);
 		struct segment seg = parse(&f, f.len, side);
 		/* In by the outside: the quoted segment left there, sent by the server. */
-		struct flow want = side == SIDE_OUTSIDE
-			? (struct flow){ f.quoted.dst, f.quoted.src, __builtin_bswap16(50123), __builtin_bswap16(443) }
-			: (struct flow){ f.quoted.src, f.quoted.dst, __builtin_bswap16(443), __builtin_bswap16(50123) };
+		struct flow want = side == SIDE_OUTSIDE ? (struct flow){ f.quoted.dst, f.quoted.src,
+			                                                 __builtin_bswap16(50123),
+			                                                 __builtin_bswap16(443) }
+		                                        : (struct flow){ f.quoted.src, f.quoted.dst,
+			                                                 __builtin_bswap16(443),
+			                                                 __builtin_bswap16(50123) };
 		CU_ASSERT_EQUAL(seg.class, SEGMENT_ICMP_ERROR);
 		CU_ASSERT_TRUE(flow_equal(&seg.flow, &want));
 		CU_ASSERT_EQUAL(seg.seq, f.quoted.seq);
@@ -190,7 +193,8 @@ check_rewrite(bool is_v4, size_t n_tcp, uint8_t flags, uint16_t error, uint32_t 
 	/* The acknowledgment is edited when it is quoted whole. */
 	size_t n_same = n_tcp > 8 && n_tcp < 12 ? 8 : n_tcp;
 	CU_ASSERT_EQUAL(memcmp(f.bytes + f.quote_off + f.quoted_tcp, want + 14 + f.quoted_tcp,
-	                       n_tcp == 17 ? 16 : n_same), 0);
+	                       n_tcp == 17 ? 16 : n_same),
+	                0);
 	CU_ASSERT_EQUAL(icmp_residue(&f, is_v4) % 0xffff, residue % 0xffff);
 	CU_ASSERT_EQUAL(residue == 0, error == 0);
 }
@@ -206,7 +210,8 @@ test_icmp_rewrite_of_any_quote_keeps_checksums(void)
 				uint32_t seq_add = (uint32_t)check_random(&state);
 				uint32_t ack_add = (uint32_t)check_random(&state);
 				check_rewrite(is_v4, n, TCP_ACK, 0, seq_add, ack_add);
-				check_rewrite(is_v4, n, TCP_ACK, (uint16_t)(1 + seq_add % 0xfffe), seq_add, ack_add);
+				check_rewrite(is_v4, n, TCP_ACK, (uint16_t)(1 + seq_add % 0xfffe),
+				              seq_add, ack_add);
 			}
 		}
 	}

@@ -75,7 +75,8 @@ test_options_each_with_every_bad_length_is_survived(void)
 			                (cases[i].bit == OPTION_SACK && len >= 10 && len % 8 == 2);
 			bool is_fatal = len < 2 || len > OPTIONS_MAX - 3;
 			/* The one before and the one after; neither kind is the tested one. */
-			uint8_t bit = cases[i].bit == OPTION_WSCALE ? OPTION_SACK_PERMITTED : OPTION_WSCALE;
+			uint8_t bit = cases[i].bit == OPTION_WSCALE ? OPTION_SACK_PERMITTED
+			                                            : OPTION_WSCALE;
 			memset(options, TCPOPT_NOP, sizeof(options));
 			options[0] = TCPOPT_NOP;
 			if (bit == OPTION_WSCALE) {
@@ -95,7 +96,9 @@ test_options_each_with_every_bad_length_is_survived(void)
 static void
 test_options_wrong_length_then_right_one_is_read(void)
 {
-	const uint8_t options[] = { 2, 3, 9, 3, 4, 9, 9, 8, 3, 0, 4, 3, 0, 2, 4, 0x02, 0x18, 3, 3, 5 };
+	const uint8_t options[] = {
+		2, 3, 9, 3, 4, 9, 9, 8, 3, 0, 4, 3, 0, 2, 4, 0x02, 0x18, 3, 3, 5
+	};
 	struct segment seg = parse(options, sizeof(options));
 
 	CU_ASSERT_EQUAL(seg.options, OPTION_MSS | OPTION_WSCALE);
@@ -134,8 +137,8 @@ test_options_after_end_of_list_are_ignored(void)
 static void
 test_options_repeated_first_counts(void)
 {
-	const uint8_t options[] = { 2, 4, 5, 0xb4, 2, 4, 1, 1,  3, 3, 2, 3, 3, 4, 1, 1,
-		                    8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 8, 10, 0, 0, 0, 3, 0, 0, 0, 4 };
+	const uint8_t options[] = { 2, 4, 5, 0xb4, 2, 4, 1, 1, 3, 3,  2, 3, 3, 4, 1, 1, 8, 10,
+		                    0, 0, 0, 1,    0, 0, 0, 2, 8, 10, 0, 0, 0, 3, 0, 0, 0, 4 };
 	struct segment seg = parse(options, sizeof(options));
 
 	CU_ASSERT_EQUAL(seg.mss, 1460);

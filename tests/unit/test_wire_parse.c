@@ -7,7 +7,9 @@
 #include "frame.h"
 #include "segment.h"
 
-static const uint8_t linux_syn[] = { 2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 1, 0, 0, 0, 0, 0, 1, 3, 3, 7 };
+static const uint8_t linux_syn[] = {
+	2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 1, 0, 0, 0, 0, 0, 1, 3, 3, 7
+};
 
 /* The parsed frame of `spec`; *copy is the caller's to free. */
 static struct segment
@@ -113,7 +115,8 @@ test_parse_tags_up_to_two_are_stepped_over(void)
 		spec.tpid[1] = tpids[i >> 1 & 1];
 		spec.tci[0] = tcis[i >> 2 & 3];
 		spec.tci[1] = tcis[i >> 4 & 3];
-		uint32_t outer = segment_tag(i & 1, spec.tci[0]), inner = segment_tag(i >> 1 & 1, spec.tci[1]);
+		uint32_t outer = segment_tag(i & 1, spec.tci[0]),
+			 inner = segment_tag(i >> 1 & 1, spec.tci[1]);
 		uint32_t tags[] = { 0, outer << 16, outer << 16 | inner };
 		for (spec.n_tags = 0; spec.n_tags <= 2; spec.n_tags++) {
 			struct segment seg = parse(&spec, SIDE_OUTSIDE, &copy);
@@ -149,10 +152,8 @@ test_parse_ip_options_and_extension_headers_are_walked(void)
 	static const uint8_t v4_options[12] = { 0x94, 4, 0, 0, 1, 1, 1 };
 	/* hop-by-hop -> routing, none left -> atomic fragment -> destination options -> TCP */
 	static const uint8_t chain[] = {
-		43, 0, 1, 4, 0, 0, 0, 0,
-		44, 0, 0, 0, 0, 0, 0, 0,
-		60, 0, 0, 0, 1, 2, 3, 4,
-		6,  1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		43, 0, 1, 4, 0, 0, 0, 0,  44, 0, 0, 0, 0, 0, 0, 0, 60, 0, 0, 0,
+		1,  2, 3, 4, 6, 1, 1, 12, 0,  0, 0, 0, 0, 0, 0, 0, 0,  0, 0, 0,
 	};
 	struct frame_spec spec = frame_spec_v4();
 
@@ -181,10 +182,10 @@ test_parse_chain_out_of_order_or_not_final_is_malformed(void)
 		uint8_t first;
 		uint8_t bytes[16];
 	} chains[] = {
-		{ 60, { 0, 0, 1, 4, 0, 0, 0, 0, 6, 0, 1, 4 } },           /* hop-by-hop not first */
-		{ 43, { 60, 0, 0, 1, 0, 0, 0, 0, 6, 0, 1, 4 } },          /* a segment left */
-		{ 44, { 44, 0, 0, 0, 0, 0, 0, 1, 6, 0, 0, 0 } },          /* two fragment headers */
-		{ 60, { 60, 0, 1, 4, 0, 0, 0, 0, 60, 200, 1, 4 } },       /* longer than the packet */
+		{ 60, { 0, 0, 1, 4, 0, 0, 0, 0, 6, 0, 1, 4 } },     /* hop-by-hop not first */
+		{ 43, { 60, 0, 0, 1, 0, 0, 0, 0, 6, 0, 1, 4 } },    /* a segment left */
+		{ 44, { 44, 0, 0, 0, 0, 0, 0, 1, 6, 0, 0, 0 } },    /* two fragment headers */
+		{ 60, { 60, 0, 1, 4, 0, 0, 0, 0, 60, 200, 1, 4 } }, /* longer than the packet */
 	};
 	for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]); i++) {
 		struct frame_spec spec = frame_spec_v6();
@@ -259,12 +260,15 @@ test_parse_flags_all_combinations_are_judged(void)
 static void
 test_parse_unusable_address_is_malformed(void)
 {
-	static const char *const bad[] = { "0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.255",
-		                           "224.0.0.1", "239.255.255.255", "255.255.255.255",
-		                           "::", "::1", "ff02::1", "ff0e::1" };
-	static const char *const good[] = { "1.0.0.0", "126.255.255.255", "128.0.0.1",
-		                            "223.255.255.255", "240.0.0.1", "255.255.255.254",
-		                            "::2", "::1:0:0", "fe80::1", "2001:db8::ff" };
+	static const char *const bad[] = { "0.0.0.0",         "0.1.2.3",   "127.0.0.1",
+		                           "127.255.255.255", "224.0.0.1", "239.255.255.255",
+		                           "255.255.255.255", "::",        "::1",
+		                           "ff02::1",         "ff0e::1" };
+	static const char *const good[] = { "1.0.0.0",   "126.255.255.255",
+		                            "128.0.0.1", "223.255.255.255",
+		                            "240.0.0.1", "255.255.255.254",
+		                            "::2",       "::1:0:0",
+		                            "fe80::1",   "2001:db8::ff" };
 
 	for (size_t i = 0; i < 21; i++) {
 		const char *text = i < 11 ? bad[i] : good[i - 11];
@@ -408,7 +412,8 @@ test_parse_frame_cut_at_every_length_is_never_whole(void)
 			struct segment seg;
 			uint8_t *copy = check_copy(frame, n);
 			segment_parse(&seg, copy, n, n, SIDE_OUTSIDE);
-			CU_ASSERT_EQUAL(seg.class, n < 14 + 4 * spec.n_tags ? SEGMENT_OTHER : SEGMENT_MALFORMED);
+			CU_ASSERT_EQUAL(seg.class, n < 14 + 4 * spec.n_tags ? SEGMENT_OTHER
+			                                                    : SEGMENT_MALFORMED);
 			segment_parse(&seg, copy, n, len, SIDE_OUTSIDE);
 			CU_ASSERT_EQUAL(seg.class == SEGMENT_TCP, n >= header_end);
 			if (n >= 14 + 4 * spec.n_tags + 40)
@@ -436,7 +441,8 @@ test_parse_damaged_frames_stay_inside(void)
 		spec.payload_len = 20;
 		size_t len = frame_build(frame, &spec);
 		for (unsigned int n = 1 + i % 3; n != 0; n--)
-			frame[12 + check_random(&state) % (len - 12)] = (uint8_t)check_random(&state);
+			frame[12 + check_random(&state) % (len - 12)] = (uint8_t)check_random(
+				&state);
 		uint8_t *copy = check_copy(frame, len);
 		struct segment seg;
 		segment_parse(&seg, copy, (uint32_t)len, (uint32_t)len, SIDE_INSIDE);

@@ -6,8 +6,13 @@
 #include "rewrite.h"
 
 static const struct rewrite all = {
-	.seq_add = 0x89abcdef, .ack_add = 0xfffffff1, .sack_add = 0x10000001,
-	.tsval_add = 0x80000000, .tsecr_add = 0x00ffff00, .window = 0xabcd, .edits = REWRITE_WINDOW,
+	.seq_add = 0x89abcdef,
+	.ack_add = 0xfffffff1,
+	.sack_add = 0x10000001,
+	.tsval_add = 0x80000000,
+	.tsecr_add = 0x00ffff00,
+	.window = 0xabcd,
+	.edits = REWRITE_WINDOW,
 };
 
 static void
@@ -36,10 +41,12 @@ make_options(uint8_t *options, int ts_off, int sack_off, bool has_ack, const str
 		memcpy(options + ts_off, ts, sizeof(ts));
 	}
 	if (sack_off >= 0) {
-		uint8_t sack[18] = { 5, 18, 0, 0, 0, 9, 0, 1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 2 };
+		uint8_t sack[18] = { 5, 18,   0,    0,    0,    9, 0, 1, 0,
+			             0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 2 };
 		if (rw != NULL && rw->edits & REWRITE_STRIP_SACK)
 			memset(sack, 1, sizeof(sack));
-		for (size_t i = 2; rw != NULL && !(rw->edits & REWRITE_STRIP_SACK) && i < 18; i += 4)
+		for (size_t i = 2; rw != NULL && !(rw->edits & REWRITE_STRIP_SACK) && i < 18;
+		     i += 4)
 			add32(sack + i, rw->sack_add);
 		memcpy(options + sack_off, sack, sizeof(sack));
 	}
@@ -132,7 +139,8 @@ test_rewrite_strip_leaves_only_nops(void)
 		for (int ts = 0; ts <= 12; ts++) {
 			for (unsigned int strip = 1; strip < 4; strip++) {
 				struct rewrite rw = all;
-				rw.edits |= (strip & 1 ? REWRITE_STRIP_SACK : 0) | (strip & 2 ? REWRITE_STRIP_TS : 0);
+				rw.edits |= (strip & 1 ? REWRITE_STRIP_SACK : 0) |
+				            (strip & 2 ? REWRITE_STRIP_TS : 0);
 				check_rewrite(data_spec(variant), ts, 22, &rw);
 				check_rewrite(data_spec(variant), ts, -1, &rw);
 			}
@@ -193,9 +201,12 @@ test_rewrite_random_values_are_rebuilt_frame(void)
 		spec.seq = (uint32_t)check_random(&state);
 		spec.ack = (uint32_t)check_random(&state);
 		struct rewrite rw = {
-			.seq_add = (uint32_t)check_random(&state), .ack_add = (uint32_t)check_random(&state),
-			.sack_add = (uint32_t)check_random(&state), .tsval_add = (uint32_t)check_random(&state),
-			.tsecr_add = (uint32_t)check_random(&state), .window = (uint16_t)check_random(&state),
+			.seq_add = (uint32_t)check_random(&state),
+			.ack_add = (uint32_t)check_random(&state),
+			.sack_add = (uint32_t)check_random(&state),
+			.tsval_add = (uint32_t)check_random(&state),
+			.tsecr_add = (uint32_t)check_random(&state),
+			.window = (uint16_t)check_random(&state),
 			.edits = (uint8_t)(check_random(&state) >> 40 & 7),
 		};
 		check_rewrite(spec, (int)(i % 13), 22, &rw);
