@@ -4,7 +4,7 @@
 
 #include "cookie_batch.h"
 
-#define TARGET __attribute__((target("avx512f,vaes")))
+#define TARGET __attribute__((target("avx512f,vaes,aes")))
 
 static inline TARGET __attribute__((always_inline)) void
 encrypt_unit(const __m128i *k, __m512i *x, unsigned int n)
@@ -23,6 +23,18 @@ encrypt_unit(const __m128i *k, __m512i *x, unsigned int n)
 		x[i] = _mm512_aesenclast_epi128(s[i], key);
 }
 
+/* The tail goes one by one: a masked load would have to wait for blocks that
+ * were stored singly just before to reach the cache. */
+static inline TARGET void
+encrypt_one(const __m128i *k, __m128i *x)
+{
+	__m128i s = _mm_xor_si128(*x, k[0]);
+
+	for (unsigned int r = 1; r < 10; r++)
+		s = _mm_aesenc_si128(s, k[r]);
+	*x = _mm_aesenclast_si128(s, k[10]);
+}
+
 TARGET void
 cookie_encrypt_vaes512(const struct aes_key *key, struct cookie_row *row, unsigned int n)
 {
@@ -38,11 +50,6 @@ cookie_encrypt_vaes512(const struct aes_key *key, struct cookie_row *row, unsign
 	}
 	for (; n >= 4; n -= 4, x++)
 		encrypt_unit(k, x, 1);
-	if (n > 0) {
-		__mmask8 quads = (__mmask8)((1u << 2 * n) - 1);
-		__m512i tail = _mm512_maskz_loadu_epi64(quads, x);
-
-		encrypt_unit(k, &tail, 1);
-		_mm512_mask_storeu_epi64(x, quads, tail);
-	}
+	for (__m128i *tail = (__m128i *)x; n > 0; n--, tail++)
+		encrypt_one(k, tail);
 }

@@ -13,6 +13,7 @@
 #ifndef SYNFRONT_PREFIX_SET_H
 #define SYNFRONT_PREFIX_SET_H
 
+#include <emmintrin.h>
 #include <stddef.h>
 
 #include "addr.h"
@@ -59,10 +60,13 @@ prefix_set_next(const struct prefix_set *set, const struct ip_addr *addr, bool i
 {
 	while (*at < set->n_lengths[is_v4]) {
 		const struct prefix_length *length = &set->lengths[is_v4][(*at)++];
-		struct ip_addr masked = *addr;
+		struct ip_addr masked;
 
-		masked.quads_be[0] &= length->mask.quads_be[0];
-		masked.quads_be[1] &= length->mask.quads_be[1];
+		/* As one 16-byte store: addr_hash() loads all of it at once, and would
+		 * have to wait for two halves to reach the cache. */
+		_mm_storeu_si128((__m128i *)masked.bytes,
+		                 _mm_and_si128(_mm_loadu_si128((const __m128i *)addr->bytes),
+		                               _mm_loadu_si128((const __m128i *)length->mask.bytes)));
 
 		struct prefix_slot *slot = prefix_set_exact(set, &masked, length->len);
 
