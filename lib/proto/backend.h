@@ -42,7 +42,7 @@ struct backend {
 	uint16_t port_be;         /* 0: free */
 	uint16_t mss;             /* of its SYN-ACKs, the least seen; 0: not learned */
 	uint8_t wscale;           /* the last seen; WSCALE_NONE: does none, or not learned */
-	uint8_t settled;          /* enum segment_option, of WSCALE, SACK_PERMITTED, TIMESTAMPS: seen, or absent by votes */
+	uint8_t settled;          /* enum segment_option: which are seen, or absent by votes */
 	bool known : 1;           /* has answered: mss, wscale, sack, timestamps may be promised */
 	bool sack : 1;            /* seen, and not absent since */
 	bool timestamps : 1;
@@ -51,6 +51,8 @@ struct backend {
 	uint32_t n_connecting;    /* the caller's to count */
 	uint32_t probe_s;         /* down: when to try one client next */
 	uint32_t seen_s;          /* last used, for replacement */
+	uint16_t learn_s;         /* a second, modulo 2^16 ... */
+	uint16_t n_learn;         /* ... and the SYNs that passed in it to learn from; the caller's */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct backend) == 64, "a backend is one cache line");

@@ -42,6 +42,8 @@ path_table_init(struct path_table *table, void *memory, uint32_t capacity)
 	memset(table->heads, 0, (table->mask + 1) * sizeof(table->heads[0]));
 }
 
+/* Every bit counts: neighbours differ in the last byte of a MAC, VLANs in either
+ * half of the tags. */
 static uint32_t
 path_hash(const struct path *path)
 {
@@ -50,8 +52,12 @@ path_hash(const struct path *path)
 
 	memcpy(&first, path->outside_mac, sizeof(first));
 	memcpy(&last, path->inside_mac + 2, sizeof(last));
-	hash = first * 0x9e3779b97f4a7c15u ^ ((uint64_t)path->tags << 32 | last);
-	hash *= 0xff51afd7ed558ccdu;
+	hash = first * 0x9e3779b97f4a7c15u;
+	hash ^= hash >> 32;
+	hash ^= (uint64_t)path->tags << 32 | last;
+	hash *= 0xc2b2ae3d27d4eb4fu;
+	hash ^= hash >> 32;
+	hash *= 0x9e3779b97f4a7c15u;
 	return (uint32_t)(hash >> 32);
 }
 

@@ -4,13 +4,13 @@
 
 #include "pow2.h"
 
-#define SET_SIZE 2u
+#define SET_SIZE 4u
 
-/* One and a half slots for each prefix. */
+/* Two slots for each prefix. */
 static uint32_t
 n_sets_for(uint32_t capacity)
 {
-	return pow2_ceil((uint32_t)(((uint64_t)capacity * 3 + 3) / 4));
+	return pow2_ceil(capacity / 2 + (capacity & 1));
 }
 
 size_t

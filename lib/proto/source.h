@@ -5,9 +5,9 @@
  * lives as long as it counts something and never moves, so pointers to it hold
  * as long.
  *
- * Two records are a cache line and a set; each prefix may be in either of two
- * sets, and is put where there is more room. A look-up reads two lines. When
- * both sets are full, the prefix is not counted, and the caller says so.
+ * Four records (two lines) are a set; each prefix may be in either of two sets,
+ * and is put where there is more room: up to half full none is refused, as good as
+ * ever. When both sets are full, the prefix is not counted, and the caller says so.
  *
  * Each client counts in two prefixes: host (IPv4 /32, IPv6 /64) and net (IPv4 /24, IPv6 /48).
  */
@@ -36,7 +36,7 @@ struct source {
 	uint8_t kind;         /* enum source_kind */
 };
 
-_Static_assert(sizeof(struct source) == 32, "a set of two is one cache line");
+_Static_assert(sizeof(struct source) == 32, "a set of four is two cache lines");
 
 struct source_table {
 	struct source *sources;
@@ -50,7 +50,7 @@ struct source_pair {
 	struct source *host, *net; /* NULL: not counted */
 };
 
-/* Room for `capacity` prefixes at two thirds of the slots. */
+/* Room for `capacity` prefixes at half of the slots. */
 size_t source_table_size(uint32_t capacity);
 /* `memory`: source_table_size(capacity) bytes, 64-byte aligned; zeroed here. */
 void source_table_init(struct source_table *table, void *memory, uint32_t capacity,

@@ -50,7 +50,9 @@ key_find(const struct key *key, struct flow_slot *at, unsigned int *n_candidates
 		const struct key *other = &model.keys[FLOW_NUMBER(entry)];
 		++*n_candidates;
 		TRIAL_CHECK(&model.trial, other->present && other->entry == entry);
-		TRIAL_CHECK(&model.trial, other->hash >> 48 == key->hash >> 48);
+		TRIAL_CHECK(&model.trial, flow_index_tag(other->hash) == walk.tag);
+		TRIAL_CHECK(&model.trial, flow_index_home(&model.index, other->hash) ==
+		                          flow_index_home(&model.index, key->hash));
 		if (entry == key->entry) {
 			*at = walk.at;
 			n++;
@@ -258,7 +260,8 @@ sweep_pass(uint16_t now_s)
 			if (trial_pick(&model.trial, 2) == 0) {
 				key_remove(key, out[i]);
 			} else {
-				key->deadline_s = (uint16_t)(now_s + 1 + trial_pick(&model.trial, 900));
+				uint32_t more_s = 1 + trial_pick(&model.trial, 900);
+				key->deadline_s = (uint16_t)(now_s + more_s);
 				flow_index_touch(&model.index, out[i], key->deadline_s);
 			}
 		}

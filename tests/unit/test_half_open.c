@@ -64,7 +64,8 @@ audit(struct model *m)
 			const struct model_entry *e = &m->entries[i];
 			TRIAL_CHECK(&m->trial, e->place == LISTED && e->stage == stage);
 			TRIAL_CHECK(&m->trial, t->sides[i].stage == stage);
-			TRIAL_CHECK(&m->trial, t->entries[i].deadline_ms == (uint32_t)e->deadline_ms);
+			TRIAL_CHECK(&m->trial,
+			            t->entries[i].deadline_ms == (uint32_t)e->deadline_ms);
 			TRIAL_CHECK(&m->trial, t->entries[i].prev == prev);
 			if (prev != FLOW_NONE)
 				TRIAL_CHECK(&m->trial,

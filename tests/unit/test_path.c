@@ -16,10 +16,10 @@ struct model_path {
 static struct model_path
 model_path(uint32_t i)
 {
-	/* Few neighbours, and pairs that differ in one byte, or in the tags alone. */
+	/* Few neighbours, and pairs that differ in one byte, or in one tag alone. */
 	struct model_path p = { .outside = { 2, 0, 0, 0, 0, (uint8_t)(i % 7) },
 	                        .inside = { 6, 0, 0, (uint8_t)(i / 7 % 5), 0, 1 },
-	                        .tags = i / 35 };
+	                        .tags = i / 35 % 3 | i / 105 << 16 };
 	return p;
 }
 
@@ -121,6 +121,24 @@ test_table_largest_gives_all_its_numbers(void)
 }
 
 static void
+test_table_each_vlan_of_one_neighbour_has_its_path(void)
+{
+	struct trial trial = trial_start(63);
+	struct path_table table;
+	void *memory = trial_memory(path_table_size(PATHS_MAX));
+	struct model_path p = model_path(0);
+
+	path_table_init(&table, memory, PATHS_MAX);
+	for (uint32_t half = 0; half < 2; half++) {
+		for (uint32_t vlan = 1; vlan < 4095; vlan++, trial.step++) {
+			p.tags = vlan << (16 * half);
+			TRIAL_CHECK(&trial, get(&table, &p, SIDE_OUTSIDE) == trial.step + 1);
+		}
+	}
+	free(memory);
+}
+
+static void
 test_no_path_is_never_counted(void)
 {
 	struct path_table table;
@@ -144,6 +162,7 @@ main(void)
 	CU_TestInfo tests[] = {
 		CHECK_TEST(test_table_random_references_balance),
 		CHECK_TEST(test_table_largest_gives_all_its_numbers),
+		CHECK_TEST(test_table_each_vlan_of_one_neighbour_has_its_path),
 		CHECK_TEST(test_no_path_is_never_counted),
 		CU_TEST_INFO_NULL,
 	};

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Backends: the table against an array, and the rules of learning row by row. */
+#include "backend.h"
+
+#include "addr_hash_stub.h"
+
+#define N_SERVERS 200u
+
+struct server {
+	struct ip_addr addr;
+	uint16_t port_be;
+	uint16_t mss; /* mark of the record; 0: not in the table, or lost */
+	uint32_t number;
+	bool busy;
+};
+
+static const struct flow_hash_key key;
+
+static void
+random_run(uint64_t seed, enum trial_hash kind, uint32_t capacity)
+{
+	struct trial trial = trial_start(seed);
+	static struct server servers[N_SERVERS];
+	void *memory = trial_memory(backend_table_size(capacity));
+	struct backend_table table;
+	uint32_t now_s = UINT32_MAX - 500, n_busy = 0;
+
+	addr_hash_kind = kind;
+	backend_table_init(&table, memory, capacity, &key);
+	for (uint32_t i = 0; i < N_SERVERS; i++)
+		servers[i] = (struct server){ .addr = ip_addr_v4(__builtin_bswap32(i / 3)),
+		                              .port_be = (uint16_t)(80 + i % 3) };
+	for (; trial.step < 50000; trial.step++) {
+		struct server *s = &servers[trial_pick(&trial, N_SERVERS)];
+		uint32_t number = backend_find(&table, &s->addr, s->port_be, false, now_s);
+		struct backend *b = backend_at(&table, number);
+
+		now_s += trial_pick(&trial, 10) == 0;
+		TRIAL_CHECK(&trial, (number == BACKEND_NONE) == (b == NULL));
+		TRIAL_CHECK(&trial, !s->busy || (number == s->number && b->mss == s->mss));
+		if (b != NULL) {
+			TRIAL_CHECK(&trial, ip_addr_equal(&b->addr, &s->addr));
+			TRIAL_CHECK(&trial, b->port_be == s->port_be && b->mss == s->mss);
+			TRIAL_CHECK(&trial, number == s->number);
+		}
+		if (s->busy && trial_pick(&trial, 2) == 0) {
+			b->n_connecting = 0;
+			backend_succeed(b);
+			s->busy = false;
+			n_busy--;
+			continue;
+		}
+		if (b != NULL)
+			continue;
+		number = backend_find(&table, &s->addr, s->port_be, true, now_s);
+		b = backend_at(&table, number);
+		if (b == NULL) {
+			TRIAL_CHECK(&trial, n_busy >= 4);
+			continue;
+		}
+		TRIAL_CHECK(&trial, number <= table.capacity && !b->known && b->mss == 0);
+		TRIAL_CHECK(&trial, b->wscale == WSCALE_NONE && b->n_connecting == 0 && !b->down);
+		s->number = number;
+		s->mss = b->mss = (uint16_t)(1 + trial_pick(&trial, 65535));
+		s->busy = trial_pick(&trial, 4) == 0;
+		n_busy += s->busy;
+		if (s->busy && trial_pick(&trial, 2) == 0)
+			b->n_connecting = 1;
+		else
+			b->down = s->busy;
+	}
+	TRIAL_CHECK(&trial, table.used <= table.capacity);
+	free(memory);
+}
+
+static void
+test_table_random_run_keeps_busy_and_down(void)
+{
+	random_run(111, HASH_GOOD, 256);
+	random_run(112, HASH_GOOD, 16);
+	random_run(113, HASH_IDENTITY, 16);
+	random_run(114, HASH_CONSTANT, 256);
+}
+
+static void
+test_table_full_set_replaces_oldest(void)
+{
+	struct backend_table table;
+	void *memory = trial_memory(backend_table_size(1));
+	struct ip_addr addr = ip_addr_v4(1);
+	uint32_t numbers[6];
+
+	addr_hash_kind = HASH_GOOD;
+	backend_table_init(&table, memory, 1, &key);
+	CU_ASSERT_EQUAL(table.capacity, 4);
+	CU_ASSERT_EQUAL(backend_find(&table, &addr, 0, true, 0), BACKEND_NONE);
+	for (uint16_t port = 1; port <= 4; port++)
+		numbers[port] = backend_find(&table, &addr, port, true, UINT32_MAX - 2 + port);
+	backend_find(&table, &addr, 1, false, 4); /* used again: no longer the oldest */
+	numbers[5] = backend_find(&table, &addr, 5, true, 5);
+	CU_ASSERT_EQUAL(numbers[5], numbers[2]);
+	CU_ASSERT_EQUAL(backend_find(&table, &addr, 2, false, 5), BACKEND_NONE);
+	CU_ASSERT_EQUAL(backend_find(&table, &addr, 1, false, 5), numbers[1]);
+	CU_ASSERT_EQUAL(table.used, 4);
+	free(memory);
+}
+
+static const struct tcp_offer bare = { .mss = 1460, .wscale = WSCALE_NONE };
+static const struct tcp_offer full = { .mss = 1460, .wscale = 7, .sack = true, .timestamps = true };
+
+static struct backend
+fresh(void)
+{
+	struct backend b = { .port_be = 80, .wscale = WSCALE_NONE };
+	return b;
+}
+
+static void
+test_learn_first_answer_is_known(void)
+{
+	struct backend b = fresh();
+
+	CU_ASSERT_TRUE(backend_curious(&b, &bare));
+	backend_learn(&b, &full, &full, 1);
+	CU_ASSERT_TRUE(b.known && b.sack && b.timestamps);
+	CU_ASSERT_EQUAL(b.mss, 1460);
+	CU_ASSERT_EQUAL(b.wscale, 7);
+	CU_ASSERT_FALSE(backend_curious(&b, &full));
+}
+
+static void
+test_learn_bare_syns_teach_no_absence(void)
+{
+	struct backend b = fresh();
+
+	for (uint32_t net = 0; net < 100; net++)
+		backend_learn(&b, &bare, &bare, net);
+	CU_ASSERT_TRUE(b.known && !b.sack && !b.timestamps);
+	CU_ASSERT_TRUE(backend_curious(&b, &full));
+	CU_ASSERT_FALSE(backend_curious(&b, &bare));
+	backend_learn(&b, &full, &full, 1);
+	for (uint32_t net = 0; net < 100; net++)
+		backend_learn(&b, &bare, &bare, net);
+	CU_ASSERT_TRUE(b.sack && b.timestamps);
+	CU_ASSERT_EQUAL(b.wscale, 7);
+}
+
+static void
+test_learn_absence_needs_votes_of_different_nets(void)
+{
+	struct backend b = fresh();
+
+	backend_learn(&b, &full, &full, 1);
+	for (unsigned int i = 0; i < 100; i++)
+		backend_learn(&b, &full, &bare, 2 + i % (BACKEND_ABSENT_VOTES - 1));
+	CU_ASSERT_TRUE(b.sack && b.timestamps);
+	CU_ASSERT_EQUAL(b.wscale, 7);
+	backend_learn(&b, &full, &bare, 50);
+	CU_ASSERT_FALSE(b.sack || b.timestamps);
+	CU_ASSERT_EQUAL(b.wscale, WSCALE_NONE);
+	CU_ASSERT_TRUE(b.known);
+	CU_ASSERT_FALSE(backend_curious(&b, &full));
+}
+
+static void
+test_learn_options_unseen_settle_by_votes(void)
+{
+	struct backend b = fresh();
+
+	for (uint32_t net = 1; net <= BACKEND_ABSENT_VOTES; net++) {
+		CU_ASSERT_TRUE(backend_curious(&b, &full));
+		backend_learn(&b, &full, &bare, net);
+		CU_ASSERT_FALSE(b.sack || b.timestamps);
+	}
+	CU_ASSERT_FALSE(backend_curious(&b, &full));
+}
+
+static void
+test_learn_mss_least_and_wscale_last(void)
+{
+	struct backend b = fresh();
+	struct tcp_offer answer = full;
+
+	backend_learn(&b, &full, &full, 1);
+	answer.mss = 1200;
+	answer.wscale = 3;
+	backend_learn(&b, &full, &answer, 1);
+	answer.mss = 9000;
+	answer.wscale = 14;
+	backend_learn(&b, &full, &answer, 1);
+	CU_ASSERT_EQUAL(b.mss, 1200);
+	CU_ASSERT_EQUAL(b.wscale, 14);
+	answer.mss = 0;
+	backend_learn(&b, &full, &answer, 1);
+	CU_ASSERT_EQUAL(b.mss, 1200);
+}
+
+/* The rule, kept as the whole list of voters since the option was last seen. */
+struct model_option {
+	bool had, settled;
+	uint32_t voters[64];
+	unsigned int n;
+};
+
+static void
+model_learn(struct model_option *o, bool offered, bool answered, uint32_t net)
+{
+	if (!offered)
+		return;
+	if (answered) {
+		o->had = o->settled = true;
+		o->n = 0;
+		return;
+	}
+	for (unsigned int i = 0; i < o->n; i++)
+		if (o->voters[i] == net)
+			return;
+	o->voters[o->n++] = net;
+	if (o->n < BACKEND_ABSENT_VOTES)
+		return;
+	o->had = false;
+	o->settled = true;
+	o->n = 0;
+}
+
+static void
+test_learn_random_answers_agree_with_model(void)
+{
+	struct trial trial = trial_start(121);
+	struct backend b = fresh();
+	struct model_option sack = { 0 }, timestamps = { 0 }, wscale = { 0 };
+
+	for (; trial.step < 100000; trial.step++) {
+		uint32_t net = trial_pick(&trial, 4) << 20 | trial_pick(&trial, 4);
+		struct tcp_offer offer = { 1460, trial_pick(&trial, 3) ? 2 : WSCALE_NONE,
+		                           trial_pick(&trial, 3) != 0, trial_pick(&trial, 3) != 0 };
+		struct tcp_offer answer = offer;
+
+		if (trial_pick(&trial, 3) != 0)
+			answer.wscale = WSCALE_NONE;
+		answer.sack = offer.sack && trial_pick(&trial, 3) == 0;
+		answer.timestamps = offer.timestamps && trial_pick(&trial, 3) == 0;
+		backend_learn(&b, &offer, &answer, net & 0xffff);
+		model_learn(&sack, offer.sack, answer.sack, net & 0xffff);
+		model_learn(&timestamps, offer.timestamps, answer.timestamps, net & 0xffff);
+		model_learn(&wscale, offer.wscale != WSCALE_NONE, answer.wscale != WSCALE_NONE,
+		            net & 0xffff);
+		TRIAL_CHECK(&trial, b.sack == sack.had && b.timestamps == timestamps.had);
+		TRIAL_CHECK(&trial, (b.wscale != WSCALE_NONE) == wscale.had);
+		TRIAL_CHECK(&trial, backend_curious(&b, &full) ==
+		                    !(sack.settled && timestamps.settled && wscale.settled));
+		if (trial_pick(&trial, 200) == 0) {
+			backend_forget(&b);
+			sack = timestamps = wscale = (struct model_option){ 0 };
+			TRIAL_CHECK(&trial, !b.known && b.mss == 0);
+		}
+	}
+}
+
+static void
+test_fail_one_net_never_takes_down(void)
+{
+	struct backend b = fresh();
+
+	for (unsigned int i = 0; i < 100; i++)
+		CU_ASSERT_FALSE(backend_fail(&b, i % (BACKEND_DOWN_VOTES - 1), i, 10));
+	CU_ASSERT_FALSE(b.down);
+	CU_ASSERT_TRUE(backend_probe(&b, 0, 10));
+	CU_ASSERT_TRUE(backend_probe(&b, 0, 10));
+}
+
+static void
+test_fail_success_between_starts_anew(void)
+{
+	struct backend b = fresh();
+
+	for (uint32_t net = 0; net < 100; net++) {
+		if (net % (BACKEND_DOWN_VOTES - 1) == 0)
+			backend_succeed(&b);
+		CU_ASSERT_FALSE(backend_fail(&b, net, 0, 10));
+	}
+	CU_ASSERT_FALSE(b.down);
+}
+
+static void
+test_fail_different_nets_take_down_until_success(void)
+{
+	struct backend b = fresh();
+	uint32_t now_s = UINT32_MAX - 5; /* probes across the wrap */
+
+	for (uint32_t net = 1; net <= BACKEND_DOWN_VOTES; net++)
+		CU_ASSERT_EQUAL(backend_fail(&b, net, now_s, 10), net == BACKEND_DOWN_VOTES);
+	CU_ASSERT_TRUE(b.down);
+	CU_ASSERT_FALSE(backend_fail(&b, 99, now_s, 10)); /* down already */
+	CU_ASSERT_FALSE(backend_probe(&b, now_s + 9, 10));
+	CU_ASSERT_TRUE(backend_probe(&b, now_s + 10, 10));
+	CU_ASSERT_FALSE(backend_probe(&b, now_s + 10, 10));
+	CU_ASSERT_FALSE(backend_probe(&b, now_s + 19, 10));
+	CU_ASSERT_TRUE(backend_probe(&b, now_s + 20, 10));
+	backend_succeed(&b);
+	CU_ASSERT_FALSE(b.down);
+	CU_ASSERT_TRUE(backend_probe(&b, now_s + 20, 10));
+}
+
+int
+main(void)
+{
+	CU_TestInfo tests[] = {
+		CHECK_TEST(test_table_random_run_keeps_busy_and_down),
+		CHECK_TEST(test_table_full_set_replaces_oldest),
+		CHECK_TEST(test_learn_first_answer_is_known),
+		CHECK_TEST(test_learn_bare_syns_teach_no_absence),
+		CHECK_TEST(test_learn_absence_needs_votes_of_different_nets),
+		CHECK_TEST(test_learn_options_unseen_settle_by_votes),
+		CHECK_TEST(test_learn_mss_least_and_wscale_last),
+		CHECK_TEST(test_learn_random_answers_agree_with_model),
+		CHECK_TEST(test_fail_one_net_never_takes_down),
+		CHECK_TEST(test_fail_success_between_starts_anew),
+		CHECK_TEST(test_fail_different_nets_take_down_until_success),
+		CU_TEST_INFO_NULL,
+	};
+	return check_run("backend", tests);
+}
