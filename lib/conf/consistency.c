@@ -175,13 +175,14 @@ compile(struct conf_reader *r, const struct conf_place *root)
 
 	if (message == NULL)
 		return 0;
-	if (a >= c->policy.n_services || b >= c->policy.n_services)
-		return conf_fail_memory(r);
+
+	struct path_below path;
+	const struct conf_place *list = BELOW(r, &path, root, "services");
+	if (a == b || a >= c->policy.n_services || b >= c->policy.n_services)
+		return conf_fail(r, list, "found %s; expected services that can be indexed", message);
 
 	/* Point at the later one. */
 	uint32_t first = a < b ? a : b, second = a < b ? b : a;
-	struct path_below path;
-	const struct conf_place *list = BELOW(r, &path, root, "services");
 	struct conf_place place = { list, NULL, second,
 		yaml_document_get_node(r->doc, list->node->data.sequence.items.start[second]) };
 	return conf_fail(r, &place, "found \"%s\", which shares an address and port with \"%s\" of "

@@ -150,7 +150,7 @@ static const struct conf_key watermark_keys[] = {
 	{ "high", CONF_ENTRIES, 0, AT(service, high), .min = 2, .max = 1u << 24,
 	  .derived = "3/8 of `memory.half_open`",
 	  .help = "Half-open entries at which cookie mode begins; at most `memory.half_open`." },
-	{ "low", CONF_ENTRIES, 0, AT(service, low), .min = 1, .max = 1u << 24,
+	{ "low", CONF_ENTRIES, 0, AT(service, low), .min = 1, .max = (1u << 24) - 1,
 	  .derived = "half of `high`", .help = "... and at which it ends; below `high`." },
 };
 static const struct conf_mapping watermark_mapping = { "Watermarks", KEYS(watermark_keys), 0 };
