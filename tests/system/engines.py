@@ -11,7 +11,7 @@ from lab import ROOT, wait_for
 
 BUILD = os.environ.get("SYNFRONT_BUILD", os.path.join(ROOT, "build"))
 # TAP ports of DPDK, and the bridge that each joins.
-TAPS = (("sf-out", "br-out"), ("sf-in", "br-in"))
+TAPS = (("sf-outside", "br-out"), ("sf-inside", "br-in"))
 
 
 def has_link(lab, device):

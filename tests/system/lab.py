@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The lab: client, attacker and server around whatever stands in the middle.
 
-    client   \\                                          /
-              br-out -- sf-out [ the engine ] sf-in -- br-in -- server
+    client   \\
+              br-out -- sf-outside [ the engine ] sf-inside -- br-in -- server
     attacker /
 
 Each name is a network namespace. The engine's two TAP ports, the two bridges and
@@ -49,7 +49,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 def address(host, family=4):
     """The address of a host by its number."""
-    return "%s%d" % (NET4, host) if family == 4 else "%s%x" % (NET6, host)
+    return "%s%d" % (NET4, host) if family == 4 else "%s%d" % (NET6, host)
 
 
 def prefix_address(number, family=4):

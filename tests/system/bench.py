@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a system test is given: the lab with the shared engine in it."""
+
+import contextlib
+import os
+import random
+
+from engines import Synfront, Testpmd, Wire
+from lab import N_PREFIXES, prefix_address, wait_for
+from servers import Server, dial, greet
+from traffic import Flood, Nginx
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here; says why."""
+
+
+def anywhere(function):
+    """Marks a test that must pass with no engine at all, too."""
+    function.anywhere = True
+    return function
+
+
+class Bench:
+    """Shared by all tests; renew() and tidy() stand between them."""
+
+    def __init__(self, lab, options):
+        self.lab = lab
+        self.options = options
+        self.shared = None
+        self.web = None
+        self.stack = contextlib.ExitStack()
+        self.ports = {}
+
+    def close(self):
+        self.tidy()
+
+    def renew(self):
+        """The shared engine is in place and answers."""
+        self.stack = contextlib.ExitStack()
+        if self.shared is None:
+            self.shared = self.make()
+        if self.lab.engine is not self.shared:
+            self.lab.insert(self.shared)
+        elif self.is_synfront and not (self.shared.process and self.shared.process.running()):
+            self.shared.process = None
+            self.lab.insert(self.shared)
+
+    def tidy(self):
+        self.stack.close()
+
+    def keep(self, resource):
+        """Closed when the test ends, whatever happens."""
+        return self.stack.enter_context(resource)
+
+    # Engines
+
+    @property
+    def is_synfront(self):
+        return self.options.engine == "synfront"
+
+    def make(self):
+        if self.options.engine == "testpmd":
+            return Testpmd()
+        if self.options.engine == "wire":
+            return Wire()
+        return Synfront(self.config())
+
+    def config(self, **changes):
+        """The text of engine.yaml, with `old="new"` replaced as written."""
+        with open(os.path.join(HERE, "engine.yaml")) as file:
+            text = file.read().replace("@WORKERS@", str(self.options.workers))
+        for old, new in changes.get("replace", ()):
+            assert old in text, old
+            text = text.replace(old, new)
+        return text
+
+    def engine(self, engine):
+        """Another engine for this test."""
+        return self.lab.insert(engine)
+
+    def count(self, *names):
+        """The sum of some counters; 0 with another engine."""
+        if not isinstance(self.lab.engine, Synfront):
+            return 0
+        stats = self.lab.engine.counters()
+        return sum(stats[name] for name in names)
+
+    def counts(self, name, at_least=1):
+        """A function that is true when the counter has grown by so much from now."""
+        before = self.count(name)
+        return lambda: self.count(name) >= before + at_least
+
+    @contextlib.contextmanager
+    def grows(self, *names, timeout=20):
+        """Assert that each of these counters grows during a block or soon after."""
+        before = {name: self.count(name) for name in names}
+        yield
+        if isinstance(self.lab.engine, Synfront):
+            for name in names:
+                wait_for("counter %s to grow" % name,
+                         lambda name=name: self.count(name) > before[name], timeout)
+
+    def evidence(self):
+        """What helps to understand a failure: the end of the engine's log."""
+        engine = self.lab.engine
+        if not isinstance(engine, Synfront):
+            return []
+        try:
+            with open(os.path.join(self.lab.work, engine.instance + ".log"),
+                      errors="replace") as log:
+                lines = ["engine: " + line.rstrip() for line in log.readlines()[-8:]]
+            stats = engine.counters()
+            lines.append("drops: " + ", ".join("%s %d" % item for item in stats.items()
+                                               if item[0].startswith("drop_") and item[1]))
+            return lines
+        except (OSError, RuntimeError, AttributeError, ValueError) as error:
+            return ["no evidence: %s" % error]
+
+    # Traffic
+
+    def nginx(self):
+        if self.web is None:
+            self.web = Nginx(self.lab)
+        return self.web
+
+    def port(self, service="bulk"):
+        """A port of a service that no test has used: its server is unknown."""
+        first = {"state": 7000, "cookie": 7100, "lazy": 7200, "calm": 7300, "few": 7400,
+                 "deny-reset": 7500, "deny-drop": 7550, "aside": 7600, "never": 7700,
+                 "respond": 7800, "bulk": 8000}[service]
+        number = self.ports.get(service, first)
+        self.ports[service] = number + 1
+        return number
+
+    def serve(self, service="bulk", handler=greet, teach=True, **fields):
+        """A server on a fresh port of a service, its options learned: the port."""
+        port = self.port(service)
+        server = self.keep(Server(self.lab, port, handler, **fields))
+        if teach:
+            self.teach(port)
+            server.accepted = 0
+        self.server = server
+        return port
+
+    def teach(self, port, family=4):
+        """Connect until the engine knows the server and splices for it."""
+        if not isinstance(self.lab.engine, Synfront):
+            return
+        for number in range(1, N_PREFIXES + 1):
+            before = self.count("connected"), self.count("tracked")
+            dial(self.lab, port, family, source=prefix_address(number, family)).close()
+            wait_for("the engine to open a connection", lambda: (
+                self.count("connected"), self.count("tracked")) != before)
+            if self.count("connected") > before[0]:
+                return
+        raise AssertionError("port %d: still not learned after %d connections"
+                             % (port, N_PREFIXES))
+
+    def flood(self, rate=20000, seconds=60, **fields):
+        return Flood(self.lab, rate, seconds, **fields)
+
+    @contextlib.contextmanager
+    def nft(self, node, rules):
+        """A table of rules in a node for the length of a block."""
+        name = "t%d" % random.getrandbits(30)
+        self.lab.run(node, "nft", "-f", "-", stdin="table inet %s {\n%s\n}\n" % (name, rules))
+        try:
+            yield
+        finally:
+            self.lab.run(node, "nft", "delete", "table", "inet", name)

@@ -1,0 +1,97 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Run the system tests: functions test_* of test_*.py, each with a Bench.
+
+    run.py [--long] [--only PATTERN] [--engine synfront|testpmd|wire] [--workers N] [--list]
+
+One lab and one engine serve all tests; a test that needs another engine puts it
+in with Bench.engine(), and the shared one comes back after it. With another
+engine than synfront only the tests run that must pass with any (@anywhere). The
+last line is `N passed, N failed[, N skipped]`.
+"""
+
+import argparse
+import contextlib
+import fnmatch
+import importlib
+import os
+import resource
+import secrets
+import sys
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+# pylint: disable=wrong-import-position
+from bench import Bench, Skip
+from lab import Lab
+
+
+def collect():
+    """All tests as (module.name, function), in the order of the files' lines."""
+    for file in sorted(os.listdir(HERE)):
+        if file.startswith("test_") and file.endswith(".py"):
+            module = importlib.import_module(file[:-3])
+            for name, function in vars(module).items():
+                if name.startswith("test_") and callable(function) \
+                        and function.__module__ == module.__name__:
+                    yield "%s.%s" % (file[5:-3], name[5:]), function
+
+
+def run_one(bench, name, function):
+    """One of "passed", "failed", "skipped"."""
+    begun = time.monotonic()
+    try:
+        bench.renew()
+        function(bench)
+    except Skip as reason:
+        print("skip  %s: %s" % (name, reason), flush=True)
+        return "skipped"
+    except Exception:  # pylint: disable=broad-except
+        print("FAIL  %s (%.1f s)" % (name, time.monotonic() - begun))
+        for line in traceback.format_exc().splitlines() + bench.evidence():
+            print("      " + line)
+        sys.stdout.flush()
+        return "failed"
+    finally:
+        bench.tidy()
+    print("ok    %s (%.1f s)" % (name, time.monotonic() - begun), flush=True)
+    return "passed"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--long", action="store_true", help="full matrices")
+    parser.add_argument("--only", metavar="PATTERN", help="tests whose name has or matches it")
+    parser.add_argument("--engine", choices=("synfront", "testpmd", "wire"), default="synfront")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+
+    tests = [(name, function) for name, function in collect()
+             if not options.only or options.only in name or fnmatch.fnmatch(name, options.only)]
+    if options.list:
+        for name, function in tests:
+            print("%-44s %s" % (name, (function.__doc__ or "").split("\n")[0]))
+        return 0
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    count = dict.fromkeys(("passed", "failed", "skipped"), 0)
+    with Lab() as lab, contextlib.closing(Bench(lab, options)) as bench:
+        secret = os.path.join(lab.work, "secret")
+        with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        for name, function in tests:
+            if options.engine != "synfront" and not getattr(function, "anywhere", False):
+                continue
+            count[run_one(bench, name, function)] += 1
+    line = "%(passed)d passed, %(failed)d failed" % count
+    if count["skipped"]:
+        line += ", %(skipped)d skipped" % count
+    print(line)
+    return 1 if count["failed"] or not count["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
