@@ -26,7 +26,8 @@ edit_distance(const char *a, const char *b)
 		row[0] = i;
 		for (uint32_t j = 1; j <= n; j++) {
 			uint32_t above = row[j];
-			row[j] = least(least(above, row[j - 1]) + 1, diagonal + (a[i - 1] != b[j - 1]));
+			row[j] = least(least(above, row[j - 1]) + 1,
+			               diagonal + (a[i - 1] != b[j - 1]));
 			diagonal = above;
 		}
 	}
@@ -48,7 +49,8 @@ fail_unknown(struct conf_reader *r, const struct conf_place *place,
 		}
 	}
 	if (nearest != NULL && best <= 1 + strlen(name) / 3)
-		return conf_fail(r, place, "found an unknown key; expected \"%s\" (did you mean that?)",
+		return conf_fail(r, place,
+		                 "found an unknown key; expected \"%s\" (did you mean that?)",
 		                 nearest);
 
 	char names[320];
@@ -86,7 +88,8 @@ check_names(struct conf_reader *r, const struct conf_place *place,
 		if (i == mapping->n_keys)
 			return fail_unknown(r, &at, mapping, name);
 		if (lines[i] != 0)
-			return conf_fail(r, &at, "found the key again; expected it once (line %zu has it)",
+			return conf_fail(r, &at,
+			                 "found the key again; expected it once (line %zu has it)",
 			                 lines[i]);
 		lines[i] = key_node->start_mark.line + 1;
 	}
@@ -112,8 +115,10 @@ apply_sequence(struct conf_reader *r, const struct conf_place *place, const stru
 		return conf_fail_memory(r);
 	for (uint32_t i = 0; i < n; i++) {
 		struct conf_place member = { place, NULL, i,
-			yaml_document_get_node(r->doc, node->data.sequence.items.start[i]) };
-		if (conf_apply(r, &member, key->mapping, members + (size_t)i * key->mapping->size) != 0)
+			                     yaml_document_get_node(
+						     r->doc, node->data.sequence.items.start[i]) };
+		if (conf_apply(r, &member, key->mapping,
+		               members + (size_t)i * key->mapping->size) != 0)
 			return -1;
 	}
 	*(void **)(void *)(base + key->offset) = members;
@@ -139,9 +144,12 @@ apply_default(struct conf_reader *r, const struct conf_place *place, const struc
 		return 0;
 	}
 	switch (conf_set_text(r->arena, key, base, key->preset)) {
-	case CONF_SET_OK: return 0;
-	case CONF_SET_NO_MEMORY: return conf_fail_memory(r);
-	default: return conf_fail(r, place, "found a default out of range");
+	case CONF_SET_OK:
+		return 0;
+	case CONF_SET_NO_MEMORY:
+		return conf_fail_memory(r);
+	default:
+		return conf_fail(r, place, "found a default out of range");
 	}
 }
 
@@ -165,9 +173,12 @@ apply_value(struct conf_reader *r, const struct conf_place *place, const struct 
 	if (text == NULL)
 		return conf_fail_value(r, place, key);
 	switch (conf_set_text(r->arena, key, base, text)) {
-	case CONF_SET_OK: return 0;
-	case CONF_SET_NO_MEMORY: return conf_fail_memory(r);
-	default: return conf_fail_value(r, place, key);
+	case CONF_SET_OK:
+		return 0;
+	case CONF_SET_NO_MEMORY:
+		return conf_fail_memory(r);
+	default:
+		return conf_fail_value(r, place, key);
 	}
 }
 
@@ -186,7 +197,8 @@ conf_apply(struct conf_reader *r, const struct conf_place *place,
 	}
 	for (uint32_t i = 0; i < mapping->n_keys; i++) {
 		const struct conf_key *key = &mapping->keys[i];
-		struct conf_place at = { place, key->name, 0, conf_child(r, place->node, key->name) };
+		struct conf_place at = { place, key->name, 0,
+			                 conf_child(r, place->node, key->name) };
 		if ((at.node != NULL ? apply_value : apply_default)(r, &at, key, base) != 0)
 			return -1;
 	}

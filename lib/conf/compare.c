@@ -34,7 +34,8 @@ compare_mapping(const struct conf *fresh, const struct conf_place *up,
 				bool had = *(const bool *)(old_base + key->count_offset);
 				bool has = *(const bool *)(new_base + key->count_offset);
 				if (had != has)
-					return fail_change(fresh, &place, had ? "one" : "none", has ? "one" : "none", err);
+					return fail_change(fresh, &place, had ? "one" : "none",
+					                   has ? "one" : "none", err);
 				if (!has)
 					continue;
 			}
@@ -56,7 +57,8 @@ conf_compare(const struct conf *running, const struct conf *fresh, struct conf_e
 {
 	struct conf_place root = { NULL, NULL, 0, NULL };
 
-	return compare_mapping(fresh, &root, &conf_root, (const char *)running, (const char *)fresh, err);
+	return compare_mapping(fresh, &root, &conf_root, (const char *)running, (const char *)fresh,
+	                       err);
 }
 
 void
@@ -100,8 +102,10 @@ conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids
 		n_new += find_name(running, services[i].name) == NULL;
 	if (n_new > n_free) {
 		snprintf(err->text, sizeof(err->text),
-		         "%.128s: services: found %u new ones; expected at most %u, since the ids of removed "
-		         "ones are still in use", fresh->source, n_new, n_free);
+		         "%.128s: services: found %u new ones; expected at most %u, since the ids "
+		         "of removed "
+		         "ones are still in use",
+		         fresh->source, n_new, n_free);
 		return -1;
 	}
 	for (uint32_t i = 0; i < fresh->policy.n_services; i++) {

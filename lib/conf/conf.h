@@ -39,14 +39,14 @@ enum conf_offload {
 };
 
 struct port_conf {
-	const char *device;      /* PCI address, or vdev with its arguments ("net_tap0,iface=sf-out") */
-	uint32_t queues;         /* receive queues; 0: one per worker */
+	const char *device; /* PCI address, or vdev with its arguments ("net_tap0,iface=sf-out") */
+	uint32_t queues;    /* receive queues; 0: one per worker */
 	uint32_t rx_descriptors;
 	uint32_t tx_descriptors;
-	uint32_t mtu;            /* 0: leave the port's */
-	uint8_t checksum;        /* enum conf_offload */
-	uint8_t mac_source;      /* enum conf_mac */
-	uint8_t mac[6];          /* CONF_MAC_GIVEN */
+	uint32_t mtu;       /* 0: leave the port's */
+	uint8_t checksum;   /* enum conf_offload */
+	uint8_t mac_source; /* enum conf_mac */
+	uint8_t mac[6];     /* CONF_MAC_GIVEN */
 	bool promiscuous;
 };
 
@@ -64,12 +64,12 @@ enum conf_numa {
 #define CONF_LCORE_ANY UINT32_MAX
 
 struct workers_conf {
-	uint32_t count;          /* 1.. */
-	uint32_t control_lcore;  /* of the control thread; CONF_LCORE_ANY: not pinned */
-	uint32_t n_lcores;       /* 0: chosen at start; else == count */
+	uint32_t count;         /* 1.. */
+	uint32_t control_lcore; /* of the control thread; CONF_LCORE_ANY: not pinned */
+	uint32_t n_lcores;      /* 0: chosen at start; else == count */
 	const uint32_t *lcores;
-	uint8_t idle;            /* enum conf_idle */
-	uint8_t numa;            /* enum conf_numa */
+	uint8_t idle; /* enum conf_idle */
+	uint8_t numa; /* enum conf_numa */
 };
 
 /* Entries for the whole engine; a worker takes its share. */
@@ -96,9 +96,9 @@ enum conf_log_target {
 };
 
 struct log_conf {
-	uint8_t level;      /* enum conf_log_level */
-	uint8_t target;     /* enum conf_log_target */
-	uint8_t facility;   /* LOG_DAEMON ... of <syslog.h>, for openlog() */
+	uint8_t level;    /* enum conf_log_level */
+	uint8_t target;   /* enum conf_log_target */
+	uint8_t facility; /* LOG_DAEMON ... of <syslog.h>, for openlog() */
 };
 
 enum conf_hugepages {
@@ -108,28 +108,28 @@ enum conf_hugepages {
 };
 
 struct eal_conf {
-	uint8_t hugepages;         /* enum conf_hugepages */
+	uint8_t hugepages; /* enum conf_hugepages */
 	uint32_t n_args;
-	const char *const *args;   /* appended to EAL's command line as they stand */
+	const char *const *args; /* appended to EAL's command line as they stand */
 };
 
 struct conf_arena;
 
 struct conf {
-	const char *source;            /* name of the file, for messages */
-	bool has_inside;               /* false: responder, one port */
+	const char *source; /* name of the file, for messages */
+	bool has_inside;    /* false: responder, one port */
 	struct port_conf outside;
-	struct port_conf inside;       /* only with has_inside */
+	struct port_conf inside; /* only with has_inside */
 	struct workers_conf workers;
 	struct memory_conf memory;
-	const char *secret_file;       /* NULL: random at start */
-	bool secret_shared;            /* other nodes may have sent cookies under it; only with a file */
+	const char *secret_file; /* NULL: random at start */
+	bool secret_shared;      /* other nodes may have sent cookies under it; only with a file */
 	uint32_t drain_timeout_s;
 	struct log_conf log;
 	bool telemetry;
-	const char *instance;          /* EAL's --file-prefix, syslog ident, telemetry path */
+	const char *instance; /* EAL's --file-prefix, syslog ident, telemetry path */
 	struct eal_conf eal;
-	struct policy policy;          /* compiled; ids 0..n_services-1, generation 1 */
+	struct policy policy; /* compiled; ids 0..n_services-1, generation 1 */
 
 	const uint32_t *service_lines; /* [n_services] where each begins, for messages */
 	struct conf_arena *arena;      /* all memory of this conf */
@@ -156,15 +156,15 @@ int conf_read_secret(const struct conf *conf, uint8_t master[MASTER_SECRET_SIZE]
 #define CONF_MEMORY_ROWS 6
 
 struct conf_memory_row {
-	const char *key;        /* "memory.connections" */
+	const char *key; /* "memory.connections" */
 	uint64_t entries;
-	uint64_t entry_size;    /* with its share of the index */
+	uint64_t entry_size; /* with its share of the index */
 	uint64_t size;
 };
 
 struct conf_memory_size {
 	struct conf_memory_row rows[CONF_MEMORY_ROWS];
-	uint64_t size;          /* sum */
+	uint64_t size; /* sum */
 };
 
 struct conf_memory_size conf_memory_size(const struct conf *conf);

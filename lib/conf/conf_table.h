@@ -27,13 +27,13 @@ enum conf_type {
 	CONF_LABEL,    /* the same, as char[max + 1] */
 	CONF_MAC,      /* enum conf_mac as uint8_t; the address itself at count_offset */
 	/* lists: a pointer, and at count_offset a uint32_t; one scalar is a list of one */
-	CONF_TEXTS,    /* const char * */
-	CONF_LCORES,   /* uint32_t; "2-5" are four */
-	CONF_PORTS,    /* struct port_range; "all" */
-	CONF_PREFIXES, /* struct prefix */
+	CONF_TEXTS,     /* const char * */
+	CONF_LCORES,    /* uint32_t; "2-5" are four */
+	CONF_PORTS,     /* struct port_range; "all" */
+	CONF_PREFIXES,  /* struct prefix */
 	CONF_ADDRESSES, /* struct prefix, of unicast destinations that do not overlap */
 	/* nested */
-	CONF_MAPPING,  /* `mapping`, at offset; CONF_OPTIONAL: a bool at count_offset says it is there */
+	CONF_MAPPING,  /* `mapping`, at offset; with CONF_OPTIONAL a bool at count_offset */
 	CONF_SEQUENCE, /* a list of `mapping`: pointer and count */
 };
 
@@ -56,13 +56,13 @@ struct conf_key {
 	uint8_t flags;
 	uint32_t offset;
 	uint32_t count_offset;
-	uint32_t min, max;           /* of numbers, in the field's unit; of lists, members */
-	const char *zero;            /* what 0 means, if it is allowed though below min */
-	const char *preset;          /* default as a file would say it, or NULL */
-	const char *derived;         /* with no preset: where the default comes from */
-	uint32_t absent;             /* with no preset: the number that says "not given" */
+	uint32_t min, max;   /* of numbers, in the field's unit; of lists, members */
+	const char *zero;    /* what 0 means, if it is allowed though below min */
+	const char *preset;  /* default as a file would say it, or NULL */
+	const char *derived; /* with no preset: where the default comes from */
+	uint32_t absent;     /* with no preset: the number that says "not given" */
 	const char *unit;
-	uint32_t entry_size;         /* memory tables: bytes an entry takes */
+	uint32_t entry_size; /* memory tables: bytes an entry takes */
 	const struct conf_choice *choices;
 	const struct conf_mapping *mapping;
 	const char *help;
@@ -72,7 +72,7 @@ struct conf_mapping {
 	const char *title; /* for the reference page */
 	const struct conf_key *keys;
 	uint32_t n_keys;
-	uint32_t size;     /* of the struct, for sequences */
+	uint32_t size; /* of the struct, for sequences */
 };
 
 /* The whole file; fills a struct conf. */

@@ -35,17 +35,19 @@ check_ports(struct conf_reader *r, const struct conf_place *root)
 	struct path_below path;
 
 	if (c->outside.mac_source == CONF_MAC_OUTSIDE)
-		return conf_fail(r, BELOW(r, &path, root, "ports", "outside", "mac"),
-		                 "found \"outside\"; expected device or an address (only the inside port "
-		                 "can take the other's)");
+		return conf_fail(
+			r, BELOW(r, &path, root, "ports", "outside", "mac"),
+			"found \"outside\"; expected device or an address (only the inside port "
+			"can take the other's)");
 	if (!c->has_inside)
 		return 0;
 
 	size_t outside = strcspn(c->outside.device, ","), inside = strcspn(c->inside.device, ",");
 	if (outside == inside && memcmp(c->outside.device, c->inside.device, inside) == 0)
-		return conf_fail(r, BELOW(r, &path, root, "ports", "inside", "device"),
-		                 "found \"%.*s\", which is the outside port; expected another device",
-		                 (int)inside, c->inside.device);
+		return conf_fail(
+			r, BELOW(r, &path, root, "ports", "inside", "device"),
+			"found \"%.*s\", which is the outside port; expected another device",
+			(int)inside, c->inside.device);
 	return 0;
 }
 
@@ -59,12 +61,13 @@ check_workers(struct conf_reader *r, const struct conf_place *root)
 		w->count = w->n_lcores > 0 ? w->n_lcores : 1;
 	if (w->n_lcores > 0 && w->n_lcores != w->count)
 		return conf_fail(r, BELOW(r, &path, root, "workers", "count"),
-		                 "found %u; expected %u, the number of lcores, or no such key", w->count,
-		                 w->n_lcores);
+		                 "found %u; expected %u, the number of lcores, or no such key",
+		                 w->count, w->n_lcores);
 	for (uint32_t i = 0; i < w->n_lcores; i++)
 		if (w->lcores[i] == w->control_lcore)
 			return conf_fail(r, BELOW(r, &path, root, "workers", "control_lcore"),
-			                 "found %u, which is a worker's; expected a CPU that lcores does not list",
+			                 "found %u, which is a worker's; expected a CPU that "
+			                 "lcores does not list",
 			                 w->control_lcore);
 	return 0;
 }
@@ -87,9 +90,10 @@ check_sources(struct conf_reader *r, const struct conf_place *root)
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
 		if (pairs[i].net != 0 && pairs[i].net < pairs[i].host)
-			return conf_fail(r, BELOW(r, &path, root, "limits", "sources", pairs[i].net_key),
-			                 "found %u; expected 0 or at least %s, which is %u", pairs[i].net,
-			                 pairs[i].host_key, pairs[i].host);
+			return conf_fail(
+				r, BELOW(r, &path, root, "limits", "sources", pairs[i].net_key),
+				"found %u; expected 0 or at least %s, which is %u", pairs[i].net,
+				pairs[i].host_key, pairs[i].host);
 	return 0;
 }
 
@@ -99,15 +103,19 @@ check_mode(struct conf_reader *r, const struct conf_place *place, const struct s
 	struct path_below path;
 
 	if (s->mode == MODE_HANDOFF)
-		return conf_fail(r, BELOW(r, &path, place, "mode"), "found \"handoff\", which is not "
-		                 "available in this build: its kernel side is missing; expected proxy, "
-		                 "respond or bypass");
+		return conf_fail(
+			r, BELOW(r, &path, place, "mode"),
+			"found \"handoff\", which is not "
+			"available in this build: its kernel side is missing; expected proxy, "
+			"respond or bypass");
 	if (!r->conf->has_inside && s->mode != MODE_RESPOND)
-		return conf_fail(r, BELOW(r, &path, place, "mode"), "found \"%s\" without ports.inside; "
+		return conf_fail(r, BELOW(r, &path, place, "mode"),
+		                 "found \"%s\" without ports.inside; "
 		                 "expected respond, or an inside port",
 		                 s->mode == MODE_PROXY ? "proxy" : "bypass");
 	if (s->calm == CALM_TRANSPARENT && s->mode != MODE_PROXY)
-		return conf_fail(r, BELOW(r, &path, place, "calm"), "found \"transparent\" with a mode "
+		return conf_fail(r, BELOW(r, &path, place, "calm"),
+		                 "found \"transparent\" with a mode "
 		                 "other than proxy; expected intercept");
 	if (s->wait_for_data && s->mode != MODE_PROXY)
 		return conf_fail(r, BELOW(r, &path, place, "wait_for_data"),
@@ -127,7 +135,8 @@ check_watermarks(struct conf_reader *r, const struct conf_place *place, struct s
 		s->low = s->high / 2;
 	if (s->high > table)
 		return conf_fail(r, BELOW(r, &path, place, "half_open", "high"),
-		                 "found %u; expected at most memory.half_open, which is %u", s->high, table);
+		                 "found %u; expected at most memory.half_open, which is %u",
+		                 s->high, table);
 	if (s->low >= s->high)
 		return conf_fail(r, BELOW(r, &path, place, "half_open", "low"),
 		                 "found %u; expected less than high, which is %u", s->low, s->high);
@@ -149,16 +158,20 @@ check_services(struct conf_reader *r, const struct conf_place *root)
 	c->service_lines = lines;
 	for (uint32_t i = 0; i < c->policy.n_services; i++) {
 		struct service *s = &services[i];
-		struct conf_place place = { list, NULL, i,
-			yaml_document_get_node(r->doc, list->node->data.sequence.items.start[i]) };
+		struct conf_place place = {
+			list, NULL, i,
+			yaml_document_get_node(r->doc, list->node->data.sequence.items.start[i])
+		};
 
 		s->id = (uint16_t)i;
 		lines[i] = (uint32_t)place.node->start_mark.line + 1;
 		for (uint32_t j = 0; j < i; j++) {
 			struct path_below name;
 			if (strcmp(services[j].name, s->name) == 0)
-				return conf_fail(r, BELOW(r, &name, &place, "name"), "found \"%s\", the name of the "
-				                 "service in line %u; expected another", s->name, lines[j]);
+				return conf_fail(r, BELOW(r, &name, &place, "name"),
+				                 "found \"%s\", the name of the "
+				                 "service in line %u; expected another",
+				                 s->name, lines[j]);
 		}
 		if (check_mode(r, &place, s) != 0 || check_watermarks(r, &place, s) != 0)
 			return -1;
@@ -179,13 +192,17 @@ compile(struct conf_reader *r, const struct conf_place *root)
 	struct path_below path;
 	const struct conf_place *list = BELOW(r, &path, root, "services");
 	if (a == b || a >= c->policy.n_services || b >= c->policy.n_services)
-		return conf_fail(r, list, "found %s; expected services that can be indexed", message);
+		return conf_fail(r, list, "found %s; expected services that can be indexed",
+		                 message);
 
 	/* Point at the later one. */
 	uint32_t first = a < b ? a : b, second = a < b ? b : a;
-	struct conf_place place = { list, NULL, second,
-		yaml_document_get_node(r->doc, list->node->data.sequence.items.start[second]) };
-	return conf_fail(r, &place, "found \"%s\", which shares an address and port with \"%s\" of "
+	struct conf_place place = {
+		list, NULL, second,
+		yaml_document_get_node(r->doc, list->node->data.sequence.items.start[second])
+	};
+	return conf_fail(r, &place,
+	                 "found \"%s\", which shares an address and port with \"%s\" of "
 	                 "line %u; expected each address and port in one service",
 	                 c->policy.services[second].name, c->policy.services[first].name,
 	                 c->service_lines[first]);
@@ -211,8 +228,9 @@ int
 conf_check(struct conf_reader *r, const struct conf_place *root)
 {
 	r->conf->policy.generation = 1;
-	if (check_ports(r, root) != 0 || check_workers(r, root) != 0 || check_sources(r, root) != 0 ||
-	    check_services(r, root) != 0 || check_secret(r, root) != 0)
+	if (check_ports(r, root) != 0 || check_workers(r, root) != 0 ||
+	    check_sources(r, root) != 0 || check_services(r, root) != 0 ||
+	    check_secret(r, root) != 0)
 		return -1;
 	return compile(r, root);
 }

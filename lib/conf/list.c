@@ -22,10 +22,14 @@ static size_t
 member_size(enum conf_type type)
 {
 	switch (type) {
-	case CONF_TEXTS: return sizeof(const char *);
-	case CONF_LCORES: return sizeof(uint32_t);
-	case CONF_PORTS: return sizeof(struct port_range);
-	default: return sizeof(struct prefix);
+	case CONF_TEXTS:
+		return sizeof(const char *);
+	case CONF_LCORES:
+		return sizeof(uint32_t);
+	case CONF_PORTS:
+		return sizeof(struct port_range);
+	default:
+		return sizeof(struct prefix);
 	}
 }
 
@@ -81,8 +85,8 @@ add_ports(struct list *l, const char *text)
 		return false;
 	for (uint32_t i = 0; i < l->n; i++) {
 		if (first <= ranges[i].last && ranges[i].first <= last) {
-			snprintf(l->hint, HINT_SIZE, "overlaps %u-%u of the same list", ranges[i].first,
-			         ranges[i].last);
+			snprintf(l->hint, HINT_SIZE, "overlaps %u-%u of the same list",
+			         ranges[i].first, ranges[i].last);
 			return false;
 		}
 	}
@@ -96,12 +100,13 @@ conf_format_prefix(const struct prefix *prefix, char text[CONF_PREFIX_SIZE])
 	bool v4 = ip_addr_is_v4(&prefix->addr) && prefix->len >= 96;
 	char address[INET6_ADDRSTRLEN];
 
-	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? &prefix->addr.bytes[12] : prefix->addr.bytes, address,
-	          sizeof(address));
+	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? &prefix->addr.bytes[12] : prefix->addr.bytes,
+	          address, sizeof(address));
 	if (prefix->len == 128)
 		snprintf(text, CONF_PREFIX_SIZE, "%s", address);
 	else
-		snprintf(text, CONF_PREFIX_SIZE, "%s/%d", address, v4 ? prefix->len - 96 : prefix->len);
+		snprintf(text, CONF_PREFIX_SIZE, "%s/%d", address,
+		         v4 ? prefix->len - 96 : prefix->len);
 }
 
 static bool
@@ -175,7 +180,8 @@ add_prefix(struct list *l, const char *text)
 			return false;
 		}
 		for (uint32_t i = 0; i < l->n; i++) {
-			if (prefix_contains(&prefixes[i], &p.addr) || prefix_contains(&p, &prefixes[i].addr)) {
+			if (prefix_contains(&prefixes[i], &p.addr) ||
+			    prefix_contains(&p, &prefixes[i].addr)) {
 				char other[CONF_PREFIX_SIZE];
 				conf_format_prefix(&prefixes[i], other);
 				snprintf(l->hint, HINT_SIZE, "overlaps %s of the same list", other);
@@ -204,8 +210,9 @@ add_member(struct list *l, const struct conf_place *place)
 		((const char **)l->members)[l->n] = copy;
 		l->n += ok;
 	} else if (ok) {
-		ok = l->key->type == CONF_LCORES ? add_lcores(l, text)
-		     : l->key->type == CONF_PORTS ? add_ports(l, text) : add_prefix(l, text);
+		ok = l->key->type == CONF_LCORES  ? add_lcores(l, text)
+		     : l->key->type == CONF_PORTS ? add_ports(l, text)
+		                                  : add_prefix(l, text);
 	}
 	if (ok)
 		return 0;
@@ -246,7 +253,8 @@ conf_read_list(struct conf_reader *r, const struct conf_place *place, const stru
 	for (uint32_t i = 0; i < n; i++) {
 		struct conf_place member = { place, NULL, i, node };
 		if (sequence)
-			member.node = yaml_document_get_node(r->doc, node->data.sequence.items.start[i]);
+			member.node = yaml_document_get_node(r->doc,
+			                                     node->data.sequence.items.start[i]);
 		if (add_member(&l, sequence ? &member : place) != 0)
 			return -1;
 	}

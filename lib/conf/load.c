@@ -17,12 +17,15 @@ yaml_failed(const yaml_parser_t *parser, const char *name, struct conf_error *er
 	const char *problem = parser->problem != NULL ? parser->problem : "too little memory";
 
 	if (parser->error == YAML_READER_ERROR)
-		snprintf(err->text, sizeof(err->text), "%.128s: byte %zu: found %s; expected UTF-8 text",
-		         name, parser->problem_offset, problem);
+		snprintf(err->text, sizeof(err->text),
+		         "%.128s: byte %zu: found %s; expected UTF-8 text", name,
+		         parser->problem_offset, problem);
 	else
-		snprintf(err->text, sizeof(err->text), "%.128s:%zu:%zu: found bad YAML (%s%s%s); expected "
-		         "a YAML mapping", name, parser->problem_mark.line + 1,
-		         parser->problem_mark.column + 1, parser->context != NULL ? parser->context : "",
+		snprintf(err->text, sizeof(err->text),
+		         "%.128s:%zu:%zu: found bad YAML (%s%s%s); expected "
+		         "a YAML mapping",
+		         name, parser->problem_mark.line + 1, parser->problem_mark.column + 1,
+		         parser->context != NULL ? parser->context : "",
 		         parser->context != NULL ? ", " : "", problem);
 }
 
@@ -66,7 +69,8 @@ build(struct conf_reader *r)
 
 	if (root.node == NULL) {
 		snprintf(r->err->text, sizeof(r->err->text),
-		         "%.128s:1:1: found an empty file; expected a mapping with ports and services",
+		         "%.128s:1:1: found an empty file; expected a mapping with ports and "
+		         "services",
 		         r->name);
 		return -1;
 	}
@@ -103,7 +107,8 @@ conf_parse(const char *text, size_t len, const char *name, struct conf_error *er
 
 	err->text[0] = '\0';
 	if (conf == NULL || !yaml_parser_initialize(&parser)) {
-		snprintf(err->text, sizeof(err->text), "%.128s: found too little memory to read it", name);
+		snprintf(err->text, sizeof(err->text), "%.128s: found too little memory to read it",
+		         name);
 		conf_free(conf);
 		return NULL;
 	}
@@ -149,8 +154,9 @@ conf_load(const char *path, struct conf_error *err)
 	if (f != NULL && feof(f))
 		conf = conf_parse(text, len, path, err);
 	else
-		snprintf(err->text, sizeof(err->text), "%.128s: found %s; expected a file that can be read",
-		         path, errno != 0 ? strerror(errno) : "more than 64 MiB");
+		snprintf(err->text, sizeof(err->text),
+		         "%.128s: found %s; expected a file that can be read", path,
+		         errno != 0 ? strerror(errno) : "more than 64 MiB");
 	free(text);
 	if (f != NULL)
 		fclose(f);

@@ -22,7 +22,7 @@ conf_memory_size(const struct conf *conf)
 {
 	static const char *const names[CONF_MEMORY_ROWS] = {
 		"memory.connections", "memory.half_open", "memory.backends",
-		"memory.paths", "memory.sources", "memory.held_connections",
+		"memory.paths",       "memory.sources",   "memory.held_connections",
 	};
 	const struct conf_mapping *memory = find_key(&conf_root, "memory")->mapping;
 	struct conf_memory_size size = { .size = 0 };
@@ -55,7 +55,8 @@ conf_check_memory(const struct conf *conf, uint64_t available, struct conf_error
 		if (size.rows[i].size > most->size)
 			most = &size.rows[i];
 	snprintf(err->text, sizeof(err->text),
-	         "%.128s: %s: found %" PRIu64 " entries of %" PRIu64 " bytes, %.1f MiB, and %.1f MiB with the "
+	         "%.128s: %s: found %" PRIu64 " entries of %" PRIu64
+	         " bytes, %.1f MiB, and %.1f MiB with the "
 	         "other tables; expected at most %.1f MiB in all, what this machine has available",
 	         conf->source, most->key, most->entries, most->entry_size, (double)most->size / MIB,
 	         (double)size.size / MIB, (double)available / MIB);

@@ -22,7 +22,8 @@ conf_place_path(const struct conf_place *place, char path[CONF_PATH_SIZE])
 		if (p->key == NULL)
 			at += snprintf(path + at, CONF_PATH_SIZE - at, "[%u]", p->index);
 		else
-			at += snprintf(path + at, CONF_PATH_SIZE - at, "%s%.64s", at > 0 ? "." : "", p->key);
+			at += snprintf(path + at, CONF_PATH_SIZE - at, "%s%.64s", at > 0 ? "." : "",
+			               p->key);
 	}
 }
 
@@ -47,7 +48,8 @@ conf_describe(const yaml_node_t *node, char found[CONF_FOUND_SIZE])
 	}
 	if (node->type == YAML_SEQUENCE_NODE) {
 		strcpy(found, node->data.sequence.items.start == node->data.sequence.items.top
-		       ? "an empty list" : "a list");
+		                      ? "an empty list"
+		                      : "a list");
 		return;
 	}
 	const char *text = conf_scalar(node);
@@ -75,8 +77,8 @@ conf_fail(struct conf_reader *r, const struct conf_place *place, const char *for
 	conf_place_path(place, path);
 	int at = snprintf(r->err->text, sizeof(r->err->text), "%.128s:%zu:%zu: %s%s", r->name,
 	                  p != NULL ? p->node->start_mark.line + 1 : 1,
-	                  p != NULL ? p->node->start_mark.column + 1 : 1,
-	                  path, path[0] != '\0' ? ": " : "");
+	                  p != NULL ? p->node->start_mark.column + 1 : 1, path,
+	                  path[0] != '\0' ? ": " : "");
 	va_start(args, format);
 	vsnprintf(r->err->text + at, sizeof(r->err->text) - (size_t)at, format, args);
 	va_end(args);

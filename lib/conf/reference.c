@@ -61,12 +61,14 @@ print_mapping(FILE *out, const struct conf_mapping *mapping, const char *path, b
 			continue;
 		/* Keys that share a mapping are printed once, under all their names. */
 		char below[CONF_PATH_SIZE];
-		int at = snprintf(below, sizeof(below), "%s%s%s%s", path, path[0] != '\0' ? "." : "", key->name,
+		int at = snprintf(below, sizeof(below), "%s%s%s%s", path,
+		                  path[0] != '\0' ? "." : "", key->name,
 		                  key->type == CONF_SEQUENCE ? "[]" : "");
 		for (uint32_t j = i + 1; j < mapping->n_keys && at < (int)sizeof(below); j++)
 			if (mapping->keys[j].mapping == key->mapping)
-				at += snprintf(below + at, sizeof(below) - (size_t)at, "`, `%s%s%s", path,
-				               path[0] != '\0' ? "." : "", mapping->keys[j].name);
+				at += snprintf(below + at, sizeof(below) - (size_t)at, "`, `%s%s%s",
+				               path, path[0] != '\0' ? "." : "",
+				               mapping->keys[j].name);
 		last = key->mapping;
 		print_mapping(out, key->mapping, below, live || (key->flags & CONF_LIVE) != 0);
 	}
@@ -78,14 +80,19 @@ conf_reference(FILE *out)
 	fputs("<!-- SPDX-License-Identifier: BSD-3-Clause -->\n"
 	      "<!-- Generated from lib/conf/table.c; a unit test compares the two. -->\n"
 	      "# Configuration reference\n\n"
-	      "One YAML document, read whole or not at all: an error names file, line, column and key.\n"
+	      "One YAML document, read whole or not at all: an error names file, line, column and "
+	      "key.\n"
 	      "An unknown or repeated key is an error.\n\n"
-	      "- **Counts** (table entries, bytes) take `k`, `M`, `G` as powers of 1024: `64k` is 65536.\n"
+	      "- **Counts** (table entries, bytes) take `k`, `M`, `G` as powers of 1024: `64k` is "
+	      "65536.\n"
 	      "- **Rates** (per second) take them as powers of 1000: `10k` is 10000.\n"
 	      "- **Durations** take `s`, `m`, `h`, `d`; a number alone is seconds.\n"
 	      "- **Lists** of one member may be written without brackets: `ports: 443`.\n"
-	      "- **Reload** says whether a running engine takes a new value; else the reload is refused\n"
-	      "  as a whole, and names the key. A mapping that says yes may hold keys that say no.\n"
-	      "- Limits hold for the whole engine unless they say \"of one worker\".\n", out);
+	      "- **Reload** says whether a running engine takes a new value; else the reload is "
+	      "refused\n"
+	      "  as a whole, and names the key. A mapping that says yes may hold keys that say "
+	      "no.\n"
+	      "- Limits hold for the whole engine unless they say \"of one worker\".\n",
+	      out);
 	print_mapping(out, &conf_root, "", false);
 }

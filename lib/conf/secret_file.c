@@ -70,15 +70,18 @@ read_secret(int fd, const char *path, uint8_t master[MASTER_SECRET_SIZE],
 	}
 	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
 		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
-		         "found \"%.100s\" with mode %04o; expected 0600 or 0400: no access for group and "
-		         "others", path, (unsigned int)st.st_mode & 07777);
+		         "found \"%.100s\" with mode %04o; expected 0600 or 0400: no access for "
+		         "group and "
+		         "others",
+		         path, (unsigned int)st.st_mode & 07777);
 		return -1;
 	}
 	ssize_t n = read_all(fd, bytes, sizeof(bytes));
 	if (n < (ssize_t)MASTER_SECRET_SIZE) {
 		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
-		         "found \"%.100s\" with %zd bytes; expected %u hex digits or at least %u bytes", path,
-		         n < 0 ? 0 : n, HEX_DIGITS, MASTER_SECRET_SIZE);
+		         "found \"%.100s\" with %zd bytes; expected %u hex digits or at least %u "
+		         "bytes",
+		         path, n < 0 ? 0 : n, HEX_DIGITS, MASTER_SECRET_SIZE);
 		return -1;
 	}
 	if (!decode_hex(bytes, (size_t)n, master))
@@ -95,7 +98,8 @@ conf_secret_file_read(const char *path, uint8_t master[MASTER_SECRET_SIZE],
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
 		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
-		         "found \"%.100s\": %s; expected a file that can be read", path, strerror(errno));
+		         "found \"%.100s\": %s; expected a file that can be read", path,
+		         strerror(errno));
 		return -1;
 	}
 	int rc = read_secret(fd, path, master, problem);

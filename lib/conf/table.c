@@ -17,45 +17,69 @@
 #define KEYS(k) .keys = (k), .n_keys = sizeof(k) / sizeof((k)[0])
 
 static const struct conf_choice checksum_choices[] = {
-	{ "auto", CONF_OFFLOAD_AUTO }, { "off", CONF_OFFLOAD_OFF }, { NULL, 0 },
+	{ "auto", CONF_OFFLOAD_AUTO },
+	{ "off", CONF_OFFLOAD_OFF },
+	{ NULL, 0 },
 };
 static const struct conf_choice idle_choices[] = {
-	{ "auto", CONF_IDLE_AUTO }, { "poll", CONF_IDLE_POLL }, { "sleep", CONF_IDLE_SLEEP }, { NULL, 0 },
+	{ "auto", CONF_IDLE_AUTO },
+	{ "poll", CONF_IDLE_POLL },
+	{ "sleep", CONF_IDLE_SLEEP },
+	{ NULL, 0 },
 };
 static const struct conf_choice numa_choices[] = {
-	{ "warn", CONF_NUMA_WARN }, { "strict", CONF_NUMA_STRICT }, { NULL, 0 },
+	{ "warn", CONF_NUMA_WARN },
+	{ "strict", CONF_NUMA_STRICT },
+	{ NULL, 0 },
 };
 static const struct conf_choice mode_choices[] = {
-	{ "proxy", MODE_PROXY }, { "handoff", MODE_HANDOFF }, { "respond", MODE_RESPOND },
-	{ "bypass", MODE_BYPASS }, { NULL, 0 },
+	{ "proxy", MODE_PROXY },
+	{ "handoff", MODE_HANDOFF },
+	{ "respond", MODE_RESPOND },
+	{ "bypass", MODE_BYPASS },
+	{ NULL, 0 },
 };
 static const struct conf_choice cookies_choices[] = {
-	{ "auto", COOKIES_AUTO }, { "always", COOKIES_ALWAYS }, { "never", COOKIES_NEVER }, { NULL, 0 },
+	{ "auto", COOKIES_AUTO },
+	{ "always", COOKIES_ALWAYS },
+	{ "never", COOKIES_NEVER },
+	{ NULL, 0 },
 };
 static const struct conf_choice calm_choices[] = {
-	{ "intercept", CALM_INTERCEPT }, { "transparent", CALM_TRANSPARENT }, { NULL, 0 },
+	{ "intercept", CALM_INTERCEPT },
+	{ "transparent", CALM_TRANSPARENT },
+	{ NULL, 0 },
 };
 static const struct conf_choice refusal_choices[] = {
-	{ "reset", REFUSE_RESET }, { "drop", REFUSE_DROP }, { "pass", REFUSE_PASS }, { NULL, 0 },
+	{ "reset", REFUSE_RESET },
+	{ "drop", REFUSE_DROP },
+	{ "pass", REFUSE_PASS },
+	{ NULL, 0 },
 };
 static const struct conf_choice silence_choices[] = {
-	{ "reset", REFUSE_RESET }, { "drop", REFUSE_DROP }, { NULL, 0 },
+	{ "reset", REFUSE_RESET },
+	{ "drop", REFUSE_DROP },
+	{ NULL, 0 },
 };
 static const struct conf_choice level_choices[] = {
 	{ "error", CONF_LOG_ERROR }, { "warning", CONF_LOG_WARNING }, { "notice", CONF_LOG_NOTICE },
-	{ "info", CONF_LOG_INFO }, { "debug", CONF_LOG_DEBUG }, { NULL, 0 },
+	{ "info", CONF_LOG_INFO },   { "debug", CONF_LOG_DEBUG },     { NULL, 0 },
 };
 static const struct conf_choice target_choices[] = {
-	{ "stderr", CONF_LOG_STDERR }, { "syslog", CONF_LOG_SYSLOG }, { NULL, 0 },
+	{ "stderr", CONF_LOG_STDERR },
+	{ "syslog", CONF_LOG_SYSLOG },
+	{ NULL, 0 },
 };
 static const struct conf_choice facility_choices[] = {
-	{ "daemon", LOG_DAEMON }, { "user", LOG_USER }, { "auth", LOG_AUTH },
+	{ "daemon", LOG_DAEMON }, { "user", LOG_USER },     { "auth", LOG_AUTH },
 	{ "local0", LOG_LOCAL0 }, { "local1", LOG_LOCAL1 }, { "local2", LOG_LOCAL2 },
 	{ "local3", LOG_LOCAL3 }, { "local4", LOG_LOCAL4 }, { "local5", LOG_LOCAL5 },
 	{ "local6", LOG_LOCAL6 }, { "local7", LOG_LOCAL7 }, { NULL, 0 },
 };
 static const struct conf_choice hugepages_choices[] = {
-	{ "auto", CONF_HUGEPAGES_AUTO }, { "on", CONF_HUGEPAGES_ON }, { "off", CONF_HUGEPAGES_OFF },
+	{ "auto", CONF_HUGEPAGES_AUTO },
+	{ "on", CONF_HUGEPAGES_ON },
+	{ "off", CONF_HUGEPAGES_OFF },
 	{ NULL, 0 },
 };
 
@@ -64,7 +88,8 @@ static const struct conf_key port_keys[] = {
 	  .help = "PCI address, or a virtual device with its arguments, such as "
 	          "`0000:3b:00.0` or `net_tap0,iface=sf-outside`." },
 	{ "queues", CONF_NUMBER, 0, AT(port_conf, queues), .min = 1, .max = 64, .preset = "0",
-	  .zero = "one per worker", .help = "Receive queues. A port that has fewer gets what it has." },
+	  .zero = "one per worker",
+	  .help = "Receive queues. A port that has fewer gets what it has." },
 	{ "rx_descriptors", CONF_ENTRIES, 0, AT(port_conf, rx_descriptors), .min = 64, .max = 32768,
 	  .preset = "1k", .help = "Receive ring; the driver may round it." },
 	{ "tx_descriptors", CONF_ENTRIES, 0, AT(port_conf, tx_descriptors), .min = 64, .max = 32768,
@@ -75,19 +100,22 @@ static const struct conf_key port_keys[] = {
 	  .help = "The port's address: its `device`'s own, one given here, or on the inside port "
 	          "`outside`: that of the outside port." },
 	{ "checksum_offload", CONF_CHOICE, 0, AT(port_conf, checksum), .choices = checksum_choices,
-	  .preset = "auto", .help = "`auto`: the port computes and verifies checksums where it can." },
+	  .preset = "auto",
+	  .help = "`auto`: the port computes and verifies checksums where it can." },
 	{ "promiscuous", CONF_BOOL, 0, AT(port_conf, promiscuous), .preset = "true",
 	  .help = "Take frames for any address: an inline pair has to." },
 };
 static const struct conf_mapping port_mapping = { "Port", KEYS(port_keys),
-	sizeof(struct port_conf) };
+	                                          sizeof(struct port_conf) };
 
 static const struct conf_key ports_keys[] = {
 	{ "outside", CONF_MAPPING, CONF_REQUIRED, AT(conf, outside), MAPPING(port_mapping),
 	  .help = "The port towards the clients." },
 	{ "inside", CONF_MAPPING, CONF_OPTIONAL, COUNTED(conf, inside, has_inside),
-	  MAPPING(port_mapping), .help = "The port towards the servers. Without it synfront is a "
-	  "responder: every service has mode `respond`, and what would `pass` is dropped." },
+	  MAPPING(port_mapping),
+	  .help = "The port towards the servers. Without it synfront is a "
+	          "responder: every service has mode `respond`, and what would `pass` is "
+	          "dropped." },
 };
 static const struct conf_mapping ports_mapping = { "Ports", KEYS(ports_keys), 0 };
 
@@ -100,7 +128,8 @@ static const struct conf_key workers_keys[] = {
 	  .derived = "not pinned", .absent = CONF_LCORE_ANY,
 	  .help = "CPU for the control thread; none of `lcores`." },
 	{ "idle", CONF_CHOICE, 0, AT(workers_conf, idle), .choices = idle_choices, .preset = "auto",
-	  .help = "What a worker does with nothing to do. `auto`: sleep if every port is a kernel's "
+	  .help = "What a worker does with nothing to do. `auto`: sleep if every port is a "
+	          "kernel's "
 	          "(tap, af_packet, pcap ...), else poll." },
 	{ "numa", CONF_CHOICE, 0, AT(workers_conf, numa), .choices = numa_choices, .preset = "warn",
 	  .help = "`strict`: do not start when a worker would poll a port of another NUMA node." },
@@ -111,8 +140,9 @@ static const struct conf_mapping workers_mapping = { "Workers", KEYS(workers_key
 #define INDEXED (2 * sizeof(struct flow_bucket) / FLOW_SLOTS)
 
 static const struct conf_key memory_keys[] = {
-	{ "connections", CONF_ENTRIES, 0, AT(memory_conf, connections), .min = 1024, .max = 1u << 28,
-	  .preset = "1M", .entry_size = sizeof(struct conn) + sizeof(struct conn_side) + INDEXED,
+	{ "connections", CONF_ENTRIES, 0, AT(memory_conf, connections), .min = 1024,
+	  .max = 1u << 28, .preset = "1M",
+	  .entry_size = sizeof(struct conn) + sizeof(struct conn_side) + INDEXED,
 	  .help = "Connections of any state but half-open. A full table evicts." },
 	{ "half_open", CONF_ENTRIES, 0, AT(memory_conf, half_open), .min = 64, .max = 1u << 24,
 	  .preset = "64k",
@@ -138,7 +168,8 @@ static const struct conf_key secret_keys[] = {
 	{ "file", CONF_TEXT, 0, AT(conf, secret_file), .max = 4095,
 	  .derived = "none: random at each start",
 	  .help = "Master secret of the cookies, so that the next run and other nodes accept "
-	          "them: 64 hex digits, or at least 32 raw bytes (the first 32 count). Group and others must "
+	          "them: 64 hex digits, or at least 32 raw bytes (the first 32 count). Group and "
+	          "others must "
 	          "not be able to read it." },
 	{ "shared", CONF_BOOL, 0, AT(conf, secret_shared), .preset = "true",
 	  .help = "With `file`: other nodes send cookies under it too, so none may be refused "
@@ -160,16 +191,21 @@ static const struct conf_key service_keys[] = {
 	  .help = "Its name in logs and counters. State stays with the name over a reload." },
 	{ "addresses", CONF_ADDRESSES, CONF_REQUIRED, COUNTED(service, addresses, n_addresses),
 	  .min = 1, .max = 4096, .help = "Destination addresses and prefixes of either family." },
-	{ "ports", CONF_PORTS, CONF_REQUIRED, COUNTED(service, ports, n_ports), .min = 1, .max = 1024,
-	  .help = "Destination ports." },
+	{ "ports", CONF_PORTS, CONF_REQUIRED, COUNTED(service, ports, n_ports), .min = 1,
+	  .max = 1024, .help = "Destination ports." },
 	{ "mode", CONF_CHOICE, CONF_REQUIRED, AT(service, mode), .choices = mode_choices,
-	  .help = "`proxy`: handshake with the client, then with the server, then splice. `handoff`: "
-	          "handshake, and the server's kernel adopts the client (not available in this build). "
-	          "`respond`: handshake, data is acknowledged and discarded, no server. `bypass`: counted "
+	  .help = "`proxy`: handshake with the client, then with the server, then splice. "
+	          "`handoff`: "
+	          "handshake, and the server's kernel adopts the client (not available in this "
+	          "build). "
+	          "`respond`: handshake, data is acknowledged and discarded, no server. `bypass`: "
+	          "counted "
 	          "and passed." },
-	{ "cookies", CONF_CHOICE, 0, AT(service, cookies), .choices = cookies_choices, .preset = "auto",
+	{ "cookies", CONF_CHOICE, 0, AT(service, cookies), .choices = cookies_choices,
+	  .preset = "auto",
 	  .help = "`auto`: between the watermarks and over the budgets of sources. `always`: never "
-	          "keep state for an unproven client. `never`: refuse when there is no room for state." },
+	          "keep state for an unproven client. `never`: refuse when there is no room for "
+	          "state." },
 	{ "calm", CONF_CHOICE, 0, AT(service, calm), .choices = calm_choices, .preset = "intercept",
 	  .help = "`transparent` (mode `proxy`): below the high watermark handshakes pass "
 	          "untouched and are tracked." },
@@ -182,13 +218,16 @@ static const struct conf_key service_keys[] = {
 	{ "unproven", CONF_CHOICE, 0, AT(service, unproven), .choices = silence_choices,
 	  .preset = "reset", .help = "Answer to an ACK without data that proves no cookie." },
 	{ "signed_syn", CONF_CHOICE, 0, AT(service, signed_syn), .choices = refusal_choices,
-	  .preset = "pass", .help = "SYNs with TCP MD5 or TCP-AO, whose handshake cannot be split; "
-	                            "`pass` is under a cap." },
+	  .preset = "pass",
+	  .help = "SYNs with TCP MD5 or TCP-AO, whose handshake cannot be split; "
+	          "`pass` is under a cap." },
 	{ "wait_for_data", CONF_BOOL, 0, AT(service, wait_for_data), .preset = "false",
-	  .help = "Mode `proxy`: open the server at the client's first byte. Not for protocols in which the "
+	  .help = "Mode `proxy`: open the server at the client's first byte. Not for protocols in "
+	          "which the "
 	          "server speaks first." },
 	{ "max_connections", CONF_ENTRIES, 0, AT(service, max_connections), .min = 1,
-	  .max = 1u << 28, .preset = "0", .zero = "no limit", .help = "Connecting and established." },
+	  .max = 1u << 28, .preset = "0", .zero = "no limit",
+	  .help = "Connecting and established." },
 	{ "max_new_per_s", CONF_RATE, 0, AT(service, max_new_per_s), .min = 1, .max = 1000000000,
 	  .preset = "0", .zero = "no limit", .unit = "1/s", .help = "Proven clients." },
 	{ "max_connecting", CONF_ENTRIES, 0, AT(service, max_connecting), .min = 1, .max = 1u << 24,
@@ -201,18 +240,25 @@ static const struct conf_key service_keys[] = {
 	  .derived = "nobody", .help = "Sources that are not; beats `allow`." },
 };
 static const struct conf_mapping service_mapping = { "Service", KEYS(service_keys),
-	sizeof(struct service) };
+	                                             sizeof(struct service) };
 
 /* Limits of sources: 0 switches one off. */
-#define SOURCE_ENTRIES(name, field, preset_text, help_text) \
-	{ name, CONF_ENTRIES, 0, AT(source_limits, field), .min = 1, .max = 1u << 28, \
-	  .zero = "no limit", .preset = preset_text, .help = help_text }
-#define SOURCE_RATE(name, field, preset_text, help_text) \
-	{ name, CONF_RATE, 0, AT(source_limits, field), .min = 1, .max = 1000000000, \
-	  .zero = "no limit", .preset = preset_text, .unit = "1/s", .help = help_text }
+#define SOURCE_ENTRIES(name, field, preset_text, help_text)                                   \
+	{                                                                                     \
+		name, CONF_ENTRIES, 0, AT(source_limits, field),                              \
+			.min = 1, .max = 1u << 28, .zero = "no limit", .preset = preset_text, \
+			.help = help_text                                                     \
+	}
+#define SOURCE_RATE(name, field, preset_text, help_text)                                        \
+	{                                                                                       \
+		name, CONF_RATE, 0, AT(source_limits, field),                                   \
+			.min = 1, .max = 1000000000, .zero = "no limit", .preset = preset_text, \
+			.unit = "1/s", .help = help_text                                        \
+	}
 
 static const struct conf_key source_keys[] = {
-	SOURCE_ENTRIES("half_open_host", half_open_host, "64", "Half-open entries; over it: cookies."),
+	SOURCE_ENTRIES("half_open_host", half_open_host, "64",
+	               "Half-open entries; over it: cookies."),
 	SOURCE_ENTRIES("half_open_net", half_open_net, "1k", "The same per net."),
 	SOURCE_RATE("syn_per_s_host", syn_per_s_host, "200", "SYNs; over it: cookies."),
 	SOURCE_RATE("syn_per_s_net", syn_per_s_net, "2k", "The same per net."),
@@ -224,7 +270,8 @@ static const struct conf_key source_keys[] = {
 };
 static const struct conf_mapping source_mapping = {
 	"Limits per source: host (IPv4 /32, IPv6 /64) and net (IPv4 /24, IPv6 /48)",
-	KEYS(source_keys), 0 };
+	KEYS(source_keys), 0
+};
 
 static const struct conf_key reflection_keys[] = {
 	{ "per_net_per_s", CONF_RATE, 0, AT(reflection_limits, per_net_per_s), .min = 1,
@@ -240,7 +287,8 @@ static const struct conf_key reflection_keys[] = {
 	  .help = "Challenge ACKs of one worker (RFC 5961, section 10)." },
 };
 static const struct conf_mapping reflection_mapping = {
-	"Limits on answers to what nobody has proven", KEYS(reflection_keys), 0 };
+	"Limits on answers to what nobody has proven", KEYS(reflection_keys), 0
+};
 
 static const struct conf_key limits_keys[] = {
 	{ "sources", CONF_MAPPING, 0, AT(policy, sources), MAPPING(source_mapping),
@@ -248,20 +296,23 @@ static const struct conf_key limits_keys[] = {
 	{ "reflection", CONF_MAPPING, 0, AT(policy, reflection), MAPPING(reflection_mapping),
 	  .help = "What synfront may be made to send to others." },
 	{ "adopt_per_net", CONF_ENTRIES, 0, AT(policy, adopt_per_net), .min = 1, .max = 1u << 20,
-	  .preset = "256", .help = "After start: unknown connections of one net that may be candidates at "
-	                           "one time." },
+	  .preset = "256",
+	  .help = "After start: unknown connections of one net that may be candidates at "
+	          "one time." },
 };
 static const struct conf_mapping limits_mapping = { "Limits", KEYS(limits_keys), 0 };
 
 static const struct conf_key handshake_keys[] = {
-	{ "syn_ack_retries", CONF_NUMBER, CONF_LIVE, AT(policy, syn_ack_retries), .min = 0, .max = 5,
-	  .preset = "3", .help = "SYN-ACKs sent again from state, after 1, 2, 4 ... seconds." },
+	{ "syn_ack_retries", CONF_NUMBER, CONF_LIVE, AT(policy, syn_ack_retries), .min = 0,
+	  .max = 5, .preset = "3",
+	  .help = "SYN-ACKs sent again from state, after 1, 2, 4 ... seconds." },
 	{ "hold_bytes", CONF_ENTRIES, 0, AT(policy, hold_bytes), .min = 1460, .max = 65535,
 	  .preset = "4k", .unit = "bytes",
 	  .help = "Early data held for one client until its server answers, and so the window of "
 	          "the SYN-ACK." },
-	{ "closed_port", CONF_CHOICE, CONF_LIVE, AT(policy, closed_port), .choices = refusal_choices,
-	  .preset = "reset", .help = "Answer to a SYN for a protected address on a port of no service." },
+	{ "closed_port", CONF_CHOICE, CONF_LIVE, AT(policy, closed_port),
+	  .choices = refusal_choices, .preset = "reset",
+	  .help = "Answer to a SYN for a protected address on a port of no service." },
 };
 static const struct conf_mapping handshake_mapping = { "Handshake", KEYS(handshake_keys), 0 };
 
@@ -270,9 +321,11 @@ static const struct conf_mapping handshake_mapping = { "Handshake", KEYS(handsha
 #define TIMEOUT_MAX_S (8 * 3600)
 _Static_assert(TIMEOUT_MAX_S < 1 << 15, "a deadline is never taken for a past one");
 
-#define TIMEOUT(name_, min_, max_, preset_, help_) \
-	{ #name_, CONF_DURATION, 0, AT(timeouts, name_), .min = min_, .max = max_, \
-	  .preset = preset_, .help = help_ }
+#define TIMEOUT(name_, min_, max_, preset_, help_)                                              \
+	{                                                                                       \
+#name_, CONF_DURATION, 0, AT(timeouts, name_), .min = min_, .max = max_,        \
+							       .preset = preset_, .help = help_ \
+	}
 
 static const struct conf_key timeouts_keys[] = {
 	TIMEOUT(connecting, 1, 300, "10s", "A server that stays silent: the client gets RST."),
@@ -284,8 +337,8 @@ static const struct conf_key timeouts_keys[] = {
 	{ "adopt", CONF_DURATION, 0, AT(timeouts, adopt), .min = 1, .max = 3600, .preset = "1m",
 	  .zero = "never", .help = "After start: how long unknown connections may be adopted." },
 	TIMEOUT(probe, 1, 3600, "5s", "Between two clients that try a server which is down."),
-	{ "protect", CONF_DURATION, 0, AT(timeouts, protect), .min = 1, .max = 3600, .preset = "30s",
-	  .zero = "nothing is protected",
+	{ "protect", CONF_DURATION, 0, AT(timeouts, protect), .min = 1, .max = 3600,
+	  .preset = "30s", .zero = "nothing is protected",
 	  .help = "A full table never evicts a connection active so recently." },
 };
 static const struct conf_mapping timeouts_mapping = { "Timeouts", KEYS(timeouts_keys), 0 };
@@ -327,8 +380,8 @@ static const struct conf_key root_keys[] = {
 	  .help = "When state goes." },
 	{ "secret", CONF_MAPPING, 0, .offset = 0, MAPPING(secret_mapping),
 	  .help = "What cookies are made with." },
-	{ "drain_timeout", CONF_DURATION, CONF_LIVE, AT(conf, drain_timeout_s), .min = 1, .max = 86400,
-	  .preset = "30s", .zero = "reset at once",
+	{ "drain_timeout", CONF_DURATION, CONF_LIVE, AT(conf, drain_timeout_s), .min = 1,
+	  .max = 86400, .preset = "30s", .zero = "reset at once",
 	  .help = "At SIGTERM: how long connections may end by themselves." },
 	{ "log", CONF_MAPPING, 0, AT(conf, log), MAPPING(log_mapping), .help = "Messages." },
 	{ "telemetry", CONF_BOOL, 0, AT(conf, telemetry), .preset = "true",

@@ -12,15 +12,17 @@ struct suffix {
 
 /* Falling factors: the first that divides a number is the one to print it with. */
 static const struct suffix suffixes[] = {
-	{ CONF_ENTRIES, 'G', 1u << 30 }, { CONF_ENTRIES, 'M', 1u << 20 }, { CONF_ENTRIES, 'k', 1u << 10 },
-	{ CONF_RATE, 'G', 1000000000 }, { CONF_RATE, 'M', 1000000 }, { CONF_RATE, 'k', 1000 },
-	{ CONF_DURATION, 'd', 86400 }, { CONF_DURATION, 'h', 3600 }, { CONF_DURATION, 'm', 60 },
-	{ CONF_DURATION, 's', 1 },
+	{ CONF_ENTRIES, 'G', 1u << 30 }, { CONF_ENTRIES, 'M', 1u << 20 },
+	{ CONF_ENTRIES, 'k', 1u << 10 }, { CONF_RATE, 'G', 1000000000 },
+	{ CONF_RATE, 'M', 1000000 },     { CONF_RATE, 'k', 1000 },
+	{ CONF_DURATION, 'd', 86400 },   { CONF_DURATION, 'h', 3600 },
+	{ CONF_DURATION, 'm', 60 },      { CONF_DURATION, 's', 1 },
 };
 
 #define N_SUFFIXES (sizeof(suffixes) / sizeof(suffixes[0]))
 
-static const char name_bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+static const char name_bytes[] =
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
 
 bool
 conf_number(enum conf_type type, const char *text, uint32_t *number)
@@ -68,7 +70,8 @@ parse_mac(const char *text, uint8_t *source, uint8_t mac[6])
 	}
 	if (strspn(text, "0123456789abcdefABCDEF:") != 17 || strlen(text) != 17 ||
 	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-	           &end) != 6 || end != 17)
+	           &end) != 6 ||
+	    end != 17)
 		return false;
 	/* A group address or zero cannot be a port's own. */
 	if ((b[0] & 1) != 0 || (b[0] | b[1] | b[2] | b[3] | b[4] | b[5]) == 0)
@@ -136,7 +139,8 @@ conf_set_text(struct conf_arena *arena, const struct conf_key *key, void *base, 
 		return CONF_SET_OK;
 	case CONF_MAC:
 		return parse_mac(text, (uint8_t *)field, (uint8_t *)base + key->count_offset)
-		       ? CONF_SET_OK : CONF_SET_REFUSED;
+		               ? CONF_SET_OK
+		               : CONF_SET_REFUSED;
 	default:
 		return CONF_SET_REFUSED;
 	}
@@ -147,7 +151,8 @@ conf_format_number(enum conf_type type, uint32_t number, char *text, size_t size
 {
 	for (unsigned int i = 0; i < N_SUFFIXES && number > 0; i++) {
 		if (suffixes[i].type == type && number % suffixes[i].factor == 0) {
-			snprintf(text, size, "%u%c", number / suffixes[i].factor, suffixes[i].letter);
+			snprintf(text, size, "%u%c", number / suffixes[i].factor,
+			         suffixes[i].letter);
 			return;
 		}
 	}
@@ -158,19 +163,23 @@ static void
 expected_number(const struct conf_key *key, char expected[CONF_EXPECTED_SIZE])
 {
 	static const char *const kinds[] = {
-		[CONF_NUMBER] = "a number", [CONF_ENTRIES] = "a count", [CONF_RATE] = "a rate",
+		[CONF_NUMBER] = "a number",
+		[CONF_ENTRIES] = "a count",
+		[CONF_RATE] = "a rate",
 		[CONF_DURATION] = "a duration",
 	};
 	static const char *const notes[] = {
-		[CONF_NUMBER] = "", [CONF_ENTRIES] = " (k, M, G: powers of 1024)",
-		[CONF_RATE] = " (k, M, G: powers of 1000)", [CONF_DURATION] = " (s, m, h, d; alone: seconds)",
+		[CONF_NUMBER] = "",
+		[CONF_ENTRIES] = " (k, M, G: powers of 1024)",
+		[CONF_RATE] = " (k, M, G: powers of 1000)",
+		[CONF_DURATION] = " (s, m, h, d; alone: seconds)",
 	};
 	char min[16], max[16];
 
 	conf_format_number(key->type, key->min, min, sizeof(min));
 	conf_format_number(key->type, key->max, max, sizeof(max));
-	snprintf(expected, CONF_EXPECTED_SIZE, "%s from %s to %s%s%s%s%s", kinds[key->type], min, max,
-	         key->zero != NULL ? ", or 0 (" : "", key->zero != NULL ? key->zero : "",
+	snprintf(expected, CONF_EXPECTED_SIZE, "%s from %s to %s%s%s%s%s", kinds[key->type], min,
+	         max, key->zero != NULL ? ", or 0 (" : "", key->zero != NULL ? key->zero : "",
 	         key->zero != NULL ? ")" : "", notes[key->type]);
 }
 
@@ -189,12 +198,16 @@ conf_expected(const struct conf_key *key, char expected[CONF_EXPECTED_SIZE])
 {
 	static const char *const fixed[] = {
 		[CONF_BOOL] = "true or false",
-		[CONF_MAC] = "device, outside (inside port only), or a unicast address such as 02:00:00:00:00:01",
+		[CONF_MAC] = "device, outside (inside port only), or a unicast address such as "
+		             "02:00:00:00:00:01",
 		[CONF_TEXTS] = "a list of texts without white space",
 		[CONF_LCORES] = "a list of distinct CPU numbers and ranges such as 2-5",
-		[CONF_PORTS] = "all, or a list of ports from 1 to 65535 and ranges such as 8000-8100",
-		[CONF_PREFIXES] = "a list of addresses and prefixes such as 192.0.2.0/24 or 2001:db8::/32",
-		[CONF_ADDRESSES] = "a list of unicast addresses and prefixes such as 192.0.2.1 or 2001:db8::/64",
+		[CONF_PORTS] =
+			"all, or a list of ports from 1 to 65535 and ranges such as 8000-8100",
+		[CONF_PREFIXES] =
+			"a list of addresses and prefixes such as 192.0.2.0/24 or 2001:db8::/32",
+		[CONF_ADDRESSES] = "a list of unicast addresses and prefixes such as 192.0.2.1 or "
+		                   "2001:db8::/64",
 		[CONF_MAPPING] = "a mapping",
 		[CONF_SEQUENCE] = "a list of mappings, each begun with \"- \"",
 	};
@@ -204,11 +217,12 @@ conf_expected(const struct conf_key *key, char expected[CONF_EXPECTED_SIZE])
 	else if (key->type == CONF_CHOICE)
 		expected_choice(key, expected);
 	else if (key->type == CONF_TEXT)
-		snprintf(expected, CONF_EXPECTED_SIZE, "a text of at most %u bytes without white space",
-		         key->max);
+		snprintf(expected, CONF_EXPECTED_SIZE,
+		         "a text of at most %u bytes without white space", key->max);
 	else if (key->type == CONF_NAME || key->type == CONF_LABEL)
 		snprintf(expected, CONF_EXPECTED_SIZE,
-		         "a name of at most %u letters, digits, dots, underscores and (not first) hyphens",
+		         "a name of at most %u letters, digits, dots, underscores and (not first) "
+		         "hyphens",
 		         key->max);
 	else
 		snprintf(expected, CONF_EXPECTED_SIZE, "%s", fixed[key->type]);
@@ -217,7 +231,8 @@ conf_expected(const struct conf_key *key, char expected[CONF_EXPECTED_SIZE])
 static void
 format_list(const struct conf_key *key, const void *base, char *text, size_t size)
 {
-	const void *members = *(const void *const *)(const void *)((const char *)base + key->offset);
+	const void *members = *(const void *const *)(const void *)((const char *)base +
+	                                                           key->offset);
 	uint32_t n = *(const uint32_t *)(const void *)((const char *)base + key->count_offset);
 	size_t at = (size_t)snprintf(text, size, "[");
 
@@ -260,10 +275,11 @@ conf_format_value(const struct conf_key *key, const void *base, char *text, size
 	} else if (key->type == CONF_MAC) {
 		const uint8_t *m = (const uint8_t *)base + key->count_offset;
 		if (*(const uint8_t *)field == CONF_MAC_GIVEN)
-			snprintf(text, size, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+			snprintf(text, size, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2],
+			         m[3], m[4], m[5]);
 		else
-			snprintf(text, size, "%s", *(const uint8_t *)field == CONF_MAC_DEVICE
-			         ? "device" : "outside");
+			snprintf(text, size, "%s",
+			         *(const uint8_t *)field == CONF_MAC_DEVICE ? "device" : "outside");
 	} else {
 		format_list(key, base, text, size);
 	}
@@ -283,7 +299,8 @@ list_equal(const struct conf_key *key, const void *a, const void *b)
 		if (key->type == CONF_TEXTS &&
 		    strcmp(((const char *const *)ma)[i], ((const char *const *)mb)[i]) != 0)
 			return false;
-		if (key->type == CONF_LCORES && ((const uint32_t *)ma)[i] != ((const uint32_t *)mb)[i])
+		if (key->type == CONF_LCORES &&
+		    ((const uint32_t *)ma)[i] != ((const uint32_t *)mb)[i])
 			return false;
 	}
 	return true;
@@ -295,8 +312,10 @@ conf_value_equal(const struct conf_key *key, const void *a, const void *b)
 	if (conf_type_is_list(key->type))
 		return list_equal(key, a, b);
 	if (key->type == CONF_TEXT || key->type == CONF_NAME) {
-		const char *ta = *(const char *const *)(const void *)((const char *)a + key->offset);
-		const char *tb = *(const char *const *)(const void *)((const char *)b + key->offset);
+		const char *ta = *(const char *const *)(const void *)((const char *)a +
+		                                                      key->offset);
+		const char *tb = *(const char *const *)(const void *)((const char *)b +
+		                                                      key->offset);
 		return ta == tb || (ta != NULL && tb != NULL && strcmp(ta, tb) == 0);
 	}
 	/* One way of writing each value: equal texts are equal values. */

@@ -9,7 +9,7 @@
 
 enum conf_set {
 	CONF_SET_OK,
-	CONF_SET_REFUSED,   /* not what the key takes */
+	CONF_SET_REFUSED, /* not what the key takes */
 	CONF_SET_NO_MEMORY,
 };
 

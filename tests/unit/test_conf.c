@@ -11,6 +11,15 @@
 #define PORTS "ports: {outside: {device: net_null0}, inside: {device: net_null1}}\n"
 #define WEB "services: [{name: web, addresses: 192.0.2.1, ports: 80, mode: proxy}]\n"
 
+static void
+show(const char *got, const char *want)
+{
+	fputs("\n  got:  ", stdout);
+	fputs(got, stdout);
+	fputs("\n  want: ", stdout);
+	puts(want);
+}
+
 static struct conf *
 parse(const char *yaml)
 {
@@ -145,8 +154,10 @@ test_reference_page_is_current(void)
 static void
 test_prefixes_keep_their_family_and_length(void)
 {
-	struct conf *c = parse(PORTS "services: [{name: a, addresses: [192.0.2.0/24, 2001:db8::/32], "
-	                       "ports: all, mode: proxy, allow: 0.0.0.0/0, deny: [10.1.0.0/16, '2001:db8::5']}]\n");
+	struct conf *c = parse(PORTS
+	                       "services: [{name: a, addresses: [192.0.2.0/24, 2001:db8::/32], "
+	                       "ports: all, mode: proxy, allow: 0.0.0.0/0, deny: [10.1.0.0/16, "
+	                       "'2001:db8::5']}]\n");
 	const struct service *s = &c->policy.services[0];
 	char text[CONF_PREFIX_SIZE];
 
@@ -176,10 +187,11 @@ test_live_keys_may_change(void)
 {
 	struct conf_error err;
 	struct conf *running = parse(PORTS WEB);
-	struct conf *fresh = parse(PORTS "services: [{name: b, addresses: 192.0.2.9, ports: 1, mode: bypass}]\n"
-	                           "limits: {reflection: {rst_per_s: 5}}\nhandshake: {syn_ack_retries: 1, "
-	                           "closed_port: drop}\ntimeouts: {idle: 20}\ndrain_timeout: 1\n"
-	                           "log: {level: debug}\n");
+	struct conf *fresh = parse(
+		PORTS "services: [{name: b, addresses: 192.0.2.9, ports: 1, mode: bypass}]\n"
+		      "limits: {reflection: {rst_per_s: 5}}\nhandshake: {syn_ack_retries: 1, "
+		      "closed_port: drop}\ntimeouts: {idle: 20}\ndrain_timeout: 1\n"
+		      "log: {level: debug}\n");
 
 	CU_ASSERT_EQUAL(conf_compare(running, running, &err), 0);
 	CU_ASSERT_EQUAL(conf_compare(running, fresh, &err), 0);
@@ -193,27 +205,40 @@ test_fixed_keys_may_not_change(void)
 	static const struct {
 		const char *yaml, *error;
 	} cases[] = {
-		{ PORTS WEB "memory: {connections: 2M}\n", "t: memory.connections: found 2M; expected 1M, as it "
+		{ PORTS WEB "memory: {connections: 2M}\n",
+		  "t: memory.connections: found 2M; expected 1M, as it "
 		  "runs: a change needs a restart" },
-		{ PORTS WEB "handshake: {hold_bytes: 8k}\n", "t: handshake.hold_bytes: found 8k; expected 4k, as "
+		{ PORTS WEB "handshake: {hold_bytes: 8k}\n",
+		  "t: handshake.hold_bytes: found 8k; expected 4k, as "
 		  "it runs: a change needs a restart" },
-		{ PORTS WEB "workers: {lcores: [3]}\n", "t: workers.lcores: found [3]; expected [], as it runs: a "
+		{ PORTS WEB "workers: {lcores: [3]}\n",
+		  "t: workers.lcores: found [3]; expected [], as it runs: a "
 		  "change needs a restart" },
-		{ PORTS WEB "workers: {control_lcore: 3}\n", "t: workers.control_lcore: found 3; expected nothing, "
+		{ PORTS WEB "workers: {control_lcore: 3}\n",
+		  "t: workers.control_lcore: found 3; expected nothing, "
 		  "as it runs: a change needs a restart" },
-		{ PORTS WEB "telemetry: no\n", "t: telemetry: found false; expected true, as it runs: a change "
+		{ PORTS WEB "telemetry: no\n",
+		  "t: telemetry: found false; expected true, as it runs: a change "
 		  "needs a restart" },
-		{ PORTS WEB "log: {target: syslog}\n", "t: log.target: found syslog; expected stderr, as it runs: "
+		{ PORTS WEB "log: {target: syslog}\n",
+		  "t: log.target: found syslog; expected stderr, as it runs: "
 		  "a change needs a restart" },
-		{ PORTS WEB "eal: {args: [-v]}\n", "t: eal.args: found [-v]; expected [], as it runs: a change "
+		{ PORTS WEB "eal: {args: [-v]}\n",
+		  "t: eal.args: found [-v]; expected [], as it runs: a change "
 		  "needs a restart" },
-		{ "ports: {outside: {device: other}, inside: {device: net_null1}}\n" WEB, "t: "
-		  "ports.outside.device: found other; expected net_null0, as it runs: a change needs a restart" },
-		{ "ports: {outside: {device: net_null0}, inside: {device: net_null1, mac: \"02:00:00:00:00:01\"}}\n"
-		  WEB, "t: ports.inside.mac: found 02:00:00:00:00:01; expected device, as it runs: a change needs "
+		{ "ports: {outside: {device: other}, inside: {device: net_null1}}\n" WEB,
+		  "t: "
+		  "ports.outside.device: found other; expected net_null0, as it runs: a change "
+		  "needs a restart" },
+		{ "ports: {outside: {device: net_null0}, inside: {device: net_null1, mac: "
+		  "\"02:00:00:00:00:01\"}}\n" WEB,
+		  "t: ports.inside.mac: found 02:00:00:00:00:01; expected device, as it runs: a "
+		  "change needs "
 		  "a restart" },
-		{ "ports: {outside: {device: net_null0}}\nservices: [{name: web, addresses: 192.0.2.1, ports: 80, "
-		  "mode: respond}]\n", "t: ports.inside: found none; expected one, as it runs: a change needs a "
+		{ "ports: {outside: {device: net_null0}}\nservices: [{name: web, addresses: "
+		  "192.0.2.1, ports: 80, "
+		  "mode: respond}]\n",
+		  "t: ports.inside: found none; expected one, as it runs: a change needs a "
 		  "restart" },
 	};
 	struct conf *running = parse(PORTS WEB);
@@ -223,7 +248,7 @@ test_fixed_keys_may_not_change(void)
 		struct conf *fresh = parse(cases[i].yaml);
 		CU_ASSERT_EQUAL(conf_compare(running, fresh, &err), -1);
 		if (strcmp(err.text, cases[i].error) != 0)
-			printf("\n  got:  %s\n  want: %s\n", err.text, cases[i].error);
+			show(err.text, cases[i].error);
 		CU_ASSERT_STRING_EQUAL(err.text, cases[i].error);
 		conf_free(fresh);
 	}
@@ -237,8 +262,10 @@ test_ids_stay_with_names(void)
 {
 	struct conf_ids ids = { { 0 } };
 	struct conf_error err;
-	struct conf *first = parse(PORTS "services:\n" NAMED("a", "1") NAMED("b", "2") NAMED("c", "3"));
-	struct conf *second = parse(PORTS "services:\n" NAMED("d", "4") NAMED("c", "3") NAMED("a", "1"));
+	struct conf *first = parse(PORTS "services:\n" NAMED("a", "1") NAMED("b", "2")
+	                                   NAMED("c", "3"));
+	struct conf *second = parse(PORTS "services:\n" NAMED("d", "4") NAMED("c", "3")
+	                                    NAMED("a", "1"));
 	struct conf *third = parse(PORTS "services:\n" NAMED("b", "2") NAMED("d", "4"));
 
 	conf_mark_ids(&ids, &first->policy);
@@ -271,12 +298,14 @@ test_ids_used_up_are_refused(void)
 	struct conf_ids ids;
 	struct conf_error err;
 	struct conf *running = parse(PORTS "services:\n" NAMED("a", "1"));
-	struct conf *fresh = parse(PORTS "services:\n" NAMED("a", "1") NAMED("b", "2") NAMED("c", "3"));
+	struct conf *fresh = parse(PORTS "services:\n" NAMED("a", "1") NAMED("b", "2")
+	                                   NAMED("c", "3"));
 
 	memset(&ids, 0xff, sizeof(ids));
 	ids.used[CONF_ID_WORDS - 1] = UINT64_MAX >> 1;
 	CU_ASSERT_EQUAL(conf_adopt_ids(&running->policy, fresh, &ids, &err), -1);
-	CU_ASSERT_STRING_EQUAL(err.text, "t: services: found 2 new ones; expected at most 1, since the ids "
+	CU_ASSERT_STRING_EQUAL(err.text,
+	                       "t: services: found 2 new ones; expected at most 1, since the ids "
 	                       "of removed ones are still in use");
 	CU_ASSERT_EQUAL(fresh->policy.generation, 1);
 	CU_ASSERT_EQUAL(ids.used[CONF_ID_WORDS - 1], UINT64_MAX >> 1);
@@ -310,7 +339,8 @@ test_memory_is_the_sum_of_its_rows(void)
 
 	CU_ASSERT_EQUAL(conf_check_memory(c, sum, &err), 0);
 	CU_ASSERT_EQUAL(conf_check_memory(c, sum - 1, &err), -1);
-	snprintf(want, sizeof(want), "t: memory.connections: found 16777216 entries of %llu bytes, %.1f MiB",
+	snprintf(want, sizeof(want),
+	         "t: memory.connections: found 16777216 entries of %llu bytes, %.1f MiB",
 	         (unsigned long long)size.rows[0].entry_size, (double)size.rows[0].size / 1048576);
 	CU_ASSERT_EQUAL(strncmp(err.text, want, strlen(want)), 0);
 	CU_ASSERT_NOT_EQUAL(conf_memory_available(c), 0);

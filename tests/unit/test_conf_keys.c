@@ -25,8 +25,10 @@ struct scaffold {
 
 static const struct scaffold scaffolds[] = {
 	{ "", PORTS WEB, PORTS WEB, 0 },
-	{ "ports.outside", WEB "ports:\n  inside: {device: a}\n  outside:\n    device: b\n", PORTS WEB, 4 },
-	{ "ports.inside", WEB "ports:\n  outside: {device: a}\n  inside:\n    device: b\n", PORTS WEB, 4 },
+	{ "ports.outside", WEB "ports:\n  inside: {device: a}\n  outside:\n    device: b\n",
+	  PORTS WEB, 4 },
+	{ "ports.inside", WEB "ports:\n  outside: {device: a}\n  inside:\n    device: b\n",
+	  PORTS WEB, 4 },
 	{ "services[0]", LIST, LIST, 2 },
 	{ "services[0].half_open", "memory: {half_open: 16M}\n" LIST "  half_open:\n",
 	  "memory: {half_open: 16M}\n" LIST, 4 },
@@ -74,7 +76,8 @@ struct subject {
 static const char *
 subject_base(const struct subject *s, const struct conf *conf)
 {
-	return (s->in_service ? (const char *)conf->policy.services : (const char *)conf) + s->offset;
+	return (s->in_service ? (const char *)conf->policy.services : (const char *)conf) +
+	       s->offset;
 }
 
 /* The scaffold, the companion and "key: value"; gives line and column of the value. */
@@ -87,14 +90,14 @@ parse_value(const struct subject *s, const struct conf_key *key, const char *val
 	int at = snprintf(yaml, sizeof(yaml), "%s", s->scaffold->text);
 
 	if (beside != NULL)
-		at += snprintf(yaml + at, sizeof(yaml) - (size_t)at, "%*s%s\n", (int)s->scaffold->indent, "",
-		               beside);
+		at += snprintf(yaml + at, sizeof(yaml) - (size_t)at, "%*s%s\n",
+		               (int)s->scaffold->indent, "", beside);
 	*line = 1;
 	for (const char *p = yaml; *p != '\0'; p++)
 		*line += *p == '\n';
 	*column = s->scaffold->indent + (unsigned int)strlen(key->name) + 3;
-	at += snprintf(yaml + at, sizeof(yaml) - (size_t)at, "%*s%s: %s\n", (int)s->scaffold->indent, "",
-	               key->name, value);
+	at += snprintf(yaml + at, sizeof(yaml) - (size_t)at, "%*s%s: %s\n",
+	               (int)s->scaffold->indent, "", key->name, value);
 	return conf_parse(yaml, (size_t)at, "t", err);
 }
 
@@ -127,7 +130,8 @@ check_refused(const struct subject *s, const struct conf_key *key, const char *v
 
 	conf_expected(key, expected);
 	snprintf(want, sizeof(want), "t:%u:%u: %s%s%s: found \"%s\"; expected %s", line, column,
-	         s->scaffold->path, s->scaffold->path[0] != '\0' ? "." : "", key->name, value, expected);
+	         s->scaffold->path, s->scaffold->path[0] != '\0' ? "." : "", key->name, value,
+	         expected);
 	CU_ASSERT_PTR_NULL(conf);
 	if (conf == NULL && strcmp(err.text, want) != 0)
 		printf("\n  got:  %s\n  want: %s\n", err.text, want);
@@ -244,9 +248,10 @@ walk(const struct conf_mapping *mapping, const char *path, bool in_service, size
 		if (key->mapping == NULL)
 			continue;
 		bool sequence = key->type == CONF_SEQUENCE;
-		snprintf(below, sizeof(below), "%s%s%s%s", path, path[0] != '\0' ? "." : "", key->name,
-		         sequence ? "[0]" : "");
-		walk(key->mapping, below, in_service || sequence, sequence ? 0 : offset + key->offset);
+		snprintf(below, sizeof(below), "%s%s%s%s", path, path[0] != '\0' ? "." : "",
+		         key->name, sequence ? "[0]" : "");
+		walk(key->mapping, below, in_service || sequence,
+		     sequence ? 0 : offset + key->offset);
 	}
 }
 
@@ -310,12 +315,14 @@ test_suffixes_multiply(void)
 		const char *text;
 		uint32_t number;
 	} good[] = {
-		{ CONF_ENTRIES, "64k", 65536 }, { CONF_ENTRIES, "3G", 3221225472u }, { CONF_RATE, "64k", 64000 },
-		{ CONF_RATE, "2M", 2000000 }, { CONF_DURATION, "90", 90 }, { CONF_DURATION, "90s", 90 },
-		{ CONF_DURATION, "5m", 300 }, { CONF_DURATION, "2h", 7200 }, { CONF_DURATION, "1d", 86400 },
-		{ CONF_NUMBER, "4294967295", UINT32_MAX },
+		{ CONF_ENTRIES, "64k", 65536 }, { CONF_ENTRIES, "3G", 3221225472u },
+		{ CONF_RATE, "64k", 64000 },    { CONF_RATE, "2M", 2000000 },
+		{ CONF_DURATION, "90", 90 },    { CONF_DURATION, "90s", 90 },
+		{ CONF_DURATION, "5m", 300 },   { CONF_DURATION, "2h", 7200 },
+		{ CONF_DURATION, "1d", 86400 }, { CONF_NUMBER, "4294967295", UINT32_MAX },
 	};
-	static const char *const bad[] = { "", "k", "01", "1kk", "1 k", "+1", "0x10", "4G", "4294967296" };
+	static const char *const bad[] = { "",   "k",    "01", "1kk",       "1 k",
+		                           "+1", "0x10", "4G", "4294967296" };
 	uint32_t n;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
