@@ -164,6 +164,8 @@ run_sort(struct policy_index *index, uint32_t start, uint16_t *other)
 	struct port_slot *ports = index->ports;
 	uint32_t n = start;
 
+	if (n == index->n_ports)
+		return NULL;
 	qsort(&ports[start], index->n_ports - start, sizeof(*ports), port_slot_compare);
 	for (uint32_t i = start; i < index->n_ports; i++) {
 		struct port_slot *last = n > start ? &ports[n - 1] : NULL;

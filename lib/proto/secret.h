@@ -9,8 +9,9 @@
  * one moment: those of the current epoch and of the other parity, which is the
  * epoch before, or in the last EPOCH_LEAD_S seconds of an epoch the next one
  * (another node's clock may be ahead). A cookie therefore lives between
- * EPOCH_S - EPOCH_LEAD_S and 2 * EPOCH_S - EPOCH_LEAD_S seconds on one clock, and
- * up to 2 * EPOCH_S when a node whose clock is behind by the lead checks it.
+ * EPOCH_S - EPOCH_LEAD_S and 2 * EPOCH_S - EPOCH_LEAD_S seconds on one clock; a
+ * node that checks it with a clock ahead or behind by up to the lead takes or
+ * adds as much.
  *
  * Ownership: the control thread writes sets and publishes them in a ring; each
  * worker reads the published one once a burst. Two sets are published an epoch

@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Cookies of every variant, their life over clocks, profiles and timestamps. */
+#include <arpa/inet.h>
+
+#include "check.h"
+#include "cookie.h"
+
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+#define START_S 1800000000u /* begins an even epoch */
+#define BATCH_MAX 70u
+
+static const char *const variants[] = { "aesni", "vaes256", "vaes512" };
+
+static void
+ring_start(struct secret_ring *ring, uint64_t wall_s)
+{
+	uint8_t master[MASTER_SECRET_SIZE];
+
+	for (unsigned int i = 0; i < MASTER_SECRET_SIZE; i++)
+		master[i] = (uint8_t)i;
+	secret_init(ring, master, wall_s);
+}
+
+static struct ip_addr
+addr_of(const char *text)
+{
+	struct ip_addr addr;
+	uint32_t v4_be;
+
+	if (inet_pton(AF_INET, text, &v4_be) == 1)
+		return ip_addr_v4(v4_be);
+	if (inet_pton(AF_INET6, text, addr.bytes) != 1)
+		abort();
+	return addr;
+}
+
+static struct ip_addr
+addr_random(uint64_t *state, bool is_v4)
+{
+	struct ip_addr addr = { .quads_be = { check_random(state), check_random(state) } };
+
+	return is_v4 ? ip_addr_v4(addr.words_be[1]) : addr;
+}
+
+enum mix { MIX_V4, MIX_V6, MIX_ALL, MIX_COUNT };
+
+static void
+jobs_random(struct cookie_job *jobs, struct flow *flows, unsigned int n, enum mix mix,
+            uint64_t *state)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		bool is_v4 = mix == MIX_ALL ? check_random(state) >> 40 & 1 : mix == MIX_V4;
+
+		memset(&flows[i], 0, sizeof(flows[i]));
+		flows[i].client = addr_random(state, is_v4);
+		flows[i].server = addr_random(state, is_v4);
+		flows[i].client_port_be = (uint16_t)check_random(state);
+		flows[i].server_port_be = (uint16_t)check_random(state);
+		jobs[i] = (struct cookie_job){
+			.flow = &flows[i],
+			.irs = (uint32_t)check_random(state),
+			.profile = check_random(state) >> 30 & 31,
+			.parity = mix == MIX_ALL ? check_random(state) >> 33 & 1 : 0,
+			.is_v4 = is_v4,
+		};
+	}
+}
+
+/* cookie.h in words of one block each: the model of all variants. */
+static uint32_t
+model(const struct secret_set *set, const struct cookie_job *job)
+{
+	const struct epoch_keys *keys = &set->parity[job->parity];
+	const struct flow *flow = job->flow;
+	uint8_t block[16] = { 0 };
+	uint32_t word;
+
+	if (job->is_v4) {
+		memcpy(block, &flow->client.bytes[12], 4);
+		memcpy(block + 4, &job->irs, 4);
+		memcpy(block + 8, &flow->server.bytes[12], 4);
+		memcpy(block + 12, &flow->client_port_be, 2);
+		memcpy(block + 14, &flow->server_port_be, 2);
+	} else {
+		uint8_t last[16] = { 0 };
+
+		memcpy(last, &flow->client_port_be, 2);
+		memcpy(last + 2, &flow->server_port_be, 2);
+		memcpy(last + 4, &job->irs, 4);
+		aes_encrypt(&keys->v6, flow->client.bytes, block);
+		for (unsigned int i = 0; i < 16; i++)
+			block[i] ^= flow->server.bytes[i];
+		aes_encrypt(&keys->v6, block, block);
+		for (unsigned int i = 0; i < 16; i++)
+			block[i] ^= last[i];
+	}
+	for (unsigned int i = 0; i < 16; i++)
+		block[i] ^= keys->profile_mask[job->profile][i];
+	aes_encrypt(job->is_v4 ? &keys->v4 : &keys->v6, block, block);
+	memcpy(&word, block, sizeof(word));
+
+	uint32_t low = 0, mac = word >> 6;
+	for (unsigned int bit = 0; bit < 6; bit++) {
+		uint32_t both = mac ^ mac >> 13;
+		low |= ((both >> bit ^ both >> (bit + 6)) & 1) << bit;
+	}
+	return mac << 6 | (low ^ ((unsigned int)job->parity << 5 | job->profile));
+}
+
+static void
+test_cookie_make_gives_the_published_values(void)
+{
+	/* Master secret 00 01 .. 1f, epochs 60,000,000 and the next; computed by a
+	 * program that shares nothing with this one. */
+	static const struct {
+		const char *client;
+		uint16_t client_port;
+		const char *server;
+		uint16_t server_port;
+		uint32_t irs;
+		uint8_t profile, epoch;
+		uint32_t iss;
+	} published[] = {
+		{ "192.0.2.1", 1024, "198.51.100.7", 80, 0x00000000, 0, 0, 0xff833f00 },
+		{ "192.0.2.1", 1024, "198.51.100.7", 80, 0x00000000, 0, 1, 0x8fde7766 },
+		{ "192.0.2.1", 1024, "198.51.100.7", 80, 0x00000000, 31, 0, 0xde48e427 },
+		{ "203.0.113.255", 65535, "198.51.100.7", 443, 0xffffffff, 13, 0, 0x39996e4d },
+		{ "203.0.113.255", 65535, "198.51.100.7", 443, 0x12345678, 22, 1, 0x3e5eacba },
+		{ "2001:db8::1", 1024, "2001:db8:ffff::7", 80, 0x00000000, 0, 0, 0x196fb54f },
+		{ "2001:db8::1", 1024, "2001:db8:ffff::7", 80, 0x00000000, 0, 1, 0x8512b06a },
+		{ "2001:db8:1:2:3:4:5:6", 50000, "2001:db8:ffff::7", 443, 0x12345678, 31, 0,
+		  0x43a556c4 },
+		{ "fe80::1", 1, "fe80::2", 65535, 0xffffffff, 9, 1, 0x25803345 },
+	};
+	static struct secret_ring ring;
+
+	ring_start(&ring, START_S + EPOCH_S);
+	for (size_t i = 0; i < N(published); i++) {
+		struct flow flow = { addr_of(published[i].client), addr_of(published[i].server),
+			             htons(published[i].client_port),
+			             htons(published[i].server_port) };
+		struct cookie_job job = { .flow = &flow,
+			                  .irs = published[i].irs,
+			                  .profile = published[i].profile,
+			                  .parity = published[i].epoch,
+			                  .is_v4 = ip_addr_is_v4(&flow.client) };
+
+		cookie_make(secret_current(&ring), &job, 1);
+		CU_ASSERT_EQUAL(job.iss, published[i].iss);
+	}
+}
+
+static void
+test_cookie_variants_every_batch_size_equal_the_model(void)
+{
+	static struct secret_ring ring;
+	struct flow flows[BATCH_MAX];
+	struct cookie_job jobs[BATCH_MAX + 1];
+	uint8_t proof[BATCH_MAX + 1];
+	uint64_t state = 3;
+	unsigned int n_variants = 0;
+
+	ring_start(&ring, START_S);
+	const struct secret_set *set = secret_current(&ring);
+
+	for (size_t v = 0; v < N(variants); v++) {
+		if (cookie_select(variants[v]) == NULL)
+			continue;
+		n_variants++;
+		for (unsigned int mix = 0; mix < MIX_COUNT; mix++) {
+			for (unsigned int n = 0; n <= BATCH_MAX; n++) {
+				jobs_random(jobs, flows, n, (enum mix)mix, &state);
+				jobs[n].iss = 0x5a5a5a5a;
+				proof[n] = 0x5a;
+				cookie_make(set, jobs, n);
+				for (unsigned int i = 0; i < n; i++)
+					CU_ASSERT_EQUAL(jobs[i].iss, model(set, &jobs[i]));
+				CU_ASSERT_EQUAL(jobs[n].iss, 0x5a5a5a5a);
+				for (unsigned int i = 0; i < n; i++) {
+					uint32_t low = check_random(&state) & 1;
+					jobs[i].iss ^= low << 17;
+					proof[i] = low ? PROOF_NONE : PROOF_EXACT;
+				}
+				uint8_t *expected = check_copy(proof, n + 1);
+				memset(proof, 0xff, n);
+				cookie_check(set, jobs, n, proof);
+				CU_ASSERT_EQUAL(memcmp(proof, expected, n + 1), 0);
+				free(expected);
+			}
+		}
+	}
+	CU_ASSERT_TRUE(n_variants >= 1);
+	CU_ASSERT_PTR_NOT_NULL(cookie_select("auto"));
+}
+
+static void
+test_cookie_select_unknown_name_is_refused(void)
+{
+	CU_ASSERT_PTR_NULL(cookie_select(""));
+	CU_ASSERT_PTR_NULL(cookie_select("vaes1024"));
+	CU_ASSERT_STRING_EQUAL(cookie_select("aesni"), "aesni");
+	CU_ASSERT_PTR_NOT_NULL(cookie_select("auto"));
+}
+
+static bool
+proves(const struct secret_ring *ring, struct cookie_job job)
+{
+	uint8_t proof = 0xff;
+
+	cookie_check(secret_current(ring), &job, 1, &proof);
+	return proof == PROOF_EXACT;
+}
+
+/* One random cookie of the ring's current epoch. */
+static struct cookie_job
+cookie_of(const struct secret_ring *ring, struct flow *flow, bool is_v4, uint64_t *state)
+{
+	const struct secret_set *set = secret_current(ring);
+	struct cookie_job job;
+
+	jobs_random(&job, flow, 1, is_v4 ? MIX_V4 : MIX_V6, state);
+	job.parity = set->epoch & 1;
+	cookie_make(set, &job, 1);
+	return job;
+}
+
+static void
+test_cookie_check_reads_profile_and_parity(void)
+{
+	static struct secret_ring ring;
+	struct flow flow;
+	uint64_t state = 11;
+
+	ring_start(&ring, START_S);
+	for (unsigned int i = 0; i < 4 * COOKIE_PROFILES; i++) {
+		struct cookie_job job;
+		uint8_t proof, parity = i >> 5 & 1, profile = i & 31;
+
+		jobs_random(&job, &flow, 1, i >> 6 ? MIX_V6 : MIX_V4, &state);
+		job.parity = parity;
+		job.profile = profile;
+		cookie_make(secret_current(&ring), &job, 1);
+		job.parity = !parity;
+		job.profile = profile ^ 31;
+		cookie_check(secret_current(&ring), &job, 1, &proof);
+		CU_ASSERT_EQUAL(proof, PROOF_EXACT);
+		CU_ASSERT_EQUAL(job.parity, parity);
+		CU_ASSERT_EQUAL(job.profile, profile);
+	}
+}
+
+/* Made in any second of an epoch, on one clock, for how long is it good? */
+static void
+test_cookie_life_on_one_clock_is_28_to_58_s(void)
+{
+	static struct secret_ring ring;
+	struct flow flow;
+	uint64_t state = 5;
+	unsigned int shortest = ~0u, longest = 0;
+
+	for (unsigned int made = 0; made < 2 * EPOCH_S; made++) {
+		ring_start(&ring, START_S + made);
+		struct cookie_job job = cookie_of(&ring, &flow, made & 1, &state);
+		unsigned int life = 0;
+
+		for (unsigned int s = 0; s <= 3 * EPOCH_S; s++) {
+			secret_step(&ring, START_S + made + s);
+			if (!proves(&ring, job))
+				continue;
+			CU_ASSERT_EQUAL(life, s); /* good at once and without a gap */
+			life = s + 1;
+		}
+		shortest = life < shortest ? life : shortest;
+		longest = life > longest ? life : longest;
+	}
+	/* `life` is the first whole second at which the cookie is dead. */
+	CU_ASSERT_EQUAL(shortest, EPOCH_S - EPOCH_LEAD_S + 1);
+	CU_ASSERT_EQUAL(longest, 2 * EPOCH_S - EPOCH_LEAD_S);
+	CU_ASSERT_TRUE(longest <= COOKIE_LIFE_MAX_S);
+}
+
+/* The same, checked by a node whose clock differs by up to the lead. */
+static void
+test_cookie_life_across_skewed_nodes_is_26_to_60_s(void)
+{
+	static struct secret_ring here, there;
+	struct flow flow;
+	uint64_t state = 6;
+	unsigned int shortest = ~0u, longest = 0;
+
+	for (unsigned int skew = 0; skew <= 2 * EPOCH_LEAD_S; skew++) {
+		for (unsigned int made = 0; made < 2 * EPOCH_S; made++) {
+			uint64_t wall_s = START_S + made;
+			unsigned int life = 0;
+
+			ring_start(&here, wall_s);
+			struct cookie_job job = cookie_of(&here, &flow, made & 1, &state);
+			for (unsigned int s = 0; s <= 3 * EPOCH_S; s++) {
+				ring_start(&there, wall_s + s + skew - EPOCH_LEAD_S);
+				if (!proves(&there, job))
+					continue;
+				CU_ASSERT_EQUAL(life, s); /* good at once and without a gap */
+				life = s + 1;
+			}
+			shortest = life < shortest ? life : shortest;
+			longest = life > longest ? life : longest;
+		}
+	}
+	CU_ASSERT_EQUAL(shortest, EPOCH_S - 2 * EPOCH_LEAD_S + 1);
+	CU_ASSERT_EQUAL(longest, COOKIE_LIFE_MAX_S);
+}
+
+static void
+test_cookie_after_restart_with_same_master_is_good(void)
+{
+	static struct secret_ring before, after;
+	struct flow flow;
+	uint64_t state = 8;
+
+	ring_start(&before, START_S + 20);
+	struct cookie_job job = cookie_of(&before, &flow, true, &state);
+	ring_start(&after, START_S + 40);
+	CU_ASSERT_TRUE(proves(&after, job));
+
+	uint8_t other[MASTER_SECRET_SIZE] = { 1 };
+	secret_init(&after, other, START_S + 40);
+	CU_ASSERT_FALSE(proves(&after, job));
+}
+
+static void
+test_cookie_after_clock_steps_back_is_good(void)
+{
+	static struct secret_ring ring;
+	struct flow flow;
+	uint64_t state = 9;
+
+	ring_start(&ring, START_S + 10);
+	struct cookie_job job = cookie_of(&ring, &flow, false, &state);
+	for (unsigned int s = 0; s < 17; s++) {
+		secret_step(&ring, START_S + 10 - 3600 + s);
+		CU_ASSERT_TRUE(proves(&ring, job));
+	}
+	/* And it dies for all that, in twice its life at most. */
+	for (unsigned int s = 17; s <= 2 * COOKIE_LIFE_MAX_S; s++)
+		secret_step(&ring, START_S + 10 - 3600 + s);
+	CU_ASSERT_FALSE(proves(&ring, job));
+}
+
+/* With 26 bits one change in 2^26 would pass; these numbers are fixed, so that
+ * none does. */
+static void
+test_cookie_with_any_bit_changed_is_refused(void)
+{
+	static struct secret_ring ring;
+	uint64_t state = 10;
+
+	ring_start(&ring, START_S);
+	for (unsigned int round = 0; round < 64; round++) {
+		struct flow flow;
+		bool is_v4 = round & 1;
+		struct cookie_job job = cookie_of(&ring, &flow, is_v4, &state);
+
+		CU_ASSERT_TRUE(proves(&ring, job));
+		for (unsigned int bit = 0; bit < 32; bit++) {
+			struct cookie_job changed = job;
+			changed.irs ^= 1u << bit;
+			CU_ASSERT_FALSE(proves(&ring, changed));
+			/* Profile and parity are among these. */
+			changed = job;
+			changed.iss ^= 1u << bit;
+			CU_ASSERT_FALSE(proves(&ring, changed));
+		}
+		for (unsigned int bit = is_v4 ? 96 : 0; bit < 36 * 8; bit++) {
+			uint8_t *bytes = (uint8_t *)&flow;
+			if (is_v4 && bit >= 128 && bit < 224)
+				continue; /* ::ffff: of the server */
+			bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			CU_ASSERT_FALSE(proves(&ring, job));
+			bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		}
+	}
+}
+
+static void
+test_cookie_with_another_profile_claimed_is_refused(void)
+{
+	static struct secret_ring ring;
+	struct flow flow;
+	uint64_t state = 12;
+
+	ring_start(&ring, START_S);
+	for (unsigned int round = 0; round < 64; round++) {
+		struct cookie_job job = cookie_of(&ring, &flow, round & 1, &state);
+
+		for (uint32_t low = 1; low < 64; low++) {
+			struct cookie_job changed = job;
+			changed.iss ^= low;
+			CU_ASSERT_FALSE(proves(&ring, changed));
+		}
+	}
+}
+
+/* No bit of an ISS is the same over many flows, the low six included. */
+static void
+test_cookie_make_leaves_no_bit_constant(void)
+{
+	static struct secret_ring ring;
+	struct flow flow;
+	uint64_t state = 13;
+	unsigned int ones[32] = { 0 };
+	const unsigned int n = 4096;
+
+	ring_start(&ring, START_S);
+	for (unsigned int i = 0; i < n; i++) {
+		struct cookie_job job;
+
+		jobs_random(&job, &flow, 1, MIX_V4, &state);
+		job.profile = 31;
+		cookie_make(secret_current(&ring), &job, 1);
+		for (unsigned int bit = 0; bit < 32; bit++)
+			ones[bit] += job.iss >> bit & 1;
+	}
+	/* Eight standard deviations (32 each) around the middle. */
+	for (unsigned int bit = 0; bit < 32; bit++)
+		CU_ASSERT_TRUE(ones[bit] > n / 2 - 256 && ones[bit] < n / 2 + 256);
+}
+
+static bool
+scale_covers(uint8_t offered, uint8_t row)
+{
+	return row == WSCALE_NONE || (offered != WSCALE_NONE && row <= offered);
+}
+
+static void
+test_cookie_profile_of_is_the_largest_that_the_offer_covers(void)
+{
+	for (unsigned int v4 = 0; v4 < 2; v4++) {
+		uint16_t least = cookie_profile_offer(0, v4).mss;
+
+		for (uint32_t mss = 1; mss <= 9216; mss++) {
+			for (uint8_t scale = 0; scale <= WSCALE_NONE; scale++) {
+				struct tcp_offer offer = { .mss = (uint16_t)mss, .wscale = scale,
+					                   .sack = (mss ^ scale) & 1 };
+				unsigned int profile = cookie_profile_of(&offer, v4), best = 0;
+
+				for (unsigned int p = 0; p < COOKIE_PROFILES; p++) {
+					struct tcp_offer row = cookie_profile_offer(p, v4);
+					if ((row.mss <= mss || row.mss == least) &&
+					    scale_covers(scale, row.wscale) &&
+					    row.sack <= offer.sack)
+						best = p;
+				}
+				if (profile != best)
+					CU_FAIL("not the largest profile covered");
+			}
+		}
+	}
+	CU_PASS("all offers");
+}
+
+static void
+test_cookie_profiles_survive_their_own_rounding(void)
+{
+	for (unsigned int p = 0; p < 2 * COOKIE_PROFILES; p++) {
+		bool is_v4 = p & 1;
+		struct tcp_offer offer = cookie_profile_offer(p / 2, is_v4);
+
+		CU_ASSERT_EQUAL(cookie_profile_of(&offer, is_v4), p / 2);
+		CU_ASSERT_FALSE(offer.timestamps);
+	}
+}
+
+static void
+test_cookie_profile_of_scale_0_is_not_none(void)
+{
+	struct tcp_offer none = { .mss = 1460, .wscale = WSCALE_NONE, .sack = true };
+	struct tcp_offer zero = { .mss = 1460, .wscale = 0, .sack = true };
+	unsigned int p_none = cookie_profile_of(&none, true);
+	unsigned int p_zero = cookie_profile_of(&zero, true);
+
+	CU_ASSERT_NOT_EQUAL(p_none, p_zero);
+	CU_ASSERT_EQUAL(cookie_profile_offer(p_none, true).wscale, WSCALE_NONE);
+	CU_ASSERT_EQUAL(cookie_profile_offer(p_zero, true).wscale, 0);
+}
+
+static void
+test_cookie_ts_round_trip_keeps_options(void)
+{
+	uint64_t state = 14;
+
+	for (unsigned int i = 0; i < 20000; i++) {
+		bool is_v4 = i & 1;
+		struct tcp_offer in = { .mss = (uint16_t)(is_v4 ? 536 : 1220),
+			                .wscale = check_random(&state) >> 20 & 15,
+			                .sack = check_random(&state) >> 20 & 1,
+			                .timestamps = true };
+		unsigned int promised_in = check_random(&state) >> 20 & 15, promised;
+		struct tcp_offer out;
+
+		in.mss = (uint16_t)(in.mss + (check_random(&state) >> 20) % 9000);
+		unsigned int profile = cookie_profile_of(&in, is_v4);
+		uint16_t floor = cookie_profile_offer(profile, is_v4).mss;
+		uint32_t tsval = cookie_ts_make(&in, profile, is_v4, promised_in,
+		                                check_random(&state));
+
+		cookie_ts_read(tsval, profile, is_v4, &out, &promised);
+		CU_ASSERT_EQUAL(out.wscale, in.wscale);
+		CU_ASSERT_EQUAL(out.sack, in.sack);
+		CU_ASSERT_TRUE(out.timestamps);
+		CU_ASSERT_EQUAL(promised, promised_in);
+		CU_ASSERT_EQUAL(out.mss, in.mss <= floor + 31 ? in.mss : floor + 31);
+	}
+}
+
+static void
+test_cookie_ts_make_mss_below_least_is_cut_to_it(void)
+{
+	struct tcp_offer in = { .mss = 88, .wscale = WSCALE_NONE, .timestamps = true }, out;
+	unsigned int promised;
+
+	cookie_ts_read(cookie_ts_make(&in, 0, true, 7, 123456), 0, true, &out, &promised);
+	CU_ASSERT_EQUAL(out.mss, cookie_profile_offer(0, true).mss);
+}
+
+static void
+test_cookie_ts_make_over_a_day_goes_up_by_one_a_ms(void)
+{
+	struct tcp_offer offer = { .mss = 1460, .wscale = 7, .sack = true, .timestamps = true };
+	const uint64_t start_ms = (uint64_t)START_S * 1000, day_ms = 86400000;
+	uint32_t first = cookie_ts_make(&offer, 31, true, 8, start_ms), last = first;
+
+	for (uint64_t ms = 0; ms <= day_ms; ms += 997) {
+		uint32_t now = cookie_ts_make(&offer, 31, true, 8, start_ms + ms);
+		if ((int32_t)(now - last) < 0)
+			CU_FAIL("TSval went back");
+		last = now;
+	}
+	uint32_t tick = 1u << 14;
+	CU_ASSERT_TRUE(last - first >= day_ms - tick && last - first <= day_ms + tick);
+}
+
+int
+main(void)
+{
+	CU_TestInfo tests[] = {
+		CHECK_TEST(test_cookie_make_gives_the_published_values),
+		CHECK_TEST(test_cookie_variants_every_batch_size_equal_the_model),
+		CHECK_TEST(test_cookie_select_unknown_name_is_refused),
+		CHECK_TEST(test_cookie_check_reads_profile_and_parity),
+		CHECK_TEST(test_cookie_life_on_one_clock_is_28_to_58_s),
+		CHECK_TEST(test_cookie_life_across_skewed_nodes_is_26_to_60_s),
+		CHECK_TEST(test_cookie_after_restart_with_same_master_is_good),
+		CHECK_TEST(test_cookie_after_clock_steps_back_is_good),
+		CHECK_TEST(test_cookie_with_any_bit_changed_is_refused),
+		CHECK_TEST(test_cookie_with_another_profile_claimed_is_refused),
+		CHECK_TEST(test_cookie_make_leaves_no_bit_constant),
+		CHECK_TEST(test_cookie_profile_of_is_the_largest_that_the_offer_covers),
+		CHECK_TEST(test_cookie_profiles_survive_their_own_rounding),
+		CHECK_TEST(test_cookie_profile_of_scale_0_is_not_none),
+		CHECK_TEST(test_cookie_ts_round_trip_keeps_options),
+		CHECK_TEST(test_cookie_ts_make_mss_below_least_is_cut_to_it),
+		CHECK_TEST(test_cookie_ts_make_over_a_day_goes_up_by_one_a_ms),
+		CU_TEST_INFO_NULL,
+	};
+	return check_run("cookie", tests);
+}
