@@ -42,10 +42,11 @@ enum conn_flag {
 	CONN_CLIENT_DATA = 0x008,  /* the client has sent data */
 	CONN_OUTBOUND = 0x010,     /* TRACKED: opened by a protected host */
 	CONN_CONVERT = 0x010,      /* spliced: windows are converted between two scales */
-	CONN_CONFIRMED = 0x020,    /* TRACKED: both directions fit / SYN-ACK seen */
+	CONN_CONFIRMED = 0x020,    /* TRACKED: the handshake is complete, or both directions fit */
+	CONN_RESET_BY_SERVER = 0x020, /* CLOSING by RST: the server's, not the client's */
 	CONN_COUNTED = 0x040,      /* counted in the source table */
 	CONN_STRIP_SACK = 0x080,   /* spliced: promised to the client, not had by the server */
-	CONN_ADOPTING = 0x080,     /* TRACKED: older than the engine, not yet CONFIRMED */
+	CONN_ADOPTING = 0x080,         /* TRACKED: older than the engine, not yet CONFIRMED */
 	CONN_REWRITTEN = 0x100,    /* is or was spliced: the deltas apply */
 	CONN_RESET = 0x200,        /* CLOSING by RST: later traffic of the receiver cancels */
 };

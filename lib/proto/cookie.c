@@ -49,7 +49,6 @@ cookie_profile_offer(unsigned int profile, bool is_v4)
 }
 
 /* Fields of TSval, as drawn in cookie.h. */
-#define TS_OPTION_BITS 14u
 #define TS_SACK_SHIFT 4u
 #define TS_PROMISED_SHIFT 5u
 #define TS_MSS_SHIFT 9u
@@ -61,7 +60,7 @@ cookie_ts_make(const struct tcp_offer *client, unsigned int profile, bool is_v4,
 {
 	uint32_t floor = mss_rows[is_v4][profile >> 3 & 3];
 	uint32_t above = client->mss > floor ? client->mss - floor : 0;
-	uint32_t clock = (uint32_t)(wall_ms >> TS_OPTION_BITS) << TS_OPTION_BITS;
+	uint32_t clock = (uint32_t)(wall_ms >> COOKIE_TS_SHIFT) << COOKIE_TS_SHIFT;
 
 	if (above > TS_MSS_MAX)
 		above = TS_MSS_MAX;

@@ -69,6 +69,8 @@ struct tcp_offer cookie_profile_offer(unsigned int profile, bool is_v4);
  * For one set of options values never go back (modulo 2^32) while wall_ms does
  * not, so PAWS holds; the caller hands in a clock that is slewed, not stepped.
  */
+#define COOKIE_TS_SHIFT 14u
+#define COOKIE_TS_MASK ((1u << COOKIE_TS_SHIFT) - 1)
 uint32_t cookie_ts_make(const struct tcp_offer *client, unsigned int profile, bool is_v4,
                         unsigned int promised_wscale, uint64_t wall_ms);
 

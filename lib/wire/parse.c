@@ -119,6 +119,7 @@ parse_tcp(struct segment *seg, uint32_t head, uint32_t end, enum segment_class a
 	}
 	seg->l4_len = (uint8_t)header_len;
 	seg->payload_len = (uint16_t)(len - header_len);
+	seg->payload_here = len <= here;
 	if (header_len > TCP_HEADER_SIZE)
 		tcp_options_parse(seg, tcp, header_len);
 
@@ -370,6 +371,8 @@ segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len, uint
 bool
 segment_checksum_ok(struct segment *seg)
 {
+	if (seg->checksum_good || !seg->payload_here)
+		return seg->checksum_good;
 	uint32_t len = (uint32_t)seg->l4_len + seg->payload_len;
 	uint64_t sum = htobe32(len) + (uint64_t)htobe32(PROTO_TCP);
 

@@ -89,11 +89,14 @@ struct segment {
 	uint8_t fault;         /* enum segment_fault */
 	uint8_t side;          /* enum side it came in by */
 	bool is_v4;
+	bool payload_here;     /* all of the payload is contiguous behind the header */
 	bool checksum_good;    /* set by the caller when hardware has verified it, or by segment_checksum_ok() */
 
 	/* Written by core_locate(), read by core_decide(). */
-	uint32_t hash;
-	uint32_t entry;        /* enum flow_kind and number of the entry found, or FLOW_NONE */
+	uint64_t hash;
+	uint32_t entry;        /* candidate found in the index, or FLOW_NONE */
+	uint32_t at_bucket;    /* where */
+	uint8_t at_slot;
 	uint32_t cookie;       /* SYN: the ISS to answer with */
 	uint16_t service;      /* id of the service, or SERVICE_NONE */
 	uint8_t proof;         /* ACK without entry: enum cookie_proof */
@@ -146,8 +149,9 @@ void segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len,
                    enum side side);
 
 /*
- * Verify the TCP checksum (RFC 9293, 3.1; IPv6: RFC 8200, 8.1) over a segment
- * that is contiguous in memory. Sets and returns seg->checksum_good.
+ * Verify the TCP checksum (RFC 9293, 3.1; IPv6: RFC 8200, 8.1), unless that has
+ * been done. Sets and returns seg->checksum_good. A segment that is not all
+ * there (payload_here false) counts as bad: whoever has its other parts verifies first.
  */
 bool segment_checksum_ok(struct segment *seg);
 

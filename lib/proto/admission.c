@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Who is let in, and how: watermarks, source budgets, reflection caps, limits
+ * behind the handshake. Limits before the proof cost quality (a cookie instead
+ * of state), never admission; only the reflection cap may.
+ */
+#include "core_state.h"
+
+/* MSS that every IPv4 and IPv6 host takes (RFC 9293, 3.7.1), and what an
+ * Ethernet carries. */
+#define MSS_SAFE_V4 536u
+#define MSS_SAFE_V6 1220u
+#define MSS_ETHERNET_V4 1460u
+#define MSS_ETHERNET_V6 1440u
+
+struct promise
+admission_promise(const struct service *service, const struct backend *backend, bool is_v4)
+{
+	if (service->mode == MODE_RESPOND)
+		return (struct promise){ .mss = is_v4 ? MSS_ETHERNET_V4 : MSS_ETHERNET_V6,
+			                 .wscale = PROMISE_WSCALE,
+			                 .timestamps = true };
+	if (backend != NULL && backend->known)
+		return (struct promise){ .mss = backend->mss,
+			                 .wscale = backend->wscale,
+			                 .sack = backend->sack,
+			                 .timestamps = backend->timestamps };
+	/* What can be kept whatever the server turns out to do: scales are
+	 * converted, SACK is stripped, timestamps could be neither. */
+	return (struct promise){ .mss = is_v4 ? MSS_SAFE_V4 : MSS_SAFE_V6,
+		                 .wscale = PROMISE_WSCALE,
+		                 .sack = true };
+}
+
+struct tcp_offer
+admission_offer(const struct segment *seg, const struct promise *promise)
+{
+	struct tcp_offer offer = {
+		.mss = seg->mss != 0 ? seg->mss : seg->is_v4 ? MSS_SAFE_V4 : MSS_SAFE_V6,
+		.wscale = WSCALE_NONE,
+	};
+
+	if ((seg->options & OPTION_WSCALE) && promise->wscale != WSCALE_NONE)
+		offer.wscale = seg->wscale;
+	offer.sack = (seg->options & OPTION_SACK_PERMITTED) && promise->sack;
+	offer.timestamps = (seg->options & OPTION_TIMESTAMPS) && promise->timestamps;
+	return offer;
+}
+
+/* Over the SYN rate of its host or net? Counts this SYN in both. */
+static bool
+syn_rate_exceeded(struct core *core, const struct segment *seg, uint32_t now_ms)
+{
+	const struct source_limits *limits = &core->policy->sources;
+	bool over = false;
+
+	if (limits->syn_per_s_host != 0)
+		over |= rate_hit(&core->syn_rate, source_host_hash(&core->hash_key, &seg->flow.client),
+		                 now_ms) > core_share(core, limits->syn_per_s_host);
+	if (limits->syn_per_s_net != 0)
+		over |= rate_hit(&core->syn_rate, source_net_hash(&core->hash_key, &seg->flow.client),
+		                 now_ms) > core_share(core, limits->syn_per_s_net);
+	return over;
+}
+
+bool
+admission_wants_cookie(struct core *core, struct step *step)
+{
+	const struct source_limits *limits = &core->policy->sources;
+	const struct segment *seg = step->seg;
+
+	/* In cookie mode nothing below can change the answer: skip it. */
+	if (step->service->cookies == COOKIES_ALWAYS || step->state->cookie_mode)
+		return true;
+	if (step->service->cookies == COOKIES_NEVER)
+		return false;
+	if (syn_rate_exceeded(core, seg, (uint32_t)step->now->now_ms))
+		return true;
+	struct source_pair pair = source_find(&core->sources, &seg->flow.client, false);
+	return (pair.host != NULL && limits->half_open_host != 0 &&
+	        pair.host->n_half_open >= core_share(core, limits->half_open_host)) ||
+	       (pair.net != NULL && limits->half_open_net != 0 &&
+	        pair.net->n_half_open >= core_share(core, limits->half_open_net));
+}
+
+void
+admission_half_open(struct core *core, uint16_t id, int change)
+{
+	struct service_state *state = &core->services[id];
+	const struct service *service = core->by_id[id];
+	uint32_t count = state->half_open + (uint32_t)change;
+
+	__atomic_store_n(&state->half_open, count, __ATOMIC_RELAXED);
+	if (service == NULL || service->cookies != COOKIES_AUTO || state->cookie_mode || change < 0 ||
+	    count < core_share(core, service->high))
+		return;
+	__atomic_store_n(&state->cookie_mode, true, __ATOMIC_RELAXED);
+	core_count(core, COUNTER_cookie_mode_entered);
+}
+
+void
+admission_second(struct core *core, uint16_t id)
+{
+	struct service_state *state = &core->services[id];
+	const struct service *service = core->by_id[id];
+	uint32_t unanswered = state->half_open + state->n_cookies;
+
+	state->n_cookies = 0;
+	if (!state->cookie_mode)
+		return;
+	/* What would be half-open now if there were state for it. */
+	if (service != NULL && service->cookies == COOKIES_AUTO &&
+	    unanswered > service->low / core->params.n_workers)
+		return;
+	__atomic_store_n(&state->cookie_mode, false, __ATOMIC_RELAXED);
+	core_count(core, COUNTER_cookie_mode_left);
+}
+
+bool
+admission_reflect(struct core *core, const struct segment *seg, const struct instant *now)
+{
+	const struct reflection_limits *limits = &core->policy->reflection;
+	uint32_t now_ms = (uint32_t)now->now_ms;
+
+	if (limits->per_net_per_s == 0 && limits->per_port_per_s == 0)
+		return true;
+	uint64_t net = source_net_hash(&core->hash_key, &seg->flow.client);
+	if (limits->per_net_per_s != 0) {
+		uint32_t cap = core_share(core, limits->per_net_per_s);
+		uint32_t seen = rate_hit(&core->reflection, net, now_ms);
+
+		/* Over the cap, drop at random so that on average the cap is met and
+		 * a retry may pass, whoever it belongs to. */
+		if (seen > cap && core_random(core) % seen >= cap)
+			return false;
+	}
+	if (limits->per_port_per_s == 0)
+		return true;
+	/* A quarter of the port's budget is kept for nets that lately completed
+	 * a connection. */
+	uint32_t budget = limits->per_port_per_s;
+	if (bucket_take(&core->port_bucket, budget - budget / 4, now_ms))
+		return true;
+	return recent_has(&core->proven, net) &&
+	       bucket_take(&core->proven_bucket, budget / 4, now_ms);
+}
+
+static bool
+source_over(struct core *core, struct source *source, uint32_t max_conns, uint32_t max_new,
+            enum counter *why)
+{
+	if (source == NULL)
+		return false;
+	if (max_conns != 0 && source->n_conns >= core_share(core, max_conns))
+		*why = COUNTER_limit_source_connections;
+	else if (max_new != 0 && source_new(&core->sources, source) >= core_share(core, max_new))
+		*why = COUNTER_limit_source_new;
+	return *why != COUNTER_COUNT;
+}
+
+static bool
+service_over(struct core *core, const struct step *step, const struct backend *b,
+             enum counter *why)
+{
+	const struct service *service = step->service;
+	const struct service_state *state = step->state;
+	uint32_t second = (uint32_t)(step->now->now_ms / 1000);
+	uint32_t n_new = state->second == second ? state->n_new : 0;
+
+	if (service->max_connections != 0 &&
+	    state->connections >= core_share(core, service->max_connections))
+		*why = COUNTER_limit_service_connections;
+	else if (service->max_new_per_s != 0 && n_new >= core_share(core, service->max_new_per_s))
+		*why = COUNTER_limit_service_new;
+	else if (b != NULL && service->max_connecting != 0 &&
+	         b->n_connecting >= core_share(core, service->max_connecting))
+		*why = COUNTER_limit_connecting;
+	return *why != COUNTER_COUNT;
+}
+
+enum counter
+admission_over(struct core *core, struct step *step, const struct backend *backend)
+{
+	const struct source_limits *limits = &core->policy->sources;
+	enum counter why = COUNTER_COUNT;
+
+	if (service_over(core, step, backend, &why))
+		return why;
+	if (!admission_counts_sources(core))
+		return COUNTER_COUNT;
+	struct source_pair pair = source_find(&core->sources, &step->seg->flow.client, false);
+	if (!source_over(core, pair.host, limits->connections_host, limits->new_per_s_host, &why))
+		source_over(core, pair.net, limits->connections_net, limits->new_per_s_net, &why);
+	return why;
+}
+
+bool
+admission_counts_sources(const struct core *core)
+{
+	const struct source_limits *limits = &core->policy->sources;
+
+	return (limits->connections_host | limits->connections_net | limits->new_per_s_host |
+	        limits->new_per_s_net) != 0;
+}
+
+void
+admission_count(struct core *core, struct step *step, struct conn *conn)
+{
+	struct service_state *state = step->state;
+	uint32_t second = (uint32_t)(step->now->now_ms / 1000);
+
+	if (state->second != second) {
+		state->second = second;
+		state->n_new = 0;
+	}
+	state->n_new++;
+	state->opened++;
+	if (!admission_counts_sources(core))
+		return;
+	struct source_pair pair = source_find(&core->sources, &conn->flow.client, true);
+	if (pair.host == NULL || pair.net == NULL) {
+		core_count(core, COUNTER_source_full);
+		source_settle(&core->sources, pair);
+		return;
+	}
+	pair.host->n_conns++;
+	pair.net->n_conns++;
+	source_add_new(&core->sources, pair.host);
+	source_add_new(&core->sources, pair.net);
+	conn->flags |= CONN_COUNTED;
+}

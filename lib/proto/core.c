@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The core: memory, the two passes over a burst, and the clock's work. */
+#include "core.h"
+
+#include <stdio.h>
+
+#include "decision.h"
+
+#define RATE_CELLS 65536u       /* 2 rows of these: fits the L2 cache */
+#define PROVEN_BITS (1u << 20)
+#define PROVEN_PERIOD_MS 60000u
+#define SWEEP_MAX 64u           /* expired connections handled in one tick */
+
+/* ---- memory ---------------------------------------------------------- */
+
+static size_t
+line(size_t size)
+{
+	return (size + 63) & ~(size_t)63;
+}
+
+unsigned int
+core_memory(const struct core_params *params, struct core_memory_row *rows, unsigned int max)
+{
+	const struct core_memory_row all[] = {
+		{ "connections", params->connections, line(conn_table_size(params->connections)) },
+		{ "half-open", params->half_open, line(half_open_table_size(params->half_open)) },
+		{ "index", params->connections + params->half_open,
+		  line(flow_index_size(params->connections + params->half_open)) },
+		{ "held", params->held, line(pending_table_size(params->held, params->hold_bytes)) },
+		{ "backends", params->backends, line(backend_table_size(params->backends)) },
+		{ "paths", params->paths, line(path_table_size(params->paths)) },
+		{ "sources", params->sources, line(source_table_size(params->sources)) },
+		{ "rates", RATE_CELLS, 3 * line(rate_size(RATE_CELLS)) + line(recent_size(PROVEN_BITS)) },
+		{ "core", SERVICES_MAX, line(sizeof(struct core)) },
+	};
+	unsigned int n = sizeof(all) / sizeof(all[0]);
+
+	if (n > max)
+		n = max;
+	for (unsigned int i = 0; i < n; i++)
+		rows[i] = all[i];
+	return n;
+}
+
+size_t
+core_size(const struct core_params *params)
+{
+	struct core_memory_row rows[16];
+	unsigned int n = core_memory(params, rows, 16);
+	size_t size = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		size += rows[i].size;
+	return size;
+}
+
+static void *
+carve(uint8_t **at, size_t size)
+{
+	void *p = *at;
+
+	*at += line(size);
+	return p;
+}
+
+struct core *
+core_init(void *memory, const struct core_params *params, const struct policy *policy,
+          const struct instant *now)
+{
+	uint8_t *at = memory;
+	struct core *core = carve(&at, sizeof(*core));
+
+	memset(core, 0, sizeof(*core));
+	core->params = *params;
+	memcpy(&core->hash_key, params->seed, sizeof(core->hash_key));
+	memcpy(&core->random, params->seed, sizeof(core->random));
+	core->random |= 1;
+	core->started_ms = now->now_ms;
+	/* A cookie of the run before may still be out. */
+	core->cookie_out_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
+
+	conn_table_init(&core->conns, carve(&at, conn_table_size(params->connections)),
+	                params->connections);
+	half_open_table_init(&core->half_open, carve(&at, half_open_table_size(params->half_open)),
+	                     params->half_open);
+	uint32_t entries = params->connections + params->half_open;
+	flow_index_init(&core->index, carve(&at, flow_index_size(entries)), entries);
+	pending_table_init(&core->pending,
+	                   carve(&at, pending_table_size(params->held, params->hold_bytes)),
+	                   params->held, params->hold_bytes);
+	backend_table_init(&core->backends, carve(&at, backend_table_size(params->backends)),
+	                   params->backends, &core->hash_key);
+	path_table_init(&core->paths, carve(&at, path_table_size(params->paths)), params->paths);
+	source_table_init(&core->sources, carve(&at, source_table_size(params->sources)),
+	                  params->sources, &core->hash_key);
+	rate_init(&core->syn_rate, carve(&at, rate_size(RATE_CELLS)), RATE_CELLS);
+	rate_init(&core->reflection, carve(&at, rate_size(RATE_CELLS)), RATE_CELLS);
+	rate_init(&core->adopt_rate, carve(&at, rate_size(RATE_CELLS)), RATE_CELLS);
+	recent_init(&core->proven, carve(&at, recent_size(PROVEN_BITS)), PROVEN_BITS,
+	            PROVEN_PERIOD_MS);
+	core_set_policy(core, policy);
+	return core;
+}
+
+void
+core_set_policy(struct core *core, const struct policy *policy)
+{
+	core->policy = policy;
+	memset(core->by_id, 0, sizeof(core->by_id));
+	for (uint32_t i = 0; i < policy->n_services; i++)
+		core->by_id[policy->services[i].id] = &policy->services[i];
+}
+
+/* ---- locate ---------------------------------------------------------- */
+
+static uint16_t
+service_of(const struct core *core, const struct segment *seg)
+{
+	const struct service *service;
+
+	switch (policy_find(core->policy, &seg->flow.server,
+	                    __builtin_bswap16(seg->flow.server_port_be), &service)) {
+	case POLICY_SERVICE:
+		return service->id;
+	case POLICY_CLOSED:
+		return SERVICE_CLOSED;
+	default:
+		return SERVICE_NONE;
+	}
+}
+
+/* The cookie that a SYN is answered with, whether with state or without. */
+static bool
+locate_syn(struct core *core, struct segment *seg, const struct instant *now,
+           struct cookie_job *job)
+{
+	const struct service *service = core->by_id[seg->service];
+	const struct backend *backend = NULL;
+
+	if (service->mode == MODE_PROXY)
+		backend = backend_at(&core->backends,
+		                     backend_find(&core->backends, &seg->flow.server,
+		                                  seg->flow.server_port_be, false,
+		                                  (uint32_t)(now->now_ms / 1000)));
+	struct promise promise = admission_promise(service, backend, seg->is_v4);
+	struct tcp_offer offer = admission_offer(seg, &promise);
+	*job = (struct cookie_job){
+		.flow = &seg->flow,
+		.irs = seg->seq,
+		.profile = (uint8_t)cookie_profile_of(&offer, seg->is_v4),
+		.parity = now->secrets->epoch & 1,
+		.is_v4 = seg->is_v4,
+	};
+	return true;
+}
+
+/* Passes 1 to 3 of a burst of at most CORE_BURST_MAX. */
+static void
+locate_burst(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
+{
+	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
+	uint32_t n_syn = 0, n_ack = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct segment *s = &seg[i];
+
+		s->service = SERVICE_NONE;
+		s->entry = FLOW_NONE;
+		s->profile = PROFILE_UNMADE;
+		s->proof = PROOF_UNCHECKED;
+		if (s->class == SEGMENT_OTHER)
+			continue;
+		s->service = service_of(core, s);
+		if (s->service >= SERVICES_MAX)
+			continue;
+		s->hash = flow_hash(&core->hash_key, &s->flow, s->tags);
+		flow_index_prefetch(&core->index, s->hash);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct segment *s = &seg[i];
+
+		if (s->service >= SERVICES_MAX || s->class != SEGMENT_TCP)
+			continue;
+		struct flow_walk walk = flow_walk_start(&core->index, s->hash);
+		s->entry = flow_walk_next(&walk);
+		s->at_bucket = walk.at.bucket;
+		s->at_slot = (uint8_t)walk.at.slot;
+		if (s->entry != FLOW_NONE)
+			__builtin_prefetch(s->entry & FLOW_HALF_OPEN ?
+			                           (void *)&core->half_open.entries[FLOW_NUMBER(s->entry)] :
+			                           (void *)&core->conns.conns[s->entry]);
+		if (s->side != SIDE_OUTSIDE)
+			continue;
+		/* SYNs fill the jobs from the front, ACKs from the back. */
+		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
+		if (control == TCP_SYN) {
+			locate_syn(core, s, now, &core->jobs[n_syn]);
+			core->job_segment[n_syn++] = i;
+		} else if (control == TCP_ACK && s->entry == FLOW_NONE && gate_open) {
+			uint32_t j = CORE_BURST_MAX - ++n_ack;
+			core->jobs[j] = (struct cookie_job){
+				.flow = &s->flow, .irs = s->seq - 1, .iss = s->ack - 1, .is_v4 = s->is_v4
+			};
+			core->job_segment[j] = i;
+		}
+	}
+	if (n_syn > 0)
+		cookie_make(now->secrets, core->jobs, n_syn);
+	for (uint32_t j = 0; j < n_syn; j++) {
+		seg[core->job_segment[j]].cookie = core->jobs[j].iss;
+		seg[core->job_segment[j]].profile = core->jobs[j].profile;
+	}
+	uint32_t first = CORE_BURST_MAX - n_ack;
+	if (n_ack > 0)
+		cookie_check(now->secrets, &core->jobs[first], n_ack, &core->job_proof[first]);
+	for (uint32_t j = first; j < CORE_BURST_MAX; j++) {
+		seg[core->job_segment[j]].proof = core->job_proof[j];
+		seg[core->job_segment[j]].profile = core->jobs[j].profile;
+	}
+}
+
+void
+core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
+{
+	core->mutations = 0;
+	core->sources.now_s = (uint32_t)(now->now_ms / 1000);
+	for (unsigned int i = 0; i < n; i += CORE_BURST_MAX)
+		locate_burst(core, seg + i, n - i < CORE_BURST_MAX ? n - i : CORE_BURST_MAX, now);
+}
+
+/* ---- decide ---------------------------------------------------------- */
+
+static enum state
+state_of(const struct core *core, uint32_t entry)
+{
+	static const uint8_t of_conn[] = {
+		[CONN_FREE] = STATE_LISTEN,
+		[CONN_CONNECTING] = STATE_CONNECTING,
+		[CONN_TRACKED] = STATE_TRACKED,
+		[CONN_SPLICED] = STATE_SPLICED,
+		[CONN_CLOSING] = STATE_CLOSING,
+		[CONN_RESPONDING] = STATE_RESPONDING,
+		[CONN_SPENT] = STATE_SPENT,
+	};
+
+	if (entry == FLOW_NONE)
+		return STATE_LISTEN;
+	if (entry & FLOW_HALF_OPEN)
+		return STATE_SYN_RECEIVED;
+	return of_conn[core->conns.conns[entry].state];
+}
+
+/* The entry as it is now: what core_locate() saw, unless an earlier segment of
+ * this burst has changed the index, or another flow has the same tag. */
+static void
+step_find(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+
+	step->entry = FLOW_NONE;
+	if (core->mutations == 0) {
+		if (seg->entry == FLOW_NONE)
+			return;
+		step->at = (struct flow_slot){ seg->at_bucket, seg->at_slot };
+		if (entry_is(core, seg->entry, &seg->flow, seg->tags)) {
+			step->entry = seg->entry;
+			return;
+		}
+	}
+	step->entry = entry_find(core, &seg->flow, seg->tags, seg->hash, &step->at);
+}
+
+static void
+decide_closed(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+
+	/* Answers to the host's own connections, and connections that have always
+	 * been there, have no service either: only SYNs are refused. */
+	if (seg->class != SEGMENT_TCP || seg->side != SIDE_OUTSIDE ||
+	    decision_event(seg) != EVENT_SYN) {
+		act_forward(core, step, COUNTER_passed_other);
+		return;
+	}
+	switch ((enum refusal)core->policy->closed_port) {
+	case REFUSE_PASS:
+		act_forward(core, step, COUNTER_passed_closed);
+		return;
+	case REFUSE_DROP:
+		act_drop(core, step, COUNTER_drop_closed);
+		return;
+	default:
+		if (segment_checksum_ok(step->seg))
+			act_reset(core, step);
+		else
+			act_drop(core, step, COUNTER_drop_checksum);
+	}
+}
+
+/* Whatever is answered or changes a state must be whole (RFC 9293, MUST-3);
+ * spliced data keeps its checksum, right or wrong. */
+static bool
+checksum_matters(enum state state, enum event event, uint8_t flags)
+{
+	bool carried = state == STATE_TRACKED || state == STATE_SPLICED || state == STATE_CLOSING;
+
+	return !carried || (event != EVENT_ACK && event != EVENT_DATA) || (flags & TCP_FIN);
+}
+
+static void
+decide_segment(struct core *core, struct step *step)
+{
+	struct segment *seg = step->seg;
+
+	if (seg->service >= SERVICES_MAX) {
+		if (seg->service == SERVICE_CLOSED)
+			decide_closed(core, step);
+		else
+			act_forward(core, step, COUNTER_passed_other);
+		return;
+	}
+	step->service = core->by_id[seg->service];
+	step->state = &core->services[seg->service];
+	if (seg->class != SEGMENT_TCP || step->service->mode == MODE_BYPASS) {
+		foreign_decide(core, step);
+		return;
+	}
+	step_find(core, step);
+	enum state state = state_of(core, step->entry);
+	enum event event = decision_event(seg);
+	if (checksum_matters(state, event, seg->flags) && !segment_checksum_ok(seg)) {
+		act_drop(core, step, COUNTER_drop_checksum);
+		return;
+	}
+	/* A frame to a group of stations is nobody's to answer. */
+	if (seg->frame[0] & 1) {
+		act_drop(core, step, COUNTER_drop_address);
+		return;
+	}
+	decision_table[state][seg->side][event].handler(core, step);
+}
+
+void
+core_decide(struct core *core, struct segment *seg, unsigned int n, const struct instant *now,
+            struct actions *out)
+{
+	struct step step = { .now = now, .out = out };
+
+	pending_settle(&core->pending);
+	for (unsigned int i = 0; i < n; i++) {
+		step.seg = &seg[i];
+		step.number = i;
+		step.entry = FLOW_NONE;
+		step.service = NULL;
+		decide_segment(core, &step);
+	}
+}
+
+/* ---- time ------------------------------------------------------------ */
+
+static void
+expire(struct core *core, struct flow_slot at, const struct instant *now, struct actions *out)
+{
+	uint32_t number = core->index.buckets[at.bucket].entry[at.slot];
+	struct conn *conn = &core->conns.conns[number];
+
+	switch ((enum conn_state)conn->state) {
+	case CONN_SPLICED:
+	case CONN_RESPONDING:
+		core_count(core, COUNTER_expired);
+		conn_reset_ends(core, conn, out);
+		break;
+	case CONN_CONNECTING: /* has a timer of its own */
+		flow_index_touch(&core->index, at, clock_s(now, core->policy->timeouts.connecting));
+		return;
+	default:
+		break;
+	}
+	conn_finish(core, number, at, now);
+}
+
+void
+core_tick(struct core *core, const struct instant *now, unsigned int budget, struct actions *out)
+{
+	struct flow_slot expired[SWEEP_MAX];
+	uint64_t second = now->now_ms / 1000;
+
+	pending_settle(&core->pending);
+	core->sources.now_s = (uint32_t)second;
+	recent_turn(&core->proven, (uint32_t)now->now_ms);
+	if (core->ticked_s != second) {
+		core->ticked_s = second;
+		for (uint32_t i = 0; i < core->policy->n_services; i++)
+			admission_second(core, core->policy->services[i].id);
+	}
+	handshake_timers(core, now, out);
+	connect_timers(core, now, out);
+	unsigned int n = flow_index_sweep(&core->index, budget, clock_s(now, 0), expired, SWEEP_MAX);
+	for (unsigned int i = 0; i < n; i++)
+		expire(core, expired[i], now, out);
+}
+
+void
+core_drain(struct core *core, bool on)
+{
+	core->draining = on;
+}
+
+uint32_t
+core_remaining(const struct core *core)
+{
+	return __atomic_load_n(&core->n_remaining, __ATOMIC_RELAXED);
+}
+
+void
+core_reset_remaining(struct core *core, const struct instant *now, unsigned int max,
+                     struct actions *out)
+{
+	struct conn_table *t = &core->conns;
+
+	pending_settle(&core->pending);
+	for (unsigned int i = 0; i < max && core->n_remaining > 0; i++) {
+		uint32_t number = t->hand;
+		struct conn *conn = &t->conns[number];
+		struct flow_slot at;
+
+		t->hand = number + 1 < t->fresh ? number + 1 : 0;
+		if (number >= t->fresh || !conn_remains(conn))
+			continue;
+		if (conn->state != CONN_CLOSING) {
+			core_count(core, COUNTER_drained);
+			conn_reset_ends(core, conn, out);
+		}
+		if (conn_find_slot(core, number, &at))
+			conn_finish(core, number, at, now);
+	}
+}

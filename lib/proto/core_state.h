@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Inside a core: what all of its files share. Nothing outside lib/proto
+ * includes this.
+ */
+#ifndef SYNFRONT_CORE_STATE_H
+#define SYNFRONT_CORE_STATE_H
+
+#include "backend.h"
+#include "core.h"
+#include "flow_hash.h"
+#include "flow_index.h"
+#include "half_open.h"
+#include "path.h"
+#include "pending.h"
+#include "rate.h"
+#include "seq.h"
+#include "source.h"
+
+#define CORE_BURST_MAX 64u
+#define SERVICE_CLOSED 0xfffeu    /* segment.service: address protected, port not served */
+#define PROMISE_WSCALE 7u         /* promised where the server's own is not known to both ends of a cookie */
+#define PROFILE_UNMADE 0xffu       /* segment.profile: no cookie made yet */
+#define PROOF_UNCHECKED 0xffu     /* segment.proof: no MAC computed yet */
+#define FRAGMENTS_TRACKED 1024u   /* datagrams whose later fragments may follow, a power of two */
+#define LEARN_PASSES_PER_S 8u     /* SYNs a second that may teach about one unknown server */
+#define LEARN_ALL_PER_S 256u      /* ... about all of them */
+#define SIGNED_PASSES_PER_S 1000u /* SYNs with MD5 or AO that pass */
+#define FIT_WINDOW (4u << 20)     /* adopt: how far apart SEQ and ACK of one connection may lie */
+#define OUTBOUND_SHARE 8u         /* 1/8 of the connections is kept for protected hosts' own */
+#define WINDOW_MAX (65535u << 14) /* the largest that any receiver can offer */
+
+/* What changes about a service while the engine runs. Written by the worker;
+ * cookie_mode, half_open, connections and the sums are read by others, relaxed. */
+struct service_state {
+	uint32_t half_open;
+	uint32_t connections;
+	bool cookie_mode;
+	uint64_t cookies_until_ms; /* a cookie of this service may still be out */
+	uint32_t n_new;            /* proven in the running second */
+	uint32_t second;
+	uint32_t n_cookies;        /* SYN-ACKs sent without state in the running second */
+	uint64_t syn, syn_ack, opened, refused;
+};
+
+/* A datagram whose first fragment crossed. */
+struct fragment {
+	uint64_t hash;
+	uint32_t until_ms;
+	uint32_t left;             /* later fragments that may still cross */
+};
+
+struct core {
+	struct core_params params;
+	const struct policy *policy;
+	struct counters counters;
+	struct flow_index index;
+	struct conn_table conns;
+	struct half_open_table half_open;
+	struct pending_table pending;
+	struct backend_table backends;
+	struct path_table paths;
+	struct source_table sources;
+	struct rate syn_rate;        /* by host and net */
+	struct rate reflection;      /* by net */
+	struct rate adopt_rate;      /* by net */
+	struct recent proven;        /* nets that completed a connection lately */
+	struct bucket port_bucket, proven_bucket, rst_bucket, challenge_bucket, signed_bucket;
+	struct bucket learn_bucket;
+	struct flow_hash_key hash_key;
+	uint64_t random;             /* state of core_random() */
+	uint64_t started_ms;
+	uint64_t cookie_out_ms;      /* the last cookie of this core dies here: the gate */
+	uint32_t n_outbound;         /* TRACKED by SYNs from inside */
+	uint32_t n_remaining;        /* entries that need the engine */
+	uint32_t mutations;          /* of the index, in this burst */
+	bool draining;
+	uint64_t ticked_s;           /* the last second whose service counts were looked at */
+	const struct service *by_id[SERVICES_MAX]; /* policy's, NULL: none */
+	struct service_state services[SERVICES_MAX];
+	struct fragment fragments[FRAGMENTS_TRACKED];
+	struct cookie_job jobs[CORE_BURST_MAX];
+	uint32_t job_segment[CORE_BURST_MAX];
+	uint8_t job_proof[CORE_BURST_MAX];
+};
+
+/* One segment being decided on. */
+struct step {
+	struct segment *seg;
+	uint32_t number;             /* of the segment in the burst */
+	uint32_t entry;              /* FLOW_NONE, connection, or FLOW_HALF_OPEN | number */
+	struct flow_slot at;         /* of the entry in the index */
+	const struct service *service;
+	struct service_state *state;
+	const struct instant *now;
+	struct actions *out;
+};
+
+static inline void
+core_count(struct core *core, enum counter which)
+{
+	counter_add(&core->counters, which, 1);
+}
+
+/* A shift count for arithmetic: "none" is 0. */
+static inline unsigned int
+wscale_shift(unsigned int wscale)
+{
+	return wscale == WSCALE_NONE ? 0 : wscale;
+}
+
+static inline uint16_t
+clock_s(const struct instant *now, uint32_t plus_s)
+{
+	return (uint16_t)(now->now_ms / 1000 + plus_s);
+}
+
+/* A limit of the whole engine -> this core's share; 0 stays "no limit". */
+static inline uint32_t
+core_share(const struct core *core, uint32_t limit)
+{
+	return limit == 0 ? 0 : (limit + core->params.n_workers - 1) / core->params.n_workers;
+}
+
+static inline uint32_t
+core_random(struct core *core)
+{
+	/* xorshift64*: for dropping at random, never for secrets. */
+	core->random ^= core->random >> 12;
+	core->random ^= core->random << 25;
+	core->random ^= core->random >> 27;
+	return (uint32_t)((core->random * 0x2545f4914f6cdd1dull) >> 32);
+}
+
+/* act.c: appending actions. Each that takes an outcome counts it. */
+void act_drop(struct core *core, struct step *step, enum counter outcome);
+void act_forward(struct core *core, struct step *step, enum counter outcome);
+struct rewrite *act_edit(struct core *core, struct step *step, enum counter outcome);
+/* The packets come zeroed but for flags. */
+struct packet *act_reply(struct core *core, struct step *step, enum counter outcome, uint8_t flags);
+struct packet *act_onward(struct core *core, struct step *step, enum counter outcome, uint8_t flags);
+/* A packet of its own. `link` NULL: from the path; NULL if there is none or no room. */
+struct packet *act_send(struct core *core, struct actions *out, const struct flow *flow,
+                        uint16_t path, const struct link *link, enum side side, uint8_t flags);
+/* RST as RFC 9293 3.10.7.1 wants it, under the caps; else dropped. */
+void act_reset(struct core *core, struct step *step);
+/* <SEQ=seq><ACK=ack> as an answer, under the challenge cap (RFC 5961, 10). */
+void act_challenge(struct core *core, struct step *step, uint32_t seq, uint32_t ack);
+
+/* entry.c: making and ending entries, with all that hangs on them. */
+struct conn *conn_of(struct core *core, uint32_t entry);
+/* Whether an entry is of this flow and tag stack. */
+bool entry_is(const struct core *core, uint32_t entry, const struct flow *flow, uint32_t tags);
+/* Find the entry of a flow; FLOW_NONE. */
+uint32_t entry_find(const struct core *core, const struct flow *flow, uint32_t tags, uint64_t hash,
+                    struct flow_slot *at);
+/* A connection for this segment's flow, in the index in place of step's entry if it
+ * has one, with a path; NULL (counted) if there is no room. state is set by the caller. */
+struct conn *conn_open(struct core *core, struct step *step, uint32_t lifetime_s);
+/* The connection is over: free it, or keep it spent while its cookie lives. */
+void conn_finish(struct core *core, uint32_t number, struct flow_slot at,
+                 const struct instant *now);
+/* Step's entry gives way; it has none then. */
+void entry_clear(struct core *core, struct step *step);
+/* Where a connection stands in the index. */
+bool conn_find_slot(const struct core *core, uint32_t number, struct flow_slot *at);
+/* Does it need the engine? (Everything but TRACKED and SPENT.) */
+bool conn_remains(const struct conn *conn);
+/* Change what a connection counts as. */
+void conn_set_state(struct core *core, struct conn *conn, enum conn_state state);
+uint32_t conn_number(const struct core *core, const struct conn *conn);
+void half_open_drop(struct core *core, uint32_t number, struct flow_slot at);
+/* Not counted in service and source any more. */
+void half_open_uncount(struct core *core, uint32_t number);
+/* Keep a connection alive for `lifetime_s`. */
+static inline void
+entry_touch(struct core *core, const struct step *step, uint32_t lifetime_s)
+{
+	flow_index_touch(&core->index, step->at, clock_s(step->now, lifetime_s));
+}
+/* RST to both ends of a spliced connection, or the client of another. */
+void conn_reset_ends(struct core *core, const struct conn *conn, struct actions *out);
+
+/* admission.c: watermarks and limits. */
+struct promise {
+	uint16_t mss;
+	uint8_t wscale; /* WSCALE_NONE: does none */
+	bool sack, timestamps;
+};
+
+/* What may be promised for the destination of a SYN. */
+struct promise admission_promise(const struct service *service, const struct backend *backend,
+                                 bool is_v4);
+/* The client's offer, cut to what is promised. */
+struct tcp_offer admission_offer(const struct segment *seg, const struct promise *promise);
+/* Whether this SYN must be answered without state. Counts it in the SYN rates. */
+bool admission_wants_cookie(struct core *core, struct step *step);
+/*
+ * The watermarks, looked at in these two places alone. Entering: when half-open
+ * entries reach the high one. Leaving: once a second, when half-open entries and
+ * the cookies sent in that second together are no more than the low one, so
+ * that a flood that goes on keeps the mode on, though its entries have expired.
+ */
+void admission_half_open(struct core *core, uint16_t service, int change);
+void admission_second(struct core *core, uint16_t service);
+/* A generated answer to an unproven source: false if over the cap. */
+bool admission_reflect(struct core *core, const struct segment *seg, const struct instant *now);
+/* Limits after the handshake: COUNTER_COUNT, or the counter of what is exceeded. */
+enum counter admission_over(struct core *core, struct step *step, const struct backend *backend);
+bool admission_counts_sources(const struct core *core);
+/* Count a connection in its service and source prefixes. */
+void admission_count(struct core *core, struct step *step, struct conn *conn);
+
+/* connect.c: a proven client. `offer`, ISS and the rest as agreed with it. */
+struct proven {
+	uint32_t iss, irs;
+	struct tcp_offer offer;
+	uint16_t promised_mss;
+	uint8_t promised_wscale;
+	uint32_t ts_sent;
+};
+void connect_begin(struct core *core, struct step *step, const struct proven *proven);
+void connect_timers(struct core *core, const struct instant *now, struct actions *out);
+void connect_abandon(struct core *core, struct conn *conn);
+
+/* handshake.c */
+/* Does this segment prove a cookie? Fills *proven. Counts. */
+bool handshake_proof(struct core *core, struct step *step, struct proven *proven);
+void handshake_syn_by_cookie(struct core *core, struct step *step);
+void handshake_timers(struct core *core, const struct instant *now, struct actions *out);
+
+/* splice.c: also for connections that are only followed */
+void splice_follow(struct conn *conn, const struct segment *seg);
+/* Is this RST's SEQ exactly RCV.NXT of its receiver? *in_window: at least within
+ * the widest window that the receiver can have offered (RFC 5961, 3.2). */
+bool splice_rst_exact(const struct conn *conn, const struct segment *seg, bool *in_window);
+/* Seconds that the connection may be silent in its present state. */
+uint32_t splice_lifetime(const struct core *core, const struct conn *conn);
+/* Forward, rewritten if the connection is spliced; nothing is followed. */
+void splice_forward(struct core *core, struct step *step, enum counter outcome);
+
+/* respond.c */
+void respond_begin(struct core *core, struct step *step, const struct proven *proven);
+
+/* track.c */
+bool track_begin(struct core *core, struct step *step, bool outbound);
+bool track_adopt(struct core *core, struct step *step);
+
+/* foreign.c: what is not a TCP segment of a service. */
+void foreign_decide(struct core *core, struct step *step);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The decision table: (state, side, event) -> handler. The rows stand in
+ * decision_table.def.
+ */
+#ifndef SYNFRONT_DECISION_H
+#define SYNFRONT_DECISION_H
+
+#include "core_state.h"
+
+enum state {
+	STATE_LISTEN,
+	STATE_SYN_RECEIVED,
+	STATE_CONNECTING,
+	STATE_TRACKED,
+	STATE_SPLICED,
+	STATE_CLOSING,
+	STATE_RESPONDING,
+	STATE_SPENT,
+	STATE_COUNT
+};
+
+enum event {
+	EVENT_SYN,
+	EVENT_SYN_ACK,
+	EVENT_ACK,
+	EVENT_DATA,
+	EVENT_RST,
+	EVENT_TIMER, /* no segment */
+	EVENT_COUNT
+};
+
+struct decision_row {
+	const char *name;   /* "SPLICED.OUTSIDE.RST" */
+	const char *answer;
+	void (*handler)(struct core *core, struct step *step); /* NULL for TIMER */
+};
+
+extern const struct decision_row decision_table[STATE_COUNT][SIDE_COUNT][EVENT_COUNT];
+
+/* Which event a TCP segment is. RST comes first, then SYN. */
+static inline enum event
+decision_event(const struct segment *seg)
+{
+	if (__builtin_expect(seg->flags & (TCP_RST | TCP_SYN), 0)) {
+		if (seg->flags & TCP_RST)
+			return EVENT_RST;
+		return seg->flags & TCP_ACK ? EVENT_SYN_ACK : EVENT_SYN;
+	}
+	return seg->payload_len != 0 || (seg->flags & TCP_FIN) ? EVENT_DATA : EVENT_ACK;
+}
+
+/* The handlers, by the file they stand in. */
+/* handshake.c */
+void listen_syn(struct core *core, struct step *step);
+void listen_ack(struct core *core, struct step *step);
+void received_syn(struct core *core, struct step *step);
+void received_ack(struct core *core, struct step *step);
+void received_rst(struct core *core, struct step *step);
+void spent_syn(struct core *core, struct step *step);
+void spent_ack(struct core *core, struct step *step);
+/* stray.c */
+void stray_syn_ack(struct core *core, struct step *step);
+void stray_rst(struct core *core, struct step *step);
+void stray_inside(struct core *core, struct step *step);
+void stray_drop(struct core *core, struct step *step);
+void synchronized_syn(struct core *core, struct step *step);
+/* connect.c */
+void connecting_ack(struct core *core, struct step *step);
+void connecting_data(struct core *core, struct step *step);
+void connecting_client_rst(struct core *core, struct step *step);
+void connecting_syn_ack(struct core *core, struct step *step);
+void connecting_server_ack(struct core *core, struct step *step);
+void connecting_server_rst(struct core *core, struct step *step);
+/* splice.c */
+void spliced_segment(struct core *core, struct step *step);
+void spliced_rst(struct core *core, struct step *step);
+void spliced_syn_ack(struct core *core, struct step *step);
+void closing_syn(struct core *core, struct step *step);
+void closing_segment(struct core *core, struct step *step);
+/* track.c */
+void outbound_syn(struct core *core, struct step *step);
+void tracked_syn(struct core *core, struct step *step);
+void tracked_syn_ack(struct core *core, struct step *step);
+void tracked_segment(struct core *core, struct step *step);
+void tracked_rst(struct core *core, struct step *step);
+/* respond.c */
+void responding_segment(struct core *core, struct step *step);
+void responding_rst(struct core *core, struct step *step);
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Making and ending entries: the index, the tables, the path, and the counts
+ * of service and source move together, here alone.
+ */
+#include "core_state.h"
+
+#define EVICT_LOOK 64u /* connections looked at for a victim */
+
+struct conn *
+conn_of(struct core *core, uint32_t entry)
+{
+	return &core->conns.conns[FLOW_NUMBER(entry)];
+}
+
+uint32_t
+conn_number(const struct core *core, const struct conn *conn)
+{
+	return (uint32_t)(conn - core->conns.conns);
+}
+
+bool
+entry_is(const struct core *core, uint32_t entry, const struct flow *flow, uint32_t tags)
+{
+	const struct flow *have;
+	uint16_t path;
+
+	if (entry & FLOW_HALF_OPEN) {
+		const struct half_open *h = &core->half_open.entries[FLOW_NUMBER(entry)];
+		have = &h->flow;
+		path = h->path;
+	} else {
+		const struct conn *c = &core->conns.conns[entry];
+		have = &c->flow;
+		path = c->path;
+	}
+	return flow_equal(have, flow) && core->paths.paths[path].tags == tags;
+}
+
+uint32_t
+entry_find(const struct core *core, const struct flow *flow, uint32_t tags, uint64_t hash,
+           struct flow_slot *at)
+{
+	struct flow_walk walk = flow_walk_start(&core->index, hash);
+	uint32_t entry;
+
+	while ((entry = flow_walk_next(&walk)) != FLOW_NONE)
+		if (entry_is(core, entry, flow, tags)) {
+			*at = walk.at;
+			return entry;
+		}
+	return FLOW_NONE;
+}
+
+static bool
+state_remains(unsigned int state)
+{
+	return state == CONN_CONNECTING || state == CONN_SPLICED || state == CONN_CLOSING ||
+	       state == CONN_RESPONDING;
+}
+
+bool
+conn_remains(const struct conn *conn)
+{
+	return state_remains(conn->state);
+}
+
+bool
+conn_find_slot(const struct core *core, uint32_t number, struct flow_slot *at)
+{
+	const struct conn *conn = &core->conns.conns[number];
+	uint32_t tags = core->paths.paths[conn->path].tags;
+
+	return entry_find(core, &conn->flow, tags, flow_hash(&core->hash_key, &conn->flow, tags),
+	                  at) == number;
+}
+
+/* TRACKED by a SYN that no ACK has confirmed yet counts as half-open. */
+static bool
+conn_is_half_open(const struct conn *conn)
+{
+	return conn->state == CONN_TRACKED &&
+	       (conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND | CONN_ADOPTING)) == 0;
+}
+
+static void
+conn_uncount(struct core *core, struct conn *conn)
+{
+	const struct conn_side *side = &core->conns.sides[conn_number(core, conn)];
+
+	if (conn_is_half_open(conn))
+		admission_half_open(core, side->service, -1);
+	if (conn->state == CONN_TRACKED && (conn->flags & CONN_OUTBOUND))
+		core->n_outbound--;
+	if (conn->state == CONN_CLOSING)
+		core_count(core, conn->flags & CONN_RESET ? COUNTER_reset : COUNTER_completed);
+	if (conn->state == CONN_TRACKED)
+		core_count(core, COUNTER_tracked_ended);
+	if (conn_remains(conn)) {
+		core->n_remaining--;
+		struct service_state *state = &core->services[side->service];
+		__atomic_store_n(&state->connections, state->connections - 1, __ATOMIC_RELAXED);
+	}
+	if (conn->flags & CONN_COUNTED) {
+		struct source_pair pair = source_find(&core->sources, &conn->flow.client, false);
+		if (pair.host != NULL && pair.host->n_conns > 0)
+			pair.host->n_conns--;
+		if (pair.net != NULL && pair.net->n_conns > 0)
+			pair.net->n_conns--;
+		source_settle(&core->sources, pair);
+		conn->flags &= ~(unsigned int)CONN_COUNTED;
+	}
+}
+
+void
+conn_set_state(struct core *core, struct conn *conn, enum conn_state state)
+{
+	bool was = state_remains(conn->state), is = state_remains(state);
+
+	if (was != is) {
+		const struct conn_side *side = &core->conns.sides[conn_number(core, conn)];
+		struct service_state *s = &core->services[side->service];
+		uint32_t change = is ? 1u : ~0u;
+
+		core->n_remaining += change;
+		__atomic_store_n(&s->connections, s->connections + change, __ATOMIC_RELAXED);
+	}
+	conn->state = state;
+}
+
+/* Take an entry out of everything. */
+static void
+conn_free(struct core *core, uint32_t number, struct flow_slot at)
+{
+	struct conn *conn = &core->conns.conns[number];
+
+	conn_uncount(core, conn);
+	path_put(&core->paths, conn->path);
+	flow_index_remove(&core->index, at);
+	core->mutations++;
+	conn_table_give(&core->conns, number);
+}
+
+void
+conn_finish(struct core *core, uint32_t number, struct flow_slot at, const struct instant *now)
+{
+	struct conn *conn = &core->conns.conns[number];
+	uint16_t age = (uint16_t)(clock_s(now, 0) - core->conns.sides[number].born_s);
+
+	if (conn->state == CONN_CONNECTING)
+		connect_abandon(core, conn);
+	/* Only what a cookie has opened can be opened by it again. */
+	if (conn->state == CONN_TRACKED || conn->state == CONN_SPENT || age > COOKIE_LIFE_MAX_S) {
+		conn_free(core, number, at);
+		return;
+	}
+	conn_uncount(core, conn);
+	conn->state = CONN_SPENT;
+	flow_index_touch(&core->index, at, clock_s(now, COOKIE_LIFE_MAX_S + 1u - age));
+}
+
+void
+conn_reset_ends(struct core *core, const struct conn *conn, struct actions *out)
+{
+	struct packet *p = act_send(core, out, &conn->flow, conn->path, NULL, SIDE_OUTSIDE, TCP_RST | TCP_ACK);
+	if (p != NULL) {
+		p->seq = conn->server_nxt;
+		p->ack = conn->client_nxt;
+		core_count(core, COUNTER_rst_sent);
+	}
+	if (conn->state == CONN_RESPONDING || conn->state == CONN_CONNECTING)
+		return;
+	p = act_send(core, out, &conn->flow, conn->path, NULL, SIDE_INSIDE, TCP_RST | TCP_ACK);
+	if (p != NULL) {
+		p->seq = conn->client_nxt;
+		p->ack = conn->server_nxt - conn->seq_delta;
+		core_count(core, COUNTER_rst_sent);
+	}
+}
+
+/* How willingly a connection is given up: 0 never, higher sooner. */
+static unsigned int
+evict_rank(const struct core *core, const struct conn *conn, uint16_t idle_s)
+{
+	switch ((enum conn_state)conn->state) {
+	case CONN_CLOSING:
+		return 4;
+	case CONN_SPENT:
+		return idle_s >= core->policy->timeouts.protect ? 3 : 0;
+	case CONN_SPLICED:
+	case CONN_RESPONDING:
+		return !(conn->flags & CONN_CLIENT_DATA) && idle_s >= core->policy->timeouts.protect ? 2 : 0;
+	case CONN_TRACKED:
+		return !(conn->flags & CONN_CONFIRMED) && idle_s >= core->policy->timeouts.protect ? 1 : 0;
+	default:
+		return 0;
+	}
+}
+
+/* Make room in a full table: the best victim among the next EVICT_LOOK. */
+static bool
+conn_evict(struct core *core, const struct instant *now, struct actions *out)
+{
+	struct conn_table *t = &core->conns;
+	uint32_t best = FLOW_NONE;
+	struct flow_slot best_at = { 0 };
+	unsigned int best_rank = 0;
+	uint16_t best_idle = 0;
+
+	for (unsigned int i = 0; i < EVICT_LOOK && i < t->capacity; i++) {
+		uint32_t number = t->hand;
+		struct conn *c = &t->conns[number];
+		struct flow_slot at;
+
+		t->hand = t->hand + 1 < t->capacity ? t->hand + 1 : 0;
+		if (c->state == CONN_FREE || c->state == CONN_CONNECTING)
+			continue;
+		if (!conn_find_slot(core, number, &at))
+			continue;
+		uint16_t left = (uint16_t)(core->index.buckets[at.bucket].deadline[at.slot] -
+		                           clock_s(now, 0));
+		uint32_t idle = c->state == CONN_SPENT ? COOKIE_LIFE_MAX_S : core->policy->timeouts.idle;
+		uint16_t idle_s = left > idle ? 0 : (uint16_t)(idle - left);
+		unsigned int rank = evict_rank(core, c, idle_s);
+		if (rank > best_rank || (rank == best_rank && rank > 0 && idle_s > best_idle)) {
+			best = number;
+			best_at = at;
+			best_rank = rank;
+			best_idle = idle_s;
+		}
+	}
+	if (best == FLOW_NONE)
+		return false;
+	struct conn *victim = &t->conns[best];
+	if (victim->state != CONN_TRACKED && victim->state != CONN_SPENT)
+		conn_reset_ends(core, victim, out);
+	if (victim->state == CONN_SPLICED || victim->state == CONN_RESPONDING)
+		core_count(core, COUNTER_evicted);
+	conn_free(core, best, best_at);
+	return true;
+}
+
+void
+entry_clear(struct core *core, struct step *step)
+{
+	if (step->entry == FLOW_NONE)
+		return;
+	if (step->entry & FLOW_HALF_OPEN)
+		half_open_drop(core, FLOW_NUMBER(step->entry), step->at);
+	else
+		conn_free(core, step->entry, step->at);
+	step->entry = FLOW_NONE;
+}
+
+struct conn *
+conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
+{
+	const struct segment *seg = step->seg;
+	struct conn_table *t = &core->conns;
+
+	entry_clear(core, step);
+	if (t->used == t->capacity && !conn_evict(core, step->now, step->out)) {
+		core_count(core, COUNTER_table_full);
+		return NULL;
+	}
+	uint16_t path = path_get(&core->paths, seg);
+	if (path == 0) {
+		core_count(core, COUNTER_path_full);
+		return NULL;
+	}
+	uint32_t number = conn_table_take(t);
+	if (!flow_index_insert(&core->index, seg->hash, number, clock_s(step->now, lifetime_s),
+	                       &step->at)) {
+		core_count(core, COUNTER_index_full);
+		conn_table_give(t, number);
+		path_put(&core->paths, path);
+		return NULL;
+	}
+	core->mutations++;
+	step->entry = number;
+	struct conn *conn = &t->conns[number];
+	conn->flow = seg->flow;
+	conn->path = path;
+	conn->client_wscale = conn->server_wscale = WSCALE_NONE;
+	t->sides[number] = (struct conn_side){
+		.service = seg->service,
+		.born_s = clock_s(step->now, 0),
+		.promised_wscale = WSCALE_NONE,
+	};
+	return conn;
+}
+
+void
+half_open_uncount(struct core *core, uint32_t number)
+{
+	struct half_open_side *side = &core->half_open.sides[number];
+
+	if (!side->counted)
+		return;
+	struct source_pair pair =
+	        source_find(&core->sources, &core->half_open.entries[number].flow.client, false);
+	if (pair.host != NULL && pair.host->n_half_open > 0)
+		pair.host->n_half_open--;
+	if (pair.net != NULL && pair.net->n_half_open > 0)
+		pair.net->n_half_open--;
+	source_settle(&core->sources, pair);
+	side->counted = false;
+}
+
+void
+half_open_drop(struct core *core, uint32_t number, struct flow_slot at)
+{
+	struct half_open *h = &core->half_open.entries[number];
+
+	half_open_uncount(core, number);
+	path_put(&core->paths, h->path);
+	flow_index_remove(&core->index, at);
+	core->mutations++;
+	uint16_t service = h->service;
+	half_open_give(&core->half_open, number);
+	admission_half_open(core, service, -1);
+}

@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The handshake with the client: LISTEN, SYN-RECEIVED and the afterlife of a
+ * cookie. Every ISS sent from here is a valid cookie, so an entry can be lost at any time.
+ */
+#include "decision.h"
+
+#define RETRY_MS 1000u /* SYN-ACK again after 1, 2, 4 ... s */
+
+/* What a SYN-ACK says, from a fresh SYN or from its half-open entry. */
+struct answer {
+	uint32_t iss, irs;
+	uint32_t tsval;    /* the client's */
+	uint32_t ts_sent;  /* ours */
+	uint16_t mss;
+	uint8_t options;
+	uint8_t wscale;
+};
+
+static void
+syn_ack_fill(const struct core *core, struct packet *p, const struct answer *a, bool respond)
+{
+	p->seq = a->iss;
+	p->ack = a->irs + 1;
+	p->tsval = a->ts_sent;
+	p->tsecr = a->tsval;
+	/* What one connection may have held; never zero, or the first data waits
+	 * for a window probe. Never scaled (RFC 7323, 2.2). */
+	p->window = respond ? UINT16_MAX : (uint16_t)core->params.hold_bytes;
+	p->mss = a->mss;
+	p->options = a->options;
+	p->wscale = a->wscale;
+}
+
+/* The ISS of a SYN that core_locate() did not make one for. */
+static void
+cookie_complete(struct core *core, struct step *step, const struct tcp_offer *offer)
+{
+	struct segment *seg = step->seg;
+
+	if (seg->profile != PROFILE_UNMADE)
+		return;
+	struct cookie_job job = {
+		.flow = &seg->flow,
+		.irs = seg->seq,
+		.profile = (uint8_t)cookie_profile_of(offer, seg->is_v4),
+		.parity = step->now->secrets->epoch & 1,
+		.is_v4 = seg->is_v4,
+	};
+	cookie_make(step->now->secrets, &job, 1);
+	seg->cookie = job.iss;
+	seg->profile = job.profile;
+	(void)core;
+}
+
+static const struct backend *
+backend_of(struct core *core, const struct step *step)
+{
+	const struct segment *seg = step->seg;
+
+	if (step->service->mode != MODE_PROXY)
+		return NULL;
+	return backend_at(&core->backends,
+	                  backend_find(&core->backends, &seg->flow.server, seg->flow.server_port_be, false,
+	                               (uint32_t)(step->now->now_ms / 1000)));
+}
+
+static struct answer
+answer_of(struct core *core, struct step *step, struct tcp_offer *offer)
+{
+	struct segment *seg = step->seg;
+	struct promise promise =
+	        admission_promise(step->service, backend_of(core, step), seg->is_v4);
+	*offer = admission_offer(seg, &promise);
+	cookie_complete(core, step, offer);
+
+	struct answer a = {
+		.iss = seg->cookie,
+		.irs = seg->seq,
+		.tsval = seg->tsval,
+		.mss = promise.mss,
+		.options = OPTION_MSS,
+		.wscale = WSCALE_NONE,
+	};
+	if (offer->wscale != WSCALE_NONE) {
+		/* Without timestamps nothing brings back which scale was promised,
+		 * so it is always the same. */
+		a.wscale = offer->timestamps ? promise.wscale : PROMISE_WSCALE;
+		a.options |= OPTION_WSCALE;
+	}
+	if (offer->sack)
+		a.options |= OPTION_SACK_PERMITTED;
+	if (offer->timestamps) {
+		a.options |= OPTION_TIMESTAMPS;
+		a.ts_sent = cookie_ts_make(offer, seg->profile, seg->is_v4, a.wscale, step->now->wall_ms);
+	}
+	return a;
+}
+
+static void
+cookie_is_out(struct core *core, struct step *step)
+{
+	uint64_t dies_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
+
+	core->cookie_out_ms = dies_ms;
+	step->state->cookies_until_ms = dies_ms;
+}
+
+void
+handshake_syn_by_cookie(struct core *core, struct step *step)
+{
+	struct tcp_offer offer;
+	struct answer a = answer_of(core, step, &offer);
+
+	cookie_is_out(core, step);
+	step->state->n_cookies++;
+	step->state->syn_ack++;
+	core_count(core, COUNTER_syn_ack_sent);
+	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_cookie, TCP_SYN | TCP_ACK), &a,
+	             step->service->mode == MODE_RESPOND);
+}
+
+/* An entry for this SYN; FLOW_NONE if there is no room. */
+static uint32_t
+half_open_make(struct core *core, struct step *step, const struct answer *a,
+               const struct tcp_offer *offer)
+{
+	const struct segment *seg = step->seg;
+	uint32_t number = half_open_take(&core->half_open);
+
+	if (number == FLOW_NONE)
+		return FLOW_NONE;
+	uint16_t path = path_get(&core->paths, seg);
+	if (path == 0 ||
+	    !flow_index_insert(&core->index, seg->hash, FLOW_HALF_OPEN | number, 0, &step->at)) {
+		core_count(core, path == 0 ? COUNTER_path_full : COUNTER_index_full);
+		if (path != 0)
+			path_put(&core->paths, path);
+		half_open_give(&core->half_open, number);
+		return FLOW_NONE;
+	}
+	core->mutations++;
+	struct half_open *h = &core->half_open.entries[number];
+	h->flow = seg->flow;
+	h->irs = a->irs;
+	h->iss = a->iss;
+	h->tsval = a->tsval;
+	h->path = path;
+	h->service = seg->service;
+	core->half_open.sides[number] = (struct half_open_side){
+		.ts_sent = a->ts_sent,
+		.mss = offer->mss,
+		.wscale = offer->wscale,
+		.promised_wscale = a->wscale,
+		.promised_mss = a->mss,
+		.options = a->options,
+		.stage = core->half_open.sides[number].stage,
+	};
+	const struct source_limits *limits = &core->policy->sources;
+	if (limits->half_open_host | limits->half_open_net) {
+		struct source_pair pair = source_find(&core->sources, &seg->flow.client, true);
+		if (pair.host != NULL && pair.net != NULL) {
+			pair.host->n_half_open++;
+			pair.net->n_half_open++;
+			core->half_open.sides[number].counted = true;
+		} else {
+			core_count(core, COUNTER_source_full);
+			source_settle(&core->sources, pair);
+		}
+	}
+	half_open_wait(&core->half_open, number, 0, (uint32_t)step->now->now_ms + RETRY_MS);
+	core_count(core, COUNTER_half_open_made);
+	admission_half_open(core, seg->service, 1);
+	return number;
+}
+
+static bool
+syn_by_state(struct core *core, struct step *step)
+{
+	struct tcp_offer offer;
+	struct answer a = answer_of(core, step, &offer);
+
+	if (half_open_make(core, step, &a, &offer) == FLOW_NONE)
+		return false;
+	core->cookie_out_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
+	step->state->syn_ack++;
+	core_count(core, COUNTER_syn_ack_sent);
+	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
+	             step->service->mode == MODE_RESPOND);
+	return true;
+}
+
+static void
+refuse(struct core *core, struct step *step, enum refusal how, enum counter dropped)
+{
+	step->state->refused++;
+	if (how == REFUSE_RESET)
+		act_reset(core, step);
+	else if (how == REFUSE_PASS && core->params.has_inside)
+		act_forward(core, step, COUNTER_passed_closed);
+	else
+		act_drop(core, step, dropped);
+}
+
+/* May this SYN pass to teach what its server does? A few a second. */
+static bool
+syn_teaches(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+	uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
+	const struct tcp_offer offer = {
+		.wscale = seg->options & OPTION_WSCALE ? seg->wscale : WSCALE_NONE,
+		.sack = seg->options & OPTION_SACK_PERMITTED,
+		.timestamps = seg->options & OPTION_TIMESTAMPS,
+	};
+	struct backend *b = backend_at(&core->backends,
+	                               backend_find(&core->backends, &seg->flow.server,
+	                                            seg->flow.server_port_be, true, now_s));
+
+	if (b == NULL || (b->known && !backend_curious(b, &offer)))
+		return false;
+	if (b->learn_s != (uint16_t)now_s) {
+		b->learn_s = (uint16_t)now_s;
+		b->n_learn = 0;
+	}
+	return b->n_learn++ < LEARN_PASSES_PER_S &&
+	       bucket_take(&core->learn_bucket, LEARN_ALL_PER_S, (uint32_t)step->now->now_ms);
+}
+
+/* Does this SYN go to the server untouched, to be followed (calm: transparent, drain), to
+ * probe (server down) or to teach (server unknown)? */
+static bool
+syn_passes(struct core *core, struct step *step, bool down)
+{
+	const struct service *service = step->service;
+
+	if (core->draining || down)
+		return track_begin(core, step, false);
+	if (step->state->cookie_mode)
+		return false;
+	if (service->calm == CALM_TRANSPARENT && service->cookies != COOKIES_ALWAYS)
+		return !admission_wants_cookie(core, step) && track_begin(core, step, false);
+	return syn_teaches(core, step) && track_begin(core, step, false);
+}
+
+/* True if the SYN has been dealt with on the way to or on behalf of its server. */
+static bool
+syn_to_server(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+	uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
+	struct backend *b = backend_at(&core->backends,
+	                               backend_find(&core->backends, &seg->flow.server,
+	                                            seg->flow.server_port_be, false, now_s));
+	bool down = b != NULL && b->down;
+
+	if (down && !backend_probe(b, now_s, core->policy->timeouts.probe)) {
+		refuse(core, step, core->policy->closed_port, COUNTER_drop_backend_down);
+		return true;
+	}
+	if (!syn_passes(core, step, down))
+		return false;
+	act_forward(core, step, COUNTER_passed_syn);
+	return true;
+}
+
+static void
+syn_signed(struct core *core, struct step *step)
+{
+	const struct service *service = step->service;
+
+	if (service->signed_syn == REFUSE_RESET) {
+		act_reset(core, step);
+		return;
+	}
+	if (service->signed_syn == REFUSE_PASS && core->params.has_inside &&
+	    bucket_take(&core->signed_bucket, SIGNED_PASSES_PER_S, (uint32_t)step->now->now_ms) &&
+	    track_begin(core, step, false)) {
+		act_forward(core, step, COUNTER_passed_syn);
+		return;
+	}
+	act_drop(core, step, COUNTER_drop_signed);
+}
+
+void
+listen_syn(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+	const struct service *service = step->service;
+
+	core_count(core, COUNTER_syn_received);
+	step->state->syn++;
+	if ((service->n_allow | service->n_deny) &&
+	    !policy_admits(core->policy, service, &seg->flow.client)) {
+		refuse(core, step, service->denied, COUNTER_drop_denied);
+		return;
+	}
+	if (seg->options & (OPTION_MD5 | OPTION_AO)) {
+		syn_signed(core, step);
+		return;
+	}
+	if (service->mode == MODE_PROXY && syn_to_server(core, step))
+		return;
+	if (!admission_reflect(core, seg, step->now)) {
+		act_drop(core, step, COUNTER_drop_reflection);
+		return;
+	}
+	if (!admission_wants_cookie(core, step)) {
+		if (syn_by_state(core, step))
+			return;
+		if (service->cookies == COOKIES_NEVER) {
+			refuse(core, step, service->overload, COUNTER_drop_overload);
+			return;
+		}
+	}
+	handshake_syn_by_cookie(core, step);
+}
+
+/* One MAC for a segment whose batch did not have it. */
+static uint8_t
+proof_once(struct step *step, uint32_t irs)
+{
+	const struct segment *seg = step->seg;
+	struct cookie_job job = {
+		.flow = &seg->flow, .irs = irs, .iss = seg->ack - 1, .is_v4 = seg->is_v4
+	};
+	uint8_t proof;
+
+	cookie_check(step->now->secrets, &job, 1, &proof);
+	step->seg->profile = job.profile;
+	return proof;
+}
+
+bool
+handshake_proof(struct core *core, struct step *step, struct proven *proven)
+{
+	struct segment *seg = step->seg;
+	unsigned int scale = WSCALE_NONE;
+
+	if (core->params.cookie_gate && step->now->now_ms > core->cookie_out_ms) {
+		core_count(core, COUNTER_cookies_gated);
+		return false;
+	}
+	if (seg->proof == PROOF_UNCHECKED)
+		seg->proof = proof_once(step, seg->seq - 1);
+	core_count(core, COUNTER_cookies_checked);
+	/* A keep-alive or window probe right after the handshake is one below
+	 * (RFC 9293, 3.8.4): a second try of its own, never a looser first one. */
+	if (seg->proof == PROOF_NONE && !(seg->flags & TCP_FIN) && seg->payload_len <= 1 &&
+	    proof_once(step, seg->seq) == PROOF_EXACT)
+		seg->proof = PROOF_PROBE;
+	if (seg->proof == PROOF_NONE)
+		return false;
+	core_count(core, COUNTER_cookies_good);
+	*proven = (struct proven){
+		.iss = seg->ack - 1,
+		.irs = seg->proof == PROOF_PROBE ? seg->seq : seg->seq - 1,
+		.offer = cookie_profile_offer(seg->profile, seg->is_v4),
+	};
+	if (seg->options & OPTION_TIMESTAMPS) {
+		cookie_ts_read(seg->tsecr, seg->profile, seg->is_v4, &proven->offer, &scale);
+		proven->offer.timestamps = true;
+		proven->ts_sent = seg->tsecr;
+		proven->promised_wscale = (uint8_t)scale;
+	} else {
+		proven->promised_wscale =
+		        proven->offer.wscale != WSCALE_NONE ? PROMISE_WSCALE : WSCALE_NONE;
+	}
+	const struct backend *b = backend_of(core, step);
+	proven->promised_mss = admission_promise(step->service, b, seg->is_v4).mss;
+	return true;
+}
+
+/* The client is real. */
+static void
+open_proven(struct core *core, struct step *step, const struct proven *proven)
+{
+	const struct segment *seg = step->seg;
+
+	recent_add(&core->proven, source_net_hash(&core->hash_key, &seg->flow.client),
+	           (uint32_t)step->now->now_ms);
+	switch ((enum service_mode)step->service->mode) {
+	case MODE_RESPOND:
+		respond_begin(core, step, proven);
+		return;
+	case MODE_HANDOFF:
+		act_forward(core, step, COUNTER_passed_handoff);
+		return;
+	default:
+		/* Waiting for data needs no entry: the first byte proves the same
+		 * cookie once more, and until then the client costs nothing. */
+		if (step->service->wait_for_data && seg->payload_len == 0 && !(seg->flags & TCP_FIN))
+			act_drop(core, step, COUNTER_taken_ack);
+		else
+			connect_begin(core, step, proven);
+	}
+}
+
+/* A segment that proves nothing (RFC 9293, 3.10.7.2, and the caps). */
+static void
+unproven(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+	const struct service *service = step->service;
+	bool data = seg->payload_len != 0 || (seg->flags & TCP_FIN);
+
+	if (core->params.has_inside && track_adopt(core, step))
+		return;
+	/* It may be a later segment of a client that a cookie has let in and whose
+	 * first segment was lost; a RST would kill what its resend will open. */
+	if (data && (service->cookies == COOKIES_ALWAYS || step->state->cookie_mode ||
+	             step->now->now_ms < step->state->cookies_until_ms))
+		act_drop(core, step, COUNTER_drop_unproven_data);
+	else if (service->unproven == REFUSE_RESET)
+		act_reset(core, step);
+	else
+		act_drop(core, step, data ? COUNTER_drop_unproven_data : COUNTER_drop_unproven_ack);
+}
+
+void
+listen_ack(struct core *core, struct step *step)
+{
+	struct proven proven;
+
+	if (handshake_proof(core, step, &proven))
+		open_proven(core, step, &proven);
+	else
+		unproven(core, step);
+}
+
+void
+received_syn(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+	uint32_t number = FLOW_NUMBER(step->entry);
+	struct half_open *h = &core->half_open.entries[number];
+	const struct half_open_side *side = &core->half_open.sides[number];
+
+	if (h->irs != seg->seq) {
+		core_count(core, COUNTER_half_open_replaced);
+		half_open_drop(core, number, step->at);
+		step->entry = FLOW_NONE;
+		listen_syn(core, step);
+		return;
+	}
+	core_count(core, COUNTER_syn_received);
+	step->state->syn++;
+	if (!admission_reflect(core, seg, step->now)) {
+		act_drop(core, step, COUNTER_drop_reflection);
+		return;
+	}
+	h->tsval = seg->tsval;
+	struct answer a = { h->iss, h->irs, h->tsval, side->ts_sent, side->promised_mss,
+		            side->options, side->promised_wscale };
+	step->state->syn_ack++;
+	core_count(core, COUNTER_syn_ack_sent);
+	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
+	             step->service->mode == MODE_RESPOND);
+}
+
+static void
+received_proven(struct core *core, struct step *step)
+{
+	uint32_t number = FLOW_NUMBER(step->entry);
+	const struct half_open *h = &core->half_open.entries[number];
+	const struct half_open_side *side = &core->half_open.sides[number];
+	struct proven proven = {
+		.iss = h->iss,
+		.irs = h->irs,
+		.offer = { .mss = side->mss,
+		           .wscale = side->wscale,
+		           .sack = side->options & OPTION_SACK_PERMITTED,
+		           .timestamps = side->options & OPTION_TIMESTAMPS },
+		.promised_mss = side->promised_mss,
+		.promised_wscale = side->promised_wscale,
+		.ts_sent = side->ts_sent,
+	};
+
+	core_count(core, COUNTER_half_open_completed);
+	half_open_drop(core, number, step->at);
+	step->entry = FLOW_NONE;
+	open_proven(core, step, &proven);
+}
+
+void
+received_ack(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+	uint32_t number = FLOW_NUMBER(step->entry);
+	const struct half_open *h = &core->half_open.entries[number];
+	bool acked = seg->ack == h->iss + 1;
+	uint32_t ahead = seg->seq - (h->irs + 1);
+	struct proven proven;
+
+	if (acked && (ahead == 0 || (ahead == ~0u && seg->payload_len <= 1 && !(seg->flags & TCP_FIN)))) {
+		received_proven(core, step);
+		return;
+	}
+	if (acked && ahead <= UINT16_MAX) {
+		/* The first segment was lost: this one comes again behind it. */
+		act_drop(core, step, COUNTER_drop_early);
+		return;
+	}
+	if (acked) {
+		act_challenge(core, step, h->iss + 1, h->irs + 1);
+		return;
+	}
+	if (!handshake_proof(core, step, &proven)) {
+		act_reset(core, step);
+		return;
+	}
+	core_count(core, COUNTER_half_open_replaced);
+	half_open_drop(core, number, step->at);
+	step->entry = FLOW_NONE;
+	open_proven(core, step, &proven);
+}
+
+void
+received_rst(struct core *core, struct step *step)
+{
+	uint32_t number = FLOW_NUMBER(step->entry);
+
+	if (step->seg->seq != core->half_open.entries[number].irs + 1) {
+		act_drop(core, step, COUNTER_drop_rst_window);
+		return;
+	}
+	core_count(core, COUNTER_half_open_reset);
+	half_open_drop(core, number, step->at);
+	act_drop(core, step, COUNTER_taken_handshake);
+}
+
+void
+spent_syn(struct core *core, struct step *step)
+{
+	struct conn *conn = conn_of(core, step->entry);
+
+	/* spent_ack() takes only a newer ISS than the spent one's for a new
+	 * connection; a client whose ISS does not grow gets its turn all the same. */
+	if (seq_before_eq(step->seg->seq, conn->irs))
+		conn->irs = step->seg->seq - 1;
+	core_count(core, COUNTER_syn_received);
+	step->state->syn++;
+	if (step->service->mode == MODE_PROXY && core->draining)
+		act_reset(core, step);
+	else if (!admission_reflect(core, step->seg, step->now))
+		act_drop(core, step, COUNTER_drop_reflection);
+	else
+		handshake_syn_by_cookie(core, step);
+}
+
+void
+spent_ack(struct core *core, struct step *step)
+{
+	const struct conn *conn = conn_of(core, step->entry);
+	struct proven proven;
+
+	if (!handshake_proof(core, step, &proven)) {
+		unproven(core, step);
+		return;
+	}
+	if (seq_before_eq(proven.irs, conn->irs)) {
+		core_count(core, COUNTER_spent_replayed);
+		act_reset(core, step);
+		return;
+	}
+	open_proven(core, step, &proven);
+}
+
+/* SYN-ACK again after 1, 2, 4 ... s while neither cookie mode nor a cap forbids, then expire. */
+void
+handshake_timers(struct core *core, const struct instant *now, struct actions *out)
+{
+	uint32_t now_ms = (uint32_t)now->now_ms, number;
+
+	while (out->n + CORE_BURST_MAX < out->max &&
+	       (number = half_open_due(&core->half_open, now_ms)) != FLOW_NONE) {
+		struct half_open *h = &core->half_open.entries[number];
+		struct half_open_side *side = &core->half_open.sides[number];
+		const struct service *service = core->by_id[h->service];
+		unsigned int sent = side->stage + 1u;
+		struct segment probe = { .flow = h->flow };
+
+		if (service == NULL || sent > core->policy->syn_ack_retries ||
+		    sent >= HALF_OPEN_STAGES) {
+			struct flow_slot at;
+			uint32_t tags = core->paths.paths[h->path].tags;
+			core_count(core, COUNTER_half_open_expired);
+			if (entry_find(core, &h->flow, tags, flow_hash(&core->hash_key, &h->flow, tags), &at) ==
+			    (FLOW_HALF_OPEN | number))
+				half_open_drop(core, number, at);
+			continue;
+		}
+		half_open_wait(&core->half_open, number, sent, now_ms + (RETRY_MS << sent));
+		if (core->services[h->service].cookie_mode || !admission_reflect(core, &probe, now)) {
+			core_count(core, COUNTER_syn_ack_capped);
+			continue;
+		}
+		struct packet *p = act_send(core, out, &h->flow, h->path, NULL, SIDE_OUTSIDE,
+		                            TCP_SYN | TCP_ACK);
+		if (p == NULL)
+			continue;
+		struct answer a = { h->iss, h->irs, h->tsval, side->ts_sent, side->promised_mss,
+			            side->options, side->promised_wscale };
+		core_count(core, COUNTER_syn_ack_sent);
+		core_count(core, COUNTER_syn_ack_again);
+		syn_ack_fill(core, p, &a, service->mode == MODE_RESPOND);
+	}
+}

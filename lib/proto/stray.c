@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Segments that nothing is open for, and SYNs where something is. */
+#include "decision.h"
+
+void
+stray_syn_ack(struct core *core, struct step *step)
+{
+	act_drop(core, step, COUNTER_drop_stray_syn_ack);
+}
+
+void
+stray_rst(struct core *core, struct step *step)
+{
+	act_drop(core, step, COUNTER_drop_stray_rst);
+}
+
+void
+stray_drop(struct core *core, struct step *step)
+{
+	act_drop(core, step, COUNTER_drop_stray);
+}
+
+void
+stray_inside(struct core *core, struct step *step)
+{
+	if (step->entry == FLOW_NONE && !(step->seg->flags & TCP_SYN) && track_adopt(core, step))
+		return;
+	act_reset(core, step);
+}
+
+void
+synchronized_syn(struct core *core, struct step *step)
+{
+	const struct conn *conn = conn_of(core, step->entry);
+	uint32_t ack = conn->client_nxt;
+
+	/* RCV.NXT of the server: nothing beyond the SYN while CONNECTING. */
+	if (conn->state == CONN_CONNECTING)
+		ack = conn->irs + 1;
+	else if (conn->state != CONN_RESPONDING && conn->client_lag < CONN_LAG_MAX)
+		ack -= conn->client_lag;
+	act_challenge(core, step, conn->server_nxt, ack);
+}

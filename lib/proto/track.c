@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * TRACKED: connections that pass through as they are. Those of a service in
+ * transparent mode or one that is being learned, those that protected hosts
+ * open themselves, and those that are older than the engine (adopt).
+ */
+#include "decision.h"
+
+#define UNCONFIRMED_S 10u /* for the answer to a SYN, or the other direction of an adopted flow */
+
+bool
+track_begin(struct core *core, struct step *step, bool outbound)
+{
+	const struct segment *seg = step->seg;
+
+	if (!core->params.has_inside)
+		return false;
+	if (outbound && core->n_outbound >= core->conns.capacity / OUTBOUND_SHARE) {
+		core_count(core, COUNTER_table_full);
+		return false;
+	}
+	struct conn *conn = conn_open(core, step, UNCONFIRMED_S);
+	if (conn == NULL)
+		return false;
+	conn->state = CONN_TRACKED;
+	conn->ts_delta = seg->options; /* what the SYN offered, until it is answered */
+	if (outbound) {
+		conn->flags = CONN_OUTBOUND;
+		conn->server_nxt = seg->seq + 1;
+		core->n_outbound++;
+	} else {
+		conn->client_nxt = seg->seq + 1;
+		admission_half_open(core, seg->service, 1);
+	}
+	return true;
+}
+
+void
+outbound_syn(struct core *core, struct step *step)
+{
+	track_begin(core, step, true);
+	act_forward(core, step, COUNTER_passed_syn);
+}
+
+static bool
+tracked_over(const struct conn *conn)
+{
+	const unsigned int both = CONN_CLIENT_FIN | CONN_SERVER_FIN;
+
+	return (conn->flags & CONN_RESET) || (conn->flags & both) == both;
+}
+
+void
+tracked_syn(struct core *core, struct step *step)
+{
+	struct conn *conn = conn_of(core, step->entry);
+	const struct segment *seg = step->seg;
+
+	if (tracked_over(conn)) {
+		entry_clear(core, step);
+		if (seg->side == SIDE_OUTSIDE)
+			listen_syn(core, step);
+		else
+			outbound_syn(core, step);
+		return;
+	}
+	if (seg->side == SIDE_OUTSIDE && !(conn->flags & (CONN_CONFIRMED | CONN_ADOPTING)))
+		conn->client_nxt = seg->seq + 1;
+	act_forward(core, step, COUNTER_passed_tracked);
+}
+
+/* The server's answer to a SYN that passed: what it can do, and that it is up. */
+static void
+track_learn(struct core *core, struct step *step, const struct conn *conn)
+{
+	const struct segment *seg = step->seg;
+	unsigned int offered_options = conn->ts_delta;
+	struct backend *b = backend_at(&core->backends,
+	                               backend_find(&core->backends, &seg->flow.server,
+	                                            seg->flow.server_port_be, true,
+	                                            (uint32_t)(step->now->now_ms / 1000)));
+	const struct tcp_offer offered = {
+		.wscale = offered_options & OPTION_WSCALE ? 0 : WSCALE_NONE,
+		.sack = offered_options & OPTION_SACK_PERMITTED,
+		.timestamps = offered_options & OPTION_TIMESTAMPS,
+	};
+	const struct tcp_offer answered = {
+		.mss = seg->mss,
+		.wscale = seg->options & OPTION_WSCALE ? seg->wscale : WSCALE_NONE,
+		.sack = seg->options & OPTION_SACK_PERMITTED,
+		.timestamps = seg->options & OPTION_TIMESTAMPS,
+	};
+
+	if (b == NULL)
+		return;
+	if (b->down)
+		core_count(core, COUNTER_backend_up);
+	backend_succeed(b);
+	backend_learn(b, &offered, &answered,
+	              (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client));
+	core_count(core, COUNTER_learned);
+}
+
+void
+tracked_syn_ack(struct core *core, struct step *step)
+{
+	struct conn *conn = conn_of(core, step->entry);
+	const struct segment *seg = step->seg;
+
+	if (seg->side == SIDE_OUTSIDE) {
+		if (!(conn->flags & CONN_OUTBOUND)) {
+			act_drop(core, step, COUNTER_drop_stray_syn_ack);
+			return;
+		}
+		if (seg->ack == conn->server_nxt) {
+			conn->client_nxt = seg->seq + 1;
+			if (!(conn->flags & CONN_CONFIRMED))
+				core_count(core, COUNTER_tracked);
+			conn->flags |= CONN_CONFIRMED;
+			entry_touch(core, step, core->policy->timeouts.idle);
+		}
+	} else if (!(conn->flags & (CONN_OUTBOUND | CONN_CONFIRMED | CONN_ADOPTING)) &&
+	           seg->ack == conn->client_nxt) {
+		conn->server_nxt = seg->seq + 1;
+		track_learn(core, step, conn);
+	}
+	act_forward(core, step, COUNTER_passed_tracked);
+}
+
+/* A candidate's other direction: does it fit the first one? */
+static void
+adopt_confirm(struct core *core, struct step *step, struct conn *conn)
+{
+	const struct segment *seg = step->seg;
+	uint32_t own = seg->side == SIDE_OUTSIDE ? conn->client_nxt : conn->server_nxt;
+	uint32_t peer = seg->side == SIDE_OUTSIDE ? conn->server_nxt : conn->client_nxt;
+
+	if (seg->seq - own + FIT_WINDOW <= 2 * FIT_WINDOW &&
+	    seg->ack - peer + FIT_WINDOW <= 2 * FIT_WINDOW) {
+		conn->flags &= ~(unsigned int)CONN_ADOPTING;
+		conn->flags |= CONN_CONFIRMED;
+		core_count(core, COUNTER_adopted);
+		splice_follow(conn, seg);
+		entry_touch(core, step, splice_lifetime(core, conn));
+		act_forward(core, step, COUNTER_passed_adopted);
+		return;
+	}
+	/* Spliced by an earlier run: nobody knows its deltas any more. */
+	core_count(core, COUNTER_adopt_refused);
+	struct packet *p = act_send(core, step->out, &conn->flow, conn->path, NULL, seg->side ^ 1,
+	                            TCP_RST | TCP_ACK);
+	if (p != NULL) {
+		p->seq = own;
+		p->ack = peer;
+		core_count(core, COUNTER_rst_sent);
+	}
+	act_reset(core, step);
+	entry_clear(core, step);
+}
+
+bool
+track_adopt(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+	const struct instant *now = step->now;
+	uint32_t cap = core_share(core, core->policy->adopt_per_net);
+
+	if (now->now_ms - core->started_ms >= core->policy->timeouts.adopt * 1000ull ||
+	    !(seg->flags & TCP_ACK) || step->entry != FLOW_NONE)
+		return false;
+	if (cap != 0 && rate_hit(&core->adopt_rate, source_net_hash(&core->hash_key, &seg->flow.client),
+	                         (uint32_t)now->now_ms) > cap)
+		return false;
+	struct conn *conn = conn_open(core, step, UNCONFIRMED_S);
+	if (conn == NULL)
+		return false;
+	uint32_t end = seg->seq + segment_seq_len(seg);
+	conn->state = CONN_TRACKED;
+	conn->flags = CONN_ADOPTING;
+	conn->ts_delta = seg->side;
+	conn->client_nxt = seg->side == SIDE_OUTSIDE ? end : seg->ack;
+	conn->server_nxt = seg->side == SIDE_OUTSIDE ? seg->ack : end;
+	act_forward(core, step, COUNTER_passed_adopted);
+	return true;
+}
+
+/* The client's ACK of the server's SYN-ACK: the handshake that passed is complete. */
+static void
+track_confirm(struct core *core, struct step *step, struct conn *conn)
+{
+	const struct segment *seg = step->seg;
+
+	if (seg->side != SIDE_OUTSIDE || conn->server_nxt == 0 || seg->ack != conn->server_nxt)
+		return;
+	conn->flags |= CONN_CONFIRMED;
+	conn->ts_delta = 0;
+	admission_half_open(core, core->conns.sides[step->entry].service, -1);
+	core_count(core, COUNTER_tracked);
+	recent_add(&core->proven, source_net_hash(&core->hash_key, &seg->flow.client),
+	           (uint32_t)step->now->now_ms);
+}
+
+void
+tracked_segment(struct core *core, struct step *step)
+{
+	struct conn *conn = conn_of(core, step->entry);
+	const struct segment *seg = step->seg;
+
+	if (conn->flags & CONN_ADOPTING) {
+		if (seg->side != conn->ts_delta && (seg->flags & TCP_ACK)) {
+			adopt_confirm(core, step, conn);
+			return;
+		}
+	} else if (!(conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND))) {
+		track_confirm(core, step, conn);
+	}
+	if (conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND)) {
+		conn->flags &= ~(unsigned int)CONN_RESET;
+		splice_follow(conn, seg);
+		entry_touch(core, step, splice_lifetime(core, conn));
+	}
+	act_forward(core, step, COUNTER_passed_tracked);
+}
+
+void
+tracked_rst(struct core *core, struct step *step)
+{
+	struct conn *conn = conn_of(core, step->entry);
+	const struct segment *seg = step->seg;
+	bool in_window, exact = splice_rst_exact(conn, seg, &in_window);
+	bool refused = seg->side == SIDE_INSIDE && conn->server_nxt == 0 && (seg->flags & TCP_ACK) &&
+	               seg->ack == conn->client_nxt && !(conn->flags & CONN_OUTBOUND);
+
+	act_forward(core, step, COUNTER_passed_tracked);
+	if (refused) {
+		uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
+		struct backend *b = backend_at(&core->backends,
+		                               backend_find(&core->backends, &seg->flow.server,
+		                                            seg->flow.server_port_be, true, now_s));
+		core_count(core, COUNTER_refused_by_server);
+		if (b != NULL &&
+		    backend_fail(b, (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client), now_s,
+		                 core->policy->timeouts.probe))
+			core_count(core, COUNTER_backend_down);
+		entry_clear(core, step);
+		return;
+	}
+	if (!exact)
+		return;
+	conn->flags |= CONN_RESET;
+	entry_touch(core, step, core->policy->timeouts.reset_linger);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Looking at a core from outside. */
+#include "core_state.h"
+
+const struct counters *
+core_counters(const struct core *core)
+{
+	return &core->counters;
+}
+
+struct counters *
+core_counters_own(struct core *core)
+{
+	return &core->counters;
+}
+
+const struct policy *
+core_policy(const struct core *core)
+{
+	return core->policy;
+}
+
+#define READ(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
+struct core_usage
+core_usage(const struct core *core)
+{
+	return (struct core_usage){
+		.connections = READ(core->conns.used),
+		.half_open = READ(core->half_open.used),
+		.backends = READ(core->backends.used),
+		.paths = READ(core->paths.used),
+		.sources = READ(core->sources.used),
+		.held = READ(core->pending.used),
+	};
+}
+
+struct service_view
+core_service_view(const struct core *core, uint16_t service)
+{
+	const struct service_state *s = &core->services[service];
+
+	return (struct service_view){
+		.cookie_mode = READ(s->cookie_mode),
+		.half_open = READ(s->half_open),
+		.connections = READ(s->connections),
+		.syn = READ(s->syn),
+		.syn_ack = READ(s->syn_ack),
+		.opened = READ(s->opened),
+		.refused = READ(s->refused),
+	};
+}
+
+uint32_t
+core_connection_bound(const struct core *core)
+{
+	return core->conns.fresh;
+}
+
+bool
+core_connection_view(const struct core *core, uint32_t number, const struct instant *now,
+                     struct connection_view *view)
+{
+	if (number >= core->conns.fresh)
+		return false;
+	const struct conn *conn = &core->conns.conns[number];
+	struct flow_slot at;
+
+	memset(view, 0, sizeof(*view));
+	view->state = conn->state;
+	if (conn->state == CONN_FREE)
+		return true;
+	view->flow = conn->flow;
+	view->service = core->conns.sides[number].service;
+	view->flags = conn->flags;
+	if (conn_find_slot(core, number, &at)) {
+		int16_t left = (int16_t)(core->index.buckets[at.bucket].deadline[at.slot] - clock_s(now, 0));
+		view->expires_s = left > 0 ? (uint16_t)left : 0;
+	}
+	return true;
+}
+
+bool
+core_answers_anywhere(const struct core *core, const struct segment *seg)
+{
+	const struct service *service;
+
+	if (seg->class != SEGMENT_TCP || seg->side != SIDE_OUTSIDE ||
+	    (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN ||
+	    policy_find(core->policy, &seg->flow.server,
+	                __builtin_bswap16(seg->flow.server_port_be), &service) != POLICY_SERVICE)
+		return false;
+	return service->cookies == COOKIES_ALWAYS || core->services[service->id].cookie_mode;
+}
