@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "check.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+
+#include "core_share.h"
+#include "plane.h"
+
+#define MEMORY_ROWS_MAX 16
+#define LISTED_MAX 8u
+
+static const char *
+size_text(char text[16], uint64_t size)
+{
+	static const char units[] = "BKMGT";
+	double value = (double)size;
+	unsigned int unit = 0;
+
+	while (value >= 1024 && unit < sizeof(units) - 2) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(text, 16, unit == 0 ? "%.0f %c" : "%.1f %c", value, units[unit]);
+	return text;
+}
+
+static void
+print_port(FILE *out, const char *name, const struct port_conf *port, uint32_t n_workers)
+{
+	char mtu[16] = "its own";
+
+	if (port->mtu != 0)
+		snprintf(mtu, sizeof(mtu), "%u", port->mtu);
+	fprintf(out, "  %-8s %s\n           queues up to %u, descriptors %u + %u, MTU %s%s\n", name,
+	        port->device, port->queues != 0 ? port->queues : n_workers, port->rx_descriptors,
+	        port->tx_descriptors, mtu, port->promiscuous ? ", promiscuous" : "");
+}
+
+static void
+print_memory(FILE *out, const struct conf *conf)
+{
+	struct core_memory_row rows[MEMORY_ROWS_MAX];
+	uint8_t seed[64] = { 0 };
+	struct core_params params = core_share(conf, seed);
+	unsigned int n = core_memory(&params, rows, MEMORY_ROWS_MAX);
+	uint64_t n_workers = conf->workers.count, all = core_size(&params) * n_workers;
+	char text[16];
+
+	fprintf(out, "memory of the tables, %" PRIu64 " workers\n", n_workers);
+	for (unsigned int i = 0; i < n; i++)
+		fprintf(out, "  %-24s %12" PRIu64 " entries %10s\n", rows[i].name,
+		        rows[i].entries * n_workers, size_text(text, rows[i].size * n_workers));
+	fprintf(out, "  %-24s %20s %10s\n", "all", "", size_text(text, all));
+	fprintf(out, "  %-24s %20s %10s\n", "with buffers and EAL", "",
+	        size_text(text, memory_wanted(conf)));
+}
+
+static void
+print_prefix(FILE *out, const struct prefix *p)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (ip_addr_is_v4(&p->addr) && p->len >= 96) {
+		inet_ntop(AF_INET, &p->addr.words_be[3], text, sizeof(text));
+		fprintf(out, p->len == 128 ? "%s" : "%s/%u", text, p->len - 96u);
+	} else {
+		inet_ntop(AF_INET6, &p->addr, text, sizeof(text));
+		fprintf(out, p->len == 128 ? "%s" : "%s/%u", text, p->len);
+	}
+}
+
+static void
+print_service(FILE *out, const struct service *s)
+{
+	static const char *const modes[] = { "proxy", "handoff", "respond", "bypass" };
+	static const char *const cookies[] = { "auto", "always", "never" };
+
+	fprintf(out, "  %-16s %-8s", s->name, modes[s->mode]);
+	for (uint32_t i = 0; i < s->n_addresses && i < LISTED_MAX; i++) {
+		fputc(i == 0 ? ' ' : ',', out);
+		print_prefix(out, &s->addresses[i]);
+	}
+	if (s->n_addresses > LISTED_MAX)
+		fprintf(out, ",... (%u)", s->n_addresses);
+	for (uint32_t i = 0; i < s->n_ports && i < LISTED_MAX; i++) {
+		fprintf(out, "%s%u", i == 0 ? "  ports " : ",", s->ports[i].first);
+		if (s->ports[i].last != s->ports[i].first)
+			fprintf(out, "-%u", s->ports[i].last);
+	}
+	if (s->n_ports > LISTED_MAX)
+		fprintf(out, ",... (%u)", s->n_ports);
+	if (s->mode != MODE_BYPASS)
+		fprintf(out, "  cookies %s (%u/%u)%s", cookies[s->cookies], s->high, s->low,
+		        s->calm == CALM_TRANSPARENT ? ", transparent when calm" : "");
+	fputc('\n', out);
+}
+
+void
+check_print(FILE *out, const struct conf *conf)
+{
+	static const char *const hugepages[] = { "if free", "required", "off" };
+
+	fprintf(out, "%s is usable\nports\n", conf->source);
+	print_port(out, "outside", &conf->outside, conf->workers.count);
+	if (conf->has_inside)
+		print_port(out, "inside", &conf->inside, conf->workers.count);
+	fprintf(out, "workers %u, hugepages %s, drain for %u s, secret %s\n", conf->workers.count,
+	        hugepages[conf->eal.hugepages], conf->drain_timeout_s,
+	        conf->secret_file != NULL ? conf->secret_file : "random at start");
+	print_memory(out, conf);
+	fprintf(out, "services (half-open entries: enter/leave cookie mode)\n");
+	for (uint32_t i = 0; i < conf->policy.n_services; i++)
+		print_service(out, &conf->policy.services[i]);
+}

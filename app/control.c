@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+#include "log.h"
+#include "stats.h"
+#include "telemetry.h"
+
+#define STEP_MS 250u
+#define DRAIN_STEP_MS 20u
+/* Long enough for any worker to have seen an order and shown its effect. */
+#define SETTLE_MS 50u
+/* Resets of all that remains; a full table takes a second or so. */
+#define RESET_TIMEOUT_MS 10000u
+
+void
+control_block_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static uint64_t
+clock_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* The next signal, or 0 when there was none for so long. */
+static int
+wait_signal(const sigset_t *signals, unsigned int ms)
+{
+	struct timespec timeout = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+	int rc = sigtimedwait(signals, NULL, &timeout);
+
+	return rc > 0 ? rc : 0;
+}
+
+static void
+step_secrets(struct control *c)
+{
+	struct timespec wall;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	secret_step(c->plane->secrets, (uint64_t)wall.tv_sec);
+}
+
+static void
+log_cookie_modes(struct control *c)
+{
+	for (uint32_t i = 0; i < c->live->policy.n_services; i++) {
+		const struct service *s = &c->live->policy.services[i];
+		struct service_view view = stats_service(c->plane, s->id);
+		if (view.cookie_mode == c->in_cookie_mode[s->id])
+			continue;
+		c->in_cookie_mode[s->id] = view.cookie_mode;
+		log_notice("service %s: %s cookie mode, %u half-open entries", s->name,
+		           view.cookie_mode ? "enters" : "leaves", view.half_open);
+	}
+}
+
+static void
+reload(struct control *c)
+{
+	struct conf_error err;
+	struct conf *fresh = conf_load(c->path, &err);
+
+	if (fresh == NULL || conf_compare(c->live, fresh, &err) != 0 ||
+	    conf_adopt_ids(&c->live->policy, fresh, &c->ids, &err) != 0) {
+		log_error("not reloaded, nothing has changed: %s", err.text);
+		conf_free(fresh);
+		return;
+	}
+	struct conf *old = c->live;
+	plane_publish(c->plane, &fresh->policy);
+	telemetry_set_policy(&fresh->policy);
+	c->live = fresh;
+	if (old != c->first)
+		conf_free(old);
+	log_set_level((enum conf_log_level)(c->log_level >= 0 ? c->log_level : fresh->log.level));
+	log_notice("reloaded %s: %u services, generation %" PRIu64, c->path,
+	           fresh->policy.n_services, fresh->policy.generation);
+}
+
+/* Wait until nothing remains, for `ms` at most. False when a signal says that
+ * it is enough. */
+static bool
+wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms)
+{
+	uint64_t end_ms = clock_ms() + ms;
+	bool may_be_stale = true;
+
+	do {
+		int sig = wait_signal(signals, may_be_stale ? SETTLE_MS : DRAIN_STEP_MS);
+		if (sig == SIGTERM || sig == SIGINT)
+			return false;
+		may_be_stale = false;
+		step_secrets(c);
+	} while (plane_remaining(c->plane) != 0 && clock_ms() < end_ms);
+	return true;
+}
+
+static void
+finish(struct control *c, const sigset_t *signals)
+{
+	plane_drain(c->plane, true);
+	log_notice("draining for at most %u s", c->live->drain_timeout_s);
+	if (!wait_for_end(c, signals, (uint64_t)c->live->drain_timeout_s * 1000)) {
+		log_notice("stopping at once");
+		return;
+	}
+	uint64_t n = plane_remaining(c->plane);
+	if (n == 0) {
+		log_notice("drained");
+		return;
+	}
+	log_notice("resetting the %" PRIu64 " connections that remain", n);
+	plane_reset_remaining(c->plane);
+	wait_for_end(c, signals, RESET_TIMEOUT_MS);
+}
+
+void
+control_run(struct control *c, const sigset_t *signals)
+{
+	for (;;) {
+		int sig = wait_signal(signals, STEP_MS);
+		step_secrets(c);
+		log_cookie_modes(c);
+		if (sig == SIGHUP)
+			reload(c);
+		else if (sig != 0)
+			break;
+	}
+	finish(c, signals);
+}
+
+static void
+log_ports(const struct plane *plane, const struct worker_account *a)
+{
+	static const char *const names[] = { "outside", "inside" };
+
+	for (unsigned int i = 0; i < plane->n_ports; i++)
+		log_notice("  %-28s received %" PRIu64 ", sent %" PRIu64 ", not taken by the port %" PRIu64,
+		           names[i], a->received[i], a->sent[i], a->tx_full[i]);
+	if (a->handed_over != 0)
+		log_notice("  %-28s %" PRIu64, "handed to other workers", a->handed_over);
+	if (a->alloc_failed != 0 || a->unfit != 0)
+		log_notice("  %-28s %" PRIu64 " for want of a buffer, %" PRIu64 " too long to send",
+		           "lost", a->alloc_failed, a->unfit);
+}
+
+bool
+control_final_account(const struct control *control)
+{
+	const struct plane *plane = control->plane;
+	struct account_equation rows[ACCOUNT_EQUATIONS];
+	struct worker_account account;
+	struct counters sum;
+	bool is_good = true;
+
+	stats_account(plane, &account);
+	stats_counters(plane, &sum);
+	log_notice("account:");
+	log_ports(plane, &account);
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
+		if (sum.values[i] != 0)
+			log_notice("  %-28s %12" PRIu64 "  %s", counter_infos[i].name, sum.values[i],
+			           counter_infos[i].help);
+
+	uint64_t remaining = 0;
+	for (unsigned int i = 0; i < plane->n_workers; i++)
+		remaining += core_remaining(plane->workers[i]->core);
+	account_equations(&sum, stats_received(&account), stats_usage(plane).half_open, remaining, rows);
+	for (unsigned int i = 0; i < ACCOUNT_EQUATIONS; i++) {
+		bool holds = rows[i].left == rows[i].right;
+		log_message(holds ? CONF_LOG_NOTICE : CONF_LOG_ERROR, "  %s: %s: %" PRIu64 " and %" PRIu64,
+		            holds ? "holds" : "DOES NOT HOLD", rows[i].text, rows[i].left, rows[i].right);
+		is_good &= holds;
+	}
+	for (unsigned int i = 0; i < plane->n_workers; i++) {
+		unsigned int n = rte_mempool_avail_count(plane->pools[i]);
+		bool is_whole = n == plane->pool_size;
+		log_message(is_whole ? CONF_LOG_NOTICE : CONF_LOG_ERROR,
+		            "  %s: buffers of worker %u are all back: %u of %u",
+		            is_whole ? "holds" : "DOES NOT HOLD", i, n, plane->pool_size);
+		is_good &= is_whole;
+	}
+	return is_good;
+}

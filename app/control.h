@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The control thread: signals, secrets, reloads, the end of a run. */
+#ifndef SYNFRONT_CONTROL_H
+#define SYNFRONT_CONTROL_H
+
+#include <signal.h>
+
+#include "plane.h"
+
+struct control {
+	struct plane *plane;
+	const char *path;           /* of the configuration */
+	struct conf *first;         /* ports and sizes come from it for good */
+	struct conf *live;          /* services and limits come from it; may be the same */
+	struct conf_ids ids;
+	int log_level;              /* of the command line; -1: as configured */
+	bool in_cookie_mode[SERVICES_MAX]; /* as last logged */
+};
+
+/* Block the signals that control waits for; before any thread begins. */
+void control_block_signals(sigset_t *signals);
+
+/* Runs until the plane has been told to end, drained and reset; the caller stops it. */
+void control_run(struct control *control, const sigset_t *signals);
+
+/* Log what happened since the start. False if it does not add up. After plane_stop(). */
+bool control_final_account(const struct control *control);
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The daemon: reads what it is to do, starts the plane, and ends it well. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "check.h"
+#include "control.h"
+#include "log.h"
+#include "telemetry.h"
+
+/* Exit codes. */
+enum {
+	EXIT_OK = 0,
+	EXIT_CONFIG = 1,  /* the configuration cannot be used */
+	EXIT_USAGE = 2,
+	EXIT_START = 3,   /* ports, memory or EAL refused */
+	EXIT_ACCOUNT = 4, /* ran and ended, but its account does not add up */
+};
+
+struct options {
+	const char *config;
+	int log_level; /* -1: as configured */
+	bool check;
+};
+
+static void
+usage(FILE *out)
+{
+	fputs("usage: synfront --config FILE [--check] [--log-level LEVEL] [-- EAL ARGUMENTS]\n"
+	      "\n"
+	      "Answers SYNs before they reach a server, and connects only proven clients.\n"
+	      "  --config FILE      YAML; see config/REFERENCE.md\n"
+	      "  --check            say what the configuration would do, and end\n"
+	      "  --log-level LEVEL  error, warning, notice, info or debug; beats the file\n"
+	      "  --version, --help\n"
+	      "\n"
+	      "SIGTERM and SIGINT drain, reset what is left and end; a second one ends at once.\n"
+	      "SIGHUP reads the configuration again, all of it or nothing.\n"
+	      "\n"
+	      "exit status: 0 done, 1 unusable configuration, 2 usage, 3 ports, memory or EAL do\n"
+	      "not start, 4 the final account does not add up\n",
+	      out);
+}
+
+static int
+parse_level(const char *text)
+{
+	static const char *const names[] = { "error", "warning", "notice", "info", "debug" };
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(text, names[i]) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* 0, or -1; may end the process for --help and --version. */
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option known[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check", no_argument, NULL, 'k' },
+		{ "log-level", required_argument, NULL, 'l' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int which;
+
+	while ((which = getopt_long(argc, argv, "+c:h", known, NULL)) != -1) {
+		switch (which) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case 'k':
+			o->check = true;
+			break;
+		case 'l':
+			o->log_level = parse_level(optarg);
+			if (o->log_level < 0)
+				return -1;
+			break;
+		case 'v':
+			puts("synfront " SYNFRONT_VERSION);
+			exit(EXIT_OK);
+		case 'h':
+			usage(stdout);
+			exit(EXIT_OK);
+		default:
+			return -1;
+		}
+	}
+	bool has_rest = optind < argc;
+	return o->config != NULL && (!has_rest || strcmp(argv[optind - 1], "--") == 0) ? 0 : -1;
+}
+
+static int
+read_master(const struct conf *conf, uint8_t master[MASTER_SECRET_SIZE])
+{
+	struct conf_error err;
+
+	if (conf->secret_file != NULL) {
+		if (conf_read_secret(conf, master, &err) == 0)
+			return 0;
+		log_error("%s", err.text);
+		return -1;
+	}
+	if (getrandom(master, MASTER_SECRET_SIZE, 0) == MASTER_SECRET_SIZE)
+		return 0;
+	log_error("no randomness: %m");
+	return -1;
+}
+
+static int
+run(struct conf *conf, const struct options *options, char **eal_args, unsigned int n_eal_args)
+{
+	static struct plane plane;
+	static struct control control;
+	uint8_t master[MASTER_SECRET_SIZE];
+	sigset_t signals;
+
+	log_open(&conf->log, conf->instance);
+	if (options->log_level >= 0)
+		log_set_level((enum conf_log_level)options->log_level);
+	control_block_signals(&signals);
+	if (read_master(conf, master) != 0)
+		return EXIT_CONFIG;
+	int rc = plane_start(&plane, conf, eal_args, n_eal_args, master);
+	explicit_bzero(master, sizeof(master));
+	if (rc != 0)
+		return EXIT_START;
+
+	control.plane = &plane;
+	control.path = options->config;
+	control.log_level = options->log_level;
+	control.first = control.live = conf;
+	conf_mark_ids(&control.ids, &conf->policy);
+	telemetry_start(&plane, &conf->policy);
+	log_notice("running");
+	control_run(&control, &signals);
+	telemetry_stop();
+	plane_stop(&plane);
+	bool is_good = control_final_account(&control);
+	plane_fini(&plane);
+	if (control.live != conf)
+		conf_free(control.live);
+	return is_good ? EXIT_OK : EXIT_ACCOUNT;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = { .log_level = -1 };
+	struct conf_error err;
+
+	if (parse_options(argc, argv, &options) != 0) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	struct conf *conf = conf_load(options.config, &err);
+	if (conf == NULL || conf_check_memory(conf, conf_memory_available(conf), &err) != 0) {
+		fprintf(stderr, "synfront: %s\n", err.text);
+		conf_free(conf);
+		return EXIT_CONFIG;
+	}
+	int rc = EXIT_OK;
+	if (options.check)
+		check_print(stdout, conf);
+	else
+		rc = run(conf, &options, argv + optind, (unsigned int)(argc - optind));
+	conf_free(conf);
+	return rc;
+}

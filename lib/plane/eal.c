@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The command line that EAL gets: from the configuration, then what the user adds. */
+#include <ctype.h>
+#include <dirent.h>
+#include <numa.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+#include <rte_log.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "plane.h"
+
+#define ARGS_MAX 128
+#define MB (UINT64_C(1) << 20)
+
+struct eal_args {
+	char *argv[ARGS_MAX];
+	int argc;
+	bool is_full;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+add(struct eal_args *args, const char *format, ...)
+{
+	va_list list;
+	char *text;
+
+	va_start(list, format);
+	int n = vasprintf(&text, format, list);
+	va_end(list);
+	/* One place stays for the NULL at the end. */
+	if (n < 0 || args->argc == ARGS_MAX - 1) {
+		if (n >= 0)
+			free(text);
+		args->is_full = true;
+		return;
+	}
+	args->argv[args->argc++] = text;
+}
+
+bool
+eal_is_pci(const char *device)
+{
+	unsigned int domain, bus, slot, function;
+	int end = 0;
+
+	if (sscanf(device, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &end) == 4 && end > 0)
+		return device[end] == '\0' || device[end] == ',';
+	end = 0;
+	return sscanf(device, "%x:%x.%x%n", &bus, &slot, &function, &end) == 3 && end > 0 &&
+	       (device[end] == '\0' || device[end] == ',');
+}
+
+/* Free hugepages of all sizes, in bytes. */
+static uint64_t
+hugepages_free(void)
+{
+	static const char root[] = "/sys/kernel/mm/hugepages";
+	DIR *dir = opendir(root);
+	uint64_t size = 0;
+
+	if (dir == NULL)
+		return 0;
+	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+		unsigned long long kb, n = 0;
+		char path[512];
+		if (sscanf(e->d_name, "hugepages-%llukB", &kb) != 1)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s/free_hugepages", root, e->d_name);
+		FILE *f = fopen(path, "r");
+		if (f == NULL)
+			continue;
+		if (fscanf(f, "%llu", &n) == 1)
+			size += n * kb * 1024;
+		fclose(f);
+	}
+	closedir(dir);
+	return size;
+}
+
+static int
+add_memory(struct eal_args *args, const struct conf *conf, uint64_t wanted)
+{
+	uint64_t mb = (wanted + MB - 1) / MB;
+	uint64_t there_mb = hugepages_free() / MB;
+	bool huge = conf->eal.hugepages != CONF_HUGEPAGES_OFF && there_mb >= mb;
+
+	if (!huge && conf->eal.hugepages == CONF_HUGEPAGES_ON) {
+		log_error("eal.hugepages: %" PRIu64 " MB are wanted, %" PRIu64 " MB of hugepages are free",
+		          mb, there_mb);
+		return -1;
+	}
+	if (huge) {
+		/* No files stay behind, whatever happens; a vhost peer gets its memory as few
+		 * segments. */
+		add(args, "--in-memory");
+		add(args, "--single-file-segments");
+		if (numa_available() < 0 || numa_num_configured_nodes() <= 1)
+			add(args, "--socket-limit=%" PRIu64, mb + mb / 4);
+		log_info("memory: up to %" PRIu64 " MB of hugepages", mb);
+		return 0;
+	}
+	if (conf->eal.hugepages == CONF_HUGEPAGES_AUTO)
+		log_notice("memory: %" PRIu64 " MB of ordinary pages, since only %" PRIu64
+		           " MB of hugepages are free; hugepages are faster", mb, there_mb);
+	add(args, "--no-huge");
+	add(args, "-m");
+	add(args, "%" PRIu64, mb);
+	return 0;
+}
+
+/*
+ * Worker i is lcore i + 1 and control is lcore 0, whatever CPUs they run on, so
+ * that several may share one. Unless the configuration names CPUs, workers take those that
+ * this process may use, from the last one down, and control all.
+ */
+static int
+add_lcores(struct eal_args *args, const struct conf *conf)
+{
+	const struct workers_conf *workers = &conf->workers;
+	uint32_t cpus[CPU_SETSIZE], n_cpus = 0;
+	char text[4096];
+	size_t n = 0;
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return -1;
+	for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			cpus[n_cpus++] = cpu;
+
+	n += (size_t)snprintf(text + n, sizeof(text) - n, "0@(");
+	if (workers->control_lcore != CONF_LCORE_ANY)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%u", workers->control_lcore);
+	else
+		for (uint32_t i = 0; i < n_cpus && n < sizeof(text); i++)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u", i != 0 ? "," : "", cpus[i]);
+	if (n < sizeof(text))
+		n += (size_t)snprintf(text + n, sizeof(text) - n, ")");
+	for (uint32_t i = 0; i < workers->count && n < sizeof(text); i++) {
+		uint32_t cpu = workers->n_lcores != 0 ? workers->lcores[i]
+		                                      : cpus[n_cpus - 1 - i % n_cpus];
+		n += (size_t)snprintf(text + n, sizeof(text) - n, ",%u@%u", i + 1, cpu);
+	}
+	if (n >= sizeof(text)) {
+		log_error("workers: too many CPUs to name");
+		return -1;
+	}
+	if (workers->count > n_cpus && workers->n_lcores == 0)
+		log_warning("workers.count: %u workers share %u CPUs", workers->count, n_cpus);
+	add(args, "--lcores=%s", text);
+	return 0;
+}
+
+static void
+add_devices(struct eal_args *args, const struct conf *conf)
+{
+	const char *devices[] = { conf->outside.device, conf->has_inside ? conf->inside.device : NULL };
+	bool has_pci = false;
+
+	for (unsigned int i = 0; i < RTE_DIM(devices); i++) {
+		if (devices[i] == NULL)
+			continue;
+		bool is_pci = eal_is_pci(devices[i]);
+		has_pci |= is_pci;
+		if (is_pci) {
+			add(args, "-a");
+			add(args, "%s", devices[i]);
+		} else {
+			add(args, "--vdev=%s", devices[i]);
+		}
+	}
+	/* Else EAL would take every NIC that it can. */
+	if (!has_pci)
+		add(args, "--no-pci");
+}
+
+int
+eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint64_t memory_size)
+{
+	struct eal_args args = { 0 };
+	FILE *stream = log_stream();
+
+	add(&args, "synfront");
+	add(&args, "--file-prefix=%s", conf->instance);
+	if (add_lcores(&args, conf) != 0 || add_memory(&args, conf, memory_size) != 0)
+		return -1;
+	add_devices(&args, conf);
+	if (!conf->telemetry)
+		add(&args, "--no-telemetry");
+	for (uint32_t i = 0; i < conf->eal.n_args; i++)
+		add(&args, "%s", conf->eal.args[i]);
+	for (unsigned int i = 0; i < n_more; i++)
+		add(&args, "%s", more[i]);
+	if (args.is_full) {
+		log_error("eal.args: more than %d arguments", ARGS_MAX - 1);
+		return -1;
+	}
+	for (int i = 0; i < args.argc; i++)
+		log_debug("eal: %s", args.argv[i]);
+	if (stream != NULL)
+		rte_openlog_stream(stream);
+	/* EAL permutes the pointers and keeps some of the texts: both stay. */
+	if (rte_eal_init(args.argc, args.argv) < 0) {
+		log_error("EAL does not start: %s", rte_strerror(rte_errno));
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Questions that only a worker can answer, because it alone may read its
+ * tables: put in a ring by any thread, answered between two bursts.
+ *
+ * Memory order: the ring orders the question before its reading; `done` is a
+ * release by the worker and an acquire by the asker, which orders the answer.
+ */
+#ifndef SYNFRONT_MAILBOX_H
+#define SYNFRONT_MAILBOX_H
+
+#include <rte_ring.h>
+
+#include "core.h"
+
+#define MAILBOX_SIZE 16u
+
+struct worker;
+
+/* Up to `max` connections from number `start` of the table upwards. */
+struct mail {
+	uint32_t start, max;
+	struct connection_view *views;
+	uint32_t n;      /* answer: how many there are in views */
+	uint32_t next;   /* answer: where to go on; 0: this was the end */
+	bool done;
+};
+
+struct mailbox {
+	struct rte_ring *ring;
+};
+
+int mailbox_init(struct mailbox *box, unsigned int id, int socket);
+void mailbox_fini(struct mailbox *box);
+
+/* Any thread but the worker's; waits for the answer. False when the worker is
+ * not running any more. */
+bool mailbox_ask(struct worker *worker, struct mail *mail);
+
+/* The worker: answer what is there. */
+void mailbox_answer(struct worker *worker);
+
+#endif

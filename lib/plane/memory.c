@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Buffers: how many, how large, where. */
+#include <rte_mbuf.h>
+
+#include "core_share.h"
+#include "log.h"
+#include "plane.h"
+
+#define POOL_CACHE 256u
+/* In bursts, stages and packets that a timer makes. */
+#define POOL_IN_HAND (4 * BURST + SIDE_COUNT * 2 * STAGED_MAX + 1024u)
+/* What EAL, drivers and rings take, roughly; what is not used costs nothing
+ * without hugepages. */
+#define OTHER_SIZE (96u << 20)
+#define WORKER_SIZE (4u << 20)
+
+static uint32_t
+pool_count(const struct conf *conf)
+{
+	uint32_t n = conf->outside.rx_descriptors + conf->outside.tx_descriptors;
+
+	if (conf->has_inside)
+		n += conf->inside.rx_descriptors + conf->inside.tx_descriptors;
+	if (conf->workers.count > 1)
+		n += HAND_OVER_RING * (conf->workers.count - 1);
+	/* Caches hold up to one and a half times their size, on control's lcore too. */
+	return n + POOL_IN_HAND + 3 * POOL_CACHE;
+}
+
+uint64_t
+memory_wanted(const struct conf *conf)
+{
+	uint8_t seed[64] = { 0 };
+	struct core_params params = core_share(conf, seed);
+	uint32_t mtu = RTE_MAX(conf->outside.mtu, conf->has_inside ? conf->inside.mtu : 0u);
+	uint64_t buffer = RTE_MAX(mtu, 2048u) + 512u;
+	uint64_t each = core_size(&params) + pool_count(conf) * buffer + WORKER_SIZE;
+
+	return each * conf->workers.count + OTHER_SIZE;
+}
+
+int
+memory_pools(struct plane *plane)
+{
+	uint16_t room = (uint16_t)(port_buffer_size(plane) + RTE_PKTMBUF_HEADROOM);
+
+	plane->pool_size = pool_count(plane->conf);
+	for (unsigned int i = 0; i < plane->n_workers; i++) {
+		char name[RTE_MEMPOOL_NAMESIZE];
+		int socket = (int)rte_lcore_to_socket_id(eal_worker_lcore(i));
+
+		snprintf(name, sizeof(name), "buffers%u", i);
+		plane->pools[i] = rte_pktmbuf_pool_create(name, plane->pool_size, POOL_CACHE, 0, room,
+		                                          socket);
+		if (plane->pools[i] == NULL) {
+			log_error("worker %u: no memory on node %d for %u buffers of %u bytes", i, socket,
+			          plane->pool_size, room);
+			return -1;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "plane.h"
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_launch.h>
+#include <rte_malloc.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cookie.h"
+#include "log.h"
+
+#define GRACE_POLL_US 100
+
+static int
+start_clock(struct plane *plane, const uint8_t master[MASTER_SECRET_SIZE])
+{
+	struct timespec wall;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	plane->base_tsc = rte_rdtsc();
+	plane->base_wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+	plane->tsc_per_ms = rte_get_tsc_hz() / 1000;
+	plane->secrets = rte_zmalloc(NULL, sizeof(*plane->secrets), 64);
+	if (plane->secrets == NULL)
+		return -1;
+	secret_init(plane->secrets, master, (uint64_t)wall.tv_sec);
+	return 0;
+}
+
+static int
+start_ports(struct plane *plane)
+{
+	const struct conf *conf = plane->conf;
+
+	plane->n_ports = conf->has_inside ? 2 : 1;
+	if (port_probe(plane, SIDE_OUTSIDE, &conf->outside) != 0 ||
+	    (conf->has_inside && port_probe(plane, SIDE_INSIDE, &conf->inside) != 0) ||
+	    memory_pools(plane) != 0)
+		return -1;
+	for (unsigned int side = 0; side < plane->n_ports; side++)
+		if (port_start(plane, (enum side)side) != 0)
+			return -1;
+
+	plane->sleeps = conf->workers.idle == CONF_IDLE_SLEEP;
+	if (conf->workers.idle == CONF_IDLE_AUTO) {
+		plane->sleeps = true;
+		for (unsigned int side = 0; side < plane->n_ports; side++)
+			plane->sleeps &= port_is_kernel(&plane->ports[side]);
+	}
+	return 0;
+}
+
+static int
+start_workers(struct plane *plane)
+{
+	size_t size = rte_rcu_qsbr_get_memsize(plane->n_workers);
+	uint8_t seed[64];
+
+	plane->quiescent = rte_zmalloc(NULL, size, 64);
+	if (plane->quiescent == NULL || rte_rcu_qsbr_init(plane->quiescent, plane->n_workers) != 0)
+		return -1;
+	for (unsigned int i = 0; i < plane->n_workers; i++) {
+		if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
+			return -1;
+		plane->workers[i] = worker_new(plane, i, seed);
+		explicit_bzero(seed, sizeof(seed));
+		if (plane->workers[i] == NULL)
+			return -1;
+	}
+	for (unsigned int i = 0; i < plane->n_workers; i++)
+		if (rte_eal_remote_launch(worker_run, plane->workers[i], eal_worker_lcore(i)) != 0)
+			return -1;
+	return 0;
+}
+
+int
+plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
+            unsigned int n_eal_args, const uint8_t master[MASTER_SECRET_SIZE])
+{
+	const char *cookies;
+
+	memset(plane, 0, sizeof(*plane));
+	plane->conf = conf;
+	plane->policy = &conf->policy;
+	plane->n_workers = conf->workers.count;
+	if (plane->n_workers > WORKERS_MAX) {
+		log_error("workers.count: %u are asked, at most %u are possible", plane->n_workers,
+		          WORKERS_MAX);
+		return -1;
+	}
+	cookies = cookie_select("auto");
+	if (cookies == NULL) {
+		log_error("this CPU has no AES instructions");
+		return -1;
+	}
+	if (owner_map_init(&plane->owners, plane->n_workers) != 0 ||
+	    eal_start(conf, eal_args, n_eal_args, memory_wanted(conf)) != 0)
+		return -1;
+	if (start_clock(plane, master) != 0 || start_ports(plane) != 0 || start_workers(plane) != 0) {
+		plane_stop(plane);
+		plane_fini(plane);
+		return -1;
+	}
+	log_info("%u workers, %s when idle, cookies by %s", plane->n_workers,
+	         plane->sleeps ? "sleeping" : "polling", cookies);
+	return 0;
+}
+
+void
+plane_publish(struct plane *plane, const struct policy *policy)
+{
+	__atomic_store_n(&plane->policy, policy, __ATOMIC_RELEASE);
+	uint64_t token = rte_rcu_qsbr_start(plane->quiescent);
+	while (rte_rcu_qsbr_check(plane->quiescent, token, false) == 0)
+		usleep(GRACE_POLL_US);
+}
+
+void
+plane_drain(struct plane *plane, bool on)
+{
+	__atomic_store_n(&plane->draining, on, __ATOMIC_RELAXED);
+}
+
+void
+plane_reset_remaining(struct plane *plane)
+{
+	__atomic_store_n(&plane->resetting, true, __ATOMIC_RELAXED);
+}
+
+uint64_t
+plane_remaining(const struct plane *plane)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < plane->n_workers; i++)
+		sum += __atomic_load_n(&plane->workers[i]->account.remaining, __ATOMIC_RELAXED);
+	return sum;
+}
+
+/* Segments that were on their way from one worker to another when both ended. */
+static void
+empty_rings(struct plane *plane)
+{
+	for (unsigned int to = 0; to < plane->n_workers; to++) {
+		struct worker *w = plane->workers[to];
+		for (unsigned int from = 0; w != NULL && w->from != NULL && from < plane->n_workers; from++) {
+			void *m;
+			while (w->from[from] != NULL && rte_ring_dequeue(w->from[from], &m) == 0) {
+				counter_add(core_counters_own(w->core), COUNTER_drop_hand_over, 1);
+				rte_pktmbuf_free(m);
+			}
+		}
+	}
+}
+
+void
+plane_stop(struct plane *plane)
+{
+	__atomic_store_n(&plane->stopping, true, __ATOMIC_RELEASE);
+	rte_eal_mp_wait_lcore();
+	empty_rings(plane);
+	for (unsigned int side = 0; side < plane->n_ports; side++)
+		if (plane->ports[side].driver != NULL)
+			port_stop(&plane->ports[side]);
+}
+
+void
+plane_fini(struct plane *plane)
+{
+	for (unsigned int i = 0; i < plane->n_workers; i++) {
+		worker_free(plane->workers[i]);
+		rte_mempool_free(plane->pools[i]);
+		plane->workers[i] = NULL;
+	}
+	if (plane->secrets != NULL)
+		secret_fini(plane->secrets);
+	rte_free(plane->secrets);
+	rte_free(plane->quiescent);
+	explicit_bzero(&plane->owners, sizeof(plane->owners));
+	rte_eal_cleanup();
+}

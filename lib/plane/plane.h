@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The data plane: ports, workers and what they share.
+ *
+ *   plane_start(conf)   EAL, ports, memory, cores; workers begin to run
+ *   plane_publish(...)  another policy for all workers
+ *   plane_drain/reset   how a run ends
+ *   plane_stop          workers end, ports close; accounts stay readable
+ *
+ * Ownership: a `struct worker` is written by its own thread alone; other
+ * threads read its counters with relaxed loads. What the control thread wants of
+ * workers stands in `struct plane` and is looked at in their housekeeping.
+ */
+#ifndef SYNFRONT_PLANE_H
+#define SYNFRONT_PLANE_H
+
+#include <rte_ethdev.h>
+#include <rte_mempool.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+#include <rte_spinlock.h>
+
+#include "conf.h"
+#include "core.h"
+#include "owner.h"
+#include "worker.h"
+
+#define WORKERS_MAX 120u /* RTE_MAX_LCORE, less control and room */
+
+struct plane_port {
+	uint16_t id;
+	const struct port_conf *conf;
+	const char *driver;
+	struct rte_ether_addr mac;
+	uint16_t n_rx, n_tx;
+	uint16_t n_rx_descriptors, n_tx_descriptors;
+	int socket;
+	uint32_t frame_size_max;   /* received, without FCS */
+	bool rx_checksum;          /* the port says whether TCP checksums are good */
+	bool tx_checksum;          /* the port fills them in */
+	bool rx_scatter;           /* frames may come in several buffers */
+	bool tx_chains;            /* ... and leave in such */
+	bool partial_checksums;    /* the kernel behind it may leave them to us */
+	bool rss;                  /* brings outside segments to their owner */
+	uint64_t rss_types;
+	rte_spinlock_t tx_lock;    /* taken only where workers share a transmit queue */
+};
+
+struct plane {
+	const struct conf *conf;         /* of the start; ports and sizes are its */
+	struct plane_port ports[SIDE_COUNT];
+	unsigned int n_ports;
+	struct worker *workers[WORKERS_MAX];
+	unsigned int n_workers;
+	struct rte_mempool *pools[WORKERS_MAX];
+	uint32_t pool_size;              /* mbufs in each */
+	struct secret_ring *secrets;     /* written by control */
+	struct owner_map owners;
+	bool sleeps;                     /* idle policy */
+	uint64_t base_tsc, base_wall_ms; /* the workers' clock */
+	uint64_t tsc_per_ms;
+
+	/* Snapshot of the policy: release by control, acquire by workers. A worker
+	 * reports quiescent after it has taken the newest; then the old one is freed. */
+	const struct policy *policy;
+	struct rte_rcu_qsbr *quiescent;
+
+	/* Written by control (relaxed), read by workers. */
+	bool draining;
+	bool resetting;
+	bool stopping;
+};
+
+/* 0, or -1 with the reason logged. conf stays in use until plane_stop(). `eal_args`: n
+ * more arguments for EAL. `seed` of the tables and `master` come from the caller. */
+int plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
+                unsigned int n_eal_args, const uint8_t master[MASTER_SECRET_SIZE]);
+
+/* Make `policy` everybody's; returns when nobody uses the one before any more. */
+void plane_publish(struct plane *plane, const struct policy *policy);
+
+void plane_drain(struct plane *plane, bool on);
+/* Reset what remains; goes on until plane_remaining() is 0. */
+void plane_reset_remaining(struct plane *plane);
+/* Sum of core_remaining() of all workers, as of their last housekeeping. */
+uint64_t plane_remaining(const struct plane *plane);
+
+/* Stop workers and ports. Everything that was received is accounted for then. */
+void plane_stop(struct plane *plane);
+/* Give memory back; nothing can be read any more. */
+void plane_fini(struct plane *plane);
+
+/* --- within lib/plane --- */
+
+/* eal.c */
+int eal_start(const struct conf *conf, char *const *args, unsigned int n_args, uint64_t memory_size);
+/* Is `device` a PCI address, not a virtual device? */
+bool eal_is_pci(const char *device);
+/* lcore of worker i. */
+static inline unsigned int
+eal_worker_lcore(unsigned int i)
+{
+	return i + 1;
+}
+
+/* port.c */
+int port_probe(struct plane *plane, enum side side, const struct port_conf *conf);
+int port_start(struct plane *plane, enum side side);
+void port_stop(struct plane_port *port);
+bool port_is_kernel(const struct plane_port *port);
+/* Data room that buffers need, without headroom. */
+uint32_t port_buffer_size(const struct plane *plane);
+
+/* memory.c */
+uint64_t memory_wanted(const struct conf *conf);
+int memory_pools(struct plane *plane);
+
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ports of any driver: what one has is used, what it has not is done by us. */
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <rte_dev.h>
+#include <rte_ethdev.h>
+#include <rte_malloc.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "plane.h"
+
+#define BUFFER_SIZE 2048u
+#define RSS_WANTED (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP)
+
+static const char *const side_names[SIDE_COUNT] = { "outside", "inside" };
+
+static bool
+is_one_of(const char *driver, const char *const *list)
+{
+	for (; *list != NULL; list++)
+		if (strcmp(driver, *list) == 0)
+			return true;
+	return false;
+}
+
+/* A driver that asks a kernel for every burst. */
+bool
+port_is_kernel(const struct plane_port *port)
+{
+	static const char *const drivers[] = { "net_tap", "net_af_packet", "net_af_xdp", "net_pcap",
+		                               NULL };
+
+	return is_one_of(port->driver, drivers) ||
+	       (strcmp(port->driver, "net_virtio_user") == 0 &&
+	        strstr(port->conf->device, "path=/dev/vhost-net") != NULL);
+}
+
+static int
+find(const char *device, uint16_t *id)
+{
+	char name[RTE_ETH_NAME_MAX_LEN];
+	size_t n = strcspn(device, ",");
+
+	/* EAL names a PCI device with its domain. */
+	snprintf(name, sizeof(name), "%s%.*s",
+	         eal_is_pci(device) && strchr(device, ':') == strrchr(device, ':') ? "0000:" : "",
+	         (int)n, device);
+	return rte_eth_dev_get_port_by_name(name, id);
+}
+
+/* Queues: as configured, else one for each worker as far as the port has them. */
+static int
+choose_queues(struct plane *plane, struct plane_port *port, const struct rte_eth_dev_info *info,
+              const char *name)
+{
+	uint32_t asked = port->conf->queues;
+
+	if (asked > info->max_rx_queues) {
+		log_error("%s.queues: %u are asked, %s has %u", name, asked, port->conf->device,
+		          info->max_rx_queues);
+		return -1;
+	}
+	if (asked > plane->n_workers) {
+		log_error("%s.queues: %u are asked, %u workers poll them", name, asked, plane->n_workers);
+		return -1;
+	}
+	port->n_rx = (uint16_t)RTE_MIN(asked != 0 ? asked : plane->n_workers, info->max_rx_queues);
+	port->n_tx = (uint16_t)RTE_MIN(plane->n_workers, info->max_tx_queues);
+	/* A TAP has as many of the one as of the other. */
+	if (strcmp(port->driver, "net_tap") == 0)
+		port->n_rx = port->n_tx = RTE_MIN(port->n_rx, port->n_tx);
+	if (asked == 0 && port->n_rx < plane->n_workers)
+		log_notice("%s: %u of %u workers poll it; the others get their share over rings", name,
+		           port->n_rx, plane->n_workers);
+	return 0;
+}
+
+/* Hardware does what it does better. Drivers in software would do in a pass of
+ * its own what we do while we write, or leave it to their peer. */
+static void
+choose_offloads(struct plane_port *port, const struct rte_eth_dev_info *info,
+                struct rte_eth_conf *eth)
+{
+	const uint64_t tx_both = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+	const uint64_t rx_both = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+	bool is_hardware = eal_is_pci(port->conf->device) && strcmp(port->driver, "net_virtio") != 0;
+
+	if (is_hardware && port->conf->checksum == CONF_OFFLOAD_AUTO) {
+		port->tx_checksum = (info->tx_offload_capa & tx_both) == tx_both;
+		port->rx_checksum = (info->rx_offload_capa & rx_both) == rx_both;
+	}
+	if (port->tx_checksum)
+		eth->txmode.offloads |= tx_both;
+	if (port->rx_checksum)
+		eth->rxmode.offloads |= rx_both;
+	port->rx_scatter = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+	port->tx_chains = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (port->rx_scatter)
+		eth->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
+	if (port->tx_chains)
+		eth->txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+}
+
+/*
+ * RSS spreads a port's frames over the workers. It also decides who owns a connection where
+ * every queue has its worker, the types hash the ports of both families, and the
+ * driver is one of hardware: software ones say that they can and leave it to a kernel.
+ */
+static void
+choose_rss(struct plane *plane, struct plane_port *port, const struct rte_eth_dev_info *info,
+           struct rte_eth_conf *eth)
+{
+	const uint64_t over_ports = RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP;
+	uint64_t types = info->flow_type_rss_offloads & RSS_WANTED;
+	uint8_t key_size = info->hash_key_size != 0 ? info->hash_key_size : 40;
+
+	if (port->n_rx < 2 || types == 0 || key_size > OWNER_KEY_SIZE)
+		return;
+	eth->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	eth->rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
+		.rss_key = plane->owners.key,
+		.rss_key_len = key_size,
+		.rss_hf = types,
+	};
+	port->rss_types = types;
+	if ((types & over_ports) == over_ports && eal_is_pci(port->conf->device) && key_size >= 40 &&
+	    port->n_rx == plane->n_workers && info->reta_size != 0 &&
+	    OWNER_TABLE_SIZE % info->reta_size == 0 &&
+	    (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH)) {
+		eth->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_RSS_HASH;
+		port->rss = true;
+	}
+}
+
+/* The NIC's table says what ours says; else its choice is not the owner. */
+static void
+set_reta(struct plane *plane, struct plane_port *port, uint16_t size)
+{
+	struct rte_eth_rss_reta_entry64 reta[OWNER_TABLE_SIZE / RTE_ETH_RETA_GROUP_SIZE] = { 0 };
+
+	for (uint16_t i = 0; i < size; i++) {
+		struct rte_eth_rss_reta_entry64 *group = &reta[i / RTE_ETH_RETA_GROUP_SIZE];
+		group->mask |= UINT64_C(1) << (i % RTE_ETH_RETA_GROUP_SIZE);
+		group->reta[i % RTE_ETH_RETA_GROUP_SIZE] = plane->owners.table[i];
+	}
+	if (rte_eth_dev_rss_reta_update(port->id, reta, size) != 0) {
+		log_warning("%s: its RSS table cannot be set; owners are found by software",
+		            port->conf->device);
+		port->rss = false;
+	}
+}
+
+/* A port into this host's kernel answers to the address that the host is
+ * known by: give it to the kernel's side too. */
+static void
+set_kernel_mac(const struct plane_port *port, const struct rte_ether_addr *mac)
+{
+	const char *name = strstr(port->conf->device, ",iface=");
+	struct ifreq request = { 0 };
+	int fd;
+
+	if (name == NULL)
+		return;
+	name += strlen(",iface=");
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%.*s", (int)strcspn(name, ","), name);
+	request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+	memcpy(request.ifr_hwaddr.sa_data, mac->addr_bytes, sizeof(mac->addr_bytes));
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (ioctl(fd, SIOCSIFHWADDR, &request) != 0)
+		log_warning("%s: the kernel's interface keeps its address: %m", request.ifr_name);
+	close(fd);
+}
+
+static int
+set_mac(struct plane *plane, struct plane_port *port, const char *name)
+{
+	struct rte_ether_addr mac;
+	int rc;
+
+	if (port->conf->mac_source == CONF_MAC_GIVEN)
+		memcpy(mac.addr_bytes, port->conf->mac, sizeof(mac.addr_bytes));
+	else if (port->conf->mac_source == CONF_MAC_OUTSIDE)
+		mac = plane->ports[SIDE_OUTSIDE].mac;
+	else
+		return rte_eth_macaddr_get(port->id, &port->mac);
+	rc = rte_eth_dev_default_mac_addr_set(port->id, &mac);
+	if (rc != 0 && !port_is_kernel(port)) {
+		log_error("%s.mac: %s does not take " RTE_ETHER_ADDR_PRT_FMT ": %s", name,
+		          port->conf->device, RTE_ETHER_ADDR_BYTES(&mac), rte_strerror(-rc));
+		return -1;
+	}
+	if (port_is_kernel(port))
+		set_kernel_mac(port, &mac);
+	port->mac = mac;
+	return 0;
+}
+
+static void
+set_mtu(struct plane_port *port, const char *name)
+{
+	uint16_t mtu = RTE_ETHER_MTU;
+	int rc;
+
+	if (port->conf->mtu != 0) {
+		rc = rte_eth_dev_set_mtu(port->id, (uint16_t)port->conf->mtu);
+		/* Rings and memory have none; what they carry is up to their peer. */
+		if (rc != 0)
+			log_warning("%s.mtu: %s does not take %u: %s", name, port->conf->device,
+			            port->conf->mtu, rte_strerror(-rc));
+	}
+	if (rte_eth_dev_get_mtu(port->id, &mtu) != 0)
+		mtu = RTE_ETHER_MTU;
+	mtu = (uint16_t)RTE_MAX(mtu, port->conf->mtu);
+	port->frame_size_max = mtu + (uint32_t)RTE_ETHER_HDR_LEN + 2 * 4;
+}
+
+static int
+check_numa(const struct plane *plane, const struct plane_port *port, const char *name)
+{
+	bool is_strict = plane->conf->workers.numa == CONF_NUMA_STRICT;
+
+	if (port->socket == SOCKET_ID_ANY || rte_socket_count() < 2)
+		return 0;
+	for (unsigned int i = 0; i < plane->n_workers; i++) {
+		int socket = (int)rte_lcore_to_socket_id(eal_worker_lcore(i));
+		if (socket == port->socket)
+			continue;
+		log_message(is_strict ? CONF_LOG_ERROR : CONF_LOG_WARNING,
+		            "%s: %s is on NUMA node %d, worker %u on node %d", name, port->conf->device,
+		            port->socket, i, socket);
+		if (is_strict)
+			return -1;
+	}
+	return 0;
+}
+
+int
+port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
+{
+	struct plane_port *port = &plane->ports[side];
+	const char *name = side_names[side];
+	struct rte_eth_conf eth = { 0 };
+	struct rte_eth_dev_info info;
+	int rc;
+
+	port->conf = conf;
+	rte_spinlock_init(&port->tx_lock);
+	if (find(conf->device, &port->id) != 0 || rte_eth_dev_info_get(port->id, &info) != 0) {
+		log_error("%s.device: %s: no such port", name, conf->device);
+		return -1;
+	}
+	port->driver = info.driver_name;
+	port->socket = rte_eth_dev_socket_id(port->id);
+	port->partial_checksums = strcmp(port->driver, "net_af_packet") == 0 ||
+	                          strcmp(port->driver, "net_af_xdp") == 0;
+	if (choose_queues(plane, port, &info, name) != 0 || check_numa(plane, port, name) != 0)
+		return -1;
+	choose_offloads(port, &info, &eth);
+	choose_rss(plane, port, &info, &eth);
+
+	rc = rte_eth_dev_configure(port->id, port->n_rx, port->n_tx, &eth);
+	if (rc != 0) {
+		log_error("%s: %s cannot be set up with %u receive and %u transmit queues: %s", name,
+		          conf->device, port->n_rx, port->n_tx, rte_strerror(-rc));
+		return -1;
+	}
+	port->n_rx_descriptors = (uint16_t)conf->rx_descriptors;
+	port->n_tx_descriptors = (uint16_t)conf->tx_descriptors;
+	rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &port->n_rx_descriptors,
+	                                      &port->n_tx_descriptors);
+	if (rc != 0) {
+		log_error("%s: %s: descriptors: %s", name, conf->device, rte_strerror(-rc));
+		return -1;
+	}
+	set_mtu(port, name);
+	return 0;
+}
+
+/* One buffer holds any frame unless both ports can deal with chains. */
+uint32_t
+port_buffer_size(const struct plane *plane)
+{
+	uint32_t size = BUFFER_SIZE;
+	bool has_chains = true;
+
+	for (unsigned int i = 0; i < plane->n_ports; i++)
+		has_chains &= plane->ports[i].rx_scatter && plane->ports[i].tx_chains;
+	for (unsigned int i = 0; i < plane->n_ports && !has_chains; i++)
+		size = RTE_MAX(size, plane->ports[i].frame_size_max);
+	return RTE_ALIGN(size, 64u);
+}
+
+int
+port_start(struct plane *plane, enum side side)
+{
+	struct plane_port *port = &plane->ports[side];
+	const char *name = side_names[side];
+	struct rte_eth_dev_info info;
+	int rc = rte_eth_dev_info_get(port->id, &info);
+
+	for (uint16_t q = 0; rc == 0 && q < port->n_rx; q++)
+		rc = rte_eth_rx_queue_setup(port->id, q, port->n_rx_descriptors,
+		                            (unsigned int)port->socket, NULL, plane->pools[q]);
+	for (uint16_t q = 0; rc == 0 && q < port->n_tx; q++)
+		rc = rte_eth_tx_queue_setup(port->id, q, port->n_tx_descriptors,
+		                            (unsigned int)port->socket, NULL);
+	if (rc == 0)
+		rc = rte_eth_dev_start(port->id);
+	if (rc != 0) {
+		log_error("%s: %s does not start: %s", name, port->conf->device, rte_strerror(-rc));
+		return -1;
+	}
+	if (port->rss)
+		set_reta(plane, port, info.reta_size);
+	if (port->conf->promiscuous && (rc = rte_eth_promiscuous_enable(port->id)) != 0)
+		log_warning("%s.promiscuous: %s: %s", name, port->conf->device, rte_strerror(-rc));
+	if (set_mac(plane, port, name) != 0)
+		return -1;
+	log_notice("%s: %s (%s), " RTE_ETHER_ADDR_PRT_FMT ", %u receive and %u transmit queues%s%s",
+	           name, port->conf->device, port->driver, RTE_ETHER_ADDR_BYTES(&port->mac),
+	           port->n_rx, port->n_tx, port->rss ? ", RSS" : "",
+	           port->tx_checksum ? ", checksums by the port" : "");
+	return 0;
+}
+
+void
+port_stop(struct plane_port *port)
+{
+	int rc = rte_eth_dev_stop(port->id);
+
+	if (rc != 0)
+		log_warning("%s does not stop: %s", port->conf->device, rte_strerror(-rc));
+	rte_eth_dev_close(port->id);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "stats.h"
+
+void
+stats_counters(const struct plane *plane, struct counters *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned int i = 0; i < plane->n_workers; i++)
+		account_add(sum, core_counters(plane->workers[i]->core));
+}
+
+void
+stats_account(const struct plane *plane, struct worker_account *sum)
+{
+	uint64_t *to = (uint64_t *)sum;
+
+	_Static_assert(sizeof(struct worker_account) % sizeof(uint64_t) == 0, "nothing but counters");
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned int i = 0; i < plane->n_workers; i++) {
+		const uint64_t *from = (const uint64_t *)&plane->workers[i]->account;
+		for (unsigned int k = 0; k < sizeof(*sum) / sizeof(uint64_t); k++)
+			to[k] += __atomic_load_n(&from[k], __ATOMIC_RELAXED);
+	}
+}
+
+struct core_usage
+stats_usage(const struct plane *plane)
+{
+	struct core_usage sum = { 0 };
+
+	for (unsigned int i = 0; i < plane->n_workers; i++) {
+		struct core_usage u = core_usage(plane->workers[i]->core);
+		sum.connections += u.connections;
+		sum.half_open += u.half_open;
+		sum.backends += u.backends;
+		sum.paths += u.paths;
+		sum.sources += u.sources;
+		sum.held += u.held;
+	}
+	return sum;
+}
+
+struct service_view
+stats_service(const struct plane *plane, uint16_t service)
+{
+	struct service_view sum = { 0 };
+
+	for (unsigned int i = 0; i < plane->n_workers; i++) {
+		struct service_view v = core_service_view(plane->workers[i]->core, service);
+		sum.cookie_mode |= v.cookie_mode;
+		sum.half_open += v.half_open;
+		sum.connections += v.connections;
+		sum.syn += v.syn;
+		sum.syn_ack += v.syn_ack;
+		sum.opened += v.opened;
+		sum.refused += v.refused;
+	}
+	return sum;
+}

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "telemetry.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <rte_telemetry.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core_share.h"
+#include "log.h"
+#include "stats.h"
+
+/* DPDK cuts an answer at 16 KiB. */
+#define SERVICES_PAGE 32u
+#define CONNECTIONS_PAGE 64u
+#define MEMORY_ROWS_MAX 16
+
+static const char *const side_names[SIDE_COUNT] = { "outside", "inside" };
+
+/* Handlers get no argument of ours, so what they read stands here. */
+static struct {
+	pthread_mutex_t lock;
+	struct plane *plane;
+	const struct policy *policy;
+} here = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static int
+info(const char *params, struct rte_tel_data *d)
+{
+	const struct plane *plane = here.plane;
+
+	(void)params;
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_string(d, "instance", plane->conf->instance);
+	rte_tel_data_add_dict_int(d, "pid", getpid());
+	rte_tel_data_add_dict_u64(d, "uptime_s",
+	                          (rte_rdtsc() - plane->base_tsc) / plane->tsc_per_ms / 1000);
+	rte_tel_data_add_dict_u64(d, "workers", plane->n_workers);
+	rte_tel_data_add_dict_string(d, "idle", plane->sleeps ? "sleep" : "poll");
+	rte_tel_data_add_dict_string(d, "memory", rte_eal_has_hugepages() ? "hugepages" : "pages");
+	rte_tel_data_add_dict_u64(d, "services", here.policy->n_services);
+	rte_tel_data_add_dict_u64(d, "generation", here.policy->generation);
+	rte_tel_data_add_dict_int(d, "draining", plane->draining);
+	rte_tel_data_add_dict_u64(d, "remaining", plane_remaining(plane));
+	return 0;
+}
+
+static void
+add_side(struct rte_tel_data *d, const char *what, enum side side, uint64_t value)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s_%s", what, side_names[side]);
+	rte_tel_data_add_dict_u64(d, name, value);
+}
+
+static void
+add_account(struct rte_tel_data *d, const struct worker_account *a)
+{
+	for (unsigned int side = 0; side < here.plane->n_ports; side++) {
+		add_side(d, "received", (enum side)side, a->received[side]);
+		add_side(d, "sent", (enum side)side, a->sent[side]);
+		add_side(d, "tx_full", (enum side)side, a->tx_full[side]);
+	}
+	rte_tel_data_add_dict_u64(d, "alloc_failed", a->alloc_failed);
+	rte_tel_data_add_dict_u64(d, "unfit", a->unfit);
+	rte_tel_data_add_dict_u64(d, "handed_over", a->handed_over);
+	rte_tel_data_add_dict_u64(d, "taken_over", a->taken_over);
+	rte_tel_data_add_dict_u64(d, "loops", a->loops);
+	rte_tel_data_add_dict_u64(d, "empty_loops", a->empty_loops);
+	rte_tel_data_add_dict_u64(d, "sleeps", a->sleeps);
+}
+
+/* Everything, or with a parameter what one worker has counted. */
+static int
+stats(const char *params, struct rte_tel_data *d)
+{
+	const struct plane *plane = here.plane;
+	struct worker_account account;
+	struct counters sum;
+
+	if (params != NULL && *params != '\0') {
+		unsigned long id = strtoul(params, NULL, 10);
+		if (id >= plane->n_workers)
+			return -1;
+		memset(&sum, 0, sizeof(sum));
+		account_add(&sum, core_counters(plane->workers[id]->core));
+		account = plane->workers[id]->account;
+	} else {
+		stats_counters(plane, &sum);
+		stats_account(plane, &account);
+	}
+	rte_tel_data_start_dict(d);
+	add_account(d, &account);
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
+		rte_tel_data_add_dict_u64(d, counter_infos[i].name, sum.values[i]);
+	return 0;
+}
+
+/* Why frames went no further: ours by reason, then those of ports and memory. */
+static int
+drops(const char *params, struct rte_tel_data *d)
+{
+	struct worker_account account;
+	struct counters sum;
+
+	(void)params;
+	stats_counters(here.plane, &sum);
+	stats_account(here.plane, &account);
+	rte_tel_data_start_dict(d);
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
+		if (counter_infos[i].class == OUTCOME_DROP)
+			rte_tel_data_add_dict_u64(d, counter_infos[i].name, sum.values[i]);
+	for (unsigned int side = 0; side < here.plane->n_ports; side++)
+		add_side(d, "tx_full", (enum side)side, account.tx_full[side]);
+	rte_tel_data_add_dict_u64(d, "alloc_failed", account.alloc_failed);
+	rte_tel_data_add_dict_u64(d, "unfit", account.unfit);
+	return 0;
+}
+
+/* Start a dict { "next": ..., name: [...] }; the caller fills and closes the list. */
+static struct rte_tel_data *
+start_list(struct rte_tel_data *d)
+{
+	struct rte_tel_data *list = rte_tel_data_alloc();
+
+	rte_tel_data_start_dict(d);
+	if (list != NULL)
+		rte_tel_data_start_array(list, RTE_TEL_CONTAINER);
+	return list;
+}
+
+static struct rte_tel_data *
+add_row(struct rte_tel_data *list)
+{
+	struct rte_tel_data *row = rte_tel_data_alloc();
+
+	if (row == NULL)
+		return NULL;
+	rte_tel_data_start_dict(row);
+	if (rte_tel_data_add_array_container(list, row, 0) != 0) {
+		rte_tel_data_free(row);
+		return NULL;
+	}
+	return row;
+}
+
+static int
+services(const char *params, struct rte_tel_data *d)
+{
+	static const char *const modes[] = { "proxy", "handoff", "respond", "bypass" };
+	const struct policy *policy = here.policy;
+	uint32_t i = params != NULL ? (uint32_t)strtoul(params, NULL, 10) : 0;
+	uint32_t end = policy->n_services - i > SERVICES_PAGE ? i + SERVICES_PAGE : policy->n_services;
+	struct rte_tel_data *list = start_list(d);
+
+	if (list == NULL || i > policy->n_services) {
+		rte_tel_data_free(list);
+		return -1;
+	}
+	for (; i < end; i++) {
+		const struct service *s = &policy->services[i];
+		struct service_view v = stats_service(here.plane, s->id);
+		struct rte_tel_data *row = add_row(list);
+		if (row == NULL)
+			break;
+		rte_tel_data_add_dict_string(row, "name", s->name);
+		rte_tel_data_add_dict_u64(row, "id", s->id);
+		rte_tel_data_add_dict_string(row, "mode", modes[s->mode]);
+		rte_tel_data_add_dict_int(row, "cookie_mode", v.cookie_mode);
+		rte_tel_data_add_dict_u64(row, "half_open", v.half_open);
+		rte_tel_data_add_dict_u64(row, "high", s->high);
+		rte_tel_data_add_dict_u64(row, "low", s->low);
+		rte_tel_data_add_dict_u64(row, "connections", v.connections);
+		rte_tel_data_add_dict_u64(row, "syn", v.syn);
+		rte_tel_data_add_dict_u64(row, "syn_ack", v.syn_ack);
+		rte_tel_data_add_dict_u64(row, "opened", v.opened);
+		rte_tel_data_add_dict_u64(row, "refused", v.refused);
+	}
+	rte_tel_data_add_dict_u64(d, "next", i < policy->n_services ? i : 0);
+	return rte_tel_data_add_dict_container(d, "services", list, 0);
+}
+
+static void
+add_end(struct rte_tel_data *row, const char *name, const struct ip_addr *a, uint16_t port_be)
+{
+	char text[INET6_ADDRSTRLEN], both[INET6_ADDRSTRLEN + 10];
+
+	if (ip_addr_is_v4(a)) {
+		inet_ntop(AF_INET, &a->words_be[3], text, sizeof(text));
+		snprintf(both, sizeof(both), "%s:%u", text, be16toh(port_be));
+	} else {
+		inet_ntop(AF_INET6, a, text, sizeof(text));
+		snprintf(both, sizeof(both), "[%s]:%u", text, be16toh(port_be));
+	}
+	rte_tel_data_add_dict_string(row, name, both);
+}
+
+static const char *
+service_name(uint16_t id)
+{
+	for (uint32_t i = 0; i < here.policy->n_services; i++)
+		if (here.policy->services[i].id == id)
+			return here.policy->services[i].name;
+	return "";
+}
+
+static void
+add_connection(struct rte_tel_data *row, const struct connection_view *view, unsigned int worker)
+{
+	static const char *const states[] = {
+		[CONN_FREE] = "FREE",
+		[CONN_CONNECTING] = "CONNECTING",
+		[CONN_TRACKED] = "TRACKED",
+		[CONN_SPLICED] = "SPLICED",
+		[CONN_CLOSING] = "CLOSING",
+		[CONN_RESPONDING] = "RESPONDING",
+		[CONN_SPENT] = "SPENT",
+	};
+
+	add_end(row, "client", &view->flow.client, view->flow.client_port_be);
+	add_end(row, "server", &view->flow.server, view->flow.server_port_be);
+	rte_tel_data_add_dict_string(row, "state",
+	                             view->state < RTE_DIM(states) ? states[view->state] : "?");
+	rte_tel_data_add_dict_string(row, "service", service_name(view->service));
+	rte_tel_data_add_dict_u64(row, "expires_s", view->expires_s);
+	rte_tel_data_add_dict_u64(row, "worker", worker);
+}
+
+/* "START[,COUNT]". A place is worker << 32 | number in its table; "next" of an
+ * answer is the START of the next question, 0 at the end. */
+static int
+connections(const char *params, struct rte_tel_data *d)
+{
+	struct connection_view views[CONNECTIONS_PAGE];
+	uint64_t at = 0, count = CONNECTIONS_PAGE, n = 0;
+	struct rte_tel_data *list;
+	char *end;
+
+	if (params != NULL) {
+		at = strtoull(params, &end, 10);
+		if (*end == ',')
+			count = strtoull(end + 1, NULL, 10);
+	}
+	count = count == 0 || count > CONNECTIONS_PAGE ? CONNECTIONS_PAGE : count;
+	list = start_list(d);
+	if (list == NULL)
+		return -1;
+	unsigned int worker = (unsigned int)RTE_MIN(at >> 32, WORKERS_MAX);
+	uint32_t start = (uint32_t)at;
+	while (worker < here.plane->n_workers && n < count) {
+		struct mail mail = { .start = start, .max = (uint32_t)(count - n), .views = views };
+		if (!mailbox_ask(here.plane->workers[worker], &mail))
+			break;
+		for (uint32_t i = 0; i < mail.n; i++, n++) {
+			struct rte_tel_data *row = add_row(list);
+			if (row != NULL)
+				add_connection(row, &views[i], worker);
+		}
+		start = mail.next;
+		worker += mail.next == 0;
+	}
+	rte_tel_data_add_dict_u64(d, "next", worker < here.plane->n_workers
+	                                             ? (uint64_t)worker << 32 | start : 0);
+	return rte_tel_data_add_dict_container(d, "connections", list, 0);
+}
+
+static int
+ports(const char *params, struct rte_tel_data *d)
+{
+	const struct plane *plane = here.plane;
+	struct worker_account account;
+	struct rte_tel_data *list = start_list(d);
+
+	(void)params;
+	if (list == NULL)
+		return -1;
+	stats_account(plane, &account);
+	for (unsigned int side = 0; side < plane->n_ports; side++) {
+		const struct plane_port *port = &plane->ports[side];
+		struct rte_tel_data *row = add_row(list);
+		struct rte_eth_stats eth = { 0 };
+		char mac[RTE_ETHER_ADDR_FMT_SIZE];
+		if (row == NULL)
+			break;
+		rte_eth_stats_get(port->id, &eth);
+		rte_ether_format_addr(mac, sizeof(mac), &port->mac);
+		rte_tel_data_add_dict_string(row, "side", side_names[side]);
+		rte_tel_data_add_dict_string(row, "device", port->conf->device);
+		rte_tel_data_add_dict_string(row, "driver", port->driver);
+		rte_tel_data_add_dict_string(row, "mac", mac);
+		rte_tel_data_add_dict_u64(row, "rx_queues", port->n_rx);
+		rte_tel_data_add_dict_u64(row, "tx_queues", port->n_tx);
+		rte_tel_data_add_dict_int(row, "rss", port->rss);
+		rte_tel_data_add_dict_int(row, "rx_checksum", port->rx_checksum);
+		rte_tel_data_add_dict_int(row, "tx_checksum", port->tx_checksum);
+		rte_tel_data_add_dict_u64(row, "received", account.received[side]);
+		rte_tel_data_add_dict_u64(row, "sent", account.sent[side]);
+		rte_tel_data_add_dict_u64(row, "tx_full", account.tx_full[side]);
+		rte_tel_data_add_dict_u64(row, "port_missed", eth.imissed);
+		rte_tel_data_add_dict_u64(row, "port_rx_errors", eth.ierrors);
+		rte_tel_data_add_dict_u64(row, "port_no_buffer", eth.rx_nombuf);
+		rte_tel_data_add_dict_u64(row, "port_tx_errors", eth.oerrors);
+	}
+	return rte_tel_data_add_dict_container(d, "ports", list, 0);
+}
+
+static uint64_t
+used_of(const char *name)
+{
+	const struct core_usage u = stats_usage(here.plane);
+	const struct {
+		const char *name;
+		uint32_t used;
+	} known[] = {
+		{ "connections", u.connections }, { "half_open", u.half_open },
+		{ "backends", u.backends },       { "paths", u.paths },
+		{ "sources", u.sources },         { "held", u.held },
+	};
+
+	for (unsigned int i = 0; i < RTE_DIM(known); i++)
+		if (strcmp(known[i].name, name) == 0)
+			return known[i].used;
+	return 0;
+}
+
+static void
+add_memory(struct rte_tel_data *list, const char *name, uint64_t entries, uint64_t used,
+           uint64_t size)
+{
+	struct rte_tel_data *row = add_row(list);
+
+	if (row == NULL)
+		return;
+	rte_tel_data_add_dict_string(row, "table", name);
+	rte_tel_data_add_dict_u64(row, "entries", entries);
+	rte_tel_data_add_dict_u64(row, "used", used);
+	rte_tel_data_add_dict_u64(row, "size", size);
+}
+
+static int
+memory(const char *params, struct rte_tel_data *d)
+{
+	const struct plane *plane = here.plane;
+	struct core_memory_row rows[MEMORY_ROWS_MAX];
+	uint8_t seed[64] = { 0 };
+	struct core_params core = core_share(plane->conf, seed);
+	unsigned int n = core_memory(&core, rows, MEMORY_ROWS_MAX);
+	uint64_t n_workers = plane->n_workers, in_use = 0;
+	struct rte_tel_data *list = start_list(d);
+
+	(void)params;
+	if (list == NULL)
+		return -1;
+	for (unsigned int i = 0; i < n; i++)
+		add_memory(list, rows[i].name, rows[i].entries * n_workers, used_of(rows[i].name),
+		           rows[i].size * n_workers);
+	for (unsigned int i = 0; i < n_workers; i++)
+		in_use += rte_mempool_in_use_count(plane->pools[i]);
+	add_memory(list, "buffers", plane->pool_size * n_workers, in_use,
+	           plane->pool_size * n_workers *
+	                   (sizeof(struct rte_mbuf) + rte_pktmbuf_data_room_size(plane->pools[0])));
+	return rte_tel_data_add_dict_container(d, "memory", list, 0);
+}
+
+static int
+drain(const char *params, struct rte_tel_data *d)
+{
+	if (params != NULL && strcmp(params, "on") == 0)
+		plane_drain(here.plane, true);
+	else if (params != NULL && strcmp(params, "off") == 0)
+		plane_drain(here.plane, false);
+	else if (params != NULL && *params != '\0')
+		return -1;
+	if (params != NULL && *params != '\0')
+		log_notice("telemetry: drain %s", params);
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_int(d, "draining", here.plane->draining);
+	rte_tel_data_add_dict_u64(d, "remaining", plane_remaining(here.plane));
+	return 0;
+}
+
+static const struct {
+	const char *command, *help;
+	int (*answer)(const char *params, struct rte_tel_data *d);
+} commands[] = {
+	{ "/synfront/info", "What runs. No parameters", info },
+	{ "/synfront/stats", "All counters. Parameter: number of a worker (default: all)", stats },
+	{ "/synfront/drops", "Frames dropped, by reason. No parameters", drops },
+	{ "/synfront/services", "Services. Parameter: first one", services },
+	{ "/synfront/connections", "Connections. Parameters: first one, how many", connections },
+	{ "/synfront/ports", "Ports and their figures. No parameters", ports },
+	{ "/synfront/memory", "Tables and buffers, sizes and use. No parameters", memory },
+	{ "/synfront/drain", "Make no new splices. Parameter: on, off, or none to ask", drain },
+};
+
+static int
+dispatch(const char *command, const char *params, struct rte_tel_data *d)
+{
+	int rc = -1;
+
+	pthread_mutex_lock(&here.lock);
+	for (unsigned int i = 0; here.plane != NULL && i < RTE_DIM(commands); i++)
+		if (strcmp(commands[i].command, command) == 0)
+			rc = commands[i].answer(params, d);
+	pthread_mutex_unlock(&here.lock);
+	return rc;
+}
+
+void
+telemetry_start(struct plane *plane, const struct policy *policy)
+{
+	pthread_mutex_lock(&here.lock);
+	here.plane = plane;
+	here.policy = policy;
+	pthread_mutex_unlock(&here.lock);
+	for (unsigned int i = 0; i < RTE_DIM(commands); i++)
+		if (rte_telemetry_register_cmd(commands[i].command, dispatch, commands[i].help) != 0)
+			log_warning("telemetry: %s cannot be registered", commands[i].command);
+}
+
+void
+telemetry_set_policy(const struct policy *policy)
+{
+	pthread_mutex_lock(&here.lock);
+	here.policy = policy;
+	pthread_mutex_unlock(&here.lock);
+}
+
+void
+telemetry_stop(void)
+{
+	pthread_mutex_lock(&here.lock);
+	here.plane = NULL;
+	pthread_mutex_unlock(&here.lock);
+}
