@@ -142,7 +142,10 @@ low_mask(uint32_t mac)
 }
 
 /* Jobs that share a key. */
-enum { CLASS_V6 = 2, N_CLASSES = 4 };
+enum {
+	CLASS_V6 = 2,
+	N_CLASSES = 4
+};
 
 static inline unsigned int
 class_of(const struct cookie_job *job)
@@ -176,7 +179,7 @@ row_v4(const struct epoch_keys *keys, const struct cookie_job *jobs, const uint8
 	chosen->encrypt(&keys->v4, row, n);
 }
 _Static_assert(__builtin_offsetof(struct flow, client_port_be) == 32 &&
-               __builtin_offsetof(struct flow, server_port_be) == 34,
+                       __builtin_offsetof(struct flow, server_port_be) == 34,
                "row_v4 and row_v6 read the ports after the server's address");
 
 /* The same for IPv6: CBC-MAC of three blocks, one row pass each. */
@@ -231,7 +234,7 @@ mac_words(const struct secret_set *set, const struct cookie_job *jobs, unsigned 
 	for (unsigned int i = 0; i < n; i++)
 		present |= 1u << class_of(&jobs[i]);
 
-	for (unsigned int class = 0; class < N_CLASSES; class++) {
+	for (unsigned int class = 0; class < N_CLASSES; class ++) {
 		const struct epoch_keys *keys = &set->parity[class & 1];
 		const uint8_t *order = in_order;
 		unsigned int n_class = n;

@@ -214,7 +214,9 @@ ports_append(struct policy_index *index, const struct policy *policy, uint16_t s
 		return false;
 	for (uint32_t i = 0; i < s->n_ports; i++)
 		index->ports[index->n_ports++] = (struct port_slot){
-			s->ports[i].first, s->ports[i].last, service,
+			s->ports[i].first,
+			s->ports[i].last,
+			service,
 		};
 	return true;
 }
@@ -373,8 +375,8 @@ claims_make(struct policy_index *index, const struct policy *policy, struct clai
 
 	for (size_t i = 0; made && i < n; i++) {
 		struct ip_addr masked = ip_addr_mask(&all[i].addr, all[i].len);
-		const struct prefix_slot *slot =
-			prefix_set_exact(&index->addresses, &masked, all[i].len);
+		const struct prefix_slot *slot = prefix_set_exact(&index->addresses, &masked,
+		                                                  all[i].len);
 
 		claims[i].slot = (uint32_t)(slot - index->addresses.slots);
 	}

@@ -54,19 +54,19 @@ struct port_range {
 struct service {
 	char name[SERVICE_NAME_MAX];
 	uint16_t id;
-	uint8_t mode;         /* enum service_mode */
-	uint8_t cookies;      /* enum cookie_policy */
-	uint8_t calm;         /* enum calm_policy */
-	uint8_t overload;     /* enum refusal: RESET or DROP, for SYNs over the limits */
-	uint8_t denied;       /* enum refusal: for sources in deny or not in allow */
-	uint8_t unproven;     /* enum refusal: RESET or DROP, for a pure ACK that proves nothing */
-	uint8_t signed_syn;   /* enum refusal: SYNs with MD5 or AO: PASS (capped), RESET or DROP */
-	bool wait_for_data;   /* open the server at the client's first byte */
-	uint32_t high;        /* half-open entries at which cookie mode begins */
-	uint32_t low;         /* ... and at which it ends; low < high */
-	uint32_t max_connections;     /* connecting + established */
-	uint32_t max_new_per_s;       /* proven clients per second */
-	uint32_t max_connecting;      /* per backend (server address and port) */
+	uint8_t mode;       /* enum service_mode */
+	uint8_t cookies;    /* enum cookie_policy */
+	uint8_t calm;       /* enum calm_policy */
+	uint8_t overload;   /* enum refusal: RESET or DROP, for SYNs over the limits */
+	uint8_t denied;     /* enum refusal: for sources in deny or not in allow */
+	uint8_t unproven;   /* enum refusal: RESET or DROP, for a pure ACK that proves nothing */
+	uint8_t signed_syn; /* enum refusal: SYNs with MD5 or AO: PASS (capped), RESET or DROP */
+	bool wait_for_data; /* open the server at the client's first byte */
+	uint32_t high;      /* half-open entries at which cookie mode begins */
+	uint32_t low;       /* ... and at which it ends; low < high */
+	uint32_t max_connections; /* connecting + established */
+	uint32_t max_new_per_s;   /* proven clients per second */
+	uint32_t max_connecting;  /* per backend (server address and port) */
 
 	const struct prefix *addresses; /* destination */
 	const struct port_range *ports;
@@ -77,18 +77,18 @@ struct service {
 
 /* Per source prefix: IPv4 /32 and /24, IPv6 /64 and /48 ("host" and "net"). */
 struct source_limits {
-	uint32_t half_open_host, half_open_net;       /* entries; over it: cookies */
-	uint32_t syn_per_s_host, syn_per_s_net;       /* over it: cookies */
-	uint32_t connections_host, connections_net;   /* connecting + established; over it: refused */
-	uint32_t new_per_s_host, new_per_s_net;       /* proven; over it: refused */
+	uint32_t half_open_host, half_open_net;     /* entries; over it: cookies */
+	uint32_t syn_per_s_host, syn_per_s_net;     /* over it: cookies */
+	uint32_t connections_host, connections_net; /* connecting + established; over it: refused */
+	uint32_t new_per_s_host, new_per_s_net;     /* proven; over it: refused */
 };
 
 /* Generated packets that answer what nobody has proven: SYN-ACK, RST, challenge ACK. */
 struct reflection_limits {
-	uint32_t per_net_per_s;      /* per /24 or /48; 0: no cap */
-	uint32_t per_port_per_s;     /* per worker and outside port; 0: no cap */
-	uint32_t rst_per_s;          /* RSTs of all kinds, per worker */
-	uint32_t challenge_per_s;    /* challenge ACKs, per worker (RFC 5961, 10) */
+	uint32_t per_net_per_s;   /* per /24 or /48; 0: no cap */
+	uint32_t per_port_per_s;  /* per worker and outside port; 0: no cap */
+	uint32_t rst_per_s;       /* RSTs of all kinds, per worker */
+	uint32_t challenge_per_s; /* challenge ACKs, per worker (RFC 5961, 10) */
 };
 
 /* All in seconds. */
@@ -108,10 +108,10 @@ struct policy {
 	uint64_t generation; /* grows by one with each reload */
 	const struct service *services;
 	uint32_t n_services;
-	uint32_t syn_ack_retries;   /* 0..5, after 1, 2, 4 ... s */
-	uint32_t hold_bytes;        /* early client data per connection: the window of the SYN-ACK */
-	uint32_t adopt_per_net;     /* candidates per source net */
-	uint8_t closed_port;        /* enum refusal: SYN to a protected address, no service on the port */
+	uint32_t syn_ack_retries; /* 0..5, after 1, 2, 4 ... s */
+	uint32_t hold_bytes;      /* early client data per connection: the window of the SYN-ACK */
+	uint32_t adopt_per_net;   /* candidates per source net */
+	uint8_t closed_port; /* enum refusal: SYN to a protected address, no service on the port */
 	struct source_limits sources;
 	struct reflection_limits reflection;
 	struct timeouts timeouts;

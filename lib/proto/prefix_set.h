@@ -35,8 +35,8 @@ struct prefix_length {
 struct prefix_set {
 	const struct flow_hash_key *key;
 	struct prefix_slot *slots;
-	uint32_t slot_mask;           /* slots - 1, a power of two less one */
-	uint32_t n_prefixes;          /* distinct ones */
+	uint32_t slot_mask;               /* slots - 1, a power of two less one */
+	uint32_t n_prefixes;              /* distinct ones */
 	struct prefix_length *lengths[2]; /* [is_v4], longest first */
 	uint32_t n_lengths[2];
 };
@@ -64,9 +64,10 @@ prefix_set_next(const struct prefix_set *set, const struct ip_addr *addr, bool i
 
 		/* As one 16-byte store: addr_hash() loads all of it at once, and would
 		 * have to wait for two halves to reach the cache. */
-		_mm_storeu_si128((__m128i *)masked.bytes,
-		                 _mm_and_si128(_mm_loadu_si128((const __m128i *)addr->bytes),
-		                               _mm_loadu_si128((const __m128i *)length->mask.bytes)));
+		_mm_storeu_si128(
+			(__m128i *)masked.bytes,
+			_mm_and_si128(_mm_loadu_si128((const __m128i *)addr->bytes),
+		                      _mm_loadu_si128((const __m128i *)length->mask.bytes)));
 
 		struct prefix_slot *slot = prefix_set_exact(set, &masked, length->len);
 

@@ -54,8 +54,8 @@ aes_expand(struct aes_key *key, const uint8_t raw[16])
 
 	_mm_store_si128(&out[0], k);
 	/* The round constant is part of the instruction, hence no loop. */
-#define ROUND(i, constant)                                                  \
-	k = expand_step(k, _mm_aeskeygenassist_si128(k, constant));         \
+#define ROUND(i, constant)                                          \
+	k = expand_step(k, _mm_aeskeygenassist_si128(k, constant)); \
 	_mm_store_si128(&out[i], k)
 	ROUND(1, 0x01);
 	ROUND(2, 0x02);

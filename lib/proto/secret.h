@@ -44,8 +44,8 @@ struct epoch_keys {
 
 /* Read-only once published. */
 struct secret_set {
-	uint32_t epoch;                /* the current one: wall seconds / EPOCH_S */
-	struct epoch_keys parity[2];   /* [epoch & 1] is the current one */
+	uint32_t epoch;              /* the current one: wall seconds / EPOCH_S */
+	struct epoch_keys parity[2]; /* [epoch & 1] is the current one */
 };
 
 #define SECRET_RING 4u

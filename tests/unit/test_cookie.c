@@ -42,7 +42,12 @@ addr_random(uint64_t *state, bool is_v4)
 	return is_v4 ? ip_addr_v4(addr.words_be[1]) : addr;
 }
 
-enum mix { MIX_V4, MIX_V6, MIX_ALL, MIX_COUNT };
+enum mix {
+	MIX_V4,
+	MIX_V6,
+	MIX_ALL,
+	MIX_COUNT
+};
 
 static void
 jobs_random(struct cookie_job *jobs, struct flow *flows, unsigned int n, enum mix mix,
@@ -439,7 +444,8 @@ test_cookie_profile_of_is_the_largest_that_the_offer_covers(void)
 
 		for (uint32_t mss = 1; mss <= 9216; mss++) {
 			for (uint8_t scale = 0; scale <= WSCALE_NONE; scale++) {
-				struct tcp_offer offer = { .mss = (uint16_t)mss, .wscale = scale,
+				struct tcp_offer offer = { .mss = (uint16_t)mss,
+					                   .wscale = scale,
 					                   .sack = (mss ^ scale) & 1 };
 				unsigned int profile = cookie_profile_of(&offer, v4), best = 0;
 

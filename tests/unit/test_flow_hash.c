@@ -133,7 +133,10 @@ test_flow_hash_swapped_ends_differ(void)
 static void
 test_flow_hash_sequential_flows_fill_buckets_evenly(void)
 {
-	enum { N_BUCKETS = 1024, PER_BUCKET = 64 };
+	enum {
+		N_BUCKETS = 1024,
+		PER_BUCKET = 64
+	};
 	unsigned int low[N_BUCKETS] = { 0 }, high[N_BUCKETS] = { 0 };
 	struct flow_hash_key key;
 	uint64_t state = 25;

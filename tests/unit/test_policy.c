@@ -93,7 +93,8 @@ world_random(struct world *world, uint64_t *state)
 			world->allow[i][j] = prefix_random(state, true);
 			world->deny[i][j] = prefix_random(state, true);
 			world->ports[i][j] = (struct port_range){
-				(uint16_t)first, (uint16_t)(first + below(state, 4)),
+				(uint16_t)first,
+				(uint16_t)(first + below(state, 4)),
 			};
 		}
 	}
@@ -140,10 +141,12 @@ model_overlaps(const struct service *x, const struct service *y)
 
 	for (uint32_t i = 0; i < x->n_addresses; i++)
 		for (uint32_t j = 0; j < y->n_addresses; j++)
-			addresses |= prefix_contains(&x->addresses[i], &y->addresses[j].addr) ?
-				x->addresses[i].len <= y->addresses[j].len ||
-					prefix_contains(&y->addresses[j], &x->addresses[i].addr) :
-				prefix_contains(&y->addresses[j], &x->addresses[i].addr);
+			addresses |= prefix_contains(&x->addresses[i], &y->addresses[j].addr)
+			                     ? x->addresses[i].len <= y->addresses[j].len ||
+			                               prefix_contains(&y->addresses[j],
+			                                               &x->addresses[i].addr)
+			                     : prefix_contains(&y->addresses[j],
+			                                       &x->addresses[i].addr);
 	for (uint32_t i = 0; i < x->n_ports; i++)
 		for (uint32_t j = 0; j < y->n_ports; j++)
 			ports |= x->ports[i].first <= y->ports[j].last &&
@@ -175,8 +178,8 @@ compare_look_ups(const struct world *world, uint64_t *state)
 		if (below(state, 2)) {
 			const struct port_range *range =
 				&world->ports[below(state, policy->n_services)][below(state, 3)];
-			port = (uint16_t)(below(state, 2) ? range->first - below(state, 2) :
-			                                    range->last + below(state, 2));
+			port = (uint16_t)(below(state, 2) ? range->first - below(state, 2)
+			                                  : range->last + below(state, 2));
 		}
 		enum policy_match match = policy_find(policy, &addr, port, &found);
 		CU_ASSERT_EQUAL(match, model_find(policy, &addr, port, &expected));
@@ -307,7 +310,8 @@ test_policy_find_every_port_of_many_ranges(void)
 	for (uint32_t i = 0; i < 2; i++) {
 		for (uint32_t j = 0; j < N(odd[0]); j++)
 			odd[i][N(odd[0]) - 1 - j] = (struct port_range){
-				(uint16_t)(4 * j + 2 * i + 1), (uint16_t)(4 * j + 2 * i + 1),
+				(uint16_t)(4 * j + 2 * i + 1),
+				(uint16_t)(4 * j + 2 * i + 1),
 			};
 		services[i].addresses = &host;
 		services[i].n_addresses = 1;

@@ -140,8 +140,8 @@ test_secret_keys_of_uses_and_masters_all_differ(void)
 	CU_ASSERT_NOT_EQUAL(memcmp(keys.v6.round[0], next.v6.round[0], 16), 0);
 	for (unsigned int i = 0; i < 32; i++)
 		for (unsigned int j = 0; j < i; j++)
-			CU_ASSERT_NOT_EQUAL(
-				memcmp(keys.profile_mask[i], keys.profile_mask[j], 16), 0);
+			CU_ASSERT_NOT_EQUAL(memcmp(keys.profile_mask[i], keys.profile_mask[j], 16),
+			                    0);
 
 	/* Either half of the master counts. */
 	for (unsigned int bit = 0; bit < MASTER_SECRET_SIZE * 8; bit += 8) {
