@@ -44,9 +44,7 @@ account_equations(const struct counters *c, uint64_t received, uint64_t half_ope
 		COUNTER_half_open_replaced,
 	};
 	static const enum counter ends[] = {
-		COUNTER_completed, COUNTER_expired, COUNTER_evicted, COUNTER_reset,
-		COUNTER_refused_by_server, COUNTER_server_silent, COUNTER_client_gone,
-		COUNTER_promise_broken, COUNTER_drained, COUNTER_reused,
+		COUNTER_completed, COUNTER_expired, COUNTER_evicted, COUNTER_reset, COUNTER_drained,
 	};
 
 	rows[0] = (struct account_equation){
@@ -60,8 +58,7 @@ account_equations(const struct counters *c, uint64_t received, uint64_t half_ope
 		.right = ADD_UP(c, half_open_ends) + half_open,
 	};
 	rows[2] = (struct account_equation){
-		.text = "opened = completed + expired + evicted + reset + refused + silent + gone + broken "
-		        "+ drained + reused + current",
+		.text = "opened = completed + expired + evicted + reset + drained + current",
 		.left = counter_read(c, COUNTER_opened),
 		.right = ADD_UP(c, ends) + remaining,
 	};

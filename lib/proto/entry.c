@@ -258,6 +258,8 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 	const struct segment *seg = step->seg;
 	struct conn_table *t = &core->conns;
 
+	if (step->entry != FLOW_NONE)
+		core_count(core, COUNTER_reused);
 	entry_clear(core, step);
 	if (t->used == t->capacity && !conn_evict(core, step->now, step->out)) {
 		core_count(core, COUNTER_table_full);
