@@ -21,6 +21,7 @@ from scapy.packet import Raw
 
 from lab import SERVER, address
 
+SO_RCVBUFFORCE = 33
 SOL_PACKET, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING = 263, 8, 23
 ETH_P_ALL = 3
 TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID = 1 << 4, 1 << 6
@@ -35,8 +36,7 @@ class Wiretap:
 
     def __init__(self, lab, node, device="eth0", outgoing=False):
         self.socket = lab.socket(node, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE
-                               if hasattr(socket, "SO_RCVBUFFORCE") else 33, 16 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
         if not outgoing:
             self.socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
@@ -78,6 +78,12 @@ class Wiretap:
 
     def close(self):
         self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 class End:
