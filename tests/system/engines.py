@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 
 from lab import ROOT, wait_for
@@ -110,10 +111,9 @@ class Synfront:
         if not self.process.running():
             raise RuntimeError("synfront ended:\n" + self.process.output())
         try:
-            self.stats()
-        except (RuntimeError, ValueError):
+            return self.ask("info")
+        except OSError:
             return False
-        return True
 
     def end(self, number=signal.SIGTERM):
         """Stop at once, with no drain; the exit status."""
@@ -130,14 +130,40 @@ class Synfront:
         self.end(number)
         self.launch()
 
-    def control(self, *argv):
+    def reload(self, text):
+        """Another configuration, by SIGHUP; what the log says about it."""
+        self.write(text)
+        before = len(self.process.output())
+        self.process.kill(signal.SIGHUP)
+        wait_for("the answer to SIGHUP", lambda: "reloaded" in self.process.output()[before:])
+        return self.process.output()[before:]
+
+    # What it says of itself
+
+    def ask(self, command):
+        """DPDK's telemetry socket, which synfrontctl reads too."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.settimeout(10)
+            connection.connect("/run/dpdk/%s/dpdk_telemetry.v2" % self.tag)
+            connection.recv(16384)
+            path = "/synfront/" + command
+            connection.send(path.encode())
+            return json.loads(connection.recv(1 << 20))[path.partition(",")[0]]
+
+    def counters(self):
+        """Every counter by its name, all workers together."""
+        return self.ask("stats") or {}
+
+    def service(self, name):
+        return next(row for row in self.ask("services")["services"] if row["name"] == name)
+
+    def port(self, side):
+        return next(row for row in self.ask("ports")["ports"] if row["side"] == side)
+
+    def control(self, *argv, check=True):
         """synfrontctl with some command; what it prints."""
         return self.lab.run("box", os.path.join(BUILD, "app/synfrontctl"), "--instance", self.tag,
-                            *argv)
+                            *argv, check=check)
 
     def report(self, command):
         return json.loads(self.control("--json", command))
-
-    def stats(self):
-        """Every counter by its name, all workers together."""
-        return self.report("stats")
