@@ -109,6 +109,7 @@ add_memory(struct eal_args *args, const struct conf *conf, uint64_t wanted)
 		log_notice("memory: %" PRIu64 " MB of ordinary pages, since only %" PRIu64
 		           " MB of hugepages are free; hugepages are faster", mb, there_mb);
 	add(args, "--no-huge");
+	add(args, "--no-shconf");
 	add(args, "-m");
 	add(args, "%" PRIu64, mb);
 	return 0;
@@ -207,7 +208,7 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint6
 		rte_openlog_stream(stream);
 	/* EAL permutes the pointers and keeps some of the texts: both stay. */
 	if (rte_eal_init(args.argc, args.argv) < 0) {
-		log_error("EAL does not start: %s", rte_strerror(rte_errno));
+		log_error("EAL does not start: %s (log level info shows its own messages)", rte_strerror(rte_errno));
 		return -1;
 	}
 	return 0;

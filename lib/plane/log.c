@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "log.h"
 
+#include <rte_log.h>
 #include <stdarg.h>
 #include <string.h>
 #include <syslog.h>
@@ -52,8 +53,16 @@ log_message(enum conf_log_level level, const char *format, ...)
 		fprintf(stderr, "synfront: %s%s\n", names[level], text);
 }
 
-/* A message of EAL or a driver, in whole or in part a line; what matters of it we
- * say ourselves, so it ranks below ours. */
+/* Drivers complain about what they can do without, and of what we cannot do without we say
+ * so ourselves: their messages are for who wants to know more. */
+static enum conf_log_level
+stream_level(void)
+{
+	int level = rte_log_cur_msg_loglevel();
+
+	return level >= 0 && level <= (int)RTE_LOG_WARNING ? CONF_LOG_INFO : CONF_LOG_DEBUG;
+}
+
 static ssize_t
 stream_write(void *cookie, const char *data, size_t size)
 {
@@ -63,7 +72,7 @@ stream_write(void *cookie, const char *data, size_t size)
 	while (len != 0 && data[len - 1] == '\n')
 		len--;
 	if (len != 0)
-		log_info("%.*s", (int)len, data);
+		log_message(stream_level(), "%.*s", (int)len, data);
 	return (ssize_t)size;
 }
 

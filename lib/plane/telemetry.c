@@ -15,6 +15,7 @@
 #define SERVICES_PAGE 32u
 #define CONNECTIONS_PAGE 64u
 #define MEMORY_ROWS_MAX 16
+#define COLUMNS_MAX 24u
 
 static const char *const side_names[SIDE_COUNT] = { "outside", "inside" };
 
@@ -119,31 +120,65 @@ drops(const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
-/* Start a dict { "next": ..., name: [...] }; the caller fills and closes the list. */
-static struct rte_tel_data *
-start_list(struct rte_tel_data *d)
-{
-	struct rte_tel_data *list = rte_tel_data_alloc();
+/*
+ * A list is a dict of columns, { "name": [...], "syn": [...] }: an array of
+ * dicts is beyond this version of DPDK. Each row gives its cells in the same order.
+ */
+struct list {
+	struct rte_tel_data *columns[COLUMNS_MAX];
+	const char *names[COLUMNS_MAX];
+	unsigned int n, at;
+};
 
-	rte_tel_data_start_dict(d);
-	if (list != NULL)
-		rte_tel_data_start_array(list, RTE_TEL_CONTAINER);
-	return list;
+static struct rte_tel_data *
+list_cell(struct list *list, const char *name, enum rte_tel_value_type type)
+{
+	unsigned int at = list->at++;
+
+	if (at == list->n && at < COLUMNS_MAX) {
+		list->names[at] = name;
+		list->columns[at] = rte_tel_data_alloc();
+		if (list->columns[at] != NULL)
+			rte_tel_data_start_array(list->columns[at], type);
+		list->n++;
+	}
+	return at < list->n ? list->columns[at] : NULL;
 }
 
-static struct rte_tel_data *
-add_row(struct rte_tel_data *list)
+static void
+list_text(struct list *list, const char *name, const char *text)
 {
-	struct rte_tel_data *row = rte_tel_data_alloc();
+	struct rte_tel_data *column = list_cell(list, name, RTE_TEL_STRING_VAL);
 
-	if (row == NULL)
-		return NULL;
-	rte_tel_data_start_dict(row);
-	if (rte_tel_data_add_array_container(list, row, 0) != 0) {
-		rte_tel_data_free(row);
-		return NULL;
+	if (column != NULL)
+		rte_tel_data_add_array_string(column, text);
+}
+
+static void
+list_u64(struct list *list, const char *name, uint64_t value)
+{
+	struct rte_tel_data *column = list_cell(list, name, RTE_TEL_U64_VAL);
+
+	if (column != NULL)
+		rte_tel_data_add_array_u64(column, value);
+}
+
+/* The answer: the columns, and where the next page begins, 0 if this was the last. */
+static int
+list_answer(struct rte_tel_data *d, struct list *list, uint64_t next)
+{
+	int rc = rte_tel_data_start_dict(d);
+
+	rte_tel_data_add_dict_u64(d, "next", next);
+	for (unsigned int i = 0; i < list->n; i++) {
+		if (list->columns[i] == NULL)
+			rc = -1;
+		else if (rte_tel_data_add_dict_container(d, list->names[i], list->columns[i], 0) != 0) {
+			rte_tel_data_free(list->columns[i]);
+			rc = -1;
+		}
 	}
-	return row;
+	return rc;
 }
 
 static int
@@ -153,37 +188,32 @@ services(const char *params, struct rte_tel_data *d)
 	const struct policy *policy = here.policy;
 	uint32_t i = params != NULL ? (uint32_t)strtoul(params, NULL, 10) : 0;
 	uint32_t end = policy->n_services - i > SERVICES_PAGE ? i + SERVICES_PAGE : policy->n_services;
-	struct rte_tel_data *list = start_list(d);
+	struct list list = { .n = 0 };
 
-	if (list == NULL || i > policy->n_services) {
-		rte_tel_data_free(list);
+	if (i > policy->n_services)
 		return -1;
-	}
 	for (; i < end; i++) {
+		list.at = 0;
 		const struct service *s = &policy->services[i];
 		struct service_view v = stats_service(here.plane, s->id);
-		struct rte_tel_data *row = add_row(list);
-		if (row == NULL)
-			break;
-		rte_tel_data_add_dict_string(row, "name", s->name);
-		rte_tel_data_add_dict_u64(row, "id", s->id);
-		rte_tel_data_add_dict_string(row, "mode", modes[s->mode]);
-		rte_tel_data_add_dict_int(row, "cookie_mode", v.cookie_mode);
-		rte_tel_data_add_dict_u64(row, "half_open", v.half_open);
-		rte_tel_data_add_dict_u64(row, "high", s->high);
-		rte_tel_data_add_dict_u64(row, "low", s->low);
-		rte_tel_data_add_dict_u64(row, "connections", v.connections);
-		rte_tel_data_add_dict_u64(row, "syn", v.syn);
-		rte_tel_data_add_dict_u64(row, "syn_ack", v.syn_ack);
-		rte_tel_data_add_dict_u64(row, "opened", v.opened);
-		rte_tel_data_add_dict_u64(row, "refused", v.refused);
+		list_text(&list, "name", s->name);
+		list_u64(&list, "id", s->id);
+		list_text(&list, "mode", modes[s->mode]);
+		list_u64(&list, "cookie_mode", v.cookie_mode);
+		list_u64(&list, "half_open", v.half_open);
+		list_u64(&list, "high", s->high);
+		list_u64(&list, "low", s->low);
+		list_u64(&list, "connections", v.connections);
+		list_u64(&list, "syn", v.syn);
+		list_u64(&list, "syn_ack", v.syn_ack);
+		list_u64(&list, "opened", v.opened);
+		list_u64(&list, "refused", v.refused);
 	}
-	rte_tel_data_add_dict_u64(d, "next", i < policy->n_services ? i : 0);
-	return rte_tel_data_add_dict_container(d, "services", list, 0);
+	return list_answer(d, &list, i < policy->n_services ? i : 0);
 }
 
 static void
-add_end(struct rte_tel_data *row, const char *name, const struct ip_addr *a, uint16_t port_be)
+add_end(struct list *list, const char *name, const struct ip_addr *a, uint16_t port_be)
 {
 	char text[INET6_ADDRSTRLEN], both[INET6_ADDRSTRLEN + 10];
 
@@ -194,7 +224,7 @@ add_end(struct rte_tel_data *row, const char *name, const struct ip_addr *a, uin
 		inet_ntop(AF_INET6, a, text, sizeof(text));
 		snprintf(both, sizeof(both), "[%s]:%u", text, be16toh(port_be));
 	}
-	rte_tel_data_add_dict_string(row, name, both);
+	list_text(list, name, both);
 }
 
 static const char *
@@ -207,7 +237,7 @@ service_name(uint16_t id)
 }
 
 static void
-add_connection(struct rte_tel_data *row, const struct connection_view *view, unsigned int worker)
+add_connection(struct list *list, const struct connection_view *view, unsigned int worker)
 {
 	static const char *const states[] = {
 		[CONN_FREE] = "FREE",
@@ -219,13 +249,14 @@ add_connection(struct rte_tel_data *row, const struct connection_view *view, uns
 		[CONN_SPENT] = "SPENT",
 	};
 
-	add_end(row, "client", &view->flow.client, view->flow.client_port_be);
-	add_end(row, "server", &view->flow.server, view->flow.server_port_be);
-	rte_tel_data_add_dict_string(row, "state",
-	                             view->state < RTE_DIM(states) ? states[view->state] : "?");
-	rte_tel_data_add_dict_string(row, "service", service_name(view->service));
-	rte_tel_data_add_dict_u64(row, "expires_s", view->expires_s);
-	rte_tel_data_add_dict_u64(row, "worker", worker);
+	list->at = 0;
+	add_end(list, "client", &view->flow.client, view->flow.client_port_be);
+	add_end(list, "server", &view->flow.server, view->flow.server_port_be);
+	list_text(list, "state",
+	          view->state < RTE_DIM(states) ? states[view->state] : "?");
+	list_text(list, "service", service_name(view->service));
+	list_u64(list, "expires_s", view->expires_s);
+	list_u64(list, "worker", worker);
 }
 
 /* "START[,COUNT]". A place is worker << 32 | number in its table; "next" of an
@@ -235,7 +266,7 @@ connections(const char *params, struct rte_tel_data *d)
 {
 	struct connection_view views[CONNECTIONS_PAGE];
 	uint64_t at = 0, count = CONNECTIONS_PAGE, n = 0;
-	struct rte_tel_data *list;
+	struct list list = { .n = 0 };
 	char *end;
 
 	if (params != NULL) {
@@ -244,99 +275,85 @@ connections(const char *params, struct rte_tel_data *d)
 			count = strtoull(end + 1, NULL, 10);
 	}
 	count = count == 0 || count > CONNECTIONS_PAGE ? CONNECTIONS_PAGE : count;
-	list = start_list(d);
-	if (list == NULL)
-		return -1;
 	unsigned int worker = (unsigned int)RTE_MIN(at >> 32, WORKERS_MAX);
 	uint32_t start = (uint32_t)at;
 	while (worker < here.plane->n_workers && n < count) {
 		struct mail mail = { .start = start, .max = (uint32_t)(count - n), .views = views };
 		if (!mailbox_ask(here.plane->workers[worker], &mail))
 			break;
-		for (uint32_t i = 0; i < mail.n; i++, n++) {
-			struct rte_tel_data *row = add_row(list);
-			if (row != NULL)
-				add_connection(row, &views[i], worker);
-		}
+		for (uint32_t i = 0; i < mail.n; i++, n++)
+			add_connection(&list, &views[i], worker);
 		start = mail.next;
 		worker += mail.next == 0;
 	}
-	rte_tel_data_add_dict_u64(d, "next", worker < here.plane->n_workers
-	                                             ? (uint64_t)worker << 32 | start : 0);
-	return rte_tel_data_add_dict_container(d, "connections", list, 0);
+	return list_answer(d, &list,
+	                   worker < here.plane->n_workers ? (uint64_t)worker << 32 | start : 0);
 }
 
 static int
 ports(const char *params, struct rte_tel_data *d)
 {
 	const struct plane *plane = here.plane;
+	struct list list = { .n = 0 };
 	struct worker_account account;
-	struct rte_tel_data *list = start_list(d);
 
 	(void)params;
-	if (list == NULL)
-		return -1;
 	stats_account(plane, &account);
 	for (unsigned int side = 0; side < plane->n_ports; side++) {
 		const struct plane_port *port = &plane->ports[side];
-		struct rte_tel_data *row = add_row(list);
 		struct rte_eth_stats eth = { 0 };
 		char mac[RTE_ETHER_ADDR_FMT_SIZE];
-		if (row == NULL)
-			break;
+		list.at = 0;
 		rte_eth_stats_get(port->id, &eth);
 		rte_ether_format_addr(mac, sizeof(mac), &port->mac);
-		rte_tel_data_add_dict_string(row, "side", side_names[side]);
-		rte_tel_data_add_dict_string(row, "device", port->conf->device);
-		rte_tel_data_add_dict_string(row, "driver", port->driver);
-		rte_tel_data_add_dict_string(row, "mac", mac);
-		rte_tel_data_add_dict_u64(row, "rx_queues", port->n_rx);
-		rte_tel_data_add_dict_u64(row, "tx_queues", port->n_tx);
-		rte_tel_data_add_dict_int(row, "rss", port->rss);
-		rte_tel_data_add_dict_int(row, "rx_checksum", port->rx_checksum);
-		rte_tel_data_add_dict_int(row, "tx_checksum", port->tx_checksum);
-		rte_tel_data_add_dict_u64(row, "received", account.received[side]);
-		rte_tel_data_add_dict_u64(row, "sent", account.sent[side]);
-		rte_tel_data_add_dict_u64(row, "tx_full", account.tx_full[side]);
-		rte_tel_data_add_dict_u64(row, "port_missed", eth.imissed);
-		rte_tel_data_add_dict_u64(row, "port_rx_errors", eth.ierrors);
-		rte_tel_data_add_dict_u64(row, "port_no_buffer", eth.rx_nombuf);
-		rte_tel_data_add_dict_u64(row, "port_tx_errors", eth.oerrors);
+		list_text(&list, "side", side_names[side]);
+		list_text(&list, "device", port->conf->device);
+		list_text(&list, "driver", port->driver);
+		list_text(&list, "mac", mac);
+		list_u64(&list, "rx_queues", port->n_rx);
+		list_u64(&list, "tx_queues", port->n_tx);
+		list_u64(&list, "rss", port->rss);
+		list_u64(&list, "rx_checksum", port->rx_checksum);
+		list_u64(&list, "tx_checksum", port->tx_checksum);
+		list_u64(&list, "received", account.received[side]);
+		list_u64(&list, "sent", account.sent[side]);
+		list_u64(&list, "tx_full", account.tx_full[side]);
+		list_u64(&list, "port_missed", eth.imissed);
+		list_u64(&list, "port_rx_errors", eth.ierrors);
+		list_u64(&list, "port_no_buffer", eth.rx_nombuf);
+		list_u64(&list, "port_tx_errors", eth.oerrors);
 	}
-	return rte_tel_data_add_dict_container(d, "ports", list, 0);
+	return list_answer(d, &list, 0);
 }
 
+/* Entries in use; what is no table of entries that come and go is so as a whole. */
 static uint64_t
-used_of(const char *name)
+used_of(const struct core_memory_row *row, const struct core_usage *u)
 {
-	const struct core_usage u = stats_usage(here.plane);
 	const struct {
 		const char *name;
-		uint32_t used;
+		uint64_t used;
 	} known[] = {
-		{ "connections", u.connections }, { "half_open", u.half_open },
-		{ "backends", u.backends },       { "paths", u.paths },
-		{ "sources", u.sources },         { "held", u.held },
+		{ "connections", u->connections }, { "half-open", u->half_open },
+		{ "backends", u->backends },       { "paths", u->paths },
+		{ "sources", u->sources },         { "held", u->held },
+		{ "index", (uint64_t)u->connections + u->half_open },
 	};
 
 	for (unsigned int i = 0; i < RTE_DIM(known); i++)
-		if (strcmp(known[i].name, name) == 0)
+		if (strcmp(known[i].name, row->name) == 0)
 			return known[i].used;
-	return 0;
+	return row->entries * here.plane->n_workers;
 }
 
 static void
-add_memory(struct rte_tel_data *list, const char *name, uint64_t entries, uint64_t used,
-           uint64_t size)
+add_memory(struct list *list, const char *name, uint64_t entries, uint64_t used, uint64_t size)
 {
-	struct rte_tel_data *row = add_row(list);
-
-	if (row == NULL)
-		return;
-	rte_tel_data_add_dict_string(row, "table", name);
-	rte_tel_data_add_dict_u64(row, "entries", entries);
-	rte_tel_data_add_dict_u64(row, "used", used);
-	rte_tel_data_add_dict_u64(row, "size", size);
+	list->at = 0;
+	list_text(list, "table", name);
+	list_u64(list, "entries", entries);
+	list_u64(list, "used", used);
+	list_u64(list, "size", size);
 }
 
 static int
@@ -347,21 +364,20 @@ memory(const char *params, struct rte_tel_data *d)
 	uint8_t seed[64] = { 0 };
 	struct core_params core = core_share(plane->conf, seed);
 	unsigned int n = core_memory(&core, rows, MEMORY_ROWS_MAX);
+	struct core_usage usage = stats_usage(plane);
 	uint64_t n_workers = plane->n_workers, in_use = 0;
-	struct rte_tel_data *list = start_list(d);
+	struct list list = { .n = 0 };
 
 	(void)params;
-	if (list == NULL)
-		return -1;
 	for (unsigned int i = 0; i < n; i++)
-		add_memory(list, rows[i].name, rows[i].entries * n_workers, used_of(rows[i].name),
+		add_memory(&list, rows[i].name, rows[i].entries * n_workers, used_of(&rows[i], &usage),
 		           rows[i].size * n_workers);
 	for (unsigned int i = 0; i < n_workers; i++)
 		in_use += rte_mempool_in_use_count(plane->pools[i]);
-	add_memory(list, "buffers", plane->pool_size * n_workers, in_use,
+	add_memory(&list, "buffers", plane->pool_size * n_workers, in_use,
 	           plane->pool_size * n_workers *
 	                   (sizeof(struct rte_mbuf) + rte_pktmbuf_data_room_size(plane->pools[0])));
-	return rte_tel_data_add_dict_container(d, "memory", list, 0);
+	return list_answer(d, &list, 0);
 }
 
 static int

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ctl_socket.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ANSWER_SIZE_DEFAULT 16384u
+#define ANSWER_SIZE_MAX (1u << 20)
+#define TIMEOUT_S 5
+
+/* Where EAL puts its sockets. */
+static const char *
+runtime_dir(void)
+{
+	const char *dir = getenv("RUNTIME_DIRECTORY");
+
+	if (dir != NULL)
+		return dir;
+	if (getuid() == 0)
+		return "/var/run";
+	dir = getenv("XDG_RUNTIME_DIR");
+	return dir != NULL ? dir : "/tmp";
+}
+
+static json_t *
+receive(struct ctl_socket *s)
+{
+	char *text = malloc(s->answer_size_max + 1);
+	json_error_t error;
+	json_t *json = NULL;
+
+	if (text == NULL) {
+		snprintf(s->error, sizeof(s->error), "not enough memory");
+		return NULL;
+	}
+	ssize_t n = recv(s->fd, text, s->answer_size_max, 0);
+	if (n <= 0) {
+		snprintf(s->error, sizeof(s->error), "no answer from %s: %s", s->path,
+		         n < 0 ? strerror(errno) : "it has closed the connection");
+	} else {
+		json = json_loadb(text, (size_t)n, 0, &error);
+		if (json == NULL)
+			snprintf(s->error, sizeof(s->error), "%s answers no JSON: %s", s->path, error.text);
+	}
+	free(text);
+	return json;
+}
+
+int
+ctl_open(struct ctl_socket *s, const char *instance)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct timeval timeout = { .tv_sec = TIMEOUT_S };
+
+	*s = (struct ctl_socket){ .fd = -1, .answer_size_max = ANSWER_SIZE_DEFAULT };
+	int n = snprintf(s->path, sizeof(s->path), "%s/dpdk/%s/dpdk_telemetry.v2", runtime_dir(),
+	                 instance);
+	if (n < 0 || (size_t)n >= sizeof(s->path)) {
+		snprintf(s->error, sizeof(s->error), "the path of instance %.64s is too long", instance);
+		return -1;
+	}
+	memcpy(address.sun_path, s->path, sizeof(s->path));
+	s->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+		bool is_absent = errno == ENOENT || errno == ECONNREFUSED;
+		snprintf(s->error, sizeof(s->error), "%s%s: %s",
+		         is_absent ? "synfront is not running, or as another instance, or without telemetry: "
+		                   : "",
+		         s->path, strerror(errno));
+		ctl_close(s);
+		return -1;
+	}
+	setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+
+	json_t *hello = receive(s);
+	if (hello == NULL) {
+		ctl_close(s);
+		return -1;
+	}
+	json_int_t size = json_integer_value(json_object_get(hello, "max_output_len"));
+	if (size > 0 && size <= ANSWER_SIZE_MAX)
+		s->answer_size_max = (size_t)size;
+	json_decref(hello);
+	return 0;
+}
+
+void
+ctl_close(struct ctl_socket *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
+json_t *
+ctl_ask(struct ctl_socket *s, const char *command, const char *parameters)
+{
+	char text[128];
+	int n = snprintf(text, sizeof(text), "%s%s%s", command, *parameters != '\0' ? "," : "",
+	                 parameters);
+
+	if (n < 0 || (size_t)n >= sizeof(text) || send(s->fd, text, (size_t)n, MSG_NOSIGNAL) != n) {
+		snprintf(s->error, sizeof(s->error), "%s: cannot be asked: %s", s->path, strerror(errno));
+		return NULL;
+	}
+	json_t *whole = receive(s);
+	if (whole == NULL)
+		return NULL;
+	/* {"/synfront/stats": ...}; null where a handler refuses. */
+	json_t *answer = json_incref(json_object_get(whole, command));
+	json_decref(whole);
+	if (answer == NULL || json_is_null(answer)) {
+		json_decref(answer);
+		snprintf(s->error, sizeof(s->error), "the engine does not answer \"%.100s\"", text);
+		return NULL;
+	}
+	return answer;
+}
+
+/* { "a": [1, 2], "b": [3, 4] } as { "a": 1, "b": 3 }, { "a": 2, "b": 4 }. */
+static int
+append_rows(json_t *rows, const json_t *page)
+{
+	size_t before = json_array_size(rows), i;
+	const char *key;
+	json_t *column, *cell;
+
+	json_object_foreach((json_t *)page, key, column) {
+		json_array_foreach(column, i, cell) {
+			if (before + i == json_array_size(rows) && json_array_append_new(rows, json_object()) != 0)
+				return -1;
+			if (json_object_set(json_array_get(rows, before + i), key, cell) != 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+json_t *
+ctl_ask_all(struct ctl_socket *s, const char *command)
+{
+	json_t *rows = json_array();
+	json_int_t next = 0;
+
+	do {
+		char start[24];
+		snprintf(start, sizeof(start), "%" JSON_INTEGER_FORMAT, next);
+		json_t *page = ctl_ask(s, command, start);
+		if (page == NULL || append_rows(rows, page) != 0) {
+			if (page != NULL)
+				snprintf(s->error, sizeof(s->error), "not enough memory");
+			json_decref(page);
+			json_decref(rows);
+			return NULL;
+		}
+		next = json_integer_value(json_object_get(page, "next"));
+		json_decref(page);
+	} while (next != 0);
+	return rows;
+}

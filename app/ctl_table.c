@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "ctl_table.h"
+
+#include <string.h>
+
+#include "counters.h"
+
+#define CELL_SIZE 160
+#define COLUMNS_MAX 24
+
+static const char *
+cell(const json_t *value, char text[CELL_SIZE])
+{
+	if (json_is_string(value))
+		snprintf(text, CELL_SIZE, "%s", json_string_value(value));
+	else if (json_is_integer(value))
+		snprintf(text, CELL_SIZE, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	else
+		snprintf(text, CELL_SIZE, "-");
+	return text;
+}
+
+void
+ctl_print_list(FILE *out, const json_t *list, const struct ctl_column *columns,
+               unsigned int n_columns)
+{
+	int widths[COLUMNS_MAX];
+	char text[CELL_SIZE];
+	const json_t *row;
+	size_t i;
+
+	for (unsigned int c = 0; c < n_columns && c < COLUMNS_MAX; c++) {
+		widths[c] = (int)strlen(columns[c].title);
+		json_array_foreach(list, i, row) {
+			int n = (int)strlen(cell(json_object_get(row, columns[c].key), text));
+			widths[c] = n > widths[c] ? n : widths[c];
+		}
+		/* A column stands as its first value does. */
+		const json_t *first = json_object_get(json_array_get(list, 0), columns[c].key);
+		if (!json_is_integer(first))
+			widths[c] = -widths[c];
+		fprintf(out, "%s%*s", c == 0 ? "" : "  ", widths[c], columns[c].title);
+	}
+	fputc('\n', out);
+	json_array_foreach(list, i, row) {
+		for (unsigned int c = 0; c < n_columns && c < COLUMNS_MAX; c++) {
+			int width = c + 1 == n_columns && widths[c] < 0 ? 0 : widths[c];
+			fprintf(out, "%s%*s", c == 0 ? "" : "  ", width,
+			        cell(json_object_get(row, columns[c].key), text));
+		}
+		fputc('\n', out);
+	}
+}
+
+void
+ctl_print_object(FILE *out, const json_t *object)
+{
+	char text[CELL_SIZE];
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)object, key, value)
+		fprintf(out, "%-20s %s\n", key, cell(value, text));
+}
+
+static const char *
+help_of(const char *name)
+{
+	static const struct {
+		const char *name, *help;
+	} ours[] = {
+		{ "received_outside", "frames received" },
+		{ "received_inside", "frames received" },
+		{ "sent_outside", "frames sent" },
+		{ "sent_inside", "frames sent" },
+		{ "tx_full_outside", "frames that the port did not take" },
+		{ "tx_full_inside", "frames that the port did not take" },
+		{ "alloc_failed", "packets not made: no buffer" },
+		{ "unfit", "frames lost: too long for the other port" },
+		{ "handed_over", "segments given to the worker that owns their connection" },
+		{ "taken_over", "segments got from other workers" },
+		{ "loops", "polls of the ports" },
+		{ "empty_loops", "polls that found nothing" },
+		{ "sleeps", "naps while idle" },
+	};
+
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
+		if (strcmp(counter_infos[i].name, name) == 0)
+			return counter_infos[i].help;
+	for (unsigned int i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (strcmp(ours[i].name, name) == 0)
+			return ours[i].help;
+	return "";
+}
+
+void
+ctl_print_counters(FILE *out, const json_t *object, const json_t *before, double seconds, int all)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)object, key, value) {
+		json_int_t now = json_integer_value(value);
+		if (now == 0 && !all)
+			continue;
+		fprintf(out, "%-24s %15" JSON_INTEGER_FORMAT, key, now);
+		if (before != NULL) {
+			json_int_t then = json_integer_value(json_object_get(before, key));
+			fprintf(out, " %13.1f/s", (double)(now - then) / seconds);
+		}
+		fprintf(out, "  %s\n", help_of(key));
+	}
+}

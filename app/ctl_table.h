@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* JSON as tables with aligned columns. */
+#ifndef SYNFRONT_CTL_TABLE_H
+#define SYNFRONT_CTL_TABLE_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+struct ctl_column {
+	const char *key;   /* in each object */
+	const char *title;
+};
+
+/* One row for each object of `list`; numbers to the right, texts to the left. */
+void ctl_print_list(FILE *out, const json_t *list, const struct ctl_column *columns,
+                    unsigned int n_columns);
+
+/* The values of an object, one a line. */
+void ctl_print_object(FILE *out, const json_t *object);
+
+/*
+ * The counters of an object, one a line, with what each means. Those at zero
+ * only if `all`. With `before` (seconds ago, NULL for none) also the rate since.
+ */
+void ctl_print_counters(FILE *out, const json_t *object, const json_t *before, double seconds,
+                        int all);
+
+#endif

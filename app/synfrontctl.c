@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The operator's view of a running engine. */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl_socket.h"
+#include "ctl_table.h"
+
+#define COMMAND_ROOT "/synfront/"
+
+/* Exit codes. */
+enum {
+	EXIT_OK = 0,
+	EXIT_ENGINE = 1, /* not running, or it does not answer */
+	EXIT_USAGE = 2,
+};
+
+enum layout { LAYOUT_LIST, LAYOUT_OBJECT, LAYOUT_COUNTERS };
+
+static const struct ctl_column service_columns[] = {
+	{ "name", "SERVICE" },      { "mode", "MODE" },       { "cookie_mode", "COOKIES" },
+	{ "half_open", "HALF-OPEN" }, { "high", "HIGH" },     { "low", "LOW" },
+	{ "connections", "CONNS" }, { "syn", "SYN" },         { "syn_ack", "SYN-ACK" },
+	{ "opened", "OPENED" },     { "refused", "REFUSED" },
+};
+static const struct ctl_column connection_columns[] = {
+	{ "client", "CLIENT" },   { "server", "SERVER" },       { "state", "STATE" },
+	{ "service", "SERVICE" }, { "expires_s", "EXPIRES/s" }, { "worker", "WORKER" },
+};
+static const struct ctl_column port_columns[] = {
+	{ "side", "PORT" },       { "driver", "DRIVER" },       { "mac", "MAC" },
+	{ "rx_queues", "RXQ" },   { "tx_queues", "TXQ" },       { "rss", "RSS" },
+	{ "received", "RECEIVED" }, { "sent", "SENT" },         { "tx_full", "TX-FULL" },
+	{ "port_missed", "MISSED" }, { "port_no_buffer", "NO-BUFFER" },
+	{ "port_rx_errors", "RX-ERR" }, { "port_tx_errors", "TX-ERR" }, { "device", "DEVICE" },
+};
+static const struct ctl_column memory_columns[] = {
+	{ "table", "TABLE" }, { "entries", "ENTRIES" }, { "used", "USED" }, { "size", "BYTES" },
+};
+
+#define COLUMNS(c) c, sizeof(c) / sizeof((c)[0])
+
+static const struct command {
+	const char *name, *help;
+	enum layout layout;
+	const struct ctl_column *columns;
+	unsigned int n_columns;
+} commands[] = {
+	{ "stats", "all counters [of worker N]", LAYOUT_COUNTERS, NULL, 0 },
+	{ "drops", "frames dropped, by reason", LAYOUT_COUNTERS, NULL, 0 },
+	{ "services", "services and what they are doing", LAYOUT_LIST, COLUMNS(service_columns) },
+	{ "connections", "the connection tables", LAYOUT_LIST, COLUMNS(connection_columns) },
+	{ "ports", "ports and their figures", LAYOUT_LIST, COLUMNS(port_columns) },
+	{ "memory", "tables and buffers, sizes and use", LAYOUT_LIST, COLUMNS(memory_columns) },
+	{ "drain", "make no new splices [on, the default; off; status]", LAYOUT_OBJECT, NULL, 0 },
+	{ "info", "what runs", LAYOUT_OBJECT, NULL, 0 },
+};
+
+struct options {
+	const char *instance;
+	const struct command *command;
+	const char *parameter;
+	double watch_s; /* 0: once */
+	bool json, all;
+};
+
+static void
+usage(FILE *out)
+{
+	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS] COMMAND\n\n", out);
+	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
+	fputs("\n  --instance NAME   as in the configuration (default: synfront)\n"
+	      "  --json            JSON, one document\n"
+	      "  --all             counters at zero too\n"
+	      "  --watch SECONDS   again and again, counters with their rate\n"
+	      "\nexit status: 0 done, 1 the engine does not answer, 2 usage\n",
+	      out);
+}
+
+static double
+clock_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static json_t *
+ask(struct ctl_socket *s, const struct options *o)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), COMMAND_ROOT "%s", o->command->name);
+	if (o->command->layout == LAYOUT_LIST)
+		return ctl_ask_all(s, path);
+	return ctl_ask(s, path, o->parameter);
+}
+
+static void
+print(const struct options *o, const json_t *answer, const json_t *before, double seconds)
+{
+	if (o->json) {
+		json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+		putchar('\n');
+		return;
+	}
+	switch (o->command->layout) {
+	case LAYOUT_LIST:
+		ctl_print_list(stdout, answer, o->command->columns, o->command->n_columns);
+		break;
+	case LAYOUT_OBJECT:
+		ctl_print_object(stdout, answer);
+		break;
+	case LAYOUT_COUNTERS:
+		ctl_print_counters(stdout, answer, before, seconds, o->all);
+		break;
+	}
+}
+
+static int
+run(const struct options *o)
+{
+	struct ctl_socket s;
+	json_t *before = NULL;
+	double before_s = 0;
+
+	if (ctl_open(&s, o->instance) != 0) {
+		fprintf(stderr, "synfrontctl: %s\n", s.error);
+		return EXIT_ENGINE;
+	}
+	for (;;) {
+		json_t *answer = ask(&s, o);
+		double now_s = clock_s();
+		if (answer == NULL) {
+			fprintf(stderr, "synfrontctl: %s\n", s.error);
+			break;
+		}
+		if (o->watch_s > 0 && !o->json && isatty(STDOUT_FILENO))
+			fputs("\033[H\033[J", stdout);
+		print(o, answer, before, now_s - before_s);
+		fflush(stdout);
+		json_decref(before);
+		before = answer;
+		before_s = now_s;
+		if (o->watch_s <= 0) {
+			json_decref(before);
+			ctl_close(&s);
+			return EXIT_OK;
+		}
+		struct timespec pause = { .tv_sec = (time_t)o->watch_s };
+		pause.tv_nsec = (long)((o->watch_s - (double)pause.tv_sec) * 1e9);
+		nanosleep(&pause, NULL);
+	}
+	json_decref(before);
+	ctl_close(&s);
+	return EXIT_ENGINE;
+}
+
+/* The engine only tells on an empty parameter, and only acts on a word. */
+static int
+choose_parameter(struct options *o, const char *given)
+{
+	bool takes_number = strcmp(o->command->name, "stats") == 0;
+
+	o->parameter = given != NULL ? given : "";
+	if (strcmp(o->command->name, "drain") == 0) {
+		if (given == NULL)
+			o->parameter = "on";
+		else if (strcmp(given, "status") == 0)
+			o->parameter = "";
+		else if (strcmp(given, "on") != 0 && strcmp(given, "off") != 0)
+			return -1;
+		return 0;
+	}
+	if (given == NULL)
+		return 0;
+	return takes_number && strspn(given, "0123456789") == strlen(given) ? 0 : -1;
+}
+
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option known[] = {
+		{ "instance", required_argument, NULL, 'i' }, { "json", no_argument, NULL, 'j' },
+		{ "all", no_argument, NULL, 'a' },            { "watch", required_argument, NULL, 'w' },
+		{ "help", no_argument, NULL, 'h' },           { 0 },
+	};
+	char *end;
+	int which;
+
+	while ((which = getopt_long(argc, argv, "i:jaw:h", known, NULL)) != -1) {
+		switch (which) {
+		case 'i':
+			o->instance = optarg;
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		case 'a':
+			o->all = true;
+			break;
+		case 'w':
+			o->watch_s = strtod(optarg, &end);
+			if (*end != '\0' || !(o->watch_s >= 0.1 && o->watch_s < 1e6))
+				return -1;
+			break;
+		case 'h':
+			usage(stdout);
+			exit(EXIT_OK);
+		default:
+			return -1;
+		}
+	}
+	if (optind == argc || argc - optind > 2)
+		return -1;
+	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, argv[optind]) == 0)
+			o->command = &commands[i];
+	return o->command != NULL ? choose_parameter(o, argv[optind + 1]) : -1;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = { .instance = "synfront" };
+
+	if (parse_options(argc, argv, &options) != 0) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	return run(&options);
+}
