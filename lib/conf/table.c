@@ -329,11 +329,10 @@ _Static_assert(TIMEOUT_MAX_S < 1 << 15, "a deadline is never taken for a past on
 
 static const struct conf_key timeouts_keys[] = {
 	TIMEOUT(connecting, 1, 300, "10s", "A server that stays silent: the client gets RST."),
-	TIMEOUT(idle, 10, TIMEOUT_MAX_S, "1h", "Nothing seen in either direction."),
+	TIMEOUT(idle, 10, TIMEOUT_MAX_S, "2h5m", "Nothing seen in either direction."),
 	TIMEOUT(half_closed, 1, TIMEOUT_MAX_S, "2m", "One FIN seen."),
 	TIMEOUT(closing, 1, 3600, "1m", "Both FINs seen."),
 	TIMEOUT(reset_linger, 1, 60, "2s", "An RST at exactly RCV.NXT seen."),
-	TIMEOUT(waiting, 1, 3600, "30s", "`wait_for_data`: proven, and silent since."),
 	{ "adopt", CONF_DURATION, 0, AT(timeouts, adopt), .min = 1, .max = 3600, .preset = "1m",
 	  .zero = "never", .help = "After start: how long unknown connections may be adopted." },
 	TIMEOUT(probe, 1, 3600, "5s", "Between two clients that try a server which is down."),

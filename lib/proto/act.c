@@ -91,7 +91,7 @@ act_reset(struct core *core, struct step *step)
 	if (seg->side == SIDE_OUTSIDE &&
 	    (!bucket_take(&core->rst_bucket, core->policy->reflection.rst_per_s,
 	                  (uint32_t)now->now_ms) ||
-	     !admission_reflect(core, seg, now))) {
+	     !admission_reflect(core, core_net(core, &seg->flow), now))) {
 		act_drop(core, step, COUNTER_drop_rst_cap);
 		return;
 	}

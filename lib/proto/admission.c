@@ -116,15 +116,18 @@ admission_second(struct core *core, uint16_t id)
 	core_count(core, COUNTER_cookie_mode_left);
 }
 
+uint64_t
+core_net(const struct core *core, const struct flow *flow)
+{
+	return source_net_hash(&core->hash_key, &flow->client);
+}
+
 bool
-admission_reflect(struct core *core, const struct segment *seg, const struct instant *now)
+admission_reflect(struct core *core, uint64_t net, const struct instant *now)
 {
 	const struct reflection_limits *limits = &core->policy->reflection;
 	uint32_t now_ms = (uint32_t)now->now_ms;
 
-	if (limits->per_net_per_s == 0 && limits->per_port_per_s == 0)
-		return true;
-	uint64_t net = source_net_hash(&core->hash_key, &seg->flow.client);
 	if (limits->per_net_per_s != 0) {
 		uint32_t cap = core_share(core, limits->per_net_per_s);
 		uint32_t seen = rate_hit(&core->reflection, net, now_ms);

@@ -6,7 +6,7 @@
 
 #include "decision.h"
 
-#define RATE_CELLS 65536u       /* 2 rows of these: fits the L2 cache */
+#define RATE_CELLS 16384u       /* 2 rows of 8 bytes: fits the second-level cache beside the rest */
 #define PROVEN_BITS (1u << 20)
 #define PROVEN_PERIOD_MS 60000u
 #define SWEEP_MAX 64u           /* expired connections handled in one tick */
@@ -131,9 +131,9 @@ service_of(const struct core *core, const struct segment *seg)
 }
 
 /* The cookie that a SYN is answered with, whether with state or without. */
-static bool
+static void
 locate_syn(struct core *core, struct segment *seg, const struct instant *now,
-           struct cookie_job *job)
+           struct cookie_job *job, struct syn_plan *plan)
 {
 	const struct service *service = core->by_id[seg->service];
 	const struct backend *backend = NULL;
@@ -143,25 +143,27 @@ locate_syn(struct core *core, struct segment *seg, const struct instant *now,
 		                     backend_find(&core->backends, &seg->flow.server,
 		                                  seg->flow.server_port_be, false,
 		                                  (uint32_t)(now->now_ms / 1000)));
-	struct promise promise = admission_promise(service, backend, seg->is_v4);
-	struct tcp_offer offer = admission_offer(seg, &promise);
+	plan->promise = admission_promise(service, backend, seg->is_v4);
+	plan->offer = admission_offer(seg, &plan->promise);
+	plan->net = core_net(core, &seg->flow);
+	rate_prefetch(&core->reflection, plan->net);
 	*job = (struct cookie_job){
 		.flow = &seg->flow,
 		.irs = seg->seq,
-		.profile = (uint8_t)cookie_profile_of(&offer, seg->is_v4),
+		.profile = (uint8_t)cookie_profile_of(&plan->offer, seg->is_v4),
 		.parity = now->secrets->epoch & 1,
 		.is_v4 = seg->is_v4,
 	};
-	return true;
 }
 
-/* Passes 1 to 3 of a burst of at most CORE_BURST_MAX. */
-static void
-locate_burst(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
+void
+core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
 {
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
 	uint32_t n_syn = 0, n_ack = 0;
 
+	core->mutations = 0;
+	core->sources.now_s = (uint32_t)(now->now_ms / 1000);
 	for (unsigned int i = 0; i < n; i++) {
 		struct segment *s = &seg[i];
 
@@ -195,7 +197,7 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
 		/* SYNs fill the jobs from the front, ACKs from the back. */
 		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 		if (control == TCP_SYN) {
-			locate_syn(core, s, now, &core->jobs[n_syn]);
+			locate_syn(core, s, now, &core->jobs[n_syn], &core->plans[i]);
 			core->job_segment[n_syn++] = i;
 		} else if (control == TCP_ACK && s->entry == FLOW_NONE && gate_open) {
 			uint32_t j = CORE_BURST_MAX - ++n_ack;
@@ -218,15 +220,6 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
 		seg[core->job_segment[j]].proof = core->job_proof[j];
 		seg[core->job_segment[j]].profile = core->jobs[j].profile;
 	}
-}
-
-void
-core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
-{
-	core->mutations = 0;
-	core->sources.now_s = (uint32_t)(now->now_ms / 1000);
-	for (unsigned int i = 0; i < n; i += CORE_BURST_MAX)
-		locate_burst(core, seg + i, n - i < CORE_BURST_MAX ? n - i : CORE_BURST_MAX, now);
 }
 
 /* ---- decide ---------------------------------------------------------- */
@@ -405,6 +398,13 @@ void
 core_drain(struct core *core, bool on)
 {
 	core->draining = on;
+}
+
+uint32_t
+core_live(const struct core *core)
+{
+	return __atomic_load_n(&core->n_remaining, __ATOMIC_RELAXED) -
+	       __atomic_load_n(&core->n_closing, __ATOMIC_RELAXED);
 }
 
 uint32_t

@@ -70,7 +70,10 @@ struct core *core_init(void *memory, const struct core_params *params,
 /* Use another policy from now on. The caller frees the old one when this has returned. */
 void core_set_policy(struct core *core, const struct policy *policy);
 
-/* Find the service, entry and cookie of each segment. */
+/* Most segments in one burst. */
+#define CORE_BURST_MAX 64u
+
+/* Find the service, entry and cookie of each segment; n at most CORE_BURST_MAX. */
 void core_locate(struct core *core, struct segment *seg, unsigned int n,
                  const struct instant *now);
 
@@ -86,8 +89,10 @@ void core_tick(struct core *core, const struct instant *now, unsigned int budget
 
 /* Draining: new connections pass untouched, none is spliced any more. */
 void core_drain(struct core *core, bool on);
-/* Connections that still need the engine: everything but TRACKED and SPENT. */
+/* Connections that have been opened and not ended: everything but TRACKED and SPENT. */
 uint32_t core_remaining(const struct core *core);
+/* Of these, the ones that a drain waits for: not those whose both ends have said their last. */
+uint32_t core_live(const struct core *core);
 /* Send RST to both ends of up to `max` remaining connections (of any age);
  * call until core_remaining() is 0. */
 void core_reset_remaining(struct core *core, const struct instant *now, unsigned int max,

@@ -17,7 +17,6 @@
 #include "seq.h"
 #include "source.h"
 
-#define CORE_BURST_MAX 64u
 #define SERVICE_CLOSED 0xfffeu    /* segment.service: address protected, port not served */
 #define PROMISE_WSCALE 7u         /* promised where the server's own is not known to both ends of a cookie */
 #define PROFILE_UNMADE 0xffu       /* segment.profile: no cookie made yet */
@@ -27,7 +26,8 @@
 #define LEARN_ALL_PER_S 256u      /* ... about all of them */
 #define SIGNED_PASSES_PER_S 1000u /* SYNs with MD5 or AO that pass */
 #define FIT_WINDOW (4u << 20)     /* adopt: how far apart SEQ and ACK of one connection may lie */
-#define OUTBOUND_SHARE 8u         /* 1/8 of the connections is kept for protected hosts' own */
+#define OUTBOUND_SHARE 8u         /* protected hosts' own connections take at most 1/8 of the table */
+#define ADOPT_SHARE 8u            /* and so do candidates for adoption */
 #define WINDOW_MAX (65535u << 14) /* the largest that any receiver can offer */
 
 /* What changes about a service while the engine runs. Written by the worker;
@@ -41,6 +41,20 @@ struct service_state {
 	uint32_t second;
 	uint32_t n_cookies;        /* SYN-ACKs sent without state in the running second */
 	uint64_t syn, syn_ack, opened, refused;
+};
+
+struct promise {
+	uint16_t mss;
+	uint8_t wscale; /* WSCALE_NONE: does none */
+	bool sack, timestamps;
+};
+
+/* What a SYN will be answered with, worked out while the burst's cookies are
+ * made. Good as long as segment.profile is not PROFILE_UNMADE. */
+struct syn_plan {
+	struct promise promise; /* to the client, for its server */
+	struct tcp_offer offer; /* the client's, cut to that */
+	uint64_t net;           /* source_net_hash() of the client */
 };
 
 /* A datagram whose first fragment crossed. */
@@ -72,13 +86,17 @@ struct core {
 	uint64_t started_ms;
 	uint64_t cookie_out_ms;      /* the last cookie of this core dies here: the gate */
 	uint32_t n_outbound;         /* TRACKED by SYNs from inside */
-	uint32_t n_remaining;        /* entries that need the engine */
+	uint32_t n_remaining;        /* opened and not ended */
+	uint32_t n_closing;          /* of these, CLOSING */
+	uint32_t n_adopting;         /* TRACKED candidates */
+	uint64_t futile_ms;          /* when eviction last found no victim */
 	uint32_t mutations;          /* of the index, in this burst */
 	bool draining;
 	uint64_t ticked_s;           /* the last second whose service counts were looked at */
 	const struct service *by_id[SERVICES_MAX]; /* policy's, NULL: none */
 	struct service_state services[SERVICES_MAX];
 	struct fragment fragments[FRAGMENTS_TRACKED];
+	struct syn_plan plans[CORE_BURST_MAX]; /* by number of the segment in the burst */
 	struct cookie_job jobs[CORE_BURST_MAX];
 	uint32_t job_segment[CORE_BURST_MAX];
 	uint8_t job_proof[CORE_BURST_MAX];
@@ -182,12 +200,6 @@ entry_touch(struct core *core, const struct step *step, uint32_t lifetime_s)
 void conn_reset_ends(struct core *core, const struct conn *conn, struct actions *out);
 
 /* admission.c: watermarks and limits. */
-struct promise {
-	uint16_t mss;
-	uint8_t wscale; /* WSCALE_NONE: does none */
-	bool sack, timestamps;
-};
-
 /* What may be promised for the destination of a SYN. */
 struct promise admission_promise(const struct service *service, const struct backend *backend,
                                  bool is_v4);
@@ -203,8 +215,10 @@ bool admission_wants_cookie(struct core *core, struct step *step);
  */
 void admission_half_open(struct core *core, uint16_t service, int change);
 void admission_second(struct core *core, uint16_t service);
-/* A generated answer to an unproven source: false if over the cap. */
-bool admission_reflect(struct core *core, const struct segment *seg, const struct instant *now);
+/* A generated answer to an unproven source of this net (source_net_hash()): false if
+ * over the cap. */
+bool admission_reflect(struct core *core, uint64_t net, const struct instant *now);
+uint64_t core_net(const struct core *core, const struct flow *flow);
 /* Limits after the handshake: COUNTER_COUNT, or the counter of what is exceeded. */
 enum counter admission_over(struct core *core, struct step *step, const struct backend *backend);
 bool admission_counts_sources(const struct core *core);

@@ -92,10 +92,14 @@ conn_uncount(struct core *core, struct conn *conn)
 		admission_half_open(core, side->service, -1);
 	if (conn->state == CONN_TRACKED && (conn->flags & CONN_OUTBOUND))
 		core->n_outbound--;
-	if (conn->state == CONN_CLOSING)
+	if (conn->state == CONN_CLOSING) {
 		core_count(core, conn->flags & CONN_RESET ? COUNTER_reset : COUNTER_completed);
-	if (conn->state == CONN_TRACKED)
+		core->n_closing--;
+	}
+	if (conn->state == CONN_TRACKED) {
 		core_count(core, COUNTER_tracked_ended);
+		core->n_adopting -= !!(conn->flags & CONN_ADOPTING);
+	}
 	if (conn_remains(conn)) {
 		core->n_remaining--;
 		struct service_state *state = &core->services[side->service];
@@ -117,6 +121,7 @@ conn_set_state(struct core *core, struct conn *conn, enum conn_state state)
 {
 	bool was = state_remains(conn->state), is = state_remains(state);
 
+	core->n_closing += (state == CONN_CLOSING) - (conn->state == CONN_CLOSING);
 	if (was != is) {
 		const struct conn_side *side = &core->conns.sides[conn_number(core, conn)];
 		struct service_state *s = &core->services[side->service];
@@ -207,6 +212,10 @@ conn_evict(struct core *core, const struct instant *now, struct actions *out)
 	unsigned int best_rank = 0;
 	uint16_t best_idle = 0;
 
+	/* A table full of connections that must stay is not searched for each
+	 * packet of a flood. */
+	if (core->futile_ms == now->now_ms)
+		return false;
 	for (unsigned int i = 0; i < EVICT_LOOK && i < t->capacity; i++) {
 		uint32_t number = t->hand;
 		struct conn *c = &t->conns[number];
@@ -229,8 +238,10 @@ conn_evict(struct core *core, const struct instant *now, struct actions *out)
 			best_idle = idle_s;
 		}
 	}
-	if (best == FLOW_NONE)
+	if (best == FLOW_NONE) {
+		core->futile_ms = now->now_ms;
 		return false;
+	}
 	struct conn *victim = &t->conns[best];
 	if (victim->state != CONN_TRACKED && victim->state != CONN_SPENT)
 		conn_reset_ends(core, victim, out);

@@ -32,27 +32,6 @@ syn_ack_fill(const struct core *core, struct packet *p, const struct answer *a, 
 	p->wscale = a->wscale;
 }
 
-/* The ISS of a SYN that core_locate() did not make one for. */
-static void
-cookie_complete(struct core *core, struct step *step, const struct tcp_offer *offer)
-{
-	struct segment *seg = step->seg;
-
-	if (seg->profile != PROFILE_UNMADE)
-		return;
-	struct cookie_job job = {
-		.flow = &seg->flow,
-		.irs = seg->seq,
-		.profile = (uint8_t)cookie_profile_of(offer, seg->is_v4),
-		.parity = step->now->secrets->epoch & 1,
-		.is_v4 = seg->is_v4,
-	};
-	cookie_make(step->now->secrets, &job, 1);
-	seg->cookie = job.iss;
-	seg->profile = job.profile;
-	(void)core;
-}
-
 static const struct backend *
 backend_of(struct core *core, const struct step *step)
 {
@@ -65,27 +44,48 @@ backend_of(struct core *core, const struct step *step)
 	                               (uint32_t)(step->now->now_ms / 1000)));
 }
 
-static struct answer
-answer_of(struct core *core, struct step *step, struct tcp_offer *offer)
+/* Plan and ISS of a SYN that core_locate() did not make them for. */
+static void
+plan_late(struct core *core, struct step *step, struct syn_plan *plan)
 {
 	struct segment *seg = step->seg;
-	struct promise promise =
-	        admission_promise(step->service, backend_of(core, step), seg->is_v4);
-	*offer = admission_offer(seg, &promise);
-	cookie_complete(core, step, offer);
 
+	plan->net = core_net(core, &seg->flow);
+	plan->promise = admission_promise(step->service, backend_of(core, step), seg->is_v4);
+	plan->offer = admission_offer(seg, &plan->promise);
+	struct cookie_job job = {
+		.flow = &seg->flow,
+		.irs = seg->seq,
+		.profile = (uint8_t)cookie_profile_of(&plan->offer, seg->is_v4),
+		.parity = step->now->secrets->epoch & 1,
+		.is_v4 = seg->is_v4,
+	};
+	cookie_make(step->now->secrets, &job, 1);
+	seg->cookie = job.iss;
+	seg->profile = job.profile;
+}
+
+static struct answer
+answer_of(struct core *core, struct step *step)
+{
+	struct segment *seg = step->seg;
+	struct syn_plan *plan = &core->plans[step->number];
+	const struct tcp_offer *offer = &plan->offer;
+
+	if (seg->profile == PROFILE_UNMADE)
+		plan_late(core, step, plan);
 	struct answer a = {
 		.iss = seg->cookie,
 		.irs = seg->seq,
 		.tsval = seg->tsval,
-		.mss = promise.mss,
+		.mss = plan->promise.mss,
 		.options = OPTION_MSS,
 		.wscale = WSCALE_NONE,
 	};
 	if (offer->wscale != WSCALE_NONE) {
 		/* Without timestamps nothing brings back which scale was promised,
 		 * so it is always the same. */
-		a.wscale = offer->timestamps ? promise.wscale : PROMISE_WSCALE;
+		a.wscale = offer->timestamps ? plan->promise.wscale : PROMISE_WSCALE;
 		a.options |= OPTION_WSCALE;
 	}
 	if (offer->sack)
@@ -109,8 +109,7 @@ cookie_is_out(struct core *core, struct step *step)
 void
 handshake_syn_by_cookie(struct core *core, struct step *step)
 {
-	struct tcp_offer offer;
-	struct answer a = answer_of(core, step, &offer);
+	struct answer a = answer_of(core, step);
 
 	cookie_is_out(core, step);
 	step->state->n_cookies++;
@@ -177,10 +176,9 @@ half_open_make(struct core *core, struct step *step, const struct answer *a,
 static bool
 syn_by_state(struct core *core, struct step *step)
 {
-	struct tcp_offer offer;
-	struct answer a = answer_of(core, step, &offer);
+	struct answer a = answer_of(core, step);
 
-	if (half_open_make(core, step, &a, &offer) == FLOW_NONE)
+	if (half_open_make(core, step, &a, &core->plans[step->number].offer) == FLOW_NONE)
 		return false;
 	core->cookie_out_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 	step->state->syn_ack++;
@@ -301,7 +299,9 @@ listen_syn(struct core *core, struct step *step)
 	}
 	if (service->mode == MODE_PROXY && syn_to_server(core, step))
 		return;
-	if (!admission_reflect(core, seg, step->now)) {
+	if (seg->profile == PROFILE_UNMADE)
+		plan_late(core, step, &core->plans[step->number]);
+	if (!admission_reflect(core, core->plans[step->number].net, step->now)) {
 		act_drop(core, step, COUNTER_drop_reflection);
 		return;
 	}
@@ -445,7 +445,7 @@ received_syn(struct core *core, struct step *step)
 	}
 	core_count(core, COUNTER_syn_received);
 	step->state->syn++;
-	if (!admission_reflect(core, seg, step->now)) {
+	if (!admission_reflect(core, core_net(core, &seg->flow), step->now)) {
 		act_drop(core, step, COUNTER_drop_reflection);
 		return;
 	}
@@ -542,7 +542,7 @@ spent_syn(struct core *core, struct step *step)
 	step->state->syn++;
 	if (step->service->mode == MODE_PROXY && core->draining)
 		act_reset(core, step);
-	else if (!admission_reflect(core, step->seg, step->now))
+	else if (!admission_reflect(core, core_net(core, &step->seg->flow), step->now))
 		act_drop(core, step, COUNTER_drop_reflection);
 	else
 		handshake_syn_by_cookie(core, step);
@@ -578,7 +578,6 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 		struct half_open_side *side = &core->half_open.sides[number];
 		const struct service *service = core->by_id[h->service];
 		unsigned int sent = side->stage + 1u;
-		struct segment probe = { .flow = h->flow };
 
 		if (service == NULL || sent > core->policy->syn_ack_retries ||
 		    sent >= HALF_OPEN_STAGES) {
@@ -591,7 +590,7 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 			continue;
 		}
 		half_open_wait(&core->half_open, number, sent, now_ms + (RETRY_MS << sent));
-		if (core->services[h->service].cookie_mode || !admission_reflect(core, &probe, now)) {
+		if (core->services[h->service].cookie_mode || !admission_reflect(core, core_net(core, &h->flow), now)) {
 			core_count(core, COUNTER_syn_ack_capped);
 			continue;
 		}

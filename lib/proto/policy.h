@@ -98,7 +98,6 @@ struct timeouts {
 	uint32_t half_closed;  /* one FIN seen */
 	uint32_t closing;      /* both FINs seen */
 	uint32_t reset_linger; /* exact RST seen */
-	uint32_t waiting;      /* wait_for_data: proven, silent */
 	uint32_t adopt;        /* after start, 0: never adopt */
 	uint32_t probe;        /* between probes of a backend that is down */
 	uint32_t protect;      /* full table: a connection active so recently is never evicted */

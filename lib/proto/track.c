@@ -138,6 +138,7 @@ adopt_confirm(struct core *core, struct step *step, struct conn *conn)
 	if (seg->seq - own + FIT_WINDOW <= 2 * FIT_WINDOW &&
 	    seg->ack - peer + FIT_WINDOW <= 2 * FIT_WINDOW) {
 		conn->flags &= ~(unsigned int)CONN_ADOPTING;
+		core->n_adopting--;
 		conn->flags |= CONN_CONFIRMED;
 		core_count(core, COUNTER_adopted);
 		splice_follow(conn, seg);
@@ -166,7 +167,9 @@ track_adopt(struct core *core, struct step *step)
 	uint32_t cap = core_share(core, core->policy->adopt_per_net);
 
 	if (now->now_ms - core->started_ms >= core->policy->timeouts.adopt * 1000ull ||
-	    !(seg->flags & TCP_ACK) || step->entry != FLOW_NONE)
+	    !(seg->flags & TCP_ACK) || step->entry != FLOW_NONE ||
+	    core->n_adopting >= core->conns.capacity / ADOPT_SHARE ||
+	    core->conns.used == core->conns.capacity)
 		return false;
 	if (cap != 0 && rate_hit(&core->adopt_rate, source_net_hash(&core->hash_key, &seg->flow.client),
 	                         (uint32_t)now->now_ms) > cap)
@@ -177,6 +180,7 @@ track_adopt(struct core *core, struct step *step)
 	uint32_t end = seg->seq + segment_seq_len(seg);
 	conn->state = CONN_TRACKED;
 	conn->flags = CONN_ADOPTING;
+	core->n_adopting++;
 	conn->ts_delta = seg->side;
 	conn->client_nxt = seg->side == SIDE_OUTSIDE ? end : seg->ack;
 	conn->server_nxt = seg->side == SIDE_OUTSIDE ? seg->ack : end;

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <x86intrin.h>
+
+#include "carry_out.h"
+#include "checksum.h"
+#include "cookie.h"
+
+#define SERVICE_PORT 80u
+#define SERVER_V4 0xc6336401u /* 198.51.100.1, and those after it */
+
+static void
+put16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static void
+put32(uint8_t *p, uint32_t v)
+{
+	put16(p, (uint16_t)(v >> 16));
+	put16(p + 2, (uint16_t)v);
+}
+
+uint32_t
+load_random(struct load *load)
+{
+	load->random ^= load->random << 13;
+	load->random ^= load->random >> 7;
+	load->random ^= load->random << 17;
+	return (uint32_t)(load->random >> 16);
+}
+
+uint32_t
+load_client_seq(uint32_t flow)
+{
+	return flow * 2654435761u + 1;
+}
+
+uint32_t
+load_server_seq(uint32_t flow)
+{
+	return flow * 2246822519u + 7;
+}
+
+static void
+load_services(struct load *load, uint8_t mode, uint8_t cookies)
+{
+	uint32_t n = load->params.n_services;
+	struct prefix *addresses = calloc(2 * (size_t)n, sizeof(*addresses));
+	struct port_range *ports = calloc(n, sizeof(*ports));
+
+	load->services = calloc(n, sizeof(*load->services));
+	for (uint32_t i = 0; i < n; i++) {
+		addresses[2 * i] = (struct prefix){ ip_addr_v4(__builtin_bswap32(SERVER_V4 + i)), 128 };
+		put32(addresses[2 * i + 1].addr.bytes, 0x20010db8);
+		put32(addresses[2 * i + 1].addr.bytes + 12, SERVER_V4 + i);
+		addresses[2 * i + 1].len = 128;
+		ports[i] = (struct port_range){ SERVICE_PORT, SERVICE_PORT };
+		load->services[i] = (struct service){
+			.id = (uint16_t)i,
+			.mode = mode,
+			.cookies = cookies,
+			.high = UINT32_MAX,
+			.low = UINT32_MAX - 1,
+			.addresses = &addresses[2 * i],
+			.n_addresses = 2,
+			.ports = &ports[i],
+			.n_ports = 1,
+		};
+	}
+	load->policy = (struct policy){
+		.services = load->services,
+		.n_services = n,
+		.syn_ack_retries = 3,
+		.hold_bytes = 4096,
+		/* The caps that a configuration has by default, out of the way. */
+		.reflection = { .per_net_per_s = 1u << 30 },
+		.timeouts = { .connecting = 10, .idle = 3600, .half_closed = 120, .closing = 60,
+			      .reset_linger = 2, .probe = 5, .protect = 30 },
+	};
+}
+
+struct load *
+load_init(const struct load_params *params, uint8_t mode, uint8_t cookies, uint32_t half_open,
+          uint32_t connections)
+{
+	struct load *load = aligned_alloc(64, (sizeof(*load) + 63) & ~(size_t)63);
+	static const uint8_t master[MASTER_SECRET_SIZE] = { 1, 2, 3 };
+	const char *why;
+	uint32_t a, b;
+
+	memset(load, 0, sizeof(*load));
+	load->params = *params;
+	load->random = 0x9e3779b97f4a7c15ull;
+	load_services(load, mode, cookies);
+	if ((why = policy_compile(&load->policy, &a, &b)) != NULL) {
+		fprintf(stderr, "bench: %s\n", why);
+		return NULL;
+	}
+	secret_init(&load->secrets, master, 1000000);
+	load->now = (struct instant){ 1000, 1000000000, secret_current(&load->secrets) };
+	struct core_params p = {
+		.connections = connections,
+		.half_open = half_open,
+		.backends = 4096,
+		.paths = 64,
+		.sources = 1024,
+		.held = 4096,
+		.hold_bytes = 4096,
+		.n_workers = 1,
+		.has_inside = true,
+	};
+	for (unsigned int i = 0; i < sizeof(p.seed); i++)
+		p.seed[i] = (uint8_t)(i * 37 + 11);
+	load->memory_size = (core_size(&p) + (2u << 20) - 1) & ~((size_t)(2u << 20) - 1);
+	load->memory = mmap(NULL, load->memory_size, PROT_READ | PROT_WRITE,
+	                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (load->memory == MAP_FAILED)
+		return NULL;
+	madvise(load->memory, load->memory_size, MADV_HUGEPAGE);
+	load->core = core_init(load->memory, &p, &load->policy, &load->now);
+	load->actions = (struct actions){ load->list, 0, sizeof(load->list) / sizeof(load->list[0]) };
+	return load;
+}
+
+void
+load_fini(struct load *load)
+{
+	policy_free_index(&load->policy);
+	free((void *)(uintptr_t)load->services[0].addresses);
+	free((void *)(uintptr_t)load->services[0].ports);
+	free(load->services);
+	munmap(load->memory, load->memory_size);
+	free(load);
+}
+
+static unsigned int
+put_options(uint8_t *o, const struct load_frame *f)
+{
+	uint8_t *start = o;
+
+	if (f->syn_options) {
+		put32(o, 0x02040000u | 1460);
+		put16(o + 4, 0x0402);
+		put16(o + 6, 0x080a);
+		put32(o + 8, f->tsval);
+		put32(o + 12, f->tsecr);
+		put32(o + 16, 0x01030307);
+		o += 20;
+	} else if (f->timestamps) {
+		put32(o, 0x0101080a);
+		put32(o + 4, f->tsval);
+		put32(o + 8, f->tsecr);
+		o += 12;
+	}
+	return (unsigned int)(o - start);
+}
+
+/* The client of a flow is its number, spread over addresses and ports. */
+static void
+put_endpoints(const struct load *load, const struct load_frame *f, struct ip_addr *client,
+              struct ip_addr *server, uint16_t *port)
+{
+	uint32_t service = load->params.n_services == 1 ? 0 : f->flow % load->params.n_services;
+
+	if (load->params.is_v4) {
+		*client = ip_addr_v4(__builtin_bswap32(0x0a000000u + (f->flow >> 4)));
+		*server = ip_addr_v4(__builtin_bswap32(SERVER_V4 + service));
+	} else {
+		*client = (struct ip_addr){ 0 };
+		put32(client->bytes, 0x20010db9);
+		put32(client->bytes + 4, f->flow >> 4);
+		put32(client->bytes + 12, f->flow * 2654435761u);
+		*server = load->services[service].addresses[1].addr;
+	}
+	*port = (uint16_t)(1024 + (f->flow & 15) * 4001);
+}
+
+void
+load_add(struct load *load, const struct load_frame *f)
+{
+	uint8_t *frame = load->frames[load->n], *ip = frame + 14, *tcp;
+	struct ip_addr client, server;
+	const struct ip_addr *src = &client, *dst = &server;
+	uint16_t port, server_port = f->port != 0 ? f->port : SERVICE_PORT;
+	uint8_t options[40];
+	unsigned int options_len = put_options(options, f);
+	unsigned int tcp_len = 20 + options_len + f->payload_len;
+	uint64_t sum;
+
+	put_endpoints(load, f, &client, &server, &port);
+	memcpy(frame, f->side == SIDE_OUTSIDE ? "\2\0\0\0\0\2\2\0\0\0\0\1" : "\2\0\0\0\0\1\2\0\0\0\0\2",
+	       12);
+	if (f->side == SIDE_INSIDE) {
+		src = &server;
+		dst = &client;
+	}
+	if (load->params.is_v4) {
+		put16(frame + 12, 0x0800);
+		put32(ip, 0x45000000u | (20 + tcp_len));
+		put32(ip + 4, 0x00004000);
+		put32(ip + 8, 0x40060000);
+		memcpy(ip + 12, &src->words_be[3], 4);
+		memcpy(ip + 16, &dst->words_be[3], 4);
+		uint16_t check = (uint16_t)~checksum_fold(checksum_add(0, ip, 20));
+		memcpy(ip + 10, &check, 2);
+		tcp = ip + 20;
+		sum = checksum_add(0, ip + 12, 8);
+	} else {
+		put16(frame + 12, 0x86dd);
+		put32(ip, 0x60000000);
+		put32(ip + 4, tcp_len << 16 | 6 << 8 | 64);
+		memcpy(ip + 8, src, 16);
+		memcpy(ip + 24, dst, 16);
+		tcp = ip + 40;
+		sum = checksum_add(0, ip + 8, 32);
+	}
+	bool out = f->side == SIDE_OUTSIDE;
+	put16(tcp, out ? port : server_port);
+	put16(tcp + 2, out ? server_port : port);
+	put32(tcp + 4, f->seq);
+	put32(tcp + 8, f->ack);
+	tcp[12] = (uint8_t)((20 + options_len) / 4 << 4);
+	tcp[13] = f->flags;
+	put16(tcp + 14, 64240);
+	put32(tcp + 16, 0);
+	memcpy(tcp + 20, options, options_len);
+	memset(tcp + 20 + options_len, 'x', f->payload_len);
+	sum += __builtin_bswap16((uint16_t)tcp_len) + __builtin_bswap16(6);
+	uint16_t check = (uint16_t)~checksum_fold(checksum_add(sum, tcp, tcp_len));
+	memcpy(tcp + 16, &check, 2);
+	load->lengths[load->n] = (uint32_t)(tcp - frame) + tcp_len;
+	load->sides[load->n++] = f->side;
+}
+
+uint64_t
+load_run(struct load *load)
+{
+	unsigned int n = load->n;
+	uint64_t begin = __rdtsc();
+
+	for (unsigned int i = 0; i < n; i++) {
+		segment_parse(&load->segments[i], load->frames[i], load->lengths[i], load->lengths[i],
+		              (enum side)load->sides[i]);
+		load->segments[i].checksum_good = load->params.checksum_good;
+	}
+	core_locate(load->core, load->segments, n, &load->now);
+	core_decide(load->core, load->segments, n, &load->now, &load->actions);
+	for (unsigned int i = 0; i < load->actions.n; i++) {
+		const struct action *a = &load->actions.list[i];
+		if (a->kind == ACTION_DROP)
+			continue;
+		load->n_out++;
+		if (a->kind == ACTION_SEND)
+			carry_out(load->out, NULL, a, EMIT_CHECKSUM_SOFTWARE);
+		else
+			carry_out(load->frames[a->seg], &load->segments[a->seg], a, EMIT_CHECKSUM_SOFTWARE);
+	}
+	load->actions.n = 0;
+	load->n = 0;
+	return __rdtsc() - begin;
+}
+
+uint64_t
+load_run_floor(struct load *load)
+{
+	unsigned int n = load->n;
+	uint64_t begin = __rdtsc();
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint8_t *frame = load->frames[i];
+		uint64_t a, b;
+		uint32_t src, dst;
+		memcpy(&a, frame, 8);
+		memcpy(&b, frame + 4, 8);
+		memcpy(frame, (uint8_t *)&b + 2, 6);
+		memcpy(frame + 6, &a, 6);
+		memcpy(&src, frame + 26, 4);
+		memcpy(&dst, frame + 30, 4);
+		memcpy(frame + 26, &dst, 4);
+		memcpy(frame + 30, &src, 4);
+	}
+	load->n_out += n;
+	load->n = 0;
+	return __rdtsc() - begin;
+}
+
+static uint32_t
+get32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, 4);
+	return __builtin_bswap32(v);
+}
+
+bool
+load_half_open(struct load *load, uint32_t n)
+{
+	for (uint32_t flow = 0; flow < n; flow++) {
+		load_add(load, &(struct load_frame){ .flow = flow,
+		                                     .seq = load_client_seq(flow),
+		                                     .flags = TCP_SYN,
+		                                     .syn_options = true,
+		                                     .tsval = 1 });
+		if (load->n == LOAD_BURST || flow + 1 == n)
+			load_run(load);
+	}
+	return core_usage(load->core).half_open == n;
+}
+
+/* A handshake to the end for one flow at a time, cookie by cookie: one burst of
+ * SYNs, one of ACKs, one of the server's SYN-ACKs. */
+bool
+load_open(struct load *load, uint32_t n)
+{
+	unsigned int l4 = load->params.is_v4 ? 34 : 54;
+
+	for (uint32_t first = 0; first < n; first += LOAD_BURST) {
+		uint32_t count = n - first < LOAD_BURST ? n - first : LOAD_BURST;
+		uint32_t iss[LOAD_BURST];
+
+		for (uint32_t i = 0; i < count; i++)
+			load_add(load, &(struct load_frame){ .flow = first + i,
+			                                     .seq = load_client_seq(first + i),
+			                                     .flags = TCP_SYN,
+			                                     .syn_options = true,
+			                                     .tsval = 1 });
+		load_run(load);
+		for (uint32_t i = 0; i < count; i++)
+			iss[i] = get32(load->frames[i] + l4 + 4);
+		for (uint32_t i = 0; i < count; i++)
+			load_add(load, &(struct load_frame){ .flow = first + i,
+			                                     .seq = load_client_seq(first + i) + 1,
+			                                     .ack = iss[i] + 1,
+			                                     .flags = TCP_ACK });
+		load_run(load);
+		for (uint32_t i = 0; i < count; i++)
+			load_add(load, &(struct load_frame){ .flow = first + i,
+			                                     .side = SIDE_INSIDE,
+			                                     .seq = load_server_seq(first + i),
+			                                     .ack = load_client_seq(first + i) + 1,
+			                                     .flags = TCP_SYN | TCP_ACK,
+			                                     .syn_options = true,
+			                                     .tsval = 1 });
+		load_run(load);
+	}
+	return core_usage(load->core).connections >= n;
+}

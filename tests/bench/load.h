@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the in-memory benchmark runs on: a core of its own, frames made fresh
+ * for each burst (outside the measured time), and the worker's own sequence of
+ * calls: parse, locate, decide, carry out.
+ */
+#ifndef SYNFRONT_LOAD_H
+#define SYNFRONT_LOAD_H
+
+#include "core.h"
+
+#define LOAD_BURST 32u
+#define LOAD_FRAME_SIZE 2048u
+
+struct load_params {
+	bool is_v4;
+	uint32_t entries;     /* connections or half-open entries the tables are filled with */
+	uint32_t n_services;
+	uint32_t payload_len; /* of data segments */
+	bool checksum_good;   /* as if hardware had verified received checksums */
+};
+
+/* One frame to be made: a flow (numbered) and what its TCP header says. */
+struct load_frame {
+	uint32_t flow;
+	uint32_t seq, ack;
+	uint32_t tsval, tsecr;
+	uint8_t flags;
+	uint8_t side;
+	bool timestamps;
+	bool syn_options;
+	uint16_t port;        /* of the server; 0: the service's */
+	uint16_t payload_len;
+};
+
+struct load {
+	struct load_params params;
+	struct core *core;
+	void *memory;
+	size_t memory_size;
+	struct policy policy;
+	struct service *services;
+	struct secret_ring secrets;
+	struct instant now;
+	uint64_t random;
+	struct segment segments[LOAD_BURST];
+	struct action list[LOAD_BURST * (1 + ACTIONS_PER_EVENT) + 64];
+	struct actions actions;
+	uint8_t frames[LOAD_BURST][LOAD_FRAME_SIZE] __attribute__((aligned(64)));
+	uint32_t lengths[LOAD_BURST];
+	uint8_t sides[LOAD_BURST];
+	unsigned int n;
+	uint64_t n_out;       /* frames that left */
+	uint8_t out[LOAD_FRAME_SIZE] __attribute__((aligned(64)));
+	uint32_t last_seq;    /* of the last reply: for building on it */
+	uint32_t last_tsval;
+};
+
+/* A core for these parameters; `half_open` and `cookies` as the policy's. NULL
+ * when memory is short. */
+struct load *load_init(const struct load_params *params, uint8_t mode, uint8_t cookies,
+                       uint32_t half_open, uint32_t connections);
+void load_fini(struct load *load);
+
+uint32_t load_random(struct load *load);
+
+/* Put one more frame into the coming burst. */
+void load_add(struct load *load, const struct load_frame *frame);
+
+/* Run the burst that stands ready; returns ticks of the time stamp counter. */
+uint64_t load_run(struct load *load);
+
+/* The floor: touch every frame and swap its addresses, nothing else. */
+uint64_t load_run_floor(struct load *load);
+
+/* Open `n` connections, numbered 0.. n-1, spliced or half-open, by real handshakes. */
+bool load_open(struct load *load, uint32_t n);
+bool load_half_open(struct load *load, uint32_t n);
+
+/* SEQ and ACK of connection `flow` as load_open() left it. */
+uint32_t load_client_seq(uint32_t flow);
+uint32_t load_server_seq(uint32_t flow);
+
+#endif
