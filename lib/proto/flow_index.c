@@ -147,6 +147,9 @@ flow_index_sweep(struct flow_index *index, unsigned int n_buckets, uint16_t now_
 {
 	unsigned int n = 0;
 
+	/* Never the same one twice: the caller would end its connections twice. */
+	if (n_buckets > index->mask + 1)
+		n_buckets = index->mask + 1;
 	for (; n_buckets > 0; n_buckets--) {
 		const struct flow_bucket *b = &index->buckets[index->cursor];
 
