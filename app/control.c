@@ -149,7 +149,8 @@ log_ports(const struct plane *plane, const struct worker_account *a)
 	static const char *const names[] = { "outside", "inside" };
 
 	for (unsigned int i = 0; i < plane->n_ports; i++)
-		log_notice("  %-28s received %" PRIu64 ", sent %" PRIu64 ", not taken by the port %" PRIu64,
+		log_notice("  %-28s received %" PRIu64 ", sent %" PRIu64
+		           ", not taken by the port %" PRIu64,
 		           names[i], a->received[i], a->sent[i], a->tx_full[i]);
 	if (a->handed_over != 0)
 		log_notice("  %-28s %" PRIu64, "handed to other workers", a->handed_over);
@@ -173,17 +174,19 @@ control_final_account(const struct control *control)
 	log_ports(plane, &account);
 	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
 		if (sum.values[i] != 0)
-			log_notice("  %-28s %12" PRIu64 "  %s", counter_infos[i].name, sum.values[i],
-			           counter_infos[i].help);
+			log_notice("  %-28s %12" PRIu64 "  %s", counter_infos[i].name,
+			           sum.values[i], counter_infos[i].help);
 
 	uint64_t remaining = 0;
 	for (unsigned int i = 0; i < plane->n_workers; i++)
 		remaining += core_remaining(plane->workers[i]->core);
-	account_equations(&sum, stats_received(&account), stats_usage(plane).half_open, remaining, rows);
+	account_equations(&sum, stats_received(&account), stats_usage(plane).half_open, remaining,
+	                  rows);
 	for (unsigned int i = 0; i < ACCOUNT_EQUATIONS; i++) {
 		bool holds = rows[i].left == rows[i].right;
-		log_message(holds ? CONF_LOG_NOTICE : CONF_LOG_ERROR, "  %s: %s: %" PRIu64 " and %" PRIu64,
-		            holds ? "holds" : "DOES NOT HOLD", rows[i].text, rows[i].left, rows[i].right);
+		log_message(holds ? CONF_LOG_NOTICE : CONF_LOG_ERROR,
+		            "  %s: %s: %" PRIu64 " and %" PRIu64, holds ? "holds" : "DOES NOT HOLD",
+		            rows[i].text, rows[i].left, rows[i].right);
 		is_good &= holds;
 	}
 	for (unsigned int i = 0; i < plane->n_workers; i++) {

@@ -9,11 +9,11 @@
 
 struct control {
 	struct plane *plane;
-	const char *path;           /* of the configuration */
-	struct conf *first;         /* ports and sizes come from it for good */
-	struct conf *live;          /* services and limits come from it; may be the same */
+	const char *path;   /* of the configuration */
+	struct conf *first; /* ports and sizes come from it for good */
+	struct conf *live;  /* services and limits come from it; may be the same */
 	struct conf_ids ids;
-	int log_level;              /* of the command line; -1: as configured */
+	int log_level;                     /* of the command line; -1: as configured */
 	bool in_cookie_mode[SERVICES_MAX]; /* as last logged */
 };
 

@@ -47,7 +47,8 @@ receive(struct ctl_socket *s)
 	} else {
 		json = json_loadb(text, (size_t)n, 0, &error);
 		if (json == NULL)
-			snprintf(s->error, sizeof(s->error), "%s answers no JSON: %s", s->path, error.text);
+			snprintf(s->error, sizeof(s->error), "%s answers no JSON: %s", s->path,
+			         error.text);
 	}
 	free(text);
 	return json;
@@ -63,7 +64,8 @@ ctl_open(struct ctl_socket *s, const char *instance)
 	int n = snprintf(s->path, sizeof(s->path), "%s/dpdk/%s/dpdk_telemetry.v2", runtime_dir(),
 	                 instance);
 	if (n < 0 || (size_t)n >= sizeof(s->path)) {
-		snprintf(s->error, sizeof(s->error), "the path of instance %.64s is too long", instance);
+		snprintf(s->error, sizeof(s->error), "the path of instance %.64s is too long",
+		         instance);
 		return -1;
 	}
 	memcpy(address.sun_path, s->path, sizeof(s->path));
@@ -71,7 +73,8 @@ ctl_open(struct ctl_socket *s, const char *instance)
 	if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
 		bool is_absent = errno == ENOENT || errno == ECONNREFUSED;
 		snprintf(s->error, sizeof(s->error), "%s%s: %s",
-		         is_absent ? "synfront is not running, or as another instance, or without telemetry: "
+		         is_absent ? "synfront is not running, or as another instance, or without "
+		                     "telemetry: "
 		                   : "",
 		         s->path, strerror(errno));
 		ctl_close(s);
@@ -107,7 +110,8 @@ ctl_ask(struct ctl_socket *s, const char *command, const char *parameters)
 	                 parameters);
 
 	if (n < 0 || (size_t)n >= sizeof(text) || send(s->fd, text, (size_t)n, MSG_NOSIGNAL) != n) {
-		snprintf(s->error, sizeof(s->error), "%s: cannot be asked: %s", s->path, strerror(errno));
+		snprintf(s->error, sizeof(s->error), "%s: cannot be asked: %s", s->path,
+		         strerror(errno));
 		return NULL;
 	}
 	json_t *whole = receive(s);
@@ -132,9 +136,12 @@ append_rows(json_t *rows, const json_t *page)
 	const char *key;
 	json_t *column, *cell;
 
-	json_object_foreach((json_t *)page, key, column) {
-		json_array_foreach(column, i, cell) {
-			if (before + i == json_array_size(rows) && json_array_append_new(rows, json_object()) != 0)
+	json_object_foreach((json_t *)page, key, column)
+	{
+		json_array_foreach(column, i, cell)
+		{
+			if (before + i == json_array_size(rows) &&
+			    json_array_append_new(rows, json_object()) != 0)
 				return -1;
 			if (json_object_set(json_array_get(rows, before + i), key, cell) != 0)
 				return -1;

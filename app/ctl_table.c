@@ -31,7 +31,8 @@ ctl_print_list(FILE *out, const json_t *list, const struct ctl_column *columns,
 
 	for (unsigned int c = 0; c < n_columns && c < COLUMNS_MAX; c++) {
 		widths[c] = (int)strlen(columns[c].title);
-		json_array_foreach(list, i, row) {
+		json_array_foreach(list, i, row)
+		{
 			int n = (int)strlen(cell(json_object_get(row, columns[c].key), text));
 			widths[c] = n > widths[c] ? n : widths[c];
 		}
@@ -42,7 +43,8 @@ ctl_print_list(FILE *out, const json_t *list, const struct ctl_column *columns,
 		fprintf(out, "%s%*s", c == 0 ? "" : "  ", widths[c], columns[c].title);
 	}
 	fputc('\n', out);
-	json_array_foreach(list, i, row) {
+	json_array_foreach(list, i, row)
+	{
 		for (unsigned int c = 0; c < n_columns && c < COLUMNS_MAX; c++) {
 			int width = c + 1 == n_columns && widths[c] < 0 ? 0 : widths[c];
 			fprintf(out, "%s%*s", c == 0 ? "" : "  ", width,
@@ -99,7 +101,8 @@ ctl_print_counters(FILE *out, const json_t *object, const json_t *before, double
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)object, key, value) {
+	json_object_foreach((json_t *)object, key, value)
+	{
 		json_int_t now = json_integer_value(value);
 		if (now == 0 && !all)
 			continue;

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 struct ctl_column {
-	const char *key;   /* in each object */
+	const char *key; /* in each object */
 	const char *title;
 };
 

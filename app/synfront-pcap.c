@@ -26,7 +26,7 @@
 /* Exit codes. */
 enum {
 	EXIT_OK = 0,
-	EXIT_INPUT = 1,   /* configuration or capture file */
+	EXIT_INPUT = 1, /* configuration or capture file */
 	EXIT_USAGE = 2,
 	EXIT_ACCOUNT = 3, /* an equation of the final account does not hold */
 };
@@ -70,7 +70,8 @@ usage(FILE *out)
 {
 	fputs("usage: synfront-pcap --config FILE [--outside IN.pcap] [--inside IN.pcap]\n"
 	      "                     [--write-outside OUT.pcap] [--write-inside OUT.pcap]\n"
-	      "                     [--counters FILE] [--seed N] [--until SECONDS] [--drain-at SECONDS]\n"
+	      "                     [--counters FILE] [--seed N] [--until SECONDS] [--drain-at "
+	      "SECONDS]\n"
 	      "\n"
 	      "Runs the engine over captured frames, in the order of their timestamps.\n"
 	      "  --outside, --inside  frames that come in by either port\n"
@@ -131,7 +132,8 @@ input_next(struct input *in)
 	}
 	in->n++;
 	if (header->caplen != header->len || header->len > FRAME_SIZE_MAX - EMIT_HEADER_MAX) {
-		fprintf(stderr, "synfront-pcap: %s: frame %" PRIu64 " is not whole: %u of %u bytes\n",
+		fprintf(stderr,
+		        "synfront-pcap: %s: frame %" PRIu64 " is not whole: %u of %u bytes\n",
 		        in->path, in->n, header->caplen, header->len);
 		return -1;
 	}
@@ -149,7 +151,8 @@ input_open(struct input *in, const char *path)
 	*in = (struct input){ .path = path };
 	if (path == NULL)
 		return 0;
-	in->pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_MICRO, error);
+	in->pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_MICRO,
+	                                                   error);
 	if (in->pcap == NULL) {
 		fprintf(stderr, "synfront-pcap: %s: %s\n", path, error);
 		return -1;
@@ -224,7 +227,8 @@ static void
 receive(struct run *run, enum side side, const uint8_t *frame, uint32_t len)
 {
 	static const uint8_t own_mac[6] = { 0x02, 0, 0, 0, 0, 0x01 };
-	const struct port_conf *port = side == SIDE_OUTSIDE ? &run->conf->outside : &run->conf->inside;
+	const struct port_conf *port = side == SIDE_OUTSIDE ? &run->conf->outside
+	                                                    : &run->conf->inside;
 	const uint8_t *mac = port->mac_source == CONF_MAC_GIVEN ? port->mac : own_mac;
 	struct instant now = instant_now(run);
 	struct segment seg;
@@ -233,7 +237,8 @@ receive(struct run *run, enum side side, const uint8_t *frame, uint32_t len)
 	run->n_received++;
 	segment_parse(&seg, run->frame, len, len, side);
 	if (!run->conf->has_inside && seg.class == SEGMENT_OTHER) {
-		unsigned int n = neighbour_answer(run->frame, len, &seg, core_policy(run->core), mac);
+		unsigned int n = neighbour_answer(run->frame, len, &seg, core_policy(run->core),
+		                                  mac);
 		if (n != 0) {
 			counter_add(core_counters_own(run->core), COUNTER_answered_neighbour, 1);
 			send_frame(run, side, run->frame, n);
@@ -326,8 +331,8 @@ run_all(struct run *run, const struct options *options)
 			core_drain(run->core, true);
 			drain_us = UINT64_MAX;
 		}
-		receive(run, in == &run->inputs[SIDE_INSIDE] ? SIDE_INSIDE : SIDE_OUTSIDE, in->frame,
-		        in->len);
+		receive(run, in == &run->inputs[SIDE_INSIDE] ? SIDE_INSIDE : SIDE_OUTSIDE,
+		        in->frame, in->len);
 		if (input_next(in) != 0)
 			return EXIT_INPUT;
 	}
@@ -378,7 +383,18 @@ write_account(struct run *run, const char *path)
 static int
 parse_options(int argc, char **argv, struct options *o)
 {
-	enum { CONFIG = 1, OUTSIDE, INSIDE, WRITE_OUTSIDE, WRITE_INSIDE, COUNTERS, SEED, UNTIL, DRAIN, HELP };
+	enum {
+		CONFIG = 1,
+		OUTSIDE,
+		INSIDE,
+		WRITE_OUTSIDE,
+		WRITE_INSIDE,
+		COUNTERS,
+		SEED,
+		UNTIL,
+		DRAIN,
+		HELP
+	};
 	static const struct option known[] = {
 		{ "config", required_argument, NULL, CONFIG },
 		{ "outside", required_argument, NULL, OUTSIDE },
@@ -397,13 +413,27 @@ parse_options(int argc, char **argv, struct options *o)
 
 	while ((which = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		switch (which) {
-		case CONFIG: o->config = optarg; break;
-		case OUTSIDE: o->read[SIDE_OUTSIDE] = optarg; break;
-		case INSIDE: o->read[SIDE_INSIDE] = optarg; break;
-		case WRITE_OUTSIDE: o->write[SIDE_OUTSIDE] = optarg; break;
-		case WRITE_INSIDE: o->write[SIDE_INSIDE] = optarg; break;
-		case COUNTERS: o->counters = optarg; break;
-		case DRAIN: o->drain_at = optarg; break;
+		case CONFIG:
+			o->config = optarg;
+			break;
+		case OUTSIDE:
+			o->read[SIDE_OUTSIDE] = optarg;
+			break;
+		case INSIDE:
+			o->read[SIDE_INSIDE] = optarg;
+			break;
+		case WRITE_OUTSIDE:
+			o->write[SIDE_OUTSIDE] = optarg;
+			break;
+		case WRITE_INSIDE:
+			o->write[SIDE_INSIDE] = optarg;
+			break;
+		case COUNTERS:
+			o->counters = optarg;
+			break;
+		case DRAIN:
+			o->drain_at = optarg;
+			break;
 		case SEED:
 			o->seed = strtoull(optarg, &end, 0);
 			if (*optarg == '\0' || *end != '\0')

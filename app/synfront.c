@@ -13,7 +13,7 @@
 /* Exit codes. */
 enum {
 	EXIT_OK = 0,
-	EXIT_CONFIG = 1,  /* the configuration cannot be used */
+	EXIT_CONFIG = 1, /* the configuration cannot be used */
 	EXIT_USAGE = 2,
 	EXIT_START = 3,   /* ports, memory or EAL refused */
 	EXIT_ACCOUNT = 4, /* ran and ended, but its account does not add up */

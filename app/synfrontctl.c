@@ -19,27 +19,43 @@ enum {
 	EXIT_USAGE = 2,
 };
 
-enum layout { LAYOUT_LIST, LAYOUT_OBJECT, LAYOUT_COUNTERS };
+enum layout {
+	LAYOUT_LIST,
+	LAYOUT_OBJECT,
+	LAYOUT_COUNTERS
+};
 
 static const struct ctl_column service_columns[] = {
-	{ "name", "SERVICE" },      { "mode", "MODE" },       { "cookie_mode", "COOKIES" },
-	{ "half_open", "HALF-OPEN" }, { "high", "HIGH" },     { "low", "LOW" },
-	{ "connections", "CONNS" }, { "syn", "SYN" },         { "syn_ack", "SYN-ACK" },
-	{ "opened", "OPENED" },     { "refused", "REFUSED" },
+	{ "name", "SERVICE" },        { "mode", "MODE" },       { "cookie_mode", "COOKIES" },
+	{ "half_open", "HALF-OPEN" }, { "high", "HIGH" },       { "low", "LOW" },
+	{ "connections", "CONNS" },   { "syn", "SYN" },         { "syn_ack", "SYN-ACK" },
+	{ "opened", "OPENED" },       { "refused", "REFUSED" },
 };
 static const struct ctl_column connection_columns[] = {
 	{ "client", "CLIENT" },   { "server", "SERVER" },       { "state", "STATE" },
 	{ "service", "SERVICE" }, { "expires_s", "EXPIRES/s" }, { "worker", "WORKER" },
 };
 static const struct ctl_column port_columns[] = {
-	{ "side", "PORT" },       { "driver", "DRIVER" },       { "mac", "MAC" },
-	{ "rx_queues", "RXQ" },   { "tx_queues", "TXQ" },       { "rss", "RSS" },
-	{ "received", "RECEIVED" }, { "sent", "SENT" },         { "tx_full", "TX-FULL" },
-	{ "port_missed", "MISSED" }, { "port_no_buffer", "NO-BUFFER" },
-	{ "port_rx_errors", "RX-ERR" }, { "port_tx_errors", "TX-ERR" }, { "device", "DEVICE" },
+	{ "side", "PORT" },
+	{ "driver", "DRIVER" },
+	{ "mac", "MAC" },
+	{ "rx_queues", "RXQ" },
+	{ "tx_queues", "TXQ" },
+	{ "rss", "RSS" },
+	{ "received", "RECEIVED" },
+	{ "sent", "SENT" },
+	{ "tx_full", "TX-FULL" },
+	{ "port_missed", "MISSED" },
+	{ "port_no_buffer", "NO-BUFFER" },
+	{ "port_rx_errors", "RX-ERR" },
+	{ "port_tx_errors", "TX-ERR" },
+	{ "device", "DEVICE" },
 };
 static const struct ctl_column memory_columns[] = {
-	{ "table", "TABLE" }, { "entries", "ENTRIES" }, { "used", "USED" }, { "size", "BYTES" },
+	{ "table", "TABLE" },
+	{ "entries", "ENTRIES" },
+	{ "used", "USED" },
+	{ "size", "BYTES" },
 };
 
 #define COLUMNS(c) c, sizeof(c) / sizeof((c)[0])
@@ -71,7 +87,8 @@ struct options {
 static void
 usage(FILE *out)
 {
-	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS] COMMAND\n\n", out);
+	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS] COMMAND\n\n",
+	      out);
 	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
 	fputs("\n  --instance NAME   as in the configuration (default: synfront)\n"
@@ -187,9 +204,12 @@ static int
 parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option known[] = {
-		{ "instance", required_argument, NULL, 'i' }, { "json", no_argument, NULL, 'j' },
-		{ "all", no_argument, NULL, 'a' },            { "watch", required_argument, NULL, 'w' },
-		{ "help", no_argument, NULL, 'h' },           { 0 },
+		{ "instance", required_argument, NULL, 'i' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "all", no_argument, NULL, 'a' },
+		{ "watch", required_argument, NULL, 'w' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	char *end;
 	int which;

@@ -40,7 +40,9 @@ account_equations(const struct counters *c, uint64_t received, uint64_t half_ope
                   uint64_t remaining, struct account_equation rows[ACCOUNT_EQUATIONS])
 {
 	static const enum counter half_open_ends[] = {
-		COUNTER_half_open_completed, COUNTER_half_open_expired, COUNTER_half_open_reset,
+		COUNTER_half_open_completed,
+		COUNTER_half_open_expired,
+		COUNTER_half_open_reset,
 		COUNTER_half_open_replaced,
 	};
 	static const enum counter ends[] = {
@@ -68,6 +70,6 @@ void
 account_json(FILE *out, const struct counters *c, const char *indent)
 {
 	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
-		fprintf(out, "%s%s\"%s\": %" PRIu64, i == 0 ? "" : ",\n", indent, counter_infos[i].name,
-		        counter_read(c, (enum counter)i));
+		fprintf(out, "%s%s\"%s\": %" PRIu64, i == 0 ? "" : ",\n", indent,
+		        counter_infos[i].name, counter_read(c, (enum counter)i));
 }

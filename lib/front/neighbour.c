@@ -198,7 +198,8 @@ answer_icmpv6(uint8_t *frame, uint32_t len, uint32_t off, const struct policy *p
 {
 	uint8_t *ip = frame + off;
 
-	if (len < off + IPV6_HEADER_SIZE + ICMP_ECHO_SIZE || ip[0] >> 4 != 6 || ip[6] != PROTO_ICMPV6)
+	if (len < off + IPV6_HEADER_SIZE + ICMP_ECHO_SIZE || ip[0] >> 4 != 6 ||
+	    ip[6] != PROTO_ICMPV6)
 		return 0;
 	uint32_t size = bytes_get_u16(ip + 4);
 	if (size < ICMP_ECHO_SIZE || size > len - off - IPV6_HEADER_SIZE)

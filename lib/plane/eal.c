@@ -91,7 +91,8 @@ add_memory(struct eal_args *args, const struct conf *conf, uint64_t wanted)
 	bool huge = conf->eal.hugepages != CONF_HUGEPAGES_OFF && there_mb >= mb;
 
 	if (!huge && conf->eal.hugepages == CONF_HUGEPAGES_ON) {
-		log_error("eal.hugepages: %" PRIu64 " MB are wanted, %" PRIu64 " MB of hugepages are free",
+		log_error("eal.hugepages: %" PRIu64 " MB are wanted, %" PRIu64
+		          " MB of hugepages are free",
 		          mb, there_mb);
 		return -1;
 	}
@@ -107,7 +108,8 @@ add_memory(struct eal_args *args, const struct conf *conf, uint64_t wanted)
 	}
 	if (conf->eal.hugepages == CONF_HUGEPAGES_AUTO)
 		log_notice("memory: %" PRIu64 " MB of ordinary pages, since only %" PRIu64
-		           " MB of hugepages are free; hugepages are faster", mb, there_mb);
+		           " MB of hugepages are free; hugepages are faster",
+		           mb, there_mb);
 	add(args, "--no-huge");
 	add(args, "--no-shconf");
 	add(args, "-m");
@@ -140,7 +142,8 @@ add_lcores(struct eal_args *args, const struct conf *conf)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%u", workers->control_lcore);
 	else
 		for (uint32_t i = 0; i < n_cpus && n < sizeof(text); i++)
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u", i != 0 ? "," : "", cpus[i]);
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u", i != 0 ? "," : "",
+			                      cpus[i]);
 	if (n < sizeof(text))
 		n += (size_t)snprintf(text + n, sizeof(text) - n, ")");
 	for (uint32_t i = 0; i < workers->count && n < sizeof(text); i++) {
@@ -161,7 +164,8 @@ add_lcores(struct eal_args *args, const struct conf *conf)
 static void
 add_devices(struct eal_args *args, const struct conf *conf)
 {
-	const char *devices[] = { conf->outside.device, conf->has_inside ? conf->inside.device : NULL };
+	const char *devices[] = { conf->outside.device,
+		                  conf->has_inside ? conf->inside.device : NULL };
 	bool has_pci = false;
 
 	for (unsigned int i = 0; i < RTE_DIM(devices); i++) {
@@ -208,7 +212,8 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint6
 		rte_openlog_stream(stream);
 	/* EAL permutes the pointers and keeps some of the texts: both stay. */
 	if (rte_eal_init(args.argc, args.argv) < 0) {
-		log_error("EAL does not start: %s (log level info shows its own messages)", rte_strerror(rte_errno));
+		log_error("EAL does not start: %s (log level info shows its own messages)",
+		          rte_strerror(rte_errno));
 		return -1;
 	}
 	return 0;

@@ -30,13 +30,13 @@ void
 log_message(enum conf_log_level level, const char *format, ...)
 {
 	static const int priorities[] = {
-		[CONF_LOG_ERROR] = LOG_ERR,       [CONF_LOG_WARNING] = LOG_WARNING,
-		[CONF_LOG_NOTICE] = LOG_NOTICE,   [CONF_LOG_INFO] = LOG_INFO,
+		[CONF_LOG_ERROR] = LOG_ERR,     [CONF_LOG_WARNING] = LOG_WARNING,
+		[CONF_LOG_NOTICE] = LOG_NOTICE, [CONF_LOG_INFO] = LOG_INFO,
 		[CONF_LOG_DEBUG] = LOG_DEBUG,
 	};
 	static const char *const names[] = {
-		[CONF_LOG_ERROR] = "error: ",     [CONF_LOG_WARNING] = "warning: ",
-		[CONF_LOG_NOTICE] = "",           [CONF_LOG_INFO] = "",
+		[CONF_LOG_ERROR] = "error: ", [CONF_LOG_WARNING] = "warning: ",
+		[CONF_LOG_NOTICE] = "",       [CONF_LOG_INFO] = "",
 		[CONF_LOG_DEBUG] = "debug: ",
 	};
 	char text[1024];

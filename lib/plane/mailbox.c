@@ -54,7 +54,8 @@ list_connections(struct worker *worker, struct mail *mail)
 	mail->n = 0;
 	for (; i < end && mail->n < mail->max; i++) {
 		struct connection_view *view = &mail->views[mail->n];
-		if (core_connection_view(worker->core, i, &worker->now, view) && view->state != CONN_FREE)
+		if (core_connection_view(worker->core, i, &worker->now, view) &&
+		    view->state != CONN_FREE)
 			mail->n++;
 	}
 	mail->next = i < bound ? i : 0;

@@ -50,11 +50,11 @@ memory_pools(struct plane *plane)
 		int socket = (int)rte_lcore_to_socket_id(eal_worker_lcore(i));
 
 		snprintf(name, sizeof(name), "buffers%u", i);
-		plane->pools[i] = rte_pktmbuf_pool_create(name, plane->pool_size, POOL_CACHE, 0, room,
-		                                          socket);
+		plane->pools[i] = rte_pktmbuf_pool_create(name, plane->pool_size, POOL_CACHE, 0,
+		                                          room, socket);
 		if (plane->pools[i] == NULL) {
-			log_error("worker %u: no memory on node %d for %u buffers of %u bytes", i, socket,
-			          plane->pool_size, room);
+			log_error("worker %u: no memory on node %d for %u buffers of %u bytes", i,
+			          socket, plane->pool_size, room);
 			return -1;
 		}
 	}

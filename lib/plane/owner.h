@@ -20,9 +20,9 @@
 #define OWNER_FRAGMENTS 4096u
 
 struct owner_map {
-	uint8_t key[OWNER_KEY_SIZE];      /* as NICs take it */
-	uint8_t key_be[OWNER_KEY_SIZE];   /* as rte_softrss_be() wants it */
-	uint8_t table[OWNER_TABLE_SIZE];  /* hash -> worker; read-only after start */
+	uint8_t key[OWNER_KEY_SIZE];     /* as NICs take it */
+	uint8_t key_be[OWNER_KEY_SIZE];  /* as rte_softrss_be() wants it */
+	uint8_t table[OWNER_TABLE_SIZE]; /* hash -> worker; read-only after start */
 	uint32_t n_workers;
 	/*
 	 * Where the first fragment of a datagram went, by addresses and identification:

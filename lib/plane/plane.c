@@ -99,7 +99,8 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
 	if (owner_map_init(&plane->owners, plane->n_workers) != 0 ||
 	    eal_start(conf, eal_args, n_eal_args, memory_wanted(conf)) != 0)
 		return -1;
-	if (start_clock(plane, master) != 0 || start_ports(plane) != 0 || start_workers(plane) != 0) {
+	if (start_clock(plane, master) != 0 || start_ports(plane) != 0 ||
+	    start_workers(plane) != 0) {
 		plane_stop(plane);
 		plane_fini(plane);
 		return -1;
@@ -146,7 +147,8 @@ empty_rings(struct plane *plane)
 {
 	for (unsigned int to = 0; to < plane->n_workers; to++) {
 		struct worker *w = plane->workers[to];
-		for (unsigned int from = 0; w != NULL && w->from != NULL && from < plane->n_workers; from++) {
+		for (unsigned int from = 0; w != NULL && w->from != NULL && from < plane->n_workers;
+		     from++) {
 			void *m;
 			while (w->from[from] != NULL && rte_ring_dequeue(w->from[from], &m) == 0) {
 				counter_add(core_counters_own(w->core), COUNTER_drop_hand_over, 1);

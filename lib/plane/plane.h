@@ -35,26 +35,26 @@ struct plane_port {
 	uint16_t n_rx, n_tx;
 	uint16_t n_rx_descriptors, n_tx_descriptors;
 	int socket;
-	uint32_t frame_size_max;   /* received, without FCS */
-	bool rx_checksum;          /* the port says whether TCP checksums are good */
-	bool tx_checksum;          /* the port fills them in */
-	bool rx_scatter;           /* frames may come in several buffers */
-	bool tx_chains;            /* ... and leave in such */
-	bool partial_checksums;    /* the kernel behind it may leave them to us */
-	bool rss;                  /* brings outside segments to their owner */
+	uint32_t frame_size_max; /* received, without FCS */
+	bool rx_checksum;        /* the port says whether TCP checksums are good */
+	bool tx_checksum;        /* the port fills them in */
+	bool rx_scatter;         /* frames may come in several buffers */
+	bool tx_chains;          /* ... and leave in such */
+	bool partial_checksums;  /* the kernel behind it may leave them to us */
+	bool rss;                /* brings outside segments to their owner */
 	uint64_t rss_types;
-	rte_spinlock_t tx_lock;    /* taken only where workers share a transmit queue */
+	rte_spinlock_t tx_lock; /* taken only where workers share a transmit queue */
 };
 
 struct plane {
-	const struct conf *conf;         /* of the start; ports and sizes are its */
+	const struct conf *conf; /* of the start; ports and sizes are its */
 	struct plane_port ports[SIDE_COUNT];
 	unsigned int n_ports;
 	struct worker *workers[WORKERS_MAX];
 	unsigned int n_workers;
 	struct rte_mempool *pools[WORKERS_MAX];
-	uint32_t pool_size;              /* mbufs in each */
-	struct secret_ring *secrets;     /* written by control */
+	uint32_t pool_size;          /* mbufs in each */
+	struct secret_ring *secrets; /* written by control */
 	struct owner_map owners;
 	bool sleeps;                     /* idle policy */
 	uint64_t base_tsc, base_wall_ms; /* the workers' clock */
@@ -93,7 +93,8 @@ void plane_fini(struct plane *plane);
 /* --- within lib/plane --- */
 
 /* eal.c */
-int eal_start(const struct conf *conf, char *const *args, unsigned int n_args, uint64_t memory_size);
+int eal_start(const struct conf *conf, char *const *args, unsigned int n_args,
+              uint64_t memory_size);
 /* Is `device` a PCI address, not a virtual device? */
 bool eal_is_pci(const char *device);
 /* lcore of worker i. */

@@ -64,7 +64,8 @@ choose_queues(struct plane *plane, struct plane_port *port, const struct rte_eth
 		return -1;
 	}
 	if (asked > plane->n_workers) {
-		log_error("%s.queues: %u are asked, %u workers poll them", name, asked, plane->n_workers);
+		log_error("%s.queues: %u are asked, %u workers poll them", name, asked,
+		          plane->n_workers);
 		return -1;
 	}
 	port->n_rx = (uint16_t)RTE_MIN(asked != 0 ? asked : plane->n_workers, info->max_rx_queues);
@@ -73,8 +74,8 @@ choose_queues(struct plane *plane, struct plane_port *port, const struct rte_eth
 	if (strcmp(port->driver, "net_tap") == 0)
 		port->n_rx = port->n_tx = RTE_MIN(port->n_rx, port->n_tx);
 	if (asked == 0 && port->n_rx < plane->n_workers)
-		log_notice("%s: %u of %u workers poll it; the others get their share over rings", name,
-		           port->n_rx, plane->n_workers);
+		log_notice("%s: %u of %u workers poll it; the others get their share over rings",
+		           name, port->n_rx, plane->n_workers);
 	return 0;
 }
 
@@ -86,7 +87,8 @@ choose_offloads(struct plane_port *port, const struct rte_eth_dev_info *info,
 {
 	const uint64_t tx_both = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
 	const uint64_t rx_both = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
-	bool is_hardware = eal_is_pci(port->conf->device) && strcmp(port->driver, "net_virtio") != 0;
+	bool is_hardware = eal_is_pci(port->conf->device) &&
+	                   strcmp(port->driver, "net_virtio") != 0;
 
 	if (is_hardware && port->conf->checksum == CONF_OFFLOAD_AUTO) {
 		port->tx_checksum = (info->tx_offload_capa & tx_both) == tx_both;
@@ -126,8 +128,8 @@ choose_rss(struct plane *plane, struct plane_port *port, const struct rte_eth_de
 		.rss_hf = types,
 	};
 	port->rss_types = types;
-	if ((types & over_ports) == over_ports && eal_is_pci(port->conf->device) && key_size >= 40 &&
-	    port->n_rx == plane->n_workers && info->reta_size != 0 &&
+	if ((types & over_ports) == over_ports && eal_is_pci(port->conf->device) &&
+	    key_size >= 40 && port->n_rx == plane->n_workers && info->reta_size != 0 &&
 	    OWNER_TABLE_SIZE % info->reta_size == 0 &&
 	    (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH)) {
 		eth->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_RSS_HASH;
@@ -231,8 +233,8 @@ check_numa(const struct plane *plane, const struct plane_port *port, const char 
 		if (socket == port->socket)
 			continue;
 		log_message(is_strict ? CONF_LOG_ERROR : CONF_LOG_WARNING,
-		            "%s: %s is on NUMA node %d, worker %u on node %d", name, port->conf->device,
-		            port->socket, i, socket);
+		            "%s: %s is on NUMA node %d, worker %u on node %d", name,
+		            port->conf->device, port->socket, i, socket);
 		if (is_strict)
 			return -1;
 	}
@@ -265,8 +267,8 @@ port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 
 	rc = rte_eth_dev_configure(port->id, port->n_rx, port->n_tx, &eth);
 	if (rc != 0) {
-		log_error("%s: %s cannot be set up with %u receive and %u transmit queues: %s", name,
-		          conf->device, port->n_rx, port->n_tx, rte_strerror(-rc));
+		log_error("%s: %s cannot be set up with %u receive and %u transmit queues: %s",
+		          name, conf->device, port->n_rx, port->n_tx, rte_strerror(-rc));
 		return -1;
 	}
 	port->n_rx_descriptors = (uint16_t)conf->rx_descriptors;
@@ -317,8 +319,10 @@ port_start(struct plane *plane, enum side side)
 	}
 	if (port->rss)
 		set_reta(plane, port, info.reta_size);
+	/* Rings and memory have no filter that could be in the way. */
 	if (port->conf->promiscuous && (rc = rte_eth_promiscuous_enable(port->id)) != 0)
-		log_warning("%s.promiscuous: %s: %s", name, port->conf->device, rte_strerror(-rc));
+		log_message(rc == -ENOTSUP ? CONF_LOG_INFO : CONF_LOG_WARNING,
+		            "%s.promiscuous: %s: %s", name, port->conf->device, rte_strerror(-rc));
 	if (set_mac(plane, port, name) != 0)
 		return -1;
 	log_notice("%s: %s (%s), " RTE_ETHER_ADDR_PRT_FMT ", %u receive and %u transmit queues%s%s",

@@ -14,7 +14,8 @@ stats_account(const struct plane *plane, struct worker_account *sum)
 {
 	uint64_t *to = (uint64_t *)sum;
 
-	_Static_assert(sizeof(struct worker_account) % sizeof(uint64_t) == 0, "nothing but counters");
+	_Static_assert(sizeof(struct worker_account) % sizeof(uint64_t) == 0,
+	               "nothing but counters");
 	memset(sum, 0, sizeof(*sum));
 	for (unsigned int i = 0; i < plane->n_workers; i++) {
 		const uint64_t *from = (const uint64_t *)&plane->workers[i]->account;

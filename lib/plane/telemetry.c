@@ -173,7 +173,8 @@ list_answer(struct rte_tel_data *d, struct list *list, uint64_t next)
 	for (unsigned int i = 0; i < list->n; i++) {
 		if (list->columns[i] == NULL)
 			rc = -1;
-		else if (rte_tel_data_add_dict_container(d, list->names[i], list->columns[i], 0) != 0) {
+		else if (rte_tel_data_add_dict_container(d, list->names[i], list->columns[i], 0) !=
+		         0) {
 			rte_tel_data_free(list->columns[i]);
 			rc = -1;
 		}
@@ -187,7 +188,8 @@ services(const char *params, struct rte_tel_data *d)
 	static const char *const modes[] = { "proxy", "handoff", "respond", "bypass" };
 	const struct policy *policy = here.policy;
 	uint32_t i = params != NULL ? (uint32_t)strtoul(params, NULL, 10) : 0;
-	uint32_t end = policy->n_services - i > SERVICES_PAGE ? i + SERVICES_PAGE : policy->n_services;
+	uint32_t end = policy->n_services - i > SERVICES_PAGE ? i + SERVICES_PAGE
+	                                                      : policy->n_services;
 	struct list list = { .n = 0 };
 
 	if (i > policy->n_services)
@@ -240,20 +242,16 @@ static void
 add_connection(struct list *list, const struct connection_view *view, unsigned int worker)
 {
 	static const char *const states[] = {
-		[CONN_FREE] = "FREE",
-		[CONN_CONNECTING] = "CONNECTING",
-		[CONN_TRACKED] = "TRACKED",
-		[CONN_SPLICED] = "SPLICED",
-		[CONN_CLOSING] = "CLOSING",
-		[CONN_RESPONDING] = "RESPONDING",
+		[CONN_FREE] = "FREE",       [CONN_CONNECTING] = "CONNECTING",
+		[CONN_TRACKED] = "TRACKED", [CONN_SPLICED] = "SPLICED",
+		[CONN_CLOSING] = "CLOSING", [CONN_RESPONDING] = "RESPONDING",
 		[CONN_SPENT] = "SPENT",
 	};
 
 	list->at = 0;
 	add_end(list, "client", &view->flow.client, view->flow.client_port_be);
 	add_end(list, "server", &view->flow.server, view->flow.server_port_be);
-	list_text(list, "state",
-	          view->state < RTE_DIM(states) ? states[view->state] : "?");
+	list_text(list, "state", view->state < RTE_DIM(states) ? states[view->state] : "?");
 	list_text(list, "service", service_name(view->service));
 	list_u64(list, "expires_s", view->expires_s);
 	list_u64(list, "worker", worker);
@@ -334,9 +332,12 @@ used_of(const struct core_memory_row *row, const struct core_usage *u)
 		const char *name;
 		uint64_t used;
 	} known[] = {
-		{ "connections", u->connections }, { "half-open", u->half_open },
-		{ "backends", u->backends },       { "paths", u->paths },
-		{ "sources", u->sources },         { "held", u->held },
+		{ "connections", u->connections },
+		{ "half-open", u->half_open },
+		{ "backends", u->backends },
+		{ "paths", u->paths },
+		{ "sources", u->sources },
+		{ "held", u->held },
 		{ "index", (uint64_t)u->connections + u->half_open },
 	};
 
@@ -370,8 +371,8 @@ memory(const char *params, struct rte_tel_data *d)
 
 	(void)params;
 	for (unsigned int i = 0; i < n; i++)
-		add_memory(&list, rows[i].name, rows[i].entries * n_workers, used_of(&rows[i], &usage),
-		           rows[i].size * n_workers);
+		add_memory(&list, rows[i].name, rows[i].entries * n_workers,
+		           used_of(&rows[i], &usage), rows[i].size * n_workers);
 	for (unsigned int i = 0; i < n_workers; i++)
 		in_use += rte_mempool_in_use_count(plane->pools[i]);
 	add_memory(&list, "buffers", plane->pool_size * n_workers, in_use,
@@ -432,7 +433,8 @@ telemetry_start(struct plane *plane, const struct policy *policy)
 	here.policy = policy;
 	pthread_mutex_unlock(&here.lock);
 	for (unsigned int i = 0; i < RTE_DIM(commands); i++)
-		if (rte_telemetry_register_cmd(commands[i].command, dispatch, commands[i].help) != 0)
+		if (rte_telemetry_register_cmd(commands[i].command, dispatch, commands[i].help) !=
+		    0)
 			log_warning("telemetry: %s cannot be registered", commands[i].command);
 }
 

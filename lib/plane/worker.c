@@ -13,6 +13,7 @@
 
 #include "carry_out.h"
 #include "neighbour.h"
+#include "partial_checksum.h"
 #include "plane.h"
 
 #define HOUSEKEEPING_LOOPS 256u
@@ -72,12 +73,14 @@ take_over(struct worker *w)
 	for (unsigned int from = 0; from < w->plane->n_workers; from++) {
 		if (from == w->id)
 			continue;
-		unsigned int got = rte_ring_sc_dequeue_burst(w->from[from], (void **)mbufs, BURST, NULL);
+		unsigned int got = rte_ring_sc_dequeue_burst(w->from[from], (void **)mbufs, BURST,
+		                                             NULL);
 		unsigned int n = 0;
 		for (unsigned int i = 0; i < got; i++) {
 			struct rte_mbuf *m = mbufs[i];
 			bool is_outside = m->port == w->plane->ports[SIDE_OUTSIDE].id;
-			if (likely(parse(w, &m, &w->segments[n], n, is_outside ? SIDE_OUTSIDE : SIDE_INSIDE)))
+			if (likely(parse(w, &m, &w->segments[n], n,
+			                 is_outside ? SIDE_OUTSIDE : SIDE_INSIDE)))
 				mbufs[n++] = m;
 		}
 		if (got == 0)
@@ -156,8 +159,7 @@ renew(struct worker *w, struct rte_mbuf *m)
  * False when the frame was lost for want of a buffer.
  */
 static bool
-parse(struct worker *w, struct rte_mbuf **mbuf, struct segment *seg, unsigned int i,
-      enum side side)
+parse(struct worker *w, struct rte_mbuf **mbuf, struct segment *seg, unsigned int i, enum side side)
 {
 	struct rte_mbuf *m = *mbuf;
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
@@ -177,6 +179,8 @@ parse(struct worker *w, struct rte_mbuf **mbuf, struct segment *seg, unsigned in
 		frame = rte_pktmbuf_read(m, 0, readable, w->linear + (size_t)i * w->linear_size);
 	}
 	segment_parse(seg, frame, readable, m->pkt_len, side);
+	if (w->plane->ports[side].partial_checksums && m->nb_segs == 1)
+		partial_checksum_complete(rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, seg);
 	if (w->plane->ports[side].rx_checksum)
 		seg->checksum_good = (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) ==
 		                     RTE_MBUF_F_RX_L4_CKSUM_GOOD;
@@ -275,8 +279,9 @@ answer_neighbours(struct worker *w, struct rte_mbuf **mbufs, unsigned int n)
 		unsigned int len = 0;
 		if (unlikely(w->segments[i].class == SEGMENT_OTHER) && m->nb_segs == 1 &&
 		    m->buf_len - m->data_off >= (int)NEIGHBOUR_ROOM)
-			len = neighbour_answer(rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len, &w->segments[i],
-			                       core_policy(w->core), port->mac.addr_bytes);
+			len = neighbour_answer(rte_pktmbuf_mtod(m, uint8_t *), m->pkt_len,
+			                       &w->segments[i], core_policy(w->core),
+			                       port->mac.addr_bytes);
 		if (len == 0) {
 			if (n_kept != i) {
 				mbufs[n_kept] = m;
@@ -376,7 +381,8 @@ act_send(struct worker *w, const struct action *a)
 	const struct plane_port *port = &w->plane->ports[a->out];
 	struct rte_mbuf *m = NULL;
 
-	if (likely(carry_out_room(a) + RTE_PKTMBUF_HEADROOM <= rte_pktmbuf_data_room_size(w->pool))) {
+	if (likely(carry_out_room(a) + RTE_PKTMBUF_HEADROOM <=
+	           rte_pktmbuf_data_room_size(w->pool))) {
 		m = rte_pktmbuf_alloc(w->pool);
 		if (m != NULL) {
 			unsigned int n_tags = !!(a->link.tags >> 16) + !!(a->link.tags & 0xffff);

@@ -28,12 +28,12 @@ struct worker_account {
 	uint64_t received[SIDE_COUNT];
 	uint64_t received_size[SIDE_COUNT];
 	uint64_t sent[SIDE_COUNT];
-	uint64_t tx_full[SIDE_COUNT];      /* not taken by the port, freed */
-	uint64_t alloc_failed;             /* packets not made: no buffer */
-	uint64_t unfit;                    /* frames lost: longer than the other port can send */
-	uint64_t handed_over, taken_over;  /* segments given to and got from other workers */
+	uint64_t tx_full[SIDE_COUNT];     /* not taken by the port, freed */
+	uint64_t alloc_failed;            /* packets not made: no buffer */
+	uint64_t unfit;                   /* frames lost: longer than the other port can send */
+	uint64_t handed_over, taken_over; /* segments given to and got from other workers */
 	uint64_t loops, empty_loops, sleeps;
-	uint64_t remaining;                /* core_remaining() */
+	uint64_t remaining; /* core_remaining() */
 };
 
 /* Frames that wait for the end of the burst. What is not TCP of a service
@@ -54,17 +54,17 @@ struct worker {
 	struct instant now;
 	uint64_t loops;
 	uint64_t last_tick_ms;
-	const struct policy *policy;       /* of the snapshot that the core has now */
+	const struct policy *policy; /* of the snapshot that the core has now */
 	bool draining;
-	bool is_running;                   /* relaxed; false: its mailbox is not read any more */
+	bool is_running; /* relaxed; false: its mailbox is not read any more */
 	struct actions actions;
 	struct mailbox mailbox;
-	struct rte_ring **from;            /* [n_workers]: segments handed to us; one writer each */
+	struct rte_ring **from; /* [n_workers]: segments handed to us; one writer each */
 	struct worker_account account;
 	struct worker_staged staged[SIDE_COUNT];
 	struct segment segments[BURST];
-	uint8_t *linear;                   /* room for BURST frames that came in pieces, and one to make */
-	uint32_t linear_size;              /* for each */
+	uint8_t *linear;      /* room for BURST frames that came in pieces, and one to make */
+	uint32_t linear_size; /* for each */
 	struct action action_list[ACTIONS_MAX];
 };
 
