@@ -39,7 +39,7 @@ struct service_state {
 	uint64_t cookies_until_ms; /* a cookie of this service may still be out */
 	uint32_t n_new;            /* proven in the running second */
 	uint32_t second;
-	uint32_t n_cookies;        /* SYN-ACKs sent without state in the running second */
+	uint32_t n_cookies;        /* SYN-ACKs sent without state in the running second, less those proven */
 	uint64_t syn, syn_ack, opened, refused;
 };
 
@@ -210,7 +210,7 @@ bool admission_wants_cookie(struct core *core, struct step *step);
 /*
  * The watermarks, looked at in these two places alone. Entering: when half-open
  * entries reach the high one. Leaving: once a second, when half-open entries and
- * the cookies sent in that second together are no more than the low one, so
+ * that second's unanswered cookies together are no more than the low one, so
  * that a flood that goes on keeps the mode on, though its entries have expired.
  */
 void admission_half_open(struct core *core, uint16_t service, int change);

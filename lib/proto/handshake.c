@@ -352,6 +352,8 @@ handshake_proof(struct core *core, struct step *step, struct proven *proven)
 	if (seg->proof == PROOF_NONE)
 		return false;
 	core_count(core, COUNTER_cookies_good);
+	if (step->state->n_cookies > 0)
+		step->state->n_cookies--;
 	*proven = (struct proven){
 		.iss = seg->ack - 1,
 		.irs = seg->proof == PROOF_PROBE ? seg->seq : seg->seq - 1,
