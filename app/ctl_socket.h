@@ -9,7 +9,7 @@ struct ctl_socket {
 	int fd;
 	size_t answer_size_max;
 	char path[108];
-	char error[256]; /* of the last failure */
+	char error[384]; /* of the last failure */
 };
 
 /* Connect to the engine of that instance. 0, or -1 and an error. */

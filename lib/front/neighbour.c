@@ -74,8 +74,10 @@ is_answered_for(const struct policy *policy, const struct ip_addr *a)
 static void
 turn_macs(uint8_t *frame, const uint8_t mac[6])
 {
-	memcpy(frame, frame + 6, 6);
-	memcpy(frame + 6, mac, 6);
+	for (unsigned int i = 0; i < 6; i++) {
+		frame[i] = frame[6 + i];
+		frame[6 + i] = mac[i];
+	}
 }
 
 static unsigned int
@@ -101,8 +103,11 @@ answer_arp(uint8_t *frame, uint32_t len, uint32_t off, const struct policy *poli
 	if (!is_answered_for(policy, &target))
 		return 0;
 	bytes_put_u16(arp + ARP_OPERATION_OFF, ARP_REPLY);
-	memcpy(arp + ARP_TARGET_MAC_OFF, arp + ARP_SENDER_MAC_OFF, 10);
-	memcpy(arp + ARP_SENDER_MAC_OFF, mac, 6);
+	/* MAC and IP address. */
+	for (unsigned int i = 0; i < ARP_TARGET_MAC_OFF - ARP_SENDER_MAC_OFF; i++)
+		arp[ARP_TARGET_MAC_OFF + i] = arp[ARP_SENDER_MAC_OFF + i];
+	for (unsigned int i = 0; i < 6; i++)
+		arp[ARP_SENDER_MAC_OFF + i] = mac[i];
 	bytes_put_u32_be(arp + ARP_SENDER_IP_OFF, target.words_be[3]);
 	turn_macs(frame, mac);
 	return padded(frame, off + ARP_SIZE);

@@ -188,7 +188,8 @@ add_devices(struct eal_args *args, const struct conf *conf)
 int
 eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint64_t memory_size)
 {
-	struct eal_args args = { 0 };
+	/* EAL permutes the pointers and keeps some of the texts: both stay. */
+	static struct eal_args args;
 	FILE *stream = log_stream();
 
 	add(&args, "synfront");
@@ -210,7 +211,6 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint6
 		log_debug("eal: %s", args.argv[i]);
 	if (stream != NULL)
 		rte_openlog_stream(stream);
-	/* EAL permutes the pointers and keeps some of the texts: both stay. */
 	if (rte_eal_init(args.argc, args.argv) < 0) {
 		log_error("EAL does not start: %s (log level info shows its own messages)",
 		          rte_strerror(rte_errno));
