@@ -329,7 +329,7 @@ _Static_assert(TIMEOUT_MAX_S < 1 << 15, "a deadline is never taken for a past on
 
 static const struct conf_key timeouts_keys[] = {
 	TIMEOUT(connecting, 1, 300, "10s", "A server that stays silent: the client gets RST."),
-	TIMEOUT(idle, 10, TIMEOUT_MAX_S, "2h5m", "Nothing seen in either direction."),
+	TIMEOUT(idle, 10, TIMEOUT_MAX_S, "125m", "Nothing seen in either direction."),
 	TIMEOUT(half_closed, 1, TIMEOUT_MAX_S, "2m", "One FIN seen."),
 	TIMEOUT(closing, 1, 3600, "1m", "Both FINs seen."),
 	TIMEOUT(reset_linger, 1, 60, "2s", "An RST at exactly RCV.NXT seen."),
