@@ -109,9 +109,7 @@ class Bench:
         if not isinstance(engine, Synfront):
             return []
         try:
-            with open(os.path.join(self.lab.work, engine.instance + ".log"),
-                      errors="replace") as log:
-                lines = ["engine: " + line.rstrip() for line in log.readlines()[-8:]]
+            lines = ["engine: " + line for line in engine.process.output().splitlines()[-8:]]
             stats = engine.counters()
             lines.append("drops: " + ", ".join("%s %d" % item for item in stats.items()
                                                if item[0].startswith("drop_") and item[1]))

@@ -155,10 +155,10 @@ class Synfront:
         return self.ask("stats") or {}
 
     def service(self, name):
-        return next(row for row in self.ask("services")["services"] if row["name"] == name)
+        return next(row for row in self.report("services") if row["name"] == name)
 
     def port(self, side):
-        return next(row for row in self.ask("ports")["ports"] if row["side"] == side)
+        return next(row for row in self.report("ports") if row["side"] == side)
 
     def control(self, *argv, check=True):
         """synfrontctl with some command; what it prints."""

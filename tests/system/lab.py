@@ -81,6 +81,7 @@ class Process:
         self.name = name
         self.log = os.path.join(lab.work, "%s.log" % name)
         with open(self.log, "ab") as log:
+            self.begin = log.tell()
             self.popen = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
                 preexec_fn=end_with_parent, start_new_session=True)
@@ -89,7 +90,9 @@ class Process:
         return self.popen.poll() is None
 
     def output(self):
+        """All that it has written so far."""
         with open(self.log, errors="replace") as log:
+            log.seek(self.begin)
             return log.read()
 
     def kill(self, number):

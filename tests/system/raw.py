@@ -106,6 +106,7 @@ class End:
         self.snd_nxt, self.rcv_nxt = self.iss, 0
         self.tsval, self.tsecr, self.timestamps = 1000, 0, False
         self.window = 65535
+        self.written = []  # (sequence number, data), until acknowledged
         self.closed = False
 
     def __enter__(self):
@@ -149,7 +150,8 @@ class End:
         self.tap.send(self.segment(flags, data=data, **fields))
 
     def write(self, data):
-        """Data that counts: SND.NXT moves."""
+        """Data that counts: SND.NXT moves, and read() sends it again if need be."""
+        self.written.append((self.snd_nxt, data))
         self.send("PA", data)
         self.snd_nxt = (self.snd_nxt + len(data)) & 0xffffffff
 
@@ -188,6 +190,10 @@ class End:
         self.tap.wait(wanted, timeout)
         if not found:
             return None
+        if "A" in str(found[0][TCP].flags):
+            ack = found[0][TCP].ack
+            self.written = [(seq, data) for seq, data in self.written
+                            if (seq + len(data) - ack - 1) & 0x80000000 == 0]
         stamp = option(found[0], "Timestamp")
         if stamp:
             self.tsecr = stamp[0]
@@ -231,10 +237,14 @@ class End:
         data = b""
         deadline = time.monotonic() + timeout
         while len(data) < size and time.monotonic() < deadline:
-            packet = self.get(timeout=deadline - time.monotonic(), where=payload)
+            packet = self.get(timeout=1)
             if packet is None:
-                break
+                for seq, old in self.written:
+                    self.send("PA", old, seq=seq)
+                continue
             new = payload(packet)
+            if not new:
+                continue
             skip = (self.rcv_nxt - packet[TCP].seq) & 0xffffffff
             if skip < len(new):
                 data += new[skip:]

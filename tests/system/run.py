@@ -43,7 +43,6 @@ def run_one(bench, name, function):
     """One of "passed", "failed", "skipped"."""
     begun = time.monotonic()
     try:
-        bench.renew()
         function(bench)
     except Skip as reason:
         print("skip  %s: %s" % (name, reason), flush=True)
@@ -82,9 +81,15 @@ def main():
         secret = os.path.join(lab.work, "secret")
         with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             file.write(secrets.token_hex(32) + "\n")
-        for name, function in tests:
-            if options.engine != "synfront" and not getattr(function, "anywhere", False):
-                continue
+        tests = [test for test in tests if options.engine == "synfront"
+                 or getattr(test[1], "anywhere", False)]
+        for number, (name, function) in enumerate(tests):
+            try:
+                bench.renew()
+            except Exception as error:  # pylint: disable=broad-except
+                print("FAIL  %s and all after it: the engine does not start: %s" % (name, error))
+                count["failed"] += len(tests) - number
+                break
             count[run_one(bench, name, function)] += 1
     line = "%(passed)d passed, %(failed)d failed" % count
     if count["skipped"]:

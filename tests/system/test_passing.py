@@ -3,6 +3,7 @@
 
 import os
 import socket
+import time
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NS, IPv6, IPv6ExtHdrDestOpt,
@@ -192,25 +193,26 @@ def test_fragments_of_a_connection(bench):
         end.reset()
 
 
+def out_of_band(connection):
+    try:
+        return connection.recv(1, socket.MSG_OOB)
+    except OSError:
+        return b""
+
+
+def urgent(connection):
+    """Answer urgent data by what it is."""
+    connection.setblocking(False)
+    connection.send(wait_for("urgent data", lambda: out_of_band(connection), 10))
+
+
 @anywhere
 def test_urgent_data(bench):
-    """The urgent pointer crosses."""
-    seen = []
-
-    def out_of_band(connection):
-        try:
-            return connection.recv(1, socket.MSG_OOB)
-        except OSError:
-            return b""
-
-    def urgent(connection):
-        connection.setblocking(False)
-        seen.append(wait_for("urgent data", lambda: out_of_band(connection), 5))
-        connection.sendall(b"!")
-
+    """The urgent pointer crosses, on a spliced connection and in early data."""
     port = bench.serve("state", echo)
     bench.server.handler = urgent
-    with dial(bench.lab, port) as connection:
-        connection.send(b"U", socket.MSG_OOB)
-        assert connection.recv(1) == b"!"
-    assert seen == [b"U"], seen
+    for pause in (0.3, 0):
+        with dial(bench.lab, port) as connection:
+            time.sleep(pause)
+            connection.send(b"U", socket.MSG_OOB)
+            assert connection.recv(1) == b"U", "early" if not pause else "spliced"

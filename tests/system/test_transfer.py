@@ -25,9 +25,9 @@ SWITCHES = ("tcp_timestamps", "tcp_sack", "tcp_window_scaling")
 PAIRWISE = ("111111", "000000", "110100", "001011", "101010", "010101", "011001", "100110")
 
 
-def both_ways(bench, port, size, family=4):
+def both_ways(bench, port, size, family=4, handler=None):
     """Send and receive `size` bytes at once and compare digests at both ends."""
-    handler = bench.server.handler
+    handler = handler or bench.server.handler
     handler.done.clear()
     with dial(bench.lab, port, family, timeout=120) as connection:
         sent, received = exchange(connection, size, 1)
