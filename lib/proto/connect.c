@@ -461,7 +461,8 @@ connect_timers(struct core *core, const struct instant *now, struct actions *out
 			continue;
 		}
 		unsigned int stage = p->stage + 1u < PENDING_STAGES ? p->stage + 1u : p->stage;
-		pending_wait(&core->pending, number, stage, now->now_ms + (RETRY_MS << stage));
+		uint64_t deadline_ms = now->now_ms + (RETRY_MS << stage);
+		pending_wait(&core->pending, number, stage, deadline_ms < end_ms ? deadline_ms : end_ms);
 		if (p->flags & PENDING_CLIENT_GONE)
 			continue;
 		const struct conn *conn = &core->conns.conns[p->conn];
