@@ -270,7 +270,8 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 	struct conn_table *t = &core->conns;
 
 	if (step->entry != FLOW_NONE)
-		core_count(core, COUNTER_reused);
+		core_count(core, step->entry & FLOW_HALF_OPEN ? COUNTER_half_open_replaced :
+		                                                COUNTER_reused);
 	entry_clear(core, step);
 	if (t->used == t->capacity && !conn_evict(core, step->now, step->out)) {
 		core_count(core, COUNTER_table_full);
