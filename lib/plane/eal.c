@@ -188,8 +188,9 @@ add_devices(struct eal_args *args, const struct conf *conf)
 int
 eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint64_t memory_size)
 {
-	/* EAL permutes the pointers and keeps some of the texts: both stay. */
+	/* EAL keeps some of the texts and moves the pointers that it is given about. */
 	static struct eal_args args;
+	static char *given[ARGS_MAX];
 	FILE *stream = log_stream();
 
 	add(&args, "synfront");
@@ -211,7 +212,8 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint6
 		log_debug("eal: %s", args.argv[i]);
 	if (stream != NULL)
 		rte_openlog_stream(stream);
-	if (rte_eal_init(args.argc, args.argv) < 0) {
+	memcpy(given, args.argv, sizeof(given));
+	if (rte_eal_init(args.argc, given) < 0) {
 		log_error("EAL does not start: %s (log level info shows its own messages)",
 		          rte_strerror(rte_errno));
 		return -1;
