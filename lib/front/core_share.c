@@ -17,7 +17,7 @@ core_share(const struct conf *conf, const uint8_t seed[64])
 		.n_workers = n,
 		.has_inside = conf->has_inside,
 		/* With several workers an ACK may reach another one than its SYN did. */
-		.cookie_gate = n == 1 && !conf->secret_shared,
+		.cookie_gate = n == 1 && (conf->secret_file == NULL || !conf->secret_shared),
 	};
 
 	memcpy(params.seed, seed, sizeof(params.seed));
