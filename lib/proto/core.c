@@ -106,6 +106,9 @@ core_init(void *memory, const struct core_params *params, const struct policy *p
 void
 core_set_policy(struct core *core, const struct policy *policy)
 {
+	/* Connections of a service that the new policy lacks, or serves no more, live on. */
+	if (core->policy != NULL && core->conns.used > 0)
+		core->has_orphans = true;
 	core->policy = policy;
 	memset(core->by_id, 0, sizeof(core->by_id));
 	for (uint32_t i = 0; i < policy->n_services; i++)
@@ -301,25 +304,11 @@ checksum_matters(enum state state, enum event event, uint8_t flags)
 	return !carried || (event != EVENT_ACK && event != EVENT_DATA) || (flags & TCP_FIN);
 }
 
+/* Service and entry are known: the table's turn. */
 static void
-decide_segment(struct core *core, struct step *step)
+decide_found(struct core *core, struct step *step)
 {
 	struct segment *seg = step->seg;
-
-	if (seg->service >= SERVICES_MAX) {
-		if (seg->service == SERVICE_CLOSED)
-			decide_closed(core, step);
-		else
-			act_forward(core, step, COUNTER_passed_other);
-		return;
-	}
-	step->service = core->by_id[seg->service];
-	step->state = &core->services[seg->service];
-	if (seg->class != SEGMENT_TCP || step->service->mode == MODE_BYPASS) {
-		foreign_decide(core, step);
-		return;
-	}
-	step_find(core, step);
 	enum state state = state_of(core, step->entry);
 	enum event event = decision_event(seg);
 	if (checksum_matters(state, event, seg->flags) && !segment_checksum_ok(seg)) {
@@ -332,6 +321,60 @@ decide_segment(struct core *core, struct step *step)
 		return;
 	}
 	decision_table[state][seg->side][event].handler(core, step);
+}
+
+/* What stands for a service that a reload has taken away. */
+static const struct service orphan_service = {
+	.name = "(removed)",
+	.id = SERVICE_NONE,
+	.mode = MODE_PROXY,
+	.unproven = REFUSE_RESET,
+};
+
+/* Does this segment belong to a connection whose service a reload has taken
+ * away or changed to bypass? Only looked for after a reload. */
+static bool
+decide_orphan(struct core *core, struct step *step)
+{
+	struct segment *seg = step->seg;
+
+	if (!core->has_orphans || seg->class != SEGMENT_TCP || decision_event(seg) == EVENT_SYN)
+		return false;
+	seg->hash = flow_hash(&core->hash_key, &seg->flow, seg->tags);
+	step->entry = entry_find(core, &seg->flow, seg->tags, seg->hash, &step->at);
+	if (step->entry == FLOW_NONE || (step->entry & FLOW_HALF_OPEN) ||
+	    conn_of(core, step->entry)->state == CONN_SPENT)
+		return false;
+	seg->service = core->conns.sides[step->entry].service;
+	step->service = &orphan_service;
+	step->state = &core->services[seg->service];
+	decide_found(core, step);
+	return true;
+}
+
+static void
+decide_segment(struct core *core, struct step *step)
+{
+	struct segment *seg = step->seg;
+
+	if (seg->service >= SERVICES_MAX) {
+		if (decide_orphan(core, step))
+			return;
+		if (seg->service == SERVICE_CLOSED)
+			decide_closed(core, step);
+		else
+			act_forward(core, step, COUNTER_passed_other);
+		return;
+	}
+	step->service = core->by_id[seg->service];
+	step->state = &core->services[seg->service];
+	if (seg->class != SEGMENT_TCP || step->service->mode == MODE_BYPASS) {
+		if (!decide_orphan(core, step))
+			foreign_decide(core, step);
+		return;
+	}
+	step_find(core, step);
+	decide_found(core, step);
 }
 
 void
@@ -382,6 +425,8 @@ core_tick(struct core *core, const struct instant *now, unsigned int budget, str
 	pending_settle(&core->pending);
 	core->sources.now_s = (uint32_t)second;
 	recent_turn(&core->proven, (uint32_t)now->now_ms);
+	if (core->conns.used == 0)
+		core->has_orphans = false;
 	if (core->ticked_s != second) {
 		core->ticked_s = second;
 		for (uint32_t i = 0; i < core->policy->n_services; i++)

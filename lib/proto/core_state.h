@@ -92,6 +92,7 @@ struct core {
 	uint64_t futile_ms;          /* when eviction last found no victim */
 	uint32_t mutations;          /* of the index, in this burst */
 	bool draining;
+	bool has_orphans;            /* a reload came while there were connections */
 	uint64_t ticked_s;           /* the last second whose service counts were looked at */
 	const struct service *by_id[SERVICES_MAX]; /* policy's, NULL: none */
 	struct service_state services[SERVICES_MAX];
