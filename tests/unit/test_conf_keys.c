@@ -296,7 +296,7 @@ test_defaults_are_the_intended(void)
 	CU_ASSERT_EQUAL(p->reflection.per_net_per_s, 10000);
 	CU_ASSERT_EQUAL(p->reflection.challenge_per_s, 1000);
 	CU_ASSERT_EQUAL(p->timeouts.connecting, 10);
-	CU_ASSERT_EQUAL(p->timeouts.idle, 3600);
+	CU_ASSERT_EQUAL(p->timeouts.idle, 7500);
 	CU_ASSERT_EQUAL(p->timeouts.half_closed, 120);
 	CU_ASSERT_EQUAL(p->timeouts.adopt, 60);
 	CU_ASSERT_EQUAL(p->services[0].high, 24576);
