@@ -36,6 +36,7 @@ struct plane_port {
 	uint16_t n_rx_descriptors, n_tx_descriptors;
 	int socket;
 	uint32_t frame_size_max; /* received, without FCS */
+	uint32_t sent_size_max;  /* longer ones are lost here */
 	bool rx_checksum;        /* the port says whether TCP checksums are good */
 	bool tx_checksum;        /* the port fills them in */
 	bool rx_scatter;         /* frames may come in several buffers */

@@ -13,6 +13,8 @@
 #include "plane.h"
 
 #define BUFFER_SIZE 2048u
+/* Ethernet with two tags, without FCS. */
+#define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 #define RSS_WANTED (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP)
 
 static const char *const side_names[SIDE_COUNT] = { "outside", "inside" };
@@ -100,7 +102,8 @@ choose_offloads(struct plane_port *port, const struct rte_eth_dev_info *info,
 		eth->rxmode.offloads |= rx_both;
 	port->rx_scatter = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	port->tx_chains = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	if (port->rx_scatter)
+	/* Not where one buffer does: a TAP would read each frame into all that it has. */
+	if (port->rx_scatter && port->conf->mtu + FRAME_OVERHEAD > BUFFER_SIZE)
 		eth->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
 	if (port->tx_chains)
 		eth->txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
@@ -218,7 +221,10 @@ set_mtu(struct plane_port *port, const char *name)
 	if (rte_eth_dev_get_mtu(port->id, &mtu) != 0)
 		mtu = RTE_ETHER_MTU;
 	mtu = (uint16_t)RTE_MAX(mtu, port->conf->mtu);
-	port->frame_size_max = mtu + (uint32_t)RTE_ETHER_HDR_LEN + 2 * 4;
+	port->frame_size_max = mtu + (uint32_t)FRAME_OVERHEAD;
+	/* A TAP takes none of the frames behind one that is too long for it. */
+	port->sent_size_max = strcmp(port->driver, "net_tap") == 0 ? port->frame_size_max
+	                                                           : UINT32_MAX;
 }
 
 static int

@@ -251,10 +251,11 @@ hand_over(struct worker *w, struct rte_mbuf **mbufs, unsigned int n)
 static inline void
 stage(struct worker *w, enum side out, struct rte_mbuf *m, bool first)
 {
+	const struct plane_port *port = &w->plane->ports[out];
 	struct worker_staged *s = &w->staged[out];
 
-	if (unlikely(m->nb_segs > 1 && !w->plane->ports[out].tx_chains &&
-	             rte_pktmbuf_linearize(m) != 0)) {
+	if (unlikely(m->pkt_len > port->sent_size_max ||
+	             (m->nb_segs > 1 && !port->tx_chains && rte_pktmbuf_linearize(m) != 0))) {
 		account_count(&w->account.unfit, 1);
 		rte_pktmbuf_free(m);
 		return;
