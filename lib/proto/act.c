@@ -107,7 +107,7 @@ act_reset(struct core *core, struct step *step)
 }
 
 void
-act_challenge(struct core *core, struct step *step, uint32_t seq, uint32_t ack)
+act_challenge(struct core *core, struct step *step, uint32_t seq, uint32_t ack, uint16_t window)
 {
 	if (!bucket_take(&core->challenge_bucket, core->policy->reflection.challenge_per_s,
 	                 (uint32_t)step->now->now_ms)) {
@@ -118,5 +118,5 @@ act_challenge(struct core *core, struct step *step, uint32_t seq, uint32_t ack)
 	struct packet *p = act_reply(core, step, COUNTER_answered_ack, TCP_ACK);
 	p->seq = seq;
 	p->ack = ack;
-	p->window = (uint16_t)core->params.hold_bytes;
+	p->window = window;
 }

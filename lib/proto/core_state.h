@@ -128,6 +128,16 @@ wscale_shift(unsigned int wscale)
 	return wscale == WSCALE_NONE ? 0 : wscale;
 }
 
+/* The window of an ACK that the engine speaks for one end: what may be held,
+ * in the scale that the other end goes by (RFC 7323, 2.3); never zero. */
+static inline uint16_t
+held_window(const struct core *core, unsigned int wscale)
+{
+	uint32_t window = core->params.hold_bytes >> wscale_shift(wscale);
+
+	return (uint16_t)(window == 0 ? 1 : window);
+}
+
 static inline uint16_t
 clock_s(const struct instant *now, uint32_t plus_s)
 {
@@ -164,7 +174,7 @@ struct packet *act_send(struct core *core, struct actions *out, const struct flo
 /* RST as RFC 9293 3.10.7.1 wants it, under the caps; else dropped. */
 void act_reset(struct core *core, struct step *step);
 /* <SEQ=seq><ACK=ack> as an answer, under the challenge cap (RFC 5961, 10). */
-void act_challenge(struct core *core, struct step *step, uint32_t seq, uint32_t ack);
+void act_challenge(struct core *core, struct step *step, uint32_t seq, uint32_t ack, uint16_t window);
 
 /* entry.c: making and ending entries, with all that hangs on them. */
 struct conn *conn_of(struct core *core, uint32_t entry);

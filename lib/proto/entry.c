@@ -97,7 +97,8 @@ conn_uncount(struct core *core, struct conn *conn)
 		core->n_closing--;
 	}
 	if (conn->state == CONN_TRACKED) {
-		core_count(core, COUNTER_tracked_ended);
+		if (conn->flags & CONN_CONFIRMED)
+			core_count(core, COUNTER_tracked_ended);
 		core->n_adopting -= !!(conn->flags & CONN_ADOPTING);
 	}
 	if (conn_remains(conn)) {
@@ -161,6 +162,7 @@ conn_finish(struct core *core, uint32_t number, struct flow_slot at, const struc
 	}
 	conn_uncount(core, conn);
 	conn->state = CONN_SPENT;
+	conn->client_nxt = conn->irs; /* no older SYN admitted: spent_syn() */
 	flow_index_touch(&core->index, at, clock_s(now, COOKIE_LIFE_MAX_S + 1u - age));
 }
 
@@ -256,10 +258,16 @@ entry_clear(struct core *core, struct step *step)
 {
 	if (step->entry == FLOW_NONE)
 		return;
-	if (step->entry & FLOW_HALF_OPEN)
+	if (step->entry & FLOW_HALF_OPEN) {
 		half_open_drop(core, FLOW_NUMBER(step->entry), step->at);
-	else
+	} else {
+		const struct conn *conn = &core->conns.conns[step->entry];
+
+		/* One that is closing counts itself. */
+		if (conn_remains(conn) && conn->state != CONN_CLOSING)
+			core_count(core, COUNTER_reset);
 		conn_free(core, step->entry, step->at);
+	}
 	step->entry = FLOW_NONE;
 }
 

@@ -504,7 +504,9 @@ received_ack(struct core *core, struct step *step)
 		return;
 	}
 	if (acked) {
-		act_challenge(core, step, h->iss + 1, h->irs + 1);
+		const struct half_open_side *side = &core->half_open.sides[number];
+		act_challenge(core, step, h->iss + 1, h->irs + 1,
+		              held_window(core, side->promised_wscale));
 		return;
 	}
 	if (!handshake_proof(core, step, &proven)) {
@@ -537,9 +539,10 @@ spent_syn(struct core *core, struct step *step)
 	struct conn *conn = conn_of(core, step->entry);
 
 	/* spent_ack() takes only a newer ISS than the spent one's for a new
-	 * connection; a client whose ISS does not grow gets its turn all the same. */
-	if (seq_before_eq(step->seg->seq, conn->irs))
-		conn->irs = step->seg->seq - 1;
+	 * connection; a client whose ISS does not grow gets its turn all the same.
+	 * The spent one itself stays spent: its SYN may be a late copy. */
+	if (seq_before(step->seg->seq, conn->irs))
+		conn->client_nxt = step->seg->seq;
 	core_count(core, COUNTER_syn_received);
 	step->state->syn++;
 	if (step->service->mode == MODE_PROXY && core->draining)
@@ -560,7 +563,8 @@ spent_ack(struct core *core, struct step *step)
 		unproven(core, step);
 		return;
 	}
-	if (seq_before_eq(proven.irs, conn->irs)) {
+	if (proven.irs == conn->irs ||
+	    (seq_before(proven.irs, conn->irs) && proven.irs != conn->client_nxt)) {
 		core_count(core, COUNTER_spent_replayed);
 		act_reset(core, step);
 		return;

@@ -68,7 +68,7 @@ responding_segment(struct core *core, struct step *step)
 	bool next = behind <= len && !(conn->flags & CONN_CLIENT_FIN);
 
 	if (conn->server_nxt - seg->ack > 1) { /* acknowledges what was never sent */
-		act_challenge(core, step, conn->server_nxt, conn->client_nxt);
+		act_challenge(core, step, conn->server_nxt, conn->client_nxt, UINT16_MAX);
 		return;
 	}
 	entry_touch(core, step, splice_lifetime(core, conn));
@@ -118,7 +118,7 @@ responding_rst(struct core *core, struct step *step)
 		act_drop(core, step, COUNTER_taken_ack);
 		conn_finish(core, step->entry, step->at, step->now);
 	} else if (ahead <= UINT16_MAX) {
-		act_challenge(core, step, conn->server_nxt, conn->client_nxt);
+		act_challenge(core, step, conn->server_nxt, conn->client_nxt, UINT16_MAX);
 	} else {
 		act_drop(core, step, COUNTER_drop_rst_window);
 	}

@@ -192,7 +192,9 @@ spliced_syn_ack(struct core *core, struct step *step)
 	struct packet *p = act_reply(core, step, COUNTER_answered_ack, TCP_ACK);
 	p->seq = conn->irs + 1;
 	p->ack = seg->seq + 1;
-	p->window = (uint16_t)core->params.hold_bytes;
+	/* A server that does no scaling reads the field as it stands. */
+	p->window = held_window(core, conn->server_wscale == WSCALE_NONE ? WSCALE_NONE
+	                                                                 : conn->client_wscale);
 }
 
 /* Could this segment belong to the connection that is ending? */

@@ -39,5 +39,8 @@ synchronized_syn(struct core *core, struct step *step)
 		ack = conn->irs + 1;
 	else if (conn->state != CONN_RESPONDING && conn->client_lag < CONN_LAG_MAX)
 		ack -= conn->client_lag;
-	act_challenge(core, step, conn->server_nxt, ack);
+	uint16_t window = UINT16_MAX;
+	if (conn->state != CONN_RESPONDING)
+		window = held_window(core, core->conns.sides[step->entry].promised_wscale);
+	act_challenge(core, step, conn->server_nxt, ack, window);
 }

@@ -141,6 +141,7 @@ adopt_confirm(struct core *core, struct step *step, struct conn *conn)
 		core->n_adopting--;
 		conn->flags |= CONN_CONFIRMED;
 		core_count(core, COUNTER_adopted);
+		core_count(core, COUNTER_tracked);
 		splice_follow(conn, seg);
 		entry_touch(core, step, splice_lifetime(core, conn));
 		act_forward(core, step, COUNTER_passed_adopted);
