@@ -51,7 +51,7 @@ worker_housekeeping(struct worker *w)
 			worker_act(w, NULL);
 		}
 		worker_flush(w);
-		__atomic_store_n(&w->account.remaining, core_remaining(w->core), __ATOMIC_RELAXED);
+		__atomic_store_n(&w->account.remaining, core_live(w->core), __ATOMIC_RELAXED);
 	}
 	mailbox_answer(w);
 }

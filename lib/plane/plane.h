@@ -83,7 +83,7 @@ void plane_publish(struct plane *plane, const struct policy *policy);
 void plane_drain(struct plane *plane, bool on);
 /* Reset what remains; goes on until plane_remaining() is 0. */
 void plane_reset_remaining(struct plane *plane);
-/* Sum of core_remaining() of all workers, as of their last housekeeping. */
+/* Sum of core_live() of all workers, as of their last housekeeping. */
 uint64_t plane_remaining(const struct plane *plane);
 
 /* Stop workers and ports. Everything that was received is accounted for then. */

@@ -33,7 +33,7 @@ struct worker_account {
 	uint64_t unfit;                   /* frames lost: longer than the other port can send */
 	uint64_t handed_over, taken_over; /* segments given to and got from other workers */
 	uint64_t loops, empty_loops, sleeps;
-	uint64_t remaining; /* core_remaining() */
+	uint64_t remaining; /* core_live() */
 };
 
 /* Frames that wait for the end of the burst. What is not TCP of a service
