@@ -109,7 +109,7 @@ connect_refuse(struct core *core, struct step *step, const struct proven *proven
 	if (core->conns.used < core->conns.capacity - core->conns.capacity / 8) {
 		struct conn *conn = conn_open(core, step, COOKIE_LIFE_MAX_S);
 		if (conn != NULL) {
-			conn->irs = proven->irs;
+			conn->irs = conn->client_nxt = proven->irs;
 			conn->state = CONN_SPENT;
 		}
 	}
