@@ -274,8 +274,11 @@ decide_closed(struct core *core, struct step *step)
 
 	/* Answers to the host's own connections, and connections that have always
 	 * been there, have no service either: only SYNs are refused. */
-	if (seg->class != SEGMENT_TCP || seg->side != SIDE_OUTSIDE ||
-	    decision_event(seg) != EVENT_SYN) {
+	if (seg->class != SEGMENT_TCP) {
+		foreign_decide(core, step);
+		return;
+	}
+	if (seg->side != SIDE_OUTSIDE || decision_event(seg) != EVENT_SYN) {
 		act_forward(core, step, COUNTER_passed_other);
 		return;
 	}

@@ -71,13 +71,22 @@ fragment_of(struct core *core, const struct segment *seg, uint64_t *hash)
 	return &core->fragments[(*hash >> 8) & (FRAGMENTS_TRACKED - 1)];
 }
 
+/* The later fragments of this one's datagram may follow. */
+static void
+fragment_note(struct core *core, const struct step *step)
+{
+	uint32_t until_ms = (uint32_t)step->now->now_ms + FRAGMENT_LIFE_MS;
+	uint64_t hash;
+	struct fragment *f = fragment_of(core, step->seg, &hash);
+
+	*f = (struct fragment){ hash, until_ms, FRAGMENTS_PER_DATAGRAM };
+}
+
 static void
 fragment_first(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
-	uint32_t now_ms = (uint32_t)step->now->now_ms;
 	uint32_t entry = entry_find(core, &seg->flow, seg->tags, seg->hash, &step->at);
-	uint64_t hash;
 
 	if (entry == FLOW_NONE || (entry & FLOW_HALF_OPEN) || (seg->flags & (TCP_SYN | TCP_RST))) {
 		act_drop(core, step, COUNTER_drop_fragment);
@@ -89,8 +98,7 @@ fragment_first(struct core *core, struct step *step)
 		act_drop(core, step, COUNTER_drop_fragment);
 		return;
 	}
-	struct fragment *f = fragment_of(core, seg, &hash);
-	*f = (struct fragment){ hash, now_ms + FRAGMENT_LIFE_MS, FRAGMENTS_PER_DATAGRAM };
+	fragment_note(core, step);
 	step->entry = entry;
 	splice_forward(core, step, COUNTER_passed_fragment);
 }
@@ -110,6 +118,33 @@ fragment_later(struct core *core, struct step *step)
 	act_forward(core, step, COUNTER_passed_fragment);
 }
 
+/* To or from a protected host, but of no connection of the engine's: it crosses,
+ * unless its port could not be read and might be a service's. */
+static void
+unserved(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+
+	switch ((enum segment_class)seg->class) {
+	case SEGMENT_FRAGMENT_FIRST:
+		fragment_note(core, step);
+		break;
+	case SEGMENT_FRAGMENT_LATER:
+		fragment_later(core, step);
+		return;
+	case SEGMENT_MALFORMED:
+		if (seg->flow.server_port_be == 0) {
+			act_drop(core, step, fault_outcomes[seg->fault]);
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	act_forward(core, step,
+	            step->service != NULL ? COUNTER_passed_bypass : COUNTER_passed_other);
+}
+
 void
 foreign_decide(struct core *core, struct step *step)
 {
@@ -117,8 +152,7 @@ foreign_decide(struct core *core, struct step *step)
 
 	if (seg->class == SEGMENT_OTHER || step->service == NULL ||
 	    step->service->mode == MODE_BYPASS) {
-		act_forward(core, step,
-		            step->service != NULL ? COUNTER_passed_bypass : COUNTER_passed_other);
+		unserved(core, step);
 		return;
 	}
 	switch ((enum segment_class)seg->class) {
