@@ -66,7 +66,9 @@ fragment_of(struct core *core, const struct segment *seg, uint64_t *hash)
 {
 	struct flow whole = seg->flow;
 
-	whole.client_port_be = whole.server_port_be = 0;
+	/* Each end counts its IDs for itself (RFC 791, 3.2). */
+	whole.client_port_be = seg->side;
+	whole.server_port_be = 0;
 	*hash = flow_hash(&core->hash_key, &whole, seg->tags ^ seg->fragment_id) | 1u;
 	return &core->fragments[(*hash >> 8) & (FRAGMENTS_TRACKED - 1)];
 }
