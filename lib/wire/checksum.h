@@ -10,15 +10,17 @@
  * last byte counts as if followed by a zero byte. Not folded. */
 uint64_t checksum_add(uint64_t sum, const void *p, size_t len);
 
-/* Fold a sum to 16 bits, in the byte order in which the words were added. */
+/* Fold a sum to 16 bits, in the byte order in which the words were added. Adding
+ * the halves of a word to each other crosswise leaves their sum in the upper one,
+ * with the carry out of the lower one already in it. */
 static inline uint16_t
 checksum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffffu) + (sum >> 32);
-	sum = (sum & 0xffffffffu) + (sum >> 32);
-	sum = (sum & 0xffffu) + (sum >> 16);
-	sum = (sum & 0xffffu) + (sum >> 16);
-	return (uint16_t)sum;
+	uint32_t low = (uint32_t)sum, high = (uint32_t)(sum >> 32);
+
+	low += high;
+	low += low < high;
+	return (uint16_t)((low + (low << 16 | low >> 16)) >> 16);
 }
 
 /*

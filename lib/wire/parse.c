@@ -5,16 +5,10 @@
 
 #include <stddef.h>
 
-#include "bytes.h"
-#include "checksum.h"
-#include "protocols.h"
-#include "segment.h"
 #include "tcp_options.h"
 
 /* Extension headers that we walk before a chain counts as too long. */
 #define IPV6_CHAIN_MAX 8
-
-#define IPV4_BROADCAST 0xffffffffu
 
 static inline void
 set_malformed(struct segment *seg, enum segment_fault fault)
@@ -45,19 +39,6 @@ read_ports(struct segment *seg, const uint8_t *tcp)
 	seg->flow.server_port_be = seg->side == SIDE_OUTSIDE ? dst : src;
 }
 
-/* Multicast (class D), broadcast, "this network" and loopback: none is an end
- * of a TCP connection on a wire (RFC 1122, 3.2.1.3; RFC 9293, MUST-57). */
-static inline bool
-is_unusable_v4(uint32_t addr_be)
-{
-	uint32_t addr = be32toh(addr_be);
-	uint32_t net = addr >> 24;
-
-	if (net - 1 < 126 || net - 128 < 96)
-		return false;
-	return net < 240 || addr == IPV4_BROADCAST;
-}
-
 /* Multicast, unspecified, loopback, and IPv4-mapped, which would pass for an
  * IPv4 end here (RFC 4291, 2.5 and 2.7). */
 static inline bool
@@ -79,16 +60,6 @@ has_bad_address(const struct segment *seg)
 		return is_unusable_v4(client->words_be[3]) || is_unusable_v4(server->words_be[3]) ||
 		       client->words_be[3] == server->words_be[3];
 	return is_unusable_v6(client) || is_unusable_v6(server) || ip_addr_equal(client, server);
-}
-
-/* A SYN ends nothing; all else carries ACK, save a RST for a segment that had
- * none (RFC 9293, 3.10.7). */
-static inline bool
-has_bad_flags(uint8_t flags)
-{
-	if (flags & TCP_SYN)
-		return flags & (TCP_FIN | TCP_RST);
-	return !(flags & TCP_ACK) && (flags & (TCP_RST | TCP_FIN)) != TCP_RST;
 }
 
 /* The TCP header at l4_off of a packet that ends at `end`. Leaves class and
@@ -163,9 +134,7 @@ parse_fragment(struct segment *seg, uint32_t head, uint32_t end, uint32_t offset
 static inline bool
 ipv4_checksum_ok(const uint8_t *ip, uint32_t header_len)
 {
-	uint64_t sum = (uint64_t)bytes_get_u32_be(ip) + bytes_get_u32_be(ip + 4) +
-	               bytes_get_u32_be(ip + 8) + bytes_get_u32_be(ip + 12) +
-	               bytes_get_u32_be(ip + 16);
+	uint64_t sum = sum_ipv4(ip);
 
 	if (header_len > IPV4_HEADER_SIZE)
 		sum = checksum_add(sum, ip + IPV4_HEADER_SIZE, header_len - IPV4_HEADER_SIZE);
@@ -327,23 +296,13 @@ parse_ipv6(struct segment *seg, uint32_t head, uint32_t len)
 		parse_ipv6_chain(seg, head, end, next);
 }
 
-/* Zero all fields but those of core_locate(). In two parts, which gcc turns into
- * a few stores; for the whole it uses `rep stos`, whose start is slow. */
-static inline void
-clear(struct segment *seg)
-{
-	memset(seg, 0, 64);
-	memset((uint8_t *)seg + 64, 0, offsetof(struct segment, hash) - 64);
-}
-
 void
-segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len, uint32_t len,
-              enum side side)
+parse_any(struct segment *seg, const uint8_t *frame, uint32_t head, uint32_t len, enum side side)
 {
-	uint32_t head = head_len < len ? head_len : len;
 	uint32_t off = ETH_HEADER_SIZE;
 
-	clear(seg);
+	/* All but the fields of core_locate(). */
+	memset(seg, 0, offsetof(struct segment, hash));
 	seg->frame = frame;
 	seg->frame_len = len;
 	seg->side = (uint8_t)side;
@@ -366,6 +325,16 @@ segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len, uint
 		parse_ipv4(seg, head, len);
 	else if (type == ETH_TYPE_IPV6)
 		parse_ipv6(seg, head, len);
+}
+
+void
+segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len, uint32_t len,
+              enum side side)
+{
+	uint32_t head = head_len < len ? head_len : len;
+
+	if (!parse_lane(seg, frame, head, side))
+		parse_any(seg, frame, head, len, side);
 }
 
 bool

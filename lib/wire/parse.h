@@ -3,7 +3,53 @@
 #ifndef SYNFRONT_PARSE_H
 #define SYNFRONT_PARSE_H
 
+#include "bytes.h"
+#include "checksum.h"
+#include "protocols.h"
 #include "segment.h"
+
+#define IPV4_BROADCAST 0xffffffffu
+
+/* Multicast (class D), broadcast, "this network" and loopback: none is an end
+ * of a TCP connection on a wire (RFC 1122, 3.2.1.3; RFC 9293, MUST-57). */
+static inline bool
+is_unusable_v4(uint32_t addr_be)
+{
+	uint32_t net = addr_be & 0xff;
+
+	if (net - 1 < 126 || net - 128 < 96)
+		return false;
+	return net < 240 || addr_be == IPV4_BROADCAST;
+}
+
+/* A SYN ends nothing; all else carries ACK, save a RST for a segment that had
+ * none (RFC 9293, 3.10.7). */
+static inline bool
+has_bad_flags(uint8_t flags)
+{
+	if (flags & TCP_SYN)
+		return flags & (TCP_FIN | TCP_RST);
+	return !(flags & TCP_ACK) && (flags & (TCP_RST | TCP_FIN)) != TCP_RST;
+}
+
+/* Sum of the IPv4 header without its options. */
+static inline uint64_t
+sum_ipv4(const uint8_t *ip)
+{
+	return (uint64_t)bytes_get_u32_be(ip) + bytes_get_u32_be(ip + 4) +
+	       bytes_get_u32_be(ip + 8) + bytes_get_u32_be(ip + 12) + bytes_get_u32_be(ip + 16);
+}
+
+/*
+ * The fast lane: what a flood is made of, and most of any traffic. Untagged
+ * frames, IPv4 without options or IPv6 without extension headers, a sound TCP
+ * header, all of it readable (`head` bytes, at most `len`). Fills `seg` as
+ * segment_parse() would; false if the frame is any other, sound or not.
+ */
+bool parse_lane(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side);
+/* Everything else, and what it does with frames of the fast lane is the same. */
+void parse_any(struct segment *seg, const uint8_t *frame, uint32_t head, uint32_t len,
+               enum side side);
 
 /* Where the chain of IPv6 extension headers leads (RFC 8200, 4). */
 struct ipv6_chain {

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The parser's fast lane beside the plain way: the same struct segment from both, for
+ * frames of the usual kind, for frames bent in a few bytes, and cut at any place.
+ */
+#include <stddef.h>
+
+#include "check.h"
+#include "frame.h"
+#include "parse.h"
+
+#define N_FRAMES 200000
+
+/* What stacks send, and neighbours of it. */
+static const struct {
+	uint8_t bytes[40];
+	size_t len;
+} layouts[] = {
+	{ { 0 }, 0 },
+	{ { 2, 4, 5, 0xb4 }, 4 },
+	{ { 2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7 }, 20 },
+	{ { 2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 255 }, 20 },
+	{ { 2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 2, 7 }, 20 },
+	{ { 2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2 }, 12 },
+	{ { 2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 3 }, 12 },
+	{ { 1, 1, 8, 10, 9, 8, 7, 6, 5, 4, 3, 2 }, 12 },
+	{ { 1, 1, 8, 11, 9, 8, 7, 6, 5, 4, 3, 2 }, 12 },
+	{ { 1, 1, 5, 10, 9, 8, 7, 6, 5, 4, 3, 2 }, 12 },
+	{ { 2, 4, 5, 0xb4, 19, 18 }, 22 },
+};
+
+static const uint8_t odd_v4[][4] = {
+	{ 0, 1, 2, 3 },     { 127, 0, 0, 1 }, { 224, 0, 0, 1 },         { 240, 1, 1, 1 },
+	{ 126, 255, 0, 1 }, { 223, 1, 1, 1 }, { 255, 255, 255, 255 }, { 1, 0, 0, 0 },
+};
+
+static struct ip_addr
+random_addr(uint64_t *state, bool is_v4)
+{
+	uint64_t r = check_random(state);
+	struct ip_addr a = { 0 };
+
+	if (is_v4) {
+		uint32_t v;
+		memcpy(&v, odd_v4[r % 8], sizeof(v));
+		return ip_addr_v4(r >> 8 & 7 ? (uint32_t)(r >> 16) : v);
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		a.quads_be[i] = check_random(state) >> (r >> 4 & 7) * 8;
+	switch (r & 15) {
+	case 0: a.bytes[0] = 0xff; break;
+	case 1: a.quads_be[0] = 0; break;
+	case 2: a = (struct ip_addr){ .bytes[15] = (uint8_t)(r >> 8 & 3) }; break;
+	case 3: a = ip_addr_v4((uint32_t)(r >> 8)); break;
+	default: break;
+	}
+	return a;
+}
+
+static size_t
+random_frame(uint64_t *state, uint8_t *frame)
+{
+	uint64_t r = check_random(state);
+	bool is_v4 = r & 1;
+	struct frame_spec s = is_v4 ? frame_spec_v4() : frame_spec_v6();
+	static const uint8_t payload[64];
+
+	if (r >> 1 & 1) {
+		s.src = random_addr(state, is_v4);
+		s.dst = (r >> 2 & 15) == 0 ? s.src : random_addr(state, is_v4);
+		s.force_v6 = !is_v4;
+	}
+	s.flags = r >> 6 & 3 ? (uint8_t)(r >> 8) : (r >> 6 & 4 ? 0x02 : 0x10);
+	s.seq = (uint32_t)check_random(state);
+	s.ack = (uint32_t)check_random(state);
+	s.src_port = (uint16_t)((r >> 16 & 15) == 0 ? 0 : r >> 20);
+	s.dst_port = (uint16_t)((r >> 17 & 15) == 0 ? 0 : r >> 24);
+	const unsigned int layout = (unsigned int)(r >> 32) % (sizeof(layouts) / sizeof(layouts[0]));
+	s.options = layouts[layout].bytes;
+	s.options_len = layouts[layout].len;
+	s.payload = payload;
+	s.payload_len = r >> 40 & 1 ? r >> 41 & 63 : 0;
+	s.n_trailing = r >> 48 & 3 ? 0 : r >> 50 & 7;
+	s.n_tags = (r >> 53 & 15) == 0;
+	s.tpid[0] = 0x8100;
+	if ((r >> 57 & 31) == 0)
+		s.bad_ip_checksum = 1;
+	return frame_build(frame, &s);
+}
+
+/* Bend a few bytes of the headers; mostly keep the IPv4 checksum right, as it
+ * would else be all that is seen. */
+static void
+bend(uint64_t *state, uint8_t *frame, size_t len)
+{
+	for (unsigned int n = check_random(state) >> 20 & 3; n > 0; n--) {
+		uint64_t r = check_random(state);
+		frame[12 + (r >> 8) % (len - 12 < 80 ? len - 12 : 80)] ^= (uint8_t)(1u << (r >> 16 & 7));
+	}
+	if (frame[12] == 8 && frame[13] == 0 && (frame[14] & 15) == 5 && check_random(state) >> 30 & 7) {
+		frame[24] = frame[25] = 0;
+		uint16_t sum = frame_checksum(0, frame + 14, 20);
+		frame[24] = (uint8_t)(sum >> 8);
+		frame[25] = (uint8_t)sum;
+	}
+}
+
+static bool
+same(const struct segment *a, const struct segment *b)
+{
+	return memcmp(a, b, offsetof(struct segment, hash)) == 0;
+}
+
+static void
+test_lane_random_frames_same_segment(void)
+{
+	uint64_t state = 0x2545f4914f6cdd1dull;
+	unsigned int n_lane = 0, n_different = 0;
+
+	for (unsigned int i = 0; i < N_FRAMES; i++) {
+		uint8_t frame[FRAME_SIZE];
+		size_t len = random_frame(&state, frame);
+		uint64_t r = check_random(&state);
+		enum side side = r & 8 ? SIDE_INSIDE : SIDE_OUTSIDE;
+
+		if (r & 1)
+			bend(&state, frame, len);
+		/* `head` bytes can be read, the frame may be longer or shorter. */
+		size_t head = r & 6 ? len : (r >> 8) % (len + 1);
+		size_t said = r & 0x30 ? len : head;
+		uint8_t *copy = check_copy(frame, head);
+		struct segment plain, fast, lane;
+
+		memset(&plain, 0, sizeof(plain));
+		memset(&fast, 0, sizeof(fast));
+		parse_any(&plain, copy, (uint32_t)head, (uint32_t)said, side);
+		segment_parse(&fast, copy, (uint32_t)head, (uint32_t)said, side);
+		n_different += !same(&plain, &fast);
+		n_lane += parse_lane(&lane, copy, (uint32_t)head, side);
+		free(copy);
+	}
+	CU_ASSERT_EQUAL(n_different, 0);
+	/* Enough of both kinds for this to say anything. */
+	CU_ASSERT_TRUE(n_lane > N_FRAMES / 10);
+	CU_ASSERT_TRUE(n_lane < N_FRAMES * 9 / 10);
+}
+
+static void
+test_lane_usual_frames_taken(void)
+{
+	for (unsigned int family = 0; family < 2; family++)
+		for (unsigned int i = 0; i < 8; i++) {
+			struct frame_spec s = family ? frame_spec_v6() : frame_spec_v4();
+			uint8_t frame[FRAME_SIZE];
+			struct segment seg;
+
+			s.options = layouts[i].bytes;
+			s.options_len = layouts[i].len;
+			size_t len = frame_build(frame, &s);
+			CU_ASSERT_TRUE(parse_lane(&seg, frame, (uint32_t)len, SIDE_OUTSIDE));
+		}
+}
+
+/* One's complement sums of all shapes beside the naive fold. */
+static void
+test_checksum_fold_naive_same(void)
+{
+	uint64_t state = 88172645463325252ull;
+	static const uint64_t edges[] = { 0, 1, 0xffff, 0x10000, 0xffff0000, 0xffffffff, 0x100000000,
+		                          0xffffffff00000000, 0xffffffffffffffff, 0x1fffffffe };
+	unsigned int n_different = 0;
+
+	for (unsigned int i = 0; i < 1000000; i++) {
+		uint64_t sum = i < 10 ? edges[i] : check_random(&state) >> (i & 63), naive = sum;
+		while (naive >> 16 != 0)
+			naive = (naive & 0xffff) + (naive >> 16);
+		n_different += naive != checksum_fold(sum);
+	}
+	CU_ASSERT_EQUAL(n_different, 0);
+}
+
+int
+main(void)
+{
+	CU_TestInfo tests[] = {
+		CHECK_TEST(test_lane_random_frames_same_segment),
+		CHECK_TEST(test_lane_usual_frames_taken),
+		CHECK_TEST(test_checksum_fold_naive_same),
+		CU_TEST_INFO_NULL,
+	};
+
+	return check_run("wire_lane", tests);
+}
