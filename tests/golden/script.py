@@ -197,7 +197,7 @@ class Case:
         if words[0] == "ICMP":
             frame["icmp"] = (int(words[1]), int(words[2]))
             return self.keys(frame, words[3:])
-        frame["flags"] = wire.flags_of(words[0])
+        frame["flags"] = None if words[0] == "LATER" else wire.flags_of(words[0])
         return self.keys(frame, words[1:])
 
     def keys(self, frame, words):

@@ -96,6 +96,8 @@ def icmp_bytes(f):
 def encode_ip(f):
     if "icmp" in f:
         return ip_wrap(f, 1 if len(f["src"]) == 4 else 58, icmp_bytes(f))
+    if f["flags"] is None:  # a later fragment
+        return ip_wrap(f, 6, f.get("data", b""))
     return ip_wrap(f, 6, tcp_bytes(f))
 
 
