@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core_lab.h"
+
+#include <stdio.h>
+
+#include "account.h"
+#include "carry_out.h"
+#include "decision.h"
+#include "flow_index.h"
+
+#define TICK_MS 50
+#define TICK_BUDGET 100000u
+
+#define CLIENT_MAC                                 \
+	{                                          \
+		0x06, 0x11, 0x22, 0x33, 0x44, 0x55 \
+	}
+#define SERVER_MAC                     \
+	{                              \
+		0x02, 0, 0, 0, 0, 0x01 \
+	}
+
+/* One of each kind of client; sequence numbers of some pass zero. */
+const struct lab_variant lab_variants[] = {
+	{ "IPv4, no options", false, 0, 0, 0, 0x12345678, 0x9abcdef0 },
+	{ "IPv4, all options, wrap", false, 0, LAB_ALL, 7, 0xfffffff0, 0xffffffc0 },
+	{ "IPv6, all options, VLAN", true, 1, LAB_ALL, 9, 0x00000003, 0x7fffffff },
+	{ "IPv4, no timestamps, QinQ, wrap", false, 2,
+	  OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED, 8, 0xffffffff, 0x80000000 },
+	{ "IPv6, no timestamps", true, 0, OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED, 2,
+	  0x80000000, 0xfffffffe },
+	{ "IPv6, MSS alone, QinQ", true, 2, OPTION_MSS, 0, 0x7ffffffe, 0x00000000 },
+	{ "IPv4, scale 0 and timestamps, VLAN", false, 1,
+	  OPTION_MSS | OPTION_WSCALE | OPTION_TIMESTAMPS, 0, 0xfffff000, 0x00000001 },
+	{ NULL },
+};
+
+static bool row_taken[STATE_COUNT][SIDE_COUNT][EVENT_COUNT]; /* in the running test */
+static bool row_claimed[STATE_COUNT][SIDE_COUNT][EVENT_COUNT];
+
+const char *
+lab_outcome(const struct lab *lab)
+{
+	if (!lab->is_started)
+		return "not started";
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
+		if (counter_infos[i].class != OUTCOME_NOT && lab_grew(lab, (enum counter)i))
+			return counter_infos[i].name;
+	return "no outcome";
+}
+
+bool
+lab_check(const struct lab *lab, bool ok, const char *text, const char *file, int line)
+{
+	if (!ok)
+		fprintf(stderr, "\n%s:%d: %s [%s; last: %s]", file, line, text, lab->variant->name,
+		        lab_outcome(lab));
+	CU_assertImplementation(ok, (unsigned int)line, text, file, "", CU_FALSE);
+	return ok;
+}
+
+bool
+lab_equal(const struct lab *lab, uint64_t a, uint64_t b, const char *text, const char *file,
+          int line)
+{
+	if (a != b)
+		fprintf(stderr, "\n%s:%d: %#llx and %#llx:", file, line, (unsigned long long)a,
+		        (unsigned long long)b);
+	return lab_check(lab, a == b, text, file, line);
+}
+
+uint64_t
+lab_count(const struct lab *lab, enum counter which)
+{
+	return counter_read(core_counters(lab->core), which);
+}
+
+uint64_t
+lab_grew(const struct lab *lab, enum counter which)
+{
+	return lab_count(lab, which) - counter_read(&lab->before, which);
+}
+
+static void
+lab_init(struct lab *lab, const struct lab_variant *variant)
+{
+	static const uint8_t modes[LAB_SERVICES] = { MODE_PROXY, MODE_RESPOND, MODE_HANDOFF,
+		                                     MODE_BYPASS };
+	struct frame_spec v4 = frame_spec_v4(), v6 = frame_spec_v6();
+
+	*lab = (struct lab){
+		.variant = variant,
+		.params = { .connections = 64, .half_open = 32, .backends = 16, .paths = 64,
+		            .sources = 256, .held = 8, .hold_bytes = LAB_HOLD_BYTES, .n_workers = 1,
+		            .has_inside = true },
+		.policy = {
+			.generation = 1, .n_services = LAB_SERVICES, .syn_ack_retries = 3,
+			.hold_bytes = LAB_HOLD_BYTES, .adopt_per_net = 16, .closed_port = REFUSE_RESET,
+			.reflection = { .rst_per_s = 10000, .challenge_per_s = 1000 },
+			.timeouts = { .connecting = 10, .idle = 600, .half_closed = 200, .closing = 20,
+			              .reset_linger = 5, .probe = 5, .protect = 30 },
+		},
+		.client_port = 40000, .server_port = LAB_WEB,
+		.server_mss = variant->is_v6 ? 1440 : 1460, .server_wscale = 7,
+		.server_options = LAB_ALL,
+		.now_ms = 5000000, .wall_ms = 1700000000000,
+		.addresses = { { v4.dst, 128 }, { v6.dst, 128 } },
+		.irs = variant->irs, .server_iss = variant->server_iss,
+		.ts_clock = { 0xfffffff8, 0x7ffffff8 },
+	};
+	for (uint16_t i = 0; i < LAB_SERVICES; i++) {
+		lab->ports[i] = (struct port_range){ (uint16_t)(LAB_WEB + i),
+			                             (uint16_t)(LAB_WEB + i) };
+		lab->services[i] = (struct service){
+			.id = i,
+			.mode = modes[i],
+			.overload = REFUSE_DROP,
+			.denied = REFUSE_DROP,
+			.unproven = REFUSE_RESET,
+			.signed_syn = REFUSE_PASS,
+			.high = 24,
+			.low = 8,
+			.addresses = lab->addresses,
+			.n_addresses = 2,
+			.ports = &lab->ports[i],
+			.n_ports = 1,
+		};
+		snprintf(lab->services[i].name, sizeof(lab->services[i].name), "service%u", i);
+	}
+	lab->policy.services = lab->services;
+}
+
+static struct instant
+lab_now(const struct lab *lab)
+{
+	return (struct instant){ lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+}
+
+void
+lab_start(struct lab *lab)
+{
+	static const uint8_t master[MASTER_SECRET_SIZE] = "a secret that is known to tests";
+	uint32_t a, b;
+
+	CHECK(policy_compile(&lab->policy, &a, &b) == NULL);
+	secret_init(&lab->secrets, master, lab->wall_ms / 1000);
+	for (unsigned int i = 0; i < sizeof(lab->params.seed); i++)
+		lab->params.seed[i] = (uint8_t)(i * 37 + 11);
+	lab->memory = aligned_alloc(64, (core_size(&lab->params) + 63) & ~(size_t)63);
+	lab->actions.max = 16384;
+	lab->actions.list = calloc(lab->actions.max, sizeof(struct action));
+	if (lab->memory == NULL || lab->actions.list == NULL)
+		abort();
+	struct instant now = lab_now(lab);
+	lab->core = core_init(lab->memory, &lab->params, &lab->policy, &now);
+	lab->is_started = true;
+}
+
+static void
+lab_clear_out(struct lab *lab)
+{
+	for (unsigned int i = 0; i < lab->n_out; i++)
+		free(lab->out[i].frame);
+	lab->n_out = 0;
+}
+
+static void
+lab_fini(struct lab *lab)
+{
+	lab_clear_out(lab);
+	if (lab->is_started) {
+		policy_free_index(&lab->policy);
+		secret_fini(&lab->secrets);
+	}
+	free(lab->memory);
+	free(lab->actions.list);
+	free(lab->opened);
+}
+
+/* Rows named by a test: they must have been taken, by whichever variant; a timer's
+ * cannot be watched from here. */
+static void
+claim_rows(const char *const *rows)
+{
+	for (; *rows != NULL; rows++) {
+		bool known = false, taken = false;
+		for (unsigned int i = 0; i < STATE_COUNT * SIDE_COUNT * EVENT_COUNT; i++) {
+			const struct decision_row *row = &decision_table[0][0][0] + i;
+			if (row->name == NULL || strcmp(row->name, *rows) != 0)
+				continue;
+			known = true;
+			taken = row->handler == NULL || (&row_taken[0][0][0])[i];
+			(&row_claimed[0][0][0])[i] |= taken;
+		}
+		if (!known || !taken)
+			fprintf(stderr, "\n%s: %s", *rows, known ? "not taken" : "no such row");
+		CU_ASSERT_TRUE(known && taken);
+	}
+}
+
+static void
+run_one(void (*body)(struct lab *lab), const struct lab_variant *variant)
+{
+	struct lab *lab = malloc(sizeof(*lab));
+
+	if (lab == NULL)
+		abort();
+	lab_init(lab, variant);
+	body(lab);
+	lab_fini(lab);
+	free(lab);
+}
+
+void
+lab_each(void (*body)(struct lab *lab), const char *const *rows)
+{
+	memset(row_taken, 0, sizeof(row_taken));
+	for (const struct lab_variant *v = lab_variants; v->name != NULL; v++)
+		run_one(body, v);
+	claim_rows(rows);
+}
+
+void
+lab_once(void (*body)(struct lab *lab), const char *const *rows)
+{
+	memset(row_taken, 0, sizeof(row_taken));
+	run_one(body, &lab_variants[1]);
+	run_one(body, &lab_variants[4]);
+	claim_rows(rows);
+}
+
+unsigned int
+lab_rows_unclaimed(void)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < STATE_COUNT * SIDE_COUNT * EVENT_COUNT; i++) {
+		const struct decision_row *row = &decision_table[0][0][0] + i;
+		if (row->name == NULL || (&row_claimed[0][0][0])[i])
+			continue;
+		fprintf(stderr, "\n%s: no test covers it", row->name);
+		n++;
+	}
+	return n;
+}
+
+/* Which row the core is about to take. */
+static void
+note_row(struct lab *lab, const struct segment *seg)
+{
+	static const uint8_t states[] = {
+		[CONN_FREE] = STATE_LISTEN,     [CONN_CONNECTING] = STATE_CONNECTING,
+		[CONN_TRACKED] = STATE_TRACKED, [CONN_SPLICED] = STATE_SPLICED,
+		[CONN_CLOSING] = STATE_CLOSING, [CONN_RESPONDING] = STATE_RESPONDING,
+		[CONN_SPENT] = STATE_SPENT,
+	};
+	struct instant now = lab_now(lab);
+	struct connection_view view;
+	enum state state = STATE_LISTEN;
+
+	if (seg->class != SEGMENT_TCP)
+		return;
+	if (seg->entry != FLOW_NONE && (seg->entry & FLOW_HALF_OPEN))
+		state = STATE_SYN_RECEIVED;
+	else if (seg->entry != FLOW_NONE &&
+	         core_connection_view(lab->core, seg->entry, &now, &view))
+		state = (enum state)states[view.state];
+	row_taken[state][seg->side][decision_event(seg)] = true;
+}
+
+enum conn_state
+lab_state(struct lab *lab)
+{
+	struct instant now = lab_now(lab);
+	struct connection_view view;
+	uint32_t n = core_connection_bound(lab->core);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (core_connection_view(lab->core, i, &now, &view) && view.state != CONN_FREE &&
+		    view.flow.client_port_be == __builtin_bswap16(lab->client_port) &&
+		    view.flow.server_port_be == __builtin_bswap16(lab->server_port))
+			return view.state;
+	return CONN_FREE;
+}
+
+static void
+check_account(struct lab *lab)
+{
+	struct account_equation rows[ACCOUNT_EQUATIONS];
+
+	account_equations(core_counters(lab->core), lab->n_received,
+	                  core_usage(lab->core).half_open, core_remaining(lab->core), rows);
+	for (unsigned int i = 0; i < ACCOUNT_EQUATIONS; i++)
+		lab_equal(lab, rows[i].left, rows[i].right, rows[i].text, __FILE__, __LINE__);
+}
+
+/* A SYN-ACK that the engine made: its ISS is a cookie (invariant 6). */
+static void
+check_cookie(struct lab *lab, const struct segment *seg)
+{
+	struct cookie_job job = {
+		.flow = &seg->flow, .irs = seg->ack - 1, .is_v4 = seg->is_v4, .iss = seg->seq
+	};
+	uint8_t proof;
+
+	cookie_check(secret_current(&lab->secrets), &job, 1, &proof);
+	CHECK(proof == PROOF_EXACT);
+}
+
+static void
+check_out(struct lab *lab, const struct lab_out *out, const struct segment *in, bool is_bad)
+{
+	static const uint8_t macs[SIDE_COUNT][12] = {
+		{ 0x06, 0x11, 0x22, 0x33, 0x44, 0x55, 0x02, 0, 0, 0, 0, 0x01 },
+		{ 0x02, 0, 0, 0, 0, 0x01, 0x06, 0x11, 0x22, 0x33, 0x44, 0x55 },
+	};
+	bool is_edit = out->kind == ACTION_FORWARD || out->kind == ACTION_EDIT;
+	unsigned int n_tags = 0;
+
+	CHECK(memcmp(out->frame, macs[out->side], 12) == 0);
+	for (uint32_t t = out->seg.tags; t != 0; t <<= 16)
+		n_tags++;
+	EQUAL(n_tags, lab->variant->n_tags);
+	if (is_edit && (in->class == SEGMENT_OTHER || in->class == SEGMENT_FRAGMENT_LATER ||
+	                in->class == SEGMENT_MALFORMED || in->class == SEGMENT_ICMP_ERROR ||
+	                in->class == SEGMENT_FRAGMENT_FIRST))
+		return;
+	if (out->kind == ACTION_QUOTE)
+		return;
+	CHECK(out->seg.class == SEGMENT_TCP && out->seg.fault == FAULT_NONE);
+	CHECK(frame_is_good(out->frame, out->len) == !(is_edit && is_bad));
+	if (out->kind != ACTION_SEND)
+		CHECK(flow_equal(&out->seg.flow, &in->flow));
+	bool is_syn_ack = (out->seg.flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+	if (!is_edit && is_syn_ack && out->side == SIDE_OUTSIDE)
+		check_cookie(lab, &out->seg);
+	if (!is_edit) {
+		CHECK((out->frame[out->seg.l4_off + 12] & 0xf) == 0);
+		CHECK((out->seg.flags & (TCP_ECE | TCP_CWR | TCP_URG)) == 0);
+	}
+}
+
+static uint32_t
+get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static void
+add_out(struct lab *lab, const struct action *a, const uint8_t *frame, size_t len,
+        const struct segment *in, bool is_bad)
+{
+	if (lab->n_out == LAB_OUT_MAX)
+		return;
+	struct lab_out *out = &lab->out[lab->n_out++];
+	*out = (struct lab_out){ .side = (enum side)a->out,
+		                 .kind = a->kind,
+		                 .len = len,
+		                 .frame = check_copy(frame, len) };
+	segment_parse(&out->seg, out->frame, (uint32_t)len, (uint32_t)len, out->side ^ 1);
+	if (out->seg.class == SEGMENT_TCP)
+		for (unsigned int i = 0; i < out->seg.sack_count && i < 4; i++) {
+			const uint8_t *p = out->frame + out->seg.l4_off + out->seg.sack_off + 2 +
+			                   8 * i;
+			out->sack[i][0] = get32(p);
+			out->sack[i][1] = get32(p + 4);
+		}
+	check_out(lab, out, in, is_bad);
+	if (out->seg.options & OPTION_TIMESTAMPS && out->seg.class == SEGMENT_TCP &&
+	    out->seg.flow.client_port_be == __builtin_bswap16(lab->client_port))
+		lab->ts_seen[out->side] = out->seg.tsval;
+}
+
+static void
+carry_out_all(struct lab *lab, uint8_t *frame, size_t len, const struct segment *in, bool is_bad)
+{
+	static uint8_t fresh[FRAME_SIZE + LAB_HOLD_BYTES * 2];
+	unsigned int n_disposed = 0;
+
+	for (unsigned int i = 0; i < lab->actions.n; i++) {
+		const struct action *a = &lab->actions.list[i];
+		bool is_send = a->kind == ACTION_SEND;
+
+		CHECK(is_send == (a->seg == ACTION_NO_SEGMENT));
+		n_disposed += !is_send;
+		if (a->kind == ACTION_DROP)
+			continue;
+		uint8_t *at = is_send ? fresh : frame;
+		unsigned int n = carry_out(at, is_send ? NULL : in, a, EMIT_CHECKSUM_SOFTWARE);
+		add_out(lab, a, at, n != 0 ? n : len, in, is_bad);
+	}
+	EQUAL(n_disposed, in != NULL);
+	lab->actions.n = 0;
+}
+
+/* A cookie opens at most one connection (invariant 9). */
+static void
+note_opened(struct lab *lab, const struct segment *seg)
+{
+	uint16_t port = __builtin_bswap16(seg->flow.client_port_be);
+	uint32_t client = seg->flow.client.words_be[1] ^ seg->flow.client.words_be[3];
+
+	for (unsigned int i = 0; i < lab->n_opened; i++) {
+		struct lab_opened *o = &lab->opened[i];
+		bool again = o->port == port && o->client == client && o->iss == seg->ack - 1 &&
+		             (o->irs == seg->seq || o->irs == seg->seq - 1);
+		CHECK(!again);
+	}
+	if (lab->n_opened == lab->opened_max) {
+		lab->opened_max = 2 * lab->opened_max + 16;
+		lab->opened = realloc(lab->opened, lab->opened_max * sizeof(*lab->opened));
+		if (lab->opened == NULL)
+			abort();
+	}
+	lab->opened[lab->n_opened++] = (struct lab_opened){ port, client, seg->seq - 1,
+		                                            seg->ack - 1 };
+}
+
+unsigned int
+lab_in_frame(struct lab *lab, enum side side, const uint8_t *bytes, size_t len, bool is_bad)
+{
+	struct core_usage use = core_usage(lab->core);
+	uint8_t frame[FRAME_SIZE + LAB_HOLD_BYTES];
+	struct instant now = lab_now(lab);
+	struct segment seg;
+
+	memcpy(frame, bytes, len);
+	lab_clear_out(lab);
+	lab->before = *core_counters(lab->core);
+	lab->n_received++;
+	segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, side);
+	core_locate(lab->core, &seg, 1, &now);
+	note_row(lab, &seg);
+	core_decide(lab->core, &seg, 1, &now, &lab->actions);
+	carry_out_all(lab, frame, len, &seg, is_bad);
+	check_account(lab);
+	if (lab_grew(lab, COUNTER_answered_syn_cookie)) {
+		struct core_usage after = core_usage(lab->core);
+		CHECK(lab->n_out == 1);
+		CHECK(after.half_open <= use.half_open && after.connections <= use.connections);
+	}
+	if (lab_grew(lab, COUNTER_opened))
+		note_opened(lab, &seg);
+	return lab->n_out;
+}
+
+unsigned int
+lab_tick(struct lab *lab, uint64_t ms)
+{
+	uint64_t until_ms = lab->now_ms + ms;
+
+	lab_clear_out(lab);
+	lab->before = *core_counters(lab->core);
+	do {
+		uint64_t step = until_ms - lab->now_ms < TICK_MS ? until_ms - lab->now_ms : TICK_MS;
+		lab->now_ms += step;
+		lab->wall_ms += step;
+		lab->ts_clock[0] += (uint32_t)step;
+		lab->ts_clock[1] += (uint32_t)step;
+		secret_step(&lab->secrets, lab->wall_ms / 1000);
+		struct instant now = lab_now(lab);
+		core_tick(lab->core, &now, TICK_BUDGET, &lab->actions);
+		carry_out_all(lab, NULL, 0, NULL, false);
+		check_account(lab);
+	} while (lab->now_ms < until_ms);
+	return lab->n_out;
+}
+
+const struct lab_out *
+lab_nth(struct lab *lab, enum side side, unsigned int n, const char *file, int line)
+{
+	static const struct lab_out none;
+	unsigned int seen = 0;
+
+	for (unsigned int i = 0; i < lab->n_out; i++)
+		if (lab->out[i].side == side && seen++ == n)
+			return &lab->out[i];
+	lab_check(lab, false, "no such frame left", file, line);
+	return &none;
+}
+
+const struct lab_out *
+lab_only(struct lab *lab, enum side side, const char *file, int line)
+{
+	lab_equal(lab, lab->n_out, 1, "one frame left", file, line);
+	return lab_nth(lab, side, 0, file, line);
+}
+
+bool
+lab_payload_is(const struct lab_out *out, uint32_t seq, size_t len)
+{
+	if (out->seg.payload_len != len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (segment_payload(&out->seg)[i] != lab_byte(seq + (uint32_t)i))
+			return false;
+	return true;
+}

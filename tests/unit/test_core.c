@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The protocol core by its decision table: segments in, segments out. The last
+ * suite fails if a row of the table is covered by no test.
+ */
+#include "core_lab.h"
+
+static void
+test_rows_covered(void)
+{
+	CU_ASSERT_EQUAL(lab_rows_unclaimed(), 0);
+}
+
+static CU_TestInfo rows_tests[] = {
+	CHECK_TEST(test_rows_covered),
+	CU_TEST_INFO_NULL,
+};
+
+int
+main(void)
+{
+	CU_SuiteInfo suites[] = {
+		{ .pName = "listen", .pTests = core_listen_tests },
+		{ .pName = "received", .pTests = core_received_tests },
+		{ .pName = "connecting", .pTests = core_connecting_tests },
+		{ .pName = "tracked", .pTests = core_tracked_tests },
+		{ .pName = "spliced", .pTests = core_spliced_tests },
+		{ .pName = "rewrite", .pTests = core_rewrite_tests },
+		{ .pName = "closing", .pTests = core_closing_tests },
+		{ .pName = "responding", .pTests = core_responding_tests },
+		{ .pName = "spent", .pTests = core_spent_tests },
+		{ .pName = "limits", .pTests = core_limits_tests },
+		{ .pName = "backend", .pTests = core_backend_tests },
+		{ .pName = "foreign", .pTests = core_foreign_tests },
+		{ .pName = "cookie", .pTests = core_cookie_tests },
+		{ .pName = "random", .pTests = core_random_tests },
+		{ .pName = "rows", .pTests = rows_tests },
+		CU_SUITE_INFO_NULL,
+	};
+
+	cookie_select("auto");
+	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
+		return EXIT_FAILURE;
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	CU_ErrorCode error = CU_basic_run_tests();
+	unsigned int n_failed = CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return error == CUE_SUCCESS && n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is learned of servers, and servers that are down. */
+#include "core_lab.h"
+
+static uint32_t
+open_of(struct lab *lab, uint16_t port, uint32_t client)
+{
+	CLIENT(TCP_SYN, 1000, 0, .client_port = port, .client = client);
+	uint32_t iss = NTH(SIDE_OUTSIDE, 0)->seg.seq;
+	CHECK(NTH(SIDE_OUTSIDE, 0)->seg.flags == (TCP_SYN | TCP_ACK));
+	CLIENT(TCP_ACK, 1001, iss + 1, .client_port = port, .client = client);
+	OUTCOME_IS(taken_proof);
+	return iss;
+}
+
+static void
+refuse(struct lab *lab, uint16_t port, uint32_t client)
+{
+	open_of(lab, port, client);
+	SERVER(TCP_RST | TCP_ACK, 0, 1001, .client_port = port, .client = client);
+	EQUAL(lab_grew(lab, COUNTER_refused_by_server), 1);
+}
+
+static bool
+is_down(struct lab *lab)
+{
+	return lab_count(lab, COUNTER_backend_down) > lab_count(lab, COUNTER_backend_up);
+}
+
+/* While it is down a SYN gets what a closed port would give. */
+LAB_TEST(test_backend_down_after_three_nets)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	for (uint16_t i = 0; i < 3; i++) {
+		CHECK(!is_down(lab));
+		refuse(lab, (uint16_t)(1000 + i), 1 + i);
+	}
+	CHECK(is_down(lab));
+	CLIENT(TCP_SYN, 50, 0, .client_port = 2000);
+	OUTCOME_IS(answered_rst);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.flags, TCP_RST | TCP_ACK);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.seq, 0);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.ack, 51);
+}
+
+LAB_TEST_ONCE(test_backend_down_drops_where_closed_ports_do)
+{
+	lab->policy.closed_port = REFUSE_DROP;
+	lab_start(lab);
+	lab_teach(lab);
+	for (uint16_t i = 0; i < 3; i++)
+		refuse(lab, (uint16_t)(1000 + i), 1 + i);
+	EQUAL(CLIENT(TCP_SYN, 50, 0, .client_port = 2000), 0);
+	OUTCOME_IS(drop_backend_down);
+}
+
+/* A server that bans one source is not down. */
+LAB_TEST_ONCE(test_backend_not_down_by_one_net)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	for (uint16_t i = 0; i < 10; i++)
+		refuse(lab, (uint16_t)(1000 + i), 1);
+	CHECK(!is_down(lab));
+	refuse(lab, 1100, 2);
+	CHECK(!is_down(lab));
+}
+
+LAB_TEST_ONCE(test_backend_success_between_resets_votes)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	refuse(lab, 1000, 1);
+	refuse(lab, 1001, 2);
+	lab_splice(lab);
+	refuse(lab, 1002, 3);
+	refuse(lab, 1003, 4);
+	CHECK(!is_down(lab));
+	refuse(lab, 1004, 5);
+	CHECK(is_down(lab));
+}
+
+LAB_TEST_ONCE(test_backend_down_by_silence)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	for (uint16_t i = 0; i < 3; i++)
+		open_of(lab, (uint16_t)(1000 + i), 1 + i);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.connecting + 2));
+	EQUAL(lab_count(lab, COUNTER_server_silent), 3);
+	CHECK(is_down(lab));
+}
+
+static void
+take_down(struct lab *lab)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	for (uint16_t i = 0; i < 3; i++)
+		refuse(lab, (uint16_t)(1000 + i), 1 + i);
+	CHECK(is_down(lab));
+	lab_tick(lab, 1000 * (lab->policy.timeouts.probe + 1));
+}
+
+/* One client each probe interval; the first success takes it up again. */
+LAB_TEST_ONCE(test_backend_probe_recovers)
+{
+	unsigned int n_tried = 0;
+	uint16_t probe = 0;
+
+	take_down(lab);
+	for (uint16_t port = 2000; port < 2010; port++) {
+		CLIENT(TCP_SYN, 1000, 0, .client_port = port);
+		EQUAL(lab->n_out, 1);
+		struct lab_out out = lab->out[0];
+		if (out.side == SIDE_OUTSIDE && (out.seg.flags & TCP_SYN))
+			CLIENT(TCP_ACK, 1001, out.seg.seq + 1, .client_port = port);
+		if (lab->n_out != 1 || lab->out[0].side != SIDE_INSIDE)
+			continue;
+		n_tried++;
+		probe = port;
+	}
+	EQUAL(n_tried, 1);
+	SERVER(TCP_SYN | TCP_ACK, 7, 1001, .client_port = probe, .options = OPTION_MSS,
+	       .mss = lab->server_mss);
+	CHECK(!is_down(lab));
+	EQUAL(lab_count(lab, COUNTER_backend_up), 1);
+	lab_splice(lab);
+}
+
+LAB_TEST_ONCE(test_backend_probe_refused_stays_down)
+{
+	take_down(lab);
+	for (unsigned int n = 0; n < 3; n++) {
+		CLIENT(TCP_SYN, 1000, 0, .client_port = 2000);
+		EQUAL(lab->n_out, 1);
+		if (lab->out[0].side == SIDE_OUTSIDE) {
+			uint32_t iss = lab->out[0].seg.seq;
+			CHECK(lab->out[0].seg.flags == (TCP_SYN | TCP_ACK));
+			CLIENT(TCP_ACK, 1001, iss + 1, .client_port = 2000);
+		}
+		SERVER(TCP_RST | TCP_ACK, 0, 1001, .client_port = 2000);
+		CHECK(NTH(SIDE_OUTSIDE, 0)->seg.flags & TCP_RST);
+		CHECK(is_down(lab));
+		CLIENT(TCP_SYN, 1000, 0, .client_port = 2001);
+		OUTCOME_IS(answered_rst);
+		lab_tick(lab, 1000 * (COOKIE_LIFE_MAX_S + 2));
+	}
+}
+
+/* In mode proxy a server hears only of clients that are proven. */
+LAB_TEST_ONCE(test_backend_probe_is_a_proven_client)
+{
+	take_down(lab);
+	CLIENT(TCP_SYN, 1000, 0, .client_port = 2000);
+	EQUAL(NTH(SIDE_OUTSIDE, 0)->seg.flags, TCP_SYN | TCP_ACK);
+}
+
+/* An option is absent only after several answers without it, to several nets. */
+LAB_TEST_ONCE(test_backend_learns_absent_option_by_votes)
+{
+	uint8_t without = LAB_ALL & ~OPTION_SACK_PERMITTED;
+
+	lab_start(lab);
+	lab_teach(lab);
+	for (uint32_t i = 0; i < 3; i++) {
+		/* Known as it is, it is asked through the splice. */
+		CLIENT(TCP_SYN, 1000, 0, .client_port = 3000, .client = 1 + i, .options = LAB_ALL,
+		       .mss = lab->server_mss, .wscale = 7, .tsval = 1);
+		const struct lab_out *out = ONLY(SIDE_OUTSIDE);
+		CHECK(out->seg.options & OPTION_SACK_PERMITTED);
+		uint32_t iss = out->seg.seq, ts = out->seg.tsval;
+		CLIENT(TCP_ACK, 1001, iss + 1, .client_port = 3000, .client = 1 + i,
+		       .options = OPTION_TIMESTAMPS, .tsval = 2, .tsecr = ts);
+		SERVER(TCP_SYN | TCP_ACK, 77, 1001, .client_port = 3000, .client = 1 + i,
+		       .options = without, .mss = lab->server_mss, .wscale = 7, .tsval = 5,
+		       .tsecr = 2);
+		OUTCOME_IS(taken_handshake);
+	}
+	CLIENT(TCP_SYN, 1000, 0, .client_port = 3100, .options = LAB_ALL, .mss = 1400, .wscale = 7,
+	       .tsval = 1);
+	CHECK((ONLY(SIDE_OUTSIDE)->seg.options & OPTION_SACK_PERMITTED) == 0);
+}
+
+/* The bare SYN of an attacker teaches no "no SACK". */
+LAB_TEST_ONCE(test_backend_bare_syn_teaches_nothing_absent)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	for (uint16_t i = 0; i < 5; i++) {
+		open_of(lab, (uint16_t)(1000 + i), 1 + i);
+		SERVER(TCP_SYN | TCP_ACK, 77, 1001, .client_port = (uint16_t)(1000 + i),
+		       .client = 1 + i, .options = OPTION_MSS, .mss = lab->server_mss);
+		OUTCOME_IS(taken_handshake);
+	}
+	CLIENT(TCP_SYN, 1000, 0, .client_port = 3100, .options = LAB_ALL, .mss = 1400, .wscale = 7,
+	       .tsval = 1);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.options, LAB_ALL);
+}
+
+/* The server's own figures are what clients are told. */
+LAB_TEST_ONCE(test_backend_promises_what_it_learned)
+{
+	lab->server_mss = 1300;
+	lab->server_wscale = 11;
+	lab_start(lab);
+	lab_teach(lab);
+	CLIENT(TCP_SYN, 1000, 0, .options = LAB_ALL, .mss = 1460, .wscale = 7, .tsval = 1);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.mss, 1300);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.wscale, 11);
+	CHECK(ONLY(SIDE_OUTSIDE)->seg.options & OPTION_TIMESTAMPS);
+}
+
+/* A SYN without MSS is answered, and means 536 or 1220 (MUST-15). */
+LAB_TEST(test_backend_absent_mss_means_default)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	CLIENT(TCP_SYN, lab->irs, 0);
+	uint32_t iss = ONLY(SIDE_OUTSIDE)->seg.seq;
+	CLIENT(TCP_ACK, lab->irs + 1, iss + 1);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.mss, lab->variant->is_v6 ? 1220 : 536);
+}
+
+CU_TestInfo core_backend_tests[] = {
+	CHECK_TEST(test_backend_down_after_three_nets),
+	CHECK_TEST(test_backend_down_drops_where_closed_ports_do),
+	CHECK_TEST(test_backend_not_down_by_one_net),
+	CHECK_TEST(test_backend_success_between_resets_votes),
+	CHECK_TEST(test_backend_down_by_silence),
+	CHECK_TEST(test_backend_probe_recovers),
+	CHECK_TEST(test_backend_probe_refused_stays_down),
+	CHECK_TEST(test_backend_probe_is_a_proven_client),
+	CHECK_TEST(test_backend_learns_absent_option_by_votes),
+	CHECK_TEST(test_backend_bare_syn_teaches_nothing_absent),
+	CHECK_TEST(test_backend_promises_what_it_learned),
+	CHECK_TEST(test_backend_absent_mss_means_default),
+	CU_TEST_INFO_NULL,
+};

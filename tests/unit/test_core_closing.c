@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* CLOSING: both FINs or an exact RST seen. */
+#include "core_lab.h"
+
+static void
+start(struct lab *lab)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_close(lab);
+}
+
+LAB_TEST(test_closing_segments_rewritten, "CLOSING.OUTSIDE.ACK", "CLOSING.OUTSIDE.DATA",
+         "CLOSING.INSIDE.ACK", "CLOSING.INSIDE.DATA")
+{
+	start(lab);
+	CLIENT(TCP_ACK, lab->irs + 2, lab->iss + 2);
+	OUTCOME_IS(spliced);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.ack, lab->server_iss + 2);
+	SERVER(TCP_ACK, lab->server_iss + 2, lab->irs + 2);
+	OUTCOME_IS(spliced);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.seq, lab->iss + 2);
+	SERVER(TCP_ACK | TCP_FIN, lab->server_iss + 1, lab->irs + 2);
+	OUTCOME_IS(spliced);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.seq, lab->iss + 1);
+	/* The client's FIN again: it is no second proof of the cookie. */
+	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->iss + 1);
+	OUTCOME_IS(spliced);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.seq, lab->irs + 1);
+	EQUAL(lab_count(lab, COUNTER_opened), 1);
+}
+
+/* RFC 6191, RFC 9293 MAY-2: a higher ISS is a new incarnation. */
+LAB_TEST(test_closing_newer_syn_fresh_handshake, "CLOSING.OUTSIDE.SYN")
+{
+	start(lab);
+	lab->timestamps = false;
+	lab->irs += 100000;
+	lab->ts_clock[SIDE_OUTSIDE] += 1000;
+	lab_syn_ack(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	struct lab_out syn = *NTH(SIDE_INSIDE, 0);
+	EQUAL(syn.seg.flags, TCP_SYN);
+	EQUAL(syn.seg.seq, lab->irs);
+	EQUAL(lab_count(lab, COUNTER_opened), 2);
+	lab->server_iss += 999999;
+	lab_server_syn_ack(lab, &syn);
+	EQUAL(lab_state(lab), CONN_SPLICED);
+	EQUAL(lab_count(lab, COUNTER_completed), 1);
+}
+
+LAB_TEST(test_closing_older_syn_challenged, "CLOSING.OUTSIDE.SYN")
+{
+	start(lab);
+	CLIENT(TCP_SYN, lab->irs - 5000, 0);
+	OUTCOME_IS(answered_ack);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.flags, TCP_ACK);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.seq, lab->iss + 2);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.ack, lab->irs + 2);
+	EQUAL(lab_state(lab), CONN_CLOSING);
+}
+
+LAB_TEST(test_closing_client_syn_ack_dropped, "CLOSING.OUTSIDE.SYN_ACK")
+{
+	start(lab);
+	EQUAL(CLIENT(TCP_SYN | TCP_ACK, lab->irs + 2, lab->iss + 2), 0);
+	OUTCOME_IS(drop_stray_syn_ack);
+}
+
+LAB_TEST(test_closing_client_rst_forwarded, "CLOSING.OUTSIDE.RST")
+{
+	start(lab);
+	CLIENT(TCP_RST, lab->irs + 2, 0);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.seq, lab->irs + 2);
+	EQUAL(CLIENT(TCP_RST, lab->irs + 0x80000000, 0), 0);
+	OUTCOME_IS(drop_rst_window);
+}
+
+LAB_TEST(test_closing_server_rst_forwarded, "CLOSING.INSIDE.RST")
+{
+	start(lab);
+	SERVER(TCP_RST, lab->server_iss + 2, 0);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.seq, lab->iss + 2);
+	EQUAL(SERVER(TCP_RST, lab->server_iss + 0x80000000, 0), 0);
+	OUTCOME_IS(drop_rst_window);
+}
+
+LAB_TEST(test_closing_inside_syn_passes, "CLOSING.INSIDE.SYN")
+{
+	start(lab);
+	SERVER(TCP_SYN, 5, 0);
+	EQUAL(ONLY(SIDE_OUTSIDE)->kind, ACTION_FORWARD);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+	EQUAL(lab_count(lab, COUNTER_completed), 1);
+}
+
+LAB_TEST(test_closing_inside_syn_ack_reset, "CLOSING.INSIDE.SYN_ACK")
+{
+	start(lab);
+	SERVER(TCP_SYN | TCP_ACK, 5, 66);
+	OUTCOME_IS(answered_rst);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.flags, TCP_RST);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.seq, 66);
+}
+
+LAB_TEST(test_closing_timer_spends_then_frees, "CLOSING.INSIDE.TIMER", "SPENT.OUTSIDE.TIMER")
+{
+	start(lab);
+	EQUAL(lab_tick(lab, 1000 * (lab->policy.timeouts.closing + 2)), 0);
+	EQUAL(lab_state(lab), CONN_SPENT);
+	EQUAL(lab_count(lab, COUNTER_completed), 1);
+	EQUAL(lab_tick(lab, 1000 * COOKIE_LIFE_MAX_S), 0);
+	EQUAL(lab_state(lab), CONN_FREE);
+	EQUAL(core_usage(lab->core).connections, 0);
+	EQUAL(core_usage(lab->core).paths, 0);
+}
+
+/* Its cookie is dead when it closes: nothing to remember. */
+LAB_TEST_ONCE(test_closing_timer_old_connection_freed)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	for (unsigned int i = 0; i < 4; i++) {
+		lab_tick(lab, 20000);
+		SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1);
+	}
+	CLIENT(TCP_RST, lab->irs + 1, 0);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
+	EQUAL(lab_state(lab), CONN_FREE);
+}
+
+/* The receiver goes on: the RST never reached it, or was not for it. */
+LAB_TEST(test_closing_reset_linger_cancelled)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	CLIENT(TCP_RST, lab->irs + 1, 0);
+	EQUAL(lab_state(lab), CONN_CLOSING);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1, .payload_len = 10);
+	OUTCOME_IS(spliced);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.seq, lab->iss + 1);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 5));
+	EQUAL(lab_state(lab), CONN_SPLICED);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 11);
+	OUTCOME_IS(spliced);
+}
+
+CU_TestInfo core_closing_tests[] = {
+	CHECK_TEST(test_closing_segments_rewritten),
+	CHECK_TEST(test_closing_newer_syn_fresh_handshake),
+	CHECK_TEST(test_closing_older_syn_challenged),
+	CHECK_TEST(test_closing_client_syn_ack_dropped),
+	CHECK_TEST(test_closing_client_rst_forwarded),
+	CHECK_TEST(test_closing_server_rst_forwarded),
+	CHECK_TEST(test_closing_inside_syn_passes),
+	CHECK_TEST(test_closing_inside_syn_ack_reset),
+	CHECK_TEST(test_closing_timer_spends_then_frees),
+	CHECK_TEST(test_closing_timer_old_connection_freed),
+	CHECK_TEST(test_closing_reset_linger_cancelled),
+	CU_TEST_INFO_NULL,
+};

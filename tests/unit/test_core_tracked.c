@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* TRACKED: passed through, never rewritten. */
+#include "core_lab.h"
+
+/* Out as it came in, by the other side. */
+static void
+check_passed(struct lab *lab, enum side side)
+{
+	EQUAL(ONLY(side)->kind, ACTION_FORWARD);
+	EQUAL(lab_grew(lab, COUNTER_passed_tracked) + lab_grew(lab, COUNTER_passed_syn), 1);
+}
+
+/* A transparent handshake, whole. */
+static void
+start(struct lab *lab)
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab_start(lab);
+	lab_syn(lab);
+	check_passed(lab, SIDE_INSIDE);
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = LAB_ALL, .mss = 1400,
+	       .wscale = 5);
+	check_passed(lab, SIDE_OUTSIDE);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
+	check_passed(lab, SIDE_INSIDE);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+}
+
+LAB_TEST(test_tracked_handshake_passes, "TRACKED.OUTSIDE.ACK", "TRACKED.INSIDE.SYN_ACK")
+{
+	start(lab);
+	EQUAL(lab_count(lab, COUNTER_tracked), 1);
+	EQUAL(lab_count(lab, COUNTER_learned), 1);
+	EQUAL(core_remaining(lab->core), 0);
+}
+
+LAB_TEST(test_tracked_data_passes, "TRACKED.OUTSIDE.DATA", "TRACKED.INSIDE.DATA",
+         "TRACKED.INSIDE.ACK")
+{
+	start(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1, .payload_len = 10);
+	check_passed(lab, SIDE_INSIDE);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 11, .payload_len = 1000);
+	check_passed(lab, SIDE_OUTSIDE);
+	SERVER(TCP_ACK, lab->server_iss + 1001, lab->irs + 11);
+	check_passed(lab, SIDE_OUTSIDE);
+	CLIENT(TCP_ACK, lab->irs + 11, lab->server_iss + 1, .payload_len = 3, .bad_checksum = 5);
+	check_passed(lab, SIDE_INSIDE);
+}
+
+LAB_TEST(test_tracked_same_syn_passes, "TRACKED.OUTSIDE.SYN")
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab_start(lab);
+	lab_syn(lab);
+	lab_syn(lab);
+	check_passed(lab, SIDE_INSIDE);
+	EQUAL(core_usage(lab->core).connections, 1);
+}
+
+/* The challenge ACK of a live one is the server's to send. */
+LAB_TEST(test_tracked_syn_on_live_connection_passes, "TRACKED.OUTSIDE.SYN")
+{
+	start(lab);
+	CLIENT(TCP_SYN, lab->irs + 77777, 0);
+	check_passed(lab, SIDE_INSIDE);
+	EQUAL(core_usage(lab->core).connections, 1);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1);
+	check_passed(lab, SIDE_OUTSIDE);
+}
+
+LAB_TEST(test_tracked_syn_on_ended_connection_fresh)
+{
+	start(lab);
+	CLIENT(TCP_RST, lab->irs + 1, 0);
+	check_passed(lab, SIDE_INSIDE);
+	lab->irs += 5000;
+	lab_syn(lab);
+	check_passed(lab, SIDE_INSIDE);
+	EQUAL(core_usage(lab->core).connections, 1);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+}
+
+LAB_TEST(test_tracked_client_syn_ack_dropped, "TRACKED.OUTSIDE.SYN_ACK")
+{
+	start(lab);
+	EQUAL(CLIENT(TCP_SYN | TCP_ACK, lab->irs, lab->server_iss + 1), 0);
+	OUTCOME_IS(drop_stray_syn_ack);
+}
+
+/* A protected host opens a connection to somebody outside. */
+LAB_TEST(test_tracked_outbound_passes, "TRACKED.OUTSIDE.SYN_ACK", "TRACKED.INSIDE.SYN")
+{
+	lab_start(lab);
+	SERVER(TCP_SYN, 500, 0);
+	check_passed(lab, SIDE_OUTSIDE);
+	SERVER(TCP_SYN, 500, 0);
+	check_passed(lab, SIDE_OUTSIDE);
+	CLIENT(TCP_SYN | TCP_ACK, 900, 501, .options = LAB_ALL, .mss = 1000);
+	check_passed(lab, SIDE_INSIDE);
+	SERVER(TCP_ACK, 501, 901, .payload_len = 9);
+	check_passed(lab, SIDE_OUTSIDE);
+	CLIENT(TCP_ACK, 901, 510, .payload_len = 90);
+	check_passed(lab, SIDE_INSIDE);
+	EQUAL(lab_count(lab, COUNTER_learned), 0);
+}
+
+LAB_TEST(test_tracked_rst_exact_lingers, "TRACKED.OUTSIDE.RST")
+{
+	start(lab);
+	CLIENT(TCP_RST, lab->irs + 1, 0);
+	check_passed(lab, SIDE_INSIDE);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
+	EQUAL(core_usage(lab->core).connections, 0);
+	EQUAL(lab_count(lab, COUNTER_tracked_ended), 1);
+}
+
+LAB_TEST(test_tracked_server_rst_exact_lingers, "TRACKED.INSIDE.RST")
+{
+	start(lab);
+	SERVER(TCP_RST, lab->server_iss + 1, 0);
+	check_passed(lab, SIDE_OUTSIDE);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
+	EQUAL(core_usage(lab->core).connections, 0);
+}
+
+LAB_TEST(test_tracked_rst_inexact_changes_nothing)
+{
+	start(lab);
+	CLIENT(TCP_RST, lab->irs + 60, 0);
+	check_passed(lab, SIDE_INSIDE);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
+	EQUAL(lab_state(lab), CONN_TRACKED);
+}
+
+LAB_TEST(test_tracked_timer_expires, "TRACKED.INSIDE.TIMER")
+{
+	start(lab);
+	EQUAL(lab_tick(lab, 1000 * (lab->policy.timeouts.idle - 2)), 0);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+	EQUAL(lab_tick(lab, 4000), 0);
+	EQUAL(lab_state(lab), CONN_FREE);
+	EQUAL(core_usage(lab->core).paths, 0);
+}
+
+/* adopt: a flow that is older than the engine, confirmed in both directions. */
+LAB_TEST(test_tracked_adopt_client_first, "TRACKED.INSIDE.ACK")
+{
+	lab->policy.timeouts.adopt = 60;
+	lab_start(lab);
+	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 2000, .payload_len = 50);
+	OUTCOME_IS(passed_adopted);
+	EQUAL(ONLY(SIDE_INSIDE)->kind, ACTION_FORWARD);
+	SERVER(TCP_ACK, lab->server_iss + 2000, lab->irs + 1050);
+	EQUAL(ONLY(SIDE_OUTSIDE)->kind, ACTION_FORWARD);
+	EQUAL(lab_count(lab, COUNTER_adopted), 1);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+	CLIENT(TCP_ACK, lab->irs + 1050, lab->server_iss + 2000);
+	check_passed(lab, SIDE_INSIDE);
+}
+
+LAB_TEST(test_tracked_adopt_server_first, "TRACKED.OUTSIDE.ACK")
+{
+	lab->policy.timeouts.adopt = 60;
+	lab_start(lab);
+	SERVER(TCP_ACK, lab->server_iss + 2000, lab->irs + 1050, .payload_len = 10);
+	OUTCOME_IS(passed_adopted);
+	CLIENT(TCP_ACK, lab->irs + 1050, lab->server_iss + 2010);
+	EQUAL(ONLY(SIDE_INSIDE)->kind, ACTION_FORWARD);
+	EQUAL(lab_count(lab, COUNTER_adopted), 1);
+}
+
+/* Spliced by an earlier run: the two sides do not fit, and both are told. */
+LAB_TEST(test_tracked_adopt_unfit_reset, "TRACKED.INSIDE.DATA")
+{
+	lab->policy.timeouts.adopt = 60;
+	lab_start(lab);
+	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 0x50000000, .payload_len = 50);
+	OUTCOME_IS(passed_adopted);
+	SERVER(TCP_ACK, lab->server_iss, lab->irs + 1050, .payload_len = 7);
+	EQUAL(lab->n_out, 2);
+	const struct lab_out *client = NTH(SIDE_OUTSIDE, 0), *server = NTH(SIDE_INSIDE, 0);
+	CHECK(client->seg.flags & TCP_RST);
+	EQUAL(client->seg.seq, lab->server_iss + 0x50000000);
+	CHECK(server->seg.flags & TCP_RST);
+	EQUAL(server->seg.seq, lab->irs + 1050);
+	EQUAL(lab_count(lab, COUNTER_adopt_refused), 1);
+	EQUAL(lab_state(lab), CONN_FREE);
+}
+
+LAB_TEST(test_tracked_adopt_over_after_its_time)
+{
+	lab->policy.timeouts.adopt = 10;
+	lab_start(lab);
+	lab_tick(lab, 11000);
+	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 2000, .payload_len = 50);
+	OUTCOME_IS(answered_rst);
+}
+
+LAB_TEST_ONCE(test_tracked_adopt_capped_per_net)
+{
+	unsigned int n = 0;
+
+	lab->policy.timeouts.adopt = 60;
+	lab->policy.adopt_per_net = 4;
+	lab_start(lab);
+	for (uint16_t i = 0; i < 20; i++) {
+		CLIENT(TCP_ACK, 1000, 2000, .payload_len = 5, .client_port = (uint16_t)(1000 + i));
+		n += lab_grew(lab, COUNTER_passed_adopted) != 0;
+	}
+	EQUAL(n, 4);
+	CLIENT(TCP_ACK, 1000, 2000, .payload_len = 5, .client = 9);
+	OUTCOME_IS(passed_adopted);
+}
+
+/* A SYN flood must not ride on adoption, nor a proven client be mistaken. */
+LAB_TEST(test_tracked_adopt_proof_comes_first)
+{
+	lab->policy.timeouts.adopt = 60;
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_connecting(lab);
+}
+
+CU_TestInfo core_tracked_tests[] = {
+	CHECK_TEST(test_tracked_handshake_passes),
+	CHECK_TEST(test_tracked_data_passes),
+	CHECK_TEST(test_tracked_same_syn_passes),
+	CHECK_TEST(test_tracked_syn_on_live_connection_passes),
+	CHECK_TEST(test_tracked_syn_on_ended_connection_fresh),
+	CHECK_TEST(test_tracked_client_syn_ack_dropped),
+	CHECK_TEST(test_tracked_outbound_passes),
+	CHECK_TEST(test_tracked_rst_exact_lingers),
+	CHECK_TEST(test_tracked_server_rst_exact_lingers),
+	CHECK_TEST(test_tracked_rst_inexact_changes_nothing),
+	CHECK_TEST(test_tracked_timer_expires),
+	CHECK_TEST(test_tracked_adopt_client_first),
+	CHECK_TEST(test_tracked_adopt_server_first),
+	CHECK_TEST(test_tracked_adopt_unfit_reset),
+	CHECK_TEST(test_tracked_adopt_over_after_its_time),
+	CHECK_TEST(test_tracked_adopt_capped_per_net),
+	CHECK_TEST(test_tracked_adopt_proof_comes_first),
+	CU_TEST_INFO_NULL,
+};
