@@ -103,7 +103,7 @@ class Synfront:
             file.write(text.replace("@INSTANCE@", self.tag).replace("@WORK@", self.lab.work))
 
     def launch(self):
-        self.process = self.lab.spawn("box", self.instance, os.path.join(BUILD, "app/synfront"),
+        self.process = self.lab.spawn("box", self.instance, "nice", "-n", "-15", os.path.join(BUILD, "app/synfront"),
                                       "--config", self.path)
         join_taps(self.lab, self.process)
         wait_for("telemetry of " + self.instance, self.answers)
