@@ -5,8 +5,6 @@
 
 #include "account.h"
 #include "carry_out.h"
-#include "decision.h"
-#include "flow_index.h"
 
 #define TICK_MS 50
 #define TICK_BUDGET 100000u
@@ -34,9 +32,6 @@ const struct lab_variant lab_variants[] = {
 	  OPTION_MSS | OPTION_WSCALE | OPTION_TIMESTAMPS, 0, 0xfffff000, 0x00000001 },
 	{ NULL },
 };
-
-static bool row_taken[STATE_COUNT][SIDE_COUNT][EVENT_COUNT]; /* in the running test */
-static bool row_claimed[STATE_COUNT][SIDE_COUNT][EVENT_COUNT];
 
 const char *
 lab_outcome(const struct lab *lab)
@@ -177,27 +172,6 @@ lab_fini(struct lab *lab)
 	free(lab->opened);
 }
 
-/* Rows named by a test: they must have been taken, by whichever variant; a timer's
- * cannot be watched from here. */
-static void
-claim_rows(const char *const *rows)
-{
-	for (; *rows != NULL; rows++) {
-		bool known = false, taken = false;
-		for (unsigned int i = 0; i < STATE_COUNT * SIDE_COUNT * EVENT_COUNT; i++) {
-			const struct decision_row *row = &decision_table[0][0][0] + i;
-			if (row->name == NULL || strcmp(row->name, *rows) != 0)
-				continue;
-			known = true;
-			taken = row->handler == NULL || (&row_taken[0][0][0])[i];
-			(&row_claimed[0][0][0])[i] |= taken;
-		}
-		if (!known || !taken)
-			fprintf(stderr, "\n%s: %s", *rows, known ? "not taken" : "no such row");
-		CU_ASSERT_TRUE(known && taken);
-	}
-}
-
 static void
 run_one(void (*body)(struct lab *lab), const struct lab_variant *variant)
 {
@@ -214,58 +188,19 @@ run_one(void (*body)(struct lab *lab), const struct lab_variant *variant)
 void
 lab_each(void (*body)(struct lab *lab), const char *const *rows)
 {
-	memset(row_taken, 0, sizeof(row_taken));
+	lab_rows_forget();
 	for (const struct lab_variant *v = lab_variants; v->name != NULL; v++)
 		run_one(body, v);
-	claim_rows(rows);
+	lab_rows_claim(rows);
 }
 
 void
 lab_once(void (*body)(struct lab *lab), const char *const *rows)
 {
-	memset(row_taken, 0, sizeof(row_taken));
+	lab_rows_forget();
 	run_one(body, &lab_variants[1]);
 	run_one(body, &lab_variants[4]);
-	claim_rows(rows);
-}
-
-unsigned int
-lab_rows_unclaimed(void)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < STATE_COUNT * SIDE_COUNT * EVENT_COUNT; i++) {
-		const struct decision_row *row = &decision_table[0][0][0] + i;
-		if (row->name == NULL || (&row_claimed[0][0][0])[i])
-			continue;
-		fprintf(stderr, "\n%s: no test covers it", row->name);
-		n++;
-	}
-	return n;
-}
-
-/* Which row the core is about to take. */
-static void
-note_row(struct lab *lab, const struct segment *seg)
-{
-	static const uint8_t states[] = {
-		[CONN_FREE] = STATE_LISTEN,     [CONN_CONNECTING] = STATE_CONNECTING,
-		[CONN_TRACKED] = STATE_TRACKED, [CONN_SPLICED] = STATE_SPLICED,
-		[CONN_CLOSING] = STATE_CLOSING, [CONN_RESPONDING] = STATE_RESPONDING,
-		[CONN_SPENT] = STATE_SPENT,
-	};
-	struct instant now = lab_now(lab);
-	struct connection_view view;
-	enum state state = STATE_LISTEN;
-
-	if (seg->class != SEGMENT_TCP)
-		return;
-	if (seg->entry != FLOW_NONE && (seg->entry & FLOW_HALF_OPEN))
-		state = STATE_SYN_RECEIVED;
-	else if (seg->entry != FLOW_NONE &&
-	         core_connection_view(lab->core, seg->entry, &now, &view))
-		state = (enum state)states[view.state];
-	row_taken[state][seg->side][decision_event(seg)] = true;
+	lab_rows_claim(rows);
 }
 
 enum conn_state
@@ -371,25 +306,42 @@ add_out(struct lab *lab, const struct action *a, const uint8_t *frame, size_t le
 		lab->ts_seen[out->side] = out->seg.tsval;
 }
 
+/* A burst of frames on its way through the core. */
+struct burst {
+	unsigned int n;
+	uint8_t frames[LAB_BURST][FRAME_SIZE + LAB_HOLD_BYTES];
+	size_t len[LAB_BURST];
+	bool is_bad[LAB_BURST];
+	struct segment seg[LAB_BURST];
+};
+
 static void
-carry_out_all(struct lab *lab, uint8_t *frame, size_t len, const struct segment *in, bool is_bad)
+carry_out_all(struct lab *lab, struct burst *burst)
 {
 	static uint8_t fresh[FRAME_SIZE + LAB_HOLD_BYTES * 2];
-	unsigned int n_disposed = 0;
+	unsigned int n_disposed[LAB_BURST] = { 0 };
 
 	for (unsigned int i = 0; i < lab->actions.n; i++) {
 		const struct action *a = &lab->actions.list[i];
-		bool is_send = a->kind == ACTION_SEND;
 
-		CHECK(is_send == (a->seg == ACTION_NO_SEGMENT));
-		n_disposed += !is_send;
+		if (a->kind == ACTION_SEND) {
+			CHECK(a->seg == ACTION_NO_SEGMENT);
+			unsigned int n = carry_out(fresh, NULL, a, EMIT_CHECKSUM_SOFTWARE);
+			add_out(lab, a, fresh, n, NULL, false);
+			continue;
+		}
+		if (!CHECK(burst != NULL && a->seg < burst->n))
+			continue;
+		n_disposed[a->seg]++;
 		if (a->kind == ACTION_DROP)
 			continue;
-		uint8_t *at = is_send ? fresh : frame;
-		unsigned int n = carry_out(at, is_send ? NULL : in, a, EMIT_CHECKSUM_SOFTWARE);
-		add_out(lab, a, at, n != 0 ? n : len, in, is_bad);
+		unsigned int n = carry_out(burst->frames[a->seg], &burst->seg[a->seg], a,
+		                           EMIT_CHECKSUM_SOFTWARE);
+		add_out(lab, a, burst->frames[a->seg], n != 0 ? n : burst->len[a->seg],
+		        &burst->seg[a->seg], burst->is_bad[a->seg]);
 	}
-	EQUAL(n_disposed, in != NULL);
+	for (unsigned int i = 0; burst != NULL && i < burst->n; i++)
+		EQUAL(n_disposed[i], 1);
 	lab->actions.n = 0;
 }
 
@@ -416,32 +368,78 @@ note_opened(struct lab *lab, const struct segment *seg)
 		                                            seg->ack - 1 };
 }
 
-unsigned int
-lab_in_frame(struct lab *lab, enum side side, const uint8_t *bytes, size_t len, bool is_bad)
+static void
+add_frame(struct burst *burst, enum side side, const uint8_t *bytes, size_t len, bool is_bad)
+{
+	unsigned int i = burst->n++;
+
+	memcpy(burst->frames[i], bytes, len);
+	burst->len[i] = len;
+	burst->is_bad[i] = is_bad;
+	segment_parse(&burst->seg[i], burst->frames[i], (uint32_t)len, (uint32_t)len, side);
+}
+
+/* Those that opened a connection, as far as they became the SYN to its server;
+ * a burst of one: any. */
+static void
+note_all_opened(struct lab *lab, const struct burst *burst)
+{
+	if (lab_grew(lab, COUNTER_opened) && burst->n == 1) {
+		note_opened(lab, &burst->seg[0]);
+		return;
+	}
+	for (unsigned int i = 0; i < lab->actions.n; i++) {
+		const struct action *a = &lab->actions.list[i];
+		if (a->kind == ACTION_ONWARD && a->packet.flags == TCP_SYN)
+			note_opened(lab, &burst->seg[a->seg]);
+	}
+}
+
+static unsigned int
+run_burst(struct lab *lab, struct burst *burst)
 {
 	struct core_usage use = core_usage(lab->core);
-	uint8_t frame[FRAME_SIZE + LAB_HOLD_BYTES];
 	struct instant now = lab_now(lab);
-	struct segment seg;
 
-	memcpy(frame, bytes, len);
 	lab_clear_out(lab);
 	lab->before = *core_counters(lab->core);
-	lab->n_received++;
-	segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, side);
-	core_locate(lab->core, &seg, 1, &now);
-	note_row(lab, &seg);
-	core_decide(lab->core, &seg, 1, &now, &lab->actions);
-	carry_out_all(lab, frame, len, &seg, is_bad);
+	lab->n_received += burst->n;
+	core_locate(lab->core, burst->seg, burst->n, &now);
+	if (burst->n == 1)
+		lab_rows_note(lab, &burst->seg[0]);
+	core_decide(lab->core, burst->seg, burst->n, &now, &lab->actions);
+	note_all_opened(lab, burst);
+	carry_out_all(lab, burst);
 	check_account(lab);
-	if (lab_grew(lab, COUNTER_answered_syn_cookie)) {
+	if (burst->n == 1 && lab_grew(lab, COUNTER_answered_syn_cookie)) {
 		struct core_usage after = core_usage(lab->core);
 		CHECK(lab->n_out == 1);
 		CHECK(after.half_open <= use.half_open && after.connections <= use.connections);
 	}
-	if (lab_grew(lab, COUNTER_opened))
-		note_opened(lab, &seg);
 	return lab->n_out;
+}
+
+unsigned int
+lab_in_frame(struct lab *lab, enum side side, const uint8_t *bytes, size_t len, bool is_bad)
+{
+	struct burst burst = { 0 };
+
+	add_frame(&burst, side, bytes, len, is_bad);
+	return run_burst(lab, &burst);
+}
+
+unsigned int
+lab_in_burst(struct lab *lab, const struct lab_seg *specs, unsigned int n)
+{
+	struct burst burst = { 0 };
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint8_t options[64], payload[FRAME_SIZE], frame[FRAME_SIZE];
+		struct frame_spec f = lab_frame(lab, &specs[i], options, payload);
+		add_frame(&burst, specs[i].side, frame, frame_build(frame, &f),
+		          specs[i].bad_checksum != 0);
+	}
+	return run_burst(lab, &burst);
 }
 
 unsigned int
@@ -460,7 +458,7 @@ lab_tick(struct lab *lab, uint64_t ms)
 		secret_step(&lab->secrets, lab->wall_ms / 1000);
 		struct instant now = lab_now(lab);
 		core_tick(lab->core, &now, TICK_BUDGET, &lab->actions);
-		carry_out_all(lab, NULL, 0, NULL, false);
+		carry_out_all(lab, NULL);
 		check_account(lab);
 	} while (lab->now_ms < until_ms);
 	return lab->n_out;

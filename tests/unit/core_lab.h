@@ -26,6 +26,7 @@
 
 #define LAB_OUT_MAX 512
 #define LAB_SERVICES 4
+#define LAB_BURST 8
 #define LAB_HOLD_BYTES 4096u
 #define LAB_SACK_MAX 3
 
@@ -173,6 +174,8 @@ unsigned int lab_in_frame(struct lab *lab, enum side side, const uint8_t *frame,
 	IN(.side = SIDE_OUTSIDE, .flags = (flags_), .seq = (seq_), .ack = (ack_), ##__VA_ARGS__)
 #define SERVER(flags_, seq_, ack_, ...) \
 	IN(.side = SIDE_INSIDE, .flags = (flags_), .seq = (seq_), .ack = (ack_), ##__VA_ARGS__)
+/* Up to LAB_BURST of them, located together and decided in order. */
+unsigned int lab_in_burst(struct lab *lab, const struct lab_seg *specs, unsigned int n);
 /* Let time pass; what leaves meanwhile is in lab->out. */
 unsigned int lab_tick(struct lab *lab, uint64_t ms);
 
@@ -221,8 +224,11 @@ void lab_spend(struct lab *lab);
  * if there is none. */
 enum conn_state lab_state(struct lab *lab);
 
-/* Rows of the decision table that were taken, and those that are claimed. */
+/* Rows of the decision table that were taken, and those that are claimed: each
+ * of them must have been taken. */
 void lab_rows_forget(void);
+void lab_rows_note(const struct lab *lab, const struct segment *seg);
+void lab_rows_claim(const char *const *rows);
 unsigned int lab_rows_unclaimed(void);
 
 /* The suites. */

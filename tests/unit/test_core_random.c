@@ -9,7 +9,8 @@
 #define STEPS 6000
 
 struct random_flow {
-	uint32_t c, s, iss; /* next of client and server; the ISS that the client was told */
+	uint32_t c, s, iss; /* next of client and server; what the client acknowledges */
+	uint8_t asked;      /* options in the last SYN to the server */
 };
 
 static void
@@ -25,13 +26,15 @@ learn_from_output(struct lab *lab, struct random_flow *flows)
 			flows[n].iss = o->seq + 1;
 		else if (lab->out[i].side == SIDE_OUTSIDE && o->payload_len)
 			flows[n].iss = o->seq + o->payload_len;
-		if (lab->out[i].side == SIDE_INSIDE && (o->flags & TCP_SYN))
+		if (lab->out[i].side == SIDE_INSIDE && (o->flags & TCP_SYN)) {
 			flows[n].c = o->seq + 1;
+			flows[n].asked = o->options;
+		}
 	}
 }
 
-static void
-random_step(struct lab *lab, struct random_flow *flows, uint64_t *random)
+static struct lab_seg
+random_segment(struct lab *lab, struct random_flow *flows, uint64_t *random)
 {
 	static const uint8_t flags[] = { TCP_SYN,           TCP_SYN,           TCP_ACK,
 		                         TCP_ACK,           TCP_ACK,           TCP_ACK | TCP_PSH,
@@ -52,19 +55,33 @@ random_step(struct lab *lab, struct random_flow *flows, uint64_t *random)
 
 	if (s.flags & TCP_SYN) {
 		s.options = (uint8_t)(r >> 52 & LAB_ALL);
-		s.mss = 1400;
+		s.mss = lab->server_mss;
 		s.wscale = (uint8_t)(r >> 56 & 15);
 		if (side == SIDE_OUTSIDE && (r >> 60 & 3) == 0)
 			f->c += 1000000;
+		if (side == SIDE_INSIDE && (s.flags & TCP_ACK) && (r >> 60 & 7))
+			s.options = f->asked | OPTION_MSS;
 	} else if (r >> 58 & 1) {
 		s.options = OPTION_TIMESTAMPS;
 	}
 	bool is_syn = s.flags & TCP_SYN;
 	s.seq = (side == SIDE_OUTSIDE ? f->c : f->s) - is_syn + jitter;
 	s.ack = s.flags & TCP_ACK ? (side == SIDE_OUTSIDE ? f->iss : f->c) : 0;
-	lab_in(lab, &s);
 	if (!is_syn && jitter == 0 && s.bad_checksum == 0)
 		*(side == SIDE_OUTSIDE ? &f->c : &f->s) += (uint32_t)s.payload_len;
+	return s;
+}
+
+/* One segment, or several at once that may be of one flow. */
+static void
+random_step(struct lab *lab, struct random_flow *flows, uint64_t *random)
+{
+	struct lab_seg burst[LAB_BURST];
+	unsigned int n = check_random(random) % 3 ? 1 : 1 + check_random(random) % LAB_BURST;
+
+	for (unsigned int i = 0; i < n; i++)
+		burst[i] = random_segment(lab, flows, random);
+	lab_in_burst(lab, burst, n);
 	learn_from_output(lab, flows);
 }
 
