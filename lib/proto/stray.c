@@ -34,11 +34,13 @@ synchronized_syn(struct core *core, struct step *step)
 	const struct conn *conn = conn_of(core, step->entry);
 	uint32_t ack = conn->client_nxt;
 
-	/* RCV.NXT of the server: nothing beyond the SYN while CONNECTING. */
+	/* RCV.NXT of the server: nothing beyond the SYN while CONNECTING. When so much
+	 * is in flight that it is not known, an ACK that is too old to mean
+	 * anything: what the server lacks the client must keep. */
 	if (conn->state == CONN_CONNECTING)
 		ack = conn->irs + 1;
-	else if (conn->state != CONN_RESPONDING && conn->client_lag < CONN_LAG_MAX)
-		ack -= conn->client_lag;
+	else if (conn->state != CONN_RESPONDING)
+		ack -= conn->client_lag < CONN_LAG_MAX ? conn->client_lag : WINDOW_MAX;
 	uint16_t window = UINT16_MAX;
 	if (conn->state != CONN_RESPONDING)
 		window = held_window(core, core->conns.sides[step->entry].promised_wscale);
