@@ -24,6 +24,7 @@ SIGINT and on SIGTERM. After a SIGKILL, `lab.py --sweep` removes what is left.
 import atexit
 import contextlib
 import ctypes
+import glob
 import json
 import os
 import shutil
@@ -159,6 +160,8 @@ class Lab:
             remove_netns(self.netns(node))
         self.fds.clear()
         shutil.rmtree(self.work, ignore_errors=True)
+        for entry in glob.glob("/run/dpdk/%s-*" % self.id):
+            shutil.rmtree(entry, ignore_errors=True)
 
     def __enter__(self):
         return self.start()

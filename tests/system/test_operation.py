@@ -43,7 +43,7 @@ def test_check(bench):
             ("mode: proxy", "mode: magic", ("mode", "magic", "proxy")),
             ("  count: 1", "  cuont: 1", ("cuont",)),
             ("high: 512, low: 128", "high: 128, low: 512", ("low",)),
-            ("ports: [80, 443]", "ports: [80, 7001]", ("7001", "state")),
+            ("ports: [80, 443]", "ports: [80, 7001]", ("web", "state")),
             ("connections: 128k", "connections: 256M", ("memory",))):
         text = engine.text.replace("@INSTANCE@", engine.tag).replace("@WORK@", bench.lab.work)
         assert old in text
