@@ -64,16 +64,11 @@ syn_rate_exceeded(struct core *core, const struct segment *seg, uint32_t now_ms)
 }
 
 bool
-admission_wants_cookie(struct core *core, struct step *step)
+admission_over_budget(struct core *core, struct step *step)
 {
 	const struct source_limits *limits = &core->policy->sources;
 	const struct segment *seg = step->seg;
 
-	/* In cookie mode nothing below can change the answer: skip it. */
-	if (step->service->cookies == COOKIES_ALWAYS || step->state->cookie_mode)
-		return true;
-	if (step->service->cookies == COOKIES_NEVER)
-		return false;
 	if (syn_rate_exceeded(core, seg, (uint32_t)step->now->now_ms))
 		return true;
 	struct source_pair pair = source_find(&core->sources, &seg->flow.client, false);
@@ -126,10 +121,9 @@ bool
 admission_reflect(struct core *core, uint64_t net, const struct instant *now)
 {
 	const struct reflection_limits *limits = &core->policy->reflection;
-	uint32_t now_ms = (uint32_t)now->now_ms;
+	uint32_t now_ms = (uint32_t)now->now_ms, cap = core->reflect_cap;
 
-	if (limits->per_net_per_s != 0) {
-		uint32_t cap = core_share(core, limits->per_net_per_s);
+	if (cap != 0) {
 		uint32_t seen = rate_hit(&core->reflection, net, now_ms);
 
 		/* Over the cap, drop at random so that on average the cap is met and

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "decision.h"
+#include "syn_plan.h"
 
 #define RATE_CELLS 16384u       /* 2 rows of 8 bytes: fits the second-level cache beside the rest */
 #define PROVEN_BITS (1u << 20)
@@ -110,6 +111,7 @@ core_set_policy(struct core *core, const struct policy *policy)
 	if (core->policy != NULL && core->conns.used > 0)
 		core->has_orphans = true;
 	core->policy = policy;
+	core->reflect_cap = core_share(core, policy->reflection.per_net_per_s);
 	memset(core->by_id, 0, sizeof(core->by_id));
 	for (uint32_t i = 0; i < policy->n_services; i++)
 		core->by_id[policy->services[i].id] = &policy->services[i];
@@ -131,32 +133,6 @@ service_of(const struct core *core, const struct segment *seg)
 	default:
 		return SERVICE_NONE;
 	}
-}
-
-/* The cookie that a SYN is answered with, whether with state or without. */
-static void
-locate_syn(struct core *core, struct segment *seg, const struct instant *now,
-           struct cookie_job *job, struct syn_plan *plan)
-{
-	const struct service *service = core->by_id[seg->service];
-	const struct backend *backend = NULL;
-
-	if (service->mode == MODE_PROXY)
-		backend = backend_at(&core->backends,
-		                     backend_find(&core->backends, &seg->flow.server,
-		                                  seg->flow.server_port_be, false,
-		                                  (uint32_t)(now->now_ms / 1000)));
-	plan->promise = admission_promise(service, backend, seg->is_v4);
-	plan->offer = admission_offer(seg, &plan->promise);
-	plan->net = core_net(core, &seg->flow);
-	rate_prefetch(&core->reflection, plan->net);
-	*job = (struct cookie_job){
-		.flow = &seg->flow,
-		.irs = seg->seq,
-		.profile = (uint8_t)cookie_profile_of(&plan->offer, seg->is_v4),
-		.parity = now->secrets->epoch & 1,
-		.is_v4 = seg->is_v4,
-	};
 }
 
 void
@@ -200,7 +176,9 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 		/* SYNs fill the jobs from the front, ACKs from the back. */
 		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 		if (control == TCP_SYN) {
-			locate_syn(core, s, now, &core->jobs[n_syn], &core->plans[i]);
+			syn_plan_make(core, s, core->by_id[s->service], now, &core->plans[i],
+			              &core->jobs[n_syn]);
+			rate_prefetch(&core->reflection, core->plans[i].net);
 			core->job_segment[n_syn++] = i;
 		} else if (control == TCP_ACK && s->entry == FLOW_NONE && gate_open) {
 			uint32_t j = CORE_BURST_MAX - ++n_ack;

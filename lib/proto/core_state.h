@@ -52,9 +52,12 @@ struct promise {
 /* What a SYN will be answered with, worked out while the burst's cookies are
  * made. Good as long as segment.profile is not PROFILE_UNMADE. */
 struct syn_plan {
-	struct promise promise; /* to the client, for its server */
-	struct tcp_offer offer; /* the client's, cut to that */
 	uint64_t net;           /* source_net_hash() of the client */
+	struct tcp_offer offer; /* the client's, cut to what is promised for its server */
+	uint16_t mss;           /* of the SYN-ACK, as the rest */
+	uint32_t ts_sent;
+	uint8_t options;
+	uint8_t wscale;
 };
 
 /* A datagram whose first fragment crossed. */
@@ -91,6 +94,7 @@ struct core {
 	uint32_t n_adopting;         /* TRACKED candidates */
 	uint64_t futile_ms;          /* when eviction last found no victim */
 	uint32_t mutations;          /* of the index, in this burst */
+	uint32_t reflect_cap;        /* this core's share of the policy's per_net_per_s */
 	bool draining;
 	bool has_orphans;            /* a reload came while there were connections */
 	uint64_t ticked_s;           /* the last second whose service counts were looked at */
@@ -216,8 +220,18 @@ struct promise admission_promise(const struct service *service, const struct bac
                                  bool is_v4);
 /* The client's offer, cut to what is promised. */
 struct tcp_offer admission_offer(const struct segment *seg, const struct promise *promise);
-/* Whether this SYN must be answered without state. Counts it in the SYN rates. */
-bool admission_wants_cookie(struct core *core, struct step *step);
+/* Whether its source is over the budgets that a SYN may be answered with state
+ * within. Counts it in the SYN rates. */
+bool admission_over_budget(struct core *core, struct step *step);
+/* Whether this SYN must be answered without state. */
+static inline bool
+admission_wants_cookie(struct core *core, struct step *step)
+{
+	/* In cookie mode no budget can change the answer. */
+	if (step->service->cookies == COOKIES_ALWAYS || step->state->cookie_mode)
+		return true;
+	return step->service->cookies != COOKIES_NEVER && admission_over_budget(core, step);
+}
 /*
  * The watermarks, looked at in these two places alone. Entering: when half-open
  * entries reach the high one. Leaving: once a second, when half-open entries and

@@ -4,6 +4,7 @@
  * cookie. Every ISS sent from here is a valid cookie, so an entry can be lost at any time.
  */
 #include "decision.h"
+#include "syn_plan.h"
 
 #define RETRY_MS 1000u /* SYN-ACK again after 1, 2, 4 ... s */
 
@@ -45,56 +46,40 @@ backend_of(struct core *core, const struct step *step)
 }
 
 /* Plan and ISS of a SYN that core_locate() did not make them for. */
-static void
+static __attribute__((noinline)) void
 plan_late(struct core *core, struct step *step, struct syn_plan *plan)
 {
 	struct segment *seg = step->seg;
+	struct cookie_job job;
 
-	plan->net = core_net(core, &seg->flow);
-	plan->promise = admission_promise(step->service, backend_of(core, step), seg->is_v4);
-	plan->offer = admission_offer(seg, &plan->promise);
-	struct cookie_job job = {
-		.flow = &seg->flow,
-		.irs = seg->seq,
-		.profile = (uint8_t)cookie_profile_of(&plan->offer, seg->is_v4),
-		.parity = step->now->secrets->epoch & 1,
-		.is_v4 = seg->is_v4,
-	};
+	syn_plan_make(core, seg, step->service, step->now, plan, &job);
 	cookie_make(step->now->secrets, &job, 1);
 	seg->cookie = job.iss;
 	seg->profile = job.profile;
 }
 
-static struct answer
-answer_of(struct core *core, struct step *step)
+static inline const struct syn_plan *
+plan_of(struct core *core, struct step *step)
 {
-	struct segment *seg = step->seg;
 	struct syn_plan *plan = &core->plans[step->number];
-	const struct tcp_offer *offer = &plan->offer;
 
-	if (seg->profile == PROFILE_UNMADE)
+	if (__builtin_expect(step->seg->profile == PROFILE_UNMADE, 0))
 		plan_late(core, step, plan);
-	struct answer a = {
+	return plan;
+}
+
+static inline struct answer
+answer_of(const struct segment *seg, const struct syn_plan *plan)
+{
+	return (struct answer){
 		.iss = seg->cookie,
 		.irs = seg->seq,
 		.tsval = seg->tsval,
-		.mss = plan->promise.mss,
-		.options = OPTION_MSS,
-		.wscale = WSCALE_NONE,
+		.ts_sent = plan->ts_sent,
+		.mss = plan->mss,
+		.options = plan->options,
+		.wscale = plan->wscale,
 	};
-	if (offer->wscale != WSCALE_NONE) {
-		/* Without timestamps nothing brings back which scale was promised,
-		 * so it is always the same. */
-		a.wscale = offer->timestamps ? plan->promise.wscale : PROMISE_WSCALE;
-		a.options |= OPTION_WSCALE;
-	}
-	if (offer->sack)
-		a.options |= OPTION_SACK_PERMITTED;
-	if (offer->timestamps) {
-		a.options |= OPTION_TIMESTAMPS;
-		a.ts_sent = cookie_ts_make(offer, seg->profile, seg->is_v4, a.wscale, step->now->wall_ms);
-	}
-	return a;
 }
 
 static void
@@ -109,7 +94,7 @@ cookie_is_out(struct core *core, struct step *step)
 void
 handshake_syn_by_cookie(struct core *core, struct step *step)
 {
-	struct answer a = answer_of(core, step);
+	struct answer a = answer_of(step->seg, plan_of(core, step));
 
 	cookie_is_out(core, step);
 	step->state->n_cookies++;
@@ -173,12 +158,13 @@ half_open_make(struct core *core, struct step *step, const struct answer *a,
 	return number;
 }
 
-static bool
+static __attribute__((noinline)) bool
 syn_by_state(struct core *core, struct step *step)
 {
-	struct answer a = answer_of(core, step);
+	const struct syn_plan *plan = plan_of(core, step);
+	struct answer a = answer_of(step->seg, plan);
 
-	if (half_open_make(core, step, &a, &core->plans[step->number].offer) == FLOW_NONE)
+	if (half_open_make(core, step, &a, &plan->offer) == FLOW_NONE)
 		return false;
 	core->cookie_out_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 	step->state->syn_ack++;
@@ -242,7 +228,7 @@ syn_passes(struct core *core, struct step *step, bool down)
 }
 
 /* True if the SYN has been dealt with on the way to or on behalf of its server. */
-static bool
+static __attribute__((noinline)) bool
 syn_to_server(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
@@ -262,7 +248,7 @@ syn_to_server(struct core *core, struct step *step)
 	return true;
 }
 
-static void
+static __attribute__((noinline)) void
 syn_signed(struct core *core, struct step *step)
 {
 	const struct service *service = step->service;
@@ -299,9 +285,7 @@ listen_syn(struct core *core, struct step *step)
 	}
 	if (service->mode == MODE_PROXY && syn_to_server(core, step))
 		return;
-	if (seg->profile == PROFILE_UNMADE)
-		plan_late(core, step, &core->plans[step->number]);
-	if (!admission_reflect(core, core->plans[step->number].net, step->now)) {
+	if (!admission_reflect(core, plan_of(core, step)->net, step->now)) {
 		act_drop(core, step, COUNTER_drop_reflection);
 		return;
 	}

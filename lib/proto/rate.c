@@ -6,13 +6,16 @@
 
 #include "pow2.h"
 
-#define CELL_SECONDS ((1u << 20) - 1)
-#define CELL_COUNT_MAX ((1u << 22) - 1)
+#define CELL_SECOND_BITS 20u
+#define CELL_COUNT_BITS 22u
+#define CELL_SECONDS ((1u << CELL_SECOND_BITS) - 1)
+#define CELL_COUNT_MAX ((1u << CELL_COUNT_BITS) - 1)
+_Static_assert(CELL_SECOND_BITS + 2 * CELL_COUNT_BITS == 64, "a cell is one word");
 
 size_t
 rate_size(uint32_t cells)
 {
-	return (size_t)pow2_ceil(cells) * RATE_ROWS * sizeof(struct rate_cell);
+	return (size_t)pow2_ceil(cells) * RATE_ROWS * sizeof(uint64_t);
 }
 
 void
@@ -23,10 +26,10 @@ rate_init(struct rate *rate, void *memory, uint32_t cells)
 	memset(memory, 0, rate_size(cells));
 	*rate = (struct rate){ .mask = n - 1 };
 	for (unsigned int i = 0; i < RATE_ROWS; i++)
-		rate->cells[i] = (struct rate_cell *)memory + (size_t)i * n;
+		rate->cells[i] = (uint64_t *)memory + (size_t)i * n;
 }
 
-static struct rate_cell *
+static inline uint64_t *
 rate_cell(const struct rate *rate, unsigned int row, uint64_t hash)
 {
 	return &rate->cells[row][(uint32_t)(hash >> (32 * row)) & rate->mask];
@@ -39,44 +42,62 @@ rate_prefetch(const struct rate *rate, uint64_t hash)
 		__builtin_prefetch(rate_cell(rate, row, hash), 1, 3);
 }
 
-/* Make the cell one of the running second. */
-static void
-cell_turn(struct rate_cell *cell, uint32_t second)
+static inline uint32_t
+cell_now(uint64_t cell)
 {
-	uint32_t age = (second - cell->second) & CELL_SECONDS;
+	return (uint32_t)(cell >> CELL_SECOND_BITS) & CELL_COUNT_MAX;
+}
 
-	if (age == 0)
-		return;
-	cell->before = age == 1 ? cell->now : 0;
-	cell->now = 0;
-	cell->second = second & CELL_SECONDS;
+static inline uint32_t
+cell_before(uint64_t cell)
+{
+	return (uint32_t)(cell >> (CELL_SECOND_BITS + CELL_COUNT_BITS));
+}
+
+/* The cell as one of the running second. */
+static inline uint64_t
+cell_turned(uint64_t cell, uint32_t second)
+{
+	uint32_t age = (second - (uint32_t)cell) & CELL_SECONDS;
+
+	if (__builtin_expect(age == 0, 1))
+		return cell;
+	uint64_t before = age == 1 ? cell_now(cell) : 0;
+	return before << (CELL_SECOND_BITS + CELL_COUNT_BITS) | (second & CELL_SECONDS);
+}
+
+/* The running second has ended: how far into the next one are we? */
+static uint32_t
+rate_turn(struct rate *rate, uint32_t now_ms)
+{
+	uint32_t into_ms = now_ms - rate->started_ms;
+
+	rate->second += into_ms / 1000;
+	into_ms %= 1000;
+	rate->started_ms = now_ms - into_ms;
+	return into_ms;
 }
 
 uint32_t
 rate_hit(struct rate *rate, uint64_t hash, uint32_t now_ms)
 {
 	uint32_t into_ms = now_ms - rate->started_ms;
-	uint32_t now = CELL_COUNT_MAX, before = CELL_COUNT_MAX;
 
-	if (into_ms >= 1000) {
-		rate->second += into_ms / 1000;
-		into_ms %= 1000;
-		rate->started_ms = now_ms - into_ms;
-	}
-	for (unsigned int row = 0; row < RATE_ROWS; row++) {
-		struct rate_cell *cell = rate_cell(rate, row, hash);
-		cell_turn(cell, rate->second);
-		now = cell->now < now ? (uint32_t)cell->now : now;
-		before = cell->before < before ? (uint32_t)cell->before : before;
-	}
+	if (__builtin_expect(into_ms >= 1000, 0))
+		into_ms = rate_turn(rate, now_ms);
+	uint64_t *cells[RATE_ROWS] = { rate_cell(rate, 0, hash), rate_cell(rate, 1, hash) };
+	uint64_t a = cell_turned(*cells[0], rate->second), b = cell_turned(*cells[1], rate->second);
+	uint32_t now_a = cell_now(a), now_b = cell_now(b);
+	uint32_t now = now_a < now_b ? now_a : now_b;
+	uint32_t before = cell_before(a) < cell_before(b) ? cell_before(a) : cell_before(b);
+
 	if (now < CELL_COUNT_MAX)
 		now++;
 	/* A cell above the least belongs to other keys as well: it need not grow. */
-	for (unsigned int row = 0; row < RATE_ROWS; row++) {
-		struct rate_cell *cell = rate_cell(rate, row, hash);
-		if (cell->now < now)
-			cell->now = now;
-	}
+	*cells[0] = now_a < now ? a + (1ull << CELL_SECOND_BITS) : a;
+	*cells[1] = now_b < now ? b + (1ull << CELL_SECOND_BITS) : b;
+	if (__builtin_expect(before == 0, 1))
+		return now;
 	return now + (uint32_t)(((uint64_t)before * (1000 - into_ms) + 999) / 1000);
 }
 

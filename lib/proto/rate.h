@@ -19,20 +19,21 @@
 
 #define RATE_ROWS 2u
 
-/* A cell knows which second it counts, so none is ever cleared: one of an
+/*
+ * A cell knows which second it counts, so none is ever cleared: one of an
  * earlier second is read as what it means now. `second` comes round after 12
  * days; a cell untouched for exactly as long counts too high once. Counts stop
- * at their largest value, 4194303. */
-struct rate_cell {
-	uint64_t second : 20;
-	uint64_t now : 22;    /* events in that second */
-	uint64_t before : 22; /* events in the second before it */
-};
-
-_Static_assert(sizeof(struct rate_cell) == 8, "a line holds eight");
-
+ * at their largest value, 4194303. A cell is read and written as one word:
+ *
+ *    63            42 41           20 19           0
+ *   +----------------+---------------+--------------+
+ *   |     before     |      now      |    second    |
+ *   +----------------+---------------+--------------+
+ *
+ * now: events in that second; before: in the one before it.
+ */
 struct rate {
-	struct rate_cell *cells[RATE_ROWS];
+	uint64_t *cells[RATE_ROWS];
 	uint32_t mask;       /* cells in a row - 1 */
 	uint32_t second;     /* the running one, counted from 0 at the first hit */
 	uint32_t started_ms; /* when it began */

@@ -5,6 +5,26 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+/* One's complement addition: the carry out comes back in at the bottom. As
+ * 2^16-1 divides 2^64-1, sums of 64-bit words fold to that of their halves
+ * (RFC 1071, 2 (B) and (C)). */
+static inline uint64_t
+checksum_carry(uint64_t a, uint64_t b)
+{
+	a += b;
+	return a + (a < b);
+}
+
+/* The next eight bytes, at any alignment. */
+static inline uint64_t
+checksum_add_u64(uint64_t sum, const uint8_t *p)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof(v));
+	return checksum_carry(sum, v);
+}
 
 /* One's complement sum of `len` bytes at `p` (any alignment) onto `sum`. An odd
  * last byte counts as if followed by a zero byte. Not folded. */

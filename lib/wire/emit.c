@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "emit.h"
 
+#include <tmmintrin.h>
+
 #include "bytes.h"
 #include "checksum.h"
 #include "protocols.h"
-#include "tcp_options.h"
+#include "tcp_layout.h"
 
 #define FRAME_MIN 60 /* without FCS, IEEE 802.3 */
 #define TTL 64
@@ -16,9 +18,11 @@
 #define IPV4_WORD2 ((uint32_t)TTL << 24 | PROTO_TCP << 16)
 #define IPV6_WORD0 0x60000000u
 
-#define OPTION_WORD(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
-
-/* A place to write 32-bit words to, and their sum in memory order. */
+/*
+ * A place to write 32-bit words to, and their sum in memory order: checksums are
+ * made of the values as they are written. Reading them back would wait for the
+ * stores to reach the cache.
+ */
 struct writer {
 	uint8_t *at;
 	uint64_t sum;
@@ -43,31 +47,30 @@ static inline void
 write_options(struct writer *w, const struct packet *p)
 {
 	if (p->options & OPTION_MSS)
-		write_word(w, OPTION_WORD(TCPOPT_MSS, 4, 0, 0) | p->mss);
+		write_word(w, TCPOPT_WORD_MSS | p->mss);
 	if (p->options & OPTION_TIMESTAMPS) {
-		write_word(w, p->options & OPTION_SACK_PERMITTED
-		                      ? OPTION_WORD(TCPOPT_SACK_PERMITTED, 2, TCPOPT_TIMESTAMPS, 10)
-		                      : OPTION_WORD(TCPOPT_NOP, TCPOPT_NOP, TCPOPT_TIMESTAMPS, 10));
+		write_word(w, p->options & OPTION_SACK_PERMITTED ? TCPOPT_WORD_SACK_TS
+		                                                 : TCPOPT_WORD_TS);
 		write_word(w, p->tsval);
 		write_word(w, p->tsecr);
 	} else if (p->options & OPTION_SACK_PERMITTED) {
-		write_word(w, OPTION_WORD(TCPOPT_NOP, TCPOPT_NOP, TCPOPT_SACK_PERMITTED, 2));
+		write_word(w, TCPOPT_WORD_SACK);
 	}
 	if (p->options & OPTION_WSCALE)
-		write_word(w, OPTION_WORD(TCPOPT_NOP, TCPOPT_WSCALE, 3, 0) | p->wscale);
+		write_word(w, TCPOPT_WORD_WSCALE | p->wscale);
 }
 
-static inline unsigned int
-options_size(uint8_t options)
-{
-	unsigned int n_words = !!(options & OPTION_MSS) + !!(options & OPTION_WSCALE);
-
-	if (options & OPTION_TIMESTAMPS)
-		n_words += 3;
-	else
-		n_words += !!(options & OPTION_SACK_PERMITTED);
-	return n_words * 4;
-}
+/* Bytes that write_options() writes for each set of options. */
+#define SIZE(options)                                                                     \
+	[options] = 4 * (!!((options) & OPTION_MSS) + !!((options) & OPTION_WSCALE) +     \
+	                 ((options) & OPTION_TIMESTAMPS ? 3 : !!((options) & OPTION_SACK_PERMITTED)))
+static const uint8_t options_size[] = {
+	SIZE(0), SIZE(1), SIZE(2),  SIZE(3),  SIZE(4),  SIZE(5),  SIZE(6),  SIZE(7),
+	SIZE(8), SIZE(9), SIZE(10), SIZE(11), SIZE(12), SIZE(13), SIZE(14), SIZE(15),
+};
+#undef SIZE
+#define OPTIONS_WRITTEN (OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS)
+_Static_assert(sizeof(options_size) == OPTIONS_WRITTEN + 1, "every set");
 
 /* TCP header and payload of `len` bytes; `pseudo` is the sum of the
  * pseudo-header (RFC 9293, 3.1), `ports_be` both ports as they lie there. */
@@ -127,11 +130,14 @@ sum_addr(const struct ip_addr *a)
 	return (uint64_t)a->words_be[0] + a->words_be[1] + a->words_be[2] + a->words_be[3];
 }
 
-/* Two 16-bit fields as the 32-bit word that they make in memory. */
+/* Both ports as they lie in a segment of this direction. */
 static inline uint32_t
-join_be(uint16_t first_be, uint16_t second_be)
+ports_of(const struct flow *flow, bool from_client)
 {
-	return htobe32((uint32_t)be16toh(first_be) << 16 | be16toh(second_be));
+	uint32_t ports_be;
+
+	memcpy(&ports_be, &flow->client_port_be, sizeof(ports_be));
+	return from_client ? ports_be : ports_be << 16 | ports_be >> 16;
 }
 
 /* Everything from `l3_off` on, and the padding. Returns the frame length. */
@@ -141,9 +147,8 @@ write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool 
 {
 	const struct ip_addr *src = from_client ? &flow->client : &flow->server;
 	const struct ip_addr *dst = from_client ? &flow->server : &flow->client;
-	uint32_t ports_be = from_client ? join_be(flow->client_port_be, flow->server_port_be)
-	                                : join_be(flow->server_port_be, flow->client_port_be);
-	unsigned int len = TCP_HEADER_SIZE + options_size(p->options) + p->payload_len;
+	unsigned int len =
+	        TCP_HEADER_SIZE + options_size[p->options & OPTIONS_WRITTEN] + p->payload_len;
 	unsigned int l4_off = l3_off + (is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE);
 	uint64_t pseudo = htobe32(PROTO_TCP) + (uint64_t)htobe32(len);
 
@@ -154,7 +159,7 @@ write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool 
 		write_ipv6(frame + l3_off, src, dst, len);
 		pseudo += sum_addr(src) + sum_addr(dst);
 	}
-	write_tcp(frame + l4_off, ports_be, p, len, pseudo, checksum);
+	write_tcp(frame + l4_off, ports_of(flow, from_client), p, len, pseudo, checksum);
 
 	unsigned int end = l4_off + len;
 	if (end >= FRAME_MIN)
@@ -171,13 +176,10 @@ unsigned int
 emit_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
            enum emit_checksum checksum)
 {
-	uint32_t dst_head = bytes_get_u32_be(frame), src_head = bytes_get_u32_be(frame + 6);
-	uint16_t dst_tail = bytes_get_u16_be(frame + 4), src_tail = bytes_get_u16_be(frame + 10);
+	const __m128i swap = _mm_setr_epi8(6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 12, 13, 14, 15);
 
-	bytes_put_u32_be(frame, src_head);
-	bytes_put_u16_be(frame + 4, src_tail);
-	bytes_put_u32_be(frame + 6, dst_head);
-	bytes_put_u16_be(frame + 10, dst_tail);
+	_mm_storeu_si128((__m128i *)frame,
+	                 _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)frame), swap));
 	return write_packet(frame, seg->l3_off, &seg->flow, seg->side == SIDE_INSIDE, seg->is_v4, p,
 	                    checksum);
 }

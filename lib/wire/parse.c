@@ -337,6 +337,19 @@ segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len, uint
 		parse_any(seg, frame, head, len, side);
 }
 
+/* A TCP header: 20 bytes and whole words of options. */
+static inline uint64_t
+sum_tcp_header(uint64_t sum, const uint8_t *tcp, uint32_t header_len)
+{
+	const uint8_t *at = tcp + TCP_HEADER_SIZE, *end = tcp + header_len;
+
+	sum = checksum_add_u64(checksum_add_u64(sum, tcp), tcp + 8);
+	sum = checksum_carry(sum, bytes_get_u32_be(tcp + 16));
+	for (; end - at >= 8; at += 8)
+		sum = checksum_add_u64(sum, at);
+	return at == end ? sum : checksum_carry(sum, bytes_get_u32_be(at));
+}
+
 bool
 segment_checksum_ok(struct segment *seg)
 {
@@ -344,12 +357,17 @@ segment_checksum_ok(struct segment *seg)
 		return seg->checksum_good;
 	uint32_t len = (uint32_t)seg->l4_len + seg->payload_len;
 	uint64_t sum = htobe32(len) + (uint64_t)htobe32(PROTO_TCP);
+	const struct ip_addr *client = &seg->flow.client, *server = &seg->flow.server;
 
-	if (seg->is_v4)
-		sum += (uint64_t)seg->flow.client.words_be[3] + seg->flow.server.words_be[3];
-	else
-		sum = checksum_add(sum, &seg->flow, 2 * sizeof(struct ip_addr));
-	sum = checksum_add(sum, seg->frame + seg->l4_off, len);
+	if (seg->is_v4) {
+		sum += (uint64_t)client->words_be[3] + server->words_be[3];
+	} else {
+		sum = checksum_add_u64(checksum_add_u64(sum, client->bytes), client->bytes + 8);
+		sum = checksum_add_u64(checksum_add_u64(sum, server->bytes), server->bytes + 8);
+	}
+	sum = sum_tcp_header(sum, seg->frame + seg->l4_off, seg->l4_len);
+	if (seg->payload_len != 0)
+		sum = checksum_add(sum, segment_payload(seg), seg->payload_len);
 	seg->checksum_good = checksum_fold(sum) == 0xffff;
 	return seg->checksum_good;
 }
