@@ -64,6 +64,10 @@ random_segment(struct lab *lab, struct random_flow *flows, uint64_t *random)
 	} else if (r >> 58 & 1) {
 		s.options = OPTION_TIMESTAMPS;
 	}
+	/* Connections of the protected host, on ports of their own: what they do to a
+	 * cookie that is spent has a test of its own. */
+	if (side == SIDE_INSIDE && s.flags == TCP_SYN)
+		s.client_port = (uint16_t)(s.client_port + 100);
 	bool is_syn = s.flags & TCP_SYN;
 	s.seq = (side == SIDE_OUTSIDE ? f->c : f->s) - is_syn + jitter;
 	s.ack = s.flags & TCP_ACK ? (side == SIDE_OUTSIDE ? f->iss : f->c) : 0;
