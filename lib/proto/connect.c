@@ -342,7 +342,9 @@ join(struct core *core, struct step *step, struct conn *conn, const struct pendi
 		conn->flags |= CONN_STRIP_SACK;
 	if (p->flags & PENDING_FIN)
 		conn->flags |= CONN_CLIENT_FIN;
-	conn->client_lag = 0;
+	/* Of what was held the server has acknowledged nothing yet. */
+	uint32_t lag = conn->client_nxt - (conn->irs + 1);
+	conn->client_lag = lag < CONN_LAG_MAX ? lag : CONN_LAG_MAX;
 	conn->server_lag = 0;
 
 	/* The client has been told a small window: tell it the server's. */
