@@ -141,18 +141,6 @@ low_mask(uint32_t mac)
 	return (folded ^ folded >> 6) & 63u;
 }
 
-/* Jobs that share a key. */
-enum {
-	CLASS_V6 = 2,
-	N_CLASSES = 4
-};
-
-static inline unsigned int
-class_of(const struct cookie_job *job)
-{
-	return (job->parity & 1u) | (job->is_v4 ? 0u : CLASS_V6);
-}
-
 static inline __m128i
 load_mask(const struct epoch_keys *keys, const struct cookie_job *job)
 {
@@ -212,49 +200,51 @@ row_v6(const struct epoch_keys *keys, const struct cookie_job *jobs, const uint8
 	chosen->encrypt(&keys->v6, row, n);
 }
 
-/* Row `i` counts up: the order of a batch in which all jobs share one key. */
-static const uint8_t in_order[COOKIE_ROW] = {
-	0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-	22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-	44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
-};
+/* The MACs of the n jobs listed in `order`, all of one family and key. */
+static void
+mac_row(const struct epoch_keys *keys, const struct cookie_job *jobs, const uint8_t *order,
+        unsigned int n, bool is_v4, uint32_t *words)
+{
+	struct cookie_row row;
+
+	if (n == 0)
+		return;
+	if (is_v4)
+		row_v4(keys, jobs, order, n, &row);
+	else
+		row_v6(keys, jobs, order, n, &row);
+	for (unsigned int i = 0; i < n; i++)
+		memcpy(&words[order[i]], row.blocks[i], sizeof(words[0]));
+}
 
 /*
  * The MAC of each of n (1..COOKIE_ROW) jobs, in the upper COOKIE_MAC_BITS bits
- * of words[i]; the rest of the word is more of the cipher's output.
+ * of words[i]; the rest of the word is more of the cipher's output. The jobs of
+ * a family are listed from both ends of `order`, one for each key.
  */
 static void
 mac_words(const struct secret_set *set, const struct cookie_job *jobs, unsigned int n,
           uint32_t *words)
 {
-	struct cookie_row row;
-	uint8_t sorted[COOKIE_ROW + 1];
-	unsigned int present = 0;
+	uint8_t order[COOKIE_ROW + 1];
+	unsigned int n_done = 0;
 
-	for (unsigned int i = 0; i < n; i++)
-		present |= 1u << class_of(&jobs[i]);
+	for (unsigned int is_v4 = 2; n_done < n && is_v4-- > 0;) {
+		unsigned int n_even = 0, odd = COOKIE_ROW;
 
-	for (unsigned int class = 0; class < N_CLASSES; class ++) {
-		const struct epoch_keys *keys = &set->parity[class & 1];
-		const uint8_t *order = in_order;
-		unsigned int n_class = n;
-
-		if (!(present & 1u << class))
-			continue;
-		if (present != 1u << class) {
-			n_class = 0;
-			for (unsigned int i = 0; i < n; i++) {
-				sorted[n_class] = (uint8_t)i;
-				n_class += class_of(&jobs[i]) == class;
-			}
-			order = sorted;
+		for (unsigned int i = 0; i < n; i++) {
+			if (jobs[i].is_v4 != is_v4)
+				continue;
+			/* To both ends: which one stays is a matter of arithmetic. */
+			unsigned int is_odd = jobs[i].parity & 1u;
+			order[n_even] = (uint8_t)i;
+			order[odd] = (uint8_t)i;
+			n_even += is_odd ^ 1;
+			odd -= is_odd;
 		}
-		if (class & CLASS_V6)
-			row_v6(keys, jobs, order, n_class, &row);
-		else
-			row_v4(keys, jobs, order, n_class, &row);
-		for (unsigned int i = 0; i < n_class; i++)
-			memcpy(&words[order[i]], row.blocks[i], sizeof(words[0]));
+		mac_row(&set->parity[0], jobs, order, n_even, is_v4, words);
+		mac_row(&set->parity[1], jobs, order + odd + 1, COOKIE_ROW - odd, is_v4, words);
+		n_done += n_even + COOKIE_ROW - odd;
 	}
 }
 

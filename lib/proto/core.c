@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The core: memory, the two passes over a burst, and the clock's work. */
+/* The core: memory, deciding on a burst, and the clock's work. */
 #include "core.h"
 
 #include <stdio.h>
 
 #include "decision.h"
-#include "syn_plan.h"
 
 #define RATE_CELLS 16384u       /* 2 rows of 8 bytes: fits the second-level cache beside the rest */
 #define PROVEN_BITS (1u << 20)
@@ -115,92 +114,6 @@ core_set_policy(struct core *core, const struct policy *policy)
 	memset(core->by_id, 0, sizeof(core->by_id));
 	for (uint32_t i = 0; i < policy->n_services; i++)
 		core->by_id[policy->services[i].id] = &policy->services[i];
-}
-
-/* ---- locate ---------------------------------------------------------- */
-
-static uint16_t
-service_of(const struct core *core, const struct segment *seg)
-{
-	const struct service *service;
-
-	switch (policy_find(core->policy, &seg->flow.server,
-	                    __builtin_bswap16(seg->flow.server_port_be), &service)) {
-	case POLICY_SERVICE:
-		return service->id;
-	case POLICY_CLOSED:
-		return SERVICE_CLOSED;
-	default:
-		return SERVICE_NONE;
-	}
-}
-
-void
-core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
-{
-	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
-	uint32_t n_syn = 0, n_ack = 0;
-
-	core->mutations = 0;
-	core->sources.now_s = (uint32_t)(now->now_ms / 1000);
-	for (unsigned int i = 0; i < n; i++) {
-		struct segment *s = &seg[i];
-
-		s->service = SERVICE_NONE;
-		s->entry = FLOW_NONE;
-		s->profile = PROFILE_UNMADE;
-		s->proof = PROOF_UNCHECKED;
-		if (s->class == SEGMENT_OTHER)
-			continue;
-		s->service = service_of(core, s);
-		if (s->service >= SERVICES_MAX)
-			continue;
-		s->hash = flow_hash(&core->hash_key, &s->flow, s->tags);
-		flow_index_prefetch(&core->index, s->hash);
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		struct segment *s = &seg[i];
-
-		if (s->service >= SERVICES_MAX || s->class != SEGMENT_TCP)
-			continue;
-		struct flow_walk walk = flow_walk_start(&core->index, s->hash);
-		s->entry = flow_walk_next(&walk);
-		s->at_bucket = walk.at.bucket;
-		s->at_slot = (uint8_t)walk.at.slot;
-		if (s->entry != FLOW_NONE)
-			__builtin_prefetch(s->entry & FLOW_HALF_OPEN ?
-			                           (void *)&core->half_open.entries[FLOW_NUMBER(s->entry)] :
-			                           (void *)&core->conns.conns[s->entry]);
-		if (s->side != SIDE_OUTSIDE)
-			continue;
-		/* SYNs fill the jobs from the front, ACKs from the back. */
-		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
-		if (control == TCP_SYN) {
-			syn_plan_make(core, s, core->by_id[s->service], now, &core->plans[i],
-			              &core->jobs[n_syn]);
-			rate_prefetch(&core->reflection, core->plans[i].net);
-			core->job_segment[n_syn++] = i;
-		} else if (control == TCP_ACK && s->entry == FLOW_NONE && gate_open) {
-			uint32_t j = CORE_BURST_MAX - ++n_ack;
-			core->jobs[j] = (struct cookie_job){
-				.flow = &s->flow, .irs = s->seq - 1, .iss = s->ack - 1, .is_v4 = s->is_v4
-			};
-			core->job_segment[j] = i;
-		}
-	}
-	if (n_syn > 0)
-		cookie_make(now->secrets, core->jobs, n_syn);
-	for (uint32_t j = 0; j < n_syn; j++) {
-		seg[core->job_segment[j]].cookie = core->jobs[j].iss;
-		seg[core->job_segment[j]].profile = core->jobs[j].profile;
-	}
-	uint32_t first = CORE_BURST_MAX - n_ack;
-	if (n_ack > 0)
-		cookie_check(now->secrets, &core->jobs[first], n_ack, &core->job_proof[first]);
-	for (uint32_t j = first; j < CORE_BURST_MAX; j++) {
-		seg[core->job_segment[j]].proof = core->job_proof[j];
-		seg[core->job_segment[j]].profile = core->jobs[j].profile;
-	}
 }
 
 /* ---- decide ---------------------------------------------------------- */

@@ -20,7 +20,7 @@
 #define SERVICE_CLOSED 0xfffeu    /* segment.service: address protected, port not served */
 #define PROMISE_WSCALE 7u         /* promised where the server's own is not known to both ends of a cookie */
 #define PROFILE_UNMADE 0xffu       /* segment.profile: no cookie made yet */
-#define PROOF_UNCHECKED 0xffu     /* segment.proof: no MAC computed yet */
+#define PROOF_UNCHECKED 0xffu     /* segment.proof, .probe: no MAC computed yet */
 #define FRAGMENTS_TRACKED 1024u   /* datagrams whose later fragments may follow, a power of two */
 #define LEARN_PASSES_PER_S 8u     /* SYNs a second that may teach about one unknown server */
 #define LEARN_ALL_PER_S 256u      /* ... about all of them */
@@ -102,9 +102,7 @@ struct core {
 	struct service_state services[SERVICES_MAX];
 	struct fragment fragments[FRAGMENTS_TRACKED];
 	struct syn_plan plans[CORE_BURST_MAX]; /* by number of the segment in the burst */
-	struct cookie_job jobs[CORE_BURST_MAX];
-	uint32_t job_segment[CORE_BURST_MAX];
-	uint8_t job_proof[CORE_BURST_MAX];
+	struct cookie_job syn_jobs[CORE_BURST_MAX];
 };
 
 /* One segment being decided on. */
@@ -123,6 +121,13 @@ static inline void
 core_count(struct core *core, enum counter which)
 {
 	counter_add(&core->counters, which, 1);
+}
+
+/* May it be a keep-alive or window probe, whose SEQ is one below (RFC 9293, 3.8.4)? */
+static inline bool
+segment_may_probe(const struct segment *seg)
+{
+	return !(seg->flags & TCP_FIN) && seg->payload_len <= 1;
 }
 
 /* A shift count for arithmetic: "none" is 0. */

@@ -330,9 +330,12 @@ handshake_proof(struct core *core, struct step *step, struct proven *proven)
 	core_count(core, COUNTER_cookies_checked);
 	/* A keep-alive or window probe right after the handshake is one below
 	 * (RFC 9293, 3.8.4): a second try of its own, never a looser first one. */
-	if (seg->proof == PROOF_NONE && !(seg->flags & TCP_FIN) && seg->payload_len <= 1 &&
-	    proof_once(step, seg->seq) == PROOF_EXACT)
-		seg->proof = PROOF_PROBE;
+	if (seg->proof == PROOF_NONE && segment_may_probe(seg)) {
+		if (seg->probe == PROOF_UNCHECKED)
+			seg->probe = proof_once(step, seg->seq);
+		if (seg->probe == PROOF_EXACT)
+			seg->proof = PROOF_PROBE;
+	}
 	if (seg->proof == PROOF_NONE)
 		return false;
 	core_count(core, COUNTER_cookies_good);
