@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A SYN flood and real clients on one DPDK port, from one polling thread.
+ *
+ * The flood is SYNs from random sources in 11.0.0.0 to 126.255.255.255, at a rate
+ * or as fast as the port takes them. A client, from an address of its own in
+ * 10.64.0.0/10, opens a connection (SYN, SYN-ACK, ACK), sends one request, and
+ * counts as served when the peer has acknowledged it; a SYN-ACK alone proves
+ * nothing, since a cookie costs the peer nothing. What is lost is sent again as
+ * RFC 6298 has it. Afterwards the client resets the connection, and waits for its next turn.
+ *
+ * It shares no code with the engine, so that an error there is not also here.
+ * At the end, or on SIGINT or SIGTERM, the account is written to stdout as JSON.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include <rte_random.h>
+#include <rte_tcp.h>
+
+#define BURST 32
+#define CLIENTS_MAX (1u << 16)
+#define CLIENT_NET RTE_IPV4(10, 64, 0, 0)
+#define LATENCIES_MAX (1u << 21)
+#define SYN_OPTIONS_SIZE 20
+#define REQUEST_SIZE 64
+#define TRIES_MAX 4
+
+enum client_state { CLIENT_IDLE, CLIENT_SYN_SENT, CLIENT_REQUEST_SENT };
+
+struct client {
+	enum client_state state;
+	uint32_t iss, peer_seq; /* host order; peer_seq is the next that we expect */
+	uint16_t port;
+	uint8_t tries;
+	uint64_t begin_tsc, resend_tsc;
+};
+
+struct account {
+	uint64_t flood_sent, flood_lost, flood_answered;
+	uint64_t started, served, served_at_once, gave_up, refused, syn_again, request_again;
+	uint64_t elapsed_tsc;
+};
+
+struct generator {
+	uint16_t port_id;
+	struct rte_mempool *pool;
+	struct rte_ether_addr own, peer;
+	uint32_t to, rate, client_rate, n_clients, seconds;
+	uint16_t to_port;
+	bool has_flood, is_blind;
+	struct client *clients;
+	uint32_t next_client, sweep;
+	uint64_t hz;
+	struct account account;
+	uint32_t *connect_us, *serve_us;
+	uint32_t n_connect, n_serve;
+	struct rte_mbuf *out[BURST];
+	unsigned int n_out;
+};
+
+static volatile sig_atomic_t stopping;
+
+static void
+stop(int number)
+{
+	(void)number;
+	stopping = 1;
+}
+
+/* ---- frames ------------------------------------------------------------ */
+
+struct frame {
+	uint32_t from, seq, ack;
+	uint16_t from_port, payload_size;
+	uint8_t flags;
+};
+
+static void
+flush(struct generator *g)
+{
+	unsigned int n = 0;
+
+	/* A client's frame may wait a little for room; a flood's is counted as lost elsewhere. */
+	for (unsigned int i = 0; i < 64 && n < g->n_out; i++)
+		n += rte_eth_tx_burst(g->port_id, 0, g->out + n, (uint16_t)(g->n_out - n));
+	rte_pktmbuf_free_bulk(g->out + n, g->n_out - n);
+	g->n_out = 0;
+}
+
+static void
+frame_write(const struct generator *g, const struct frame *f, struct rte_mbuf *m)
+{
+	bool is_syn = f->flags & RTE_TCP_SYN_FLAG;
+	uint16_t options_size = is_syn ? SYN_OPTIONS_SIZE : 0;
+	uint16_t tcp_size = (uint16_t)(sizeof(struct rte_tcp_hdr) + options_size + f->payload_size);
+	uint16_t ip_size = (uint16_t)(sizeof(struct rte_ipv4_hdr) + tcp_size);
+	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
+	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(ip + 1);
+
+	m->data_len = (uint16_t)RTE_MAX(sizeof(*eth) + ip_size, 60u);
+	m->pkt_len = m->data_len;
+	eth->dst_addr = g->peer;
+	eth->src_addr = g->own;
+	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	*ip = (struct rte_ipv4_hdr){ .version_ihl = RTE_IPV4_VHL_DEF,
+		                         .total_length = rte_cpu_to_be_16(ip_size),
+		                         .fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG),
+		                         .time_to_live = 64,
+		                         .next_proto_id = IPPROTO_TCP,
+		                         .src_addr = rte_cpu_to_be_32(f->from),
+		                         .dst_addr = rte_cpu_to_be_32(g->to) };
+	*tcp = (struct rte_tcp_hdr){ .src_port = rte_cpu_to_be_16(f->from_port),
+		                         .dst_port = rte_cpu_to_be_16(g->to_port),
+		                         .sent_seq = rte_cpu_to_be_32(f->seq),
+		                         .recv_ack = rte_cpu_to_be_32(f->ack),
+		                         .data_off = (uint8_t)((sizeof(*tcp) + options_size) << 2),
+		                         .tcp_flags = f->flags,
+		                         .rx_win = rte_cpu_to_be_16(64240) };
+	if (is_syn) {
+		/* MSS 1460, SACK permitted, timestamps, NOP, window scale 7 */
+		static const uint8_t options[SYN_OPTIONS_SIZE] = { 2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0,
+			                                               0, 1, 0,    0,    0, 0, 1, 3, 3, 7 };
+		memcpy(tcp + 1, options, sizeof(options));
+	}
+	memset((uint8_t *)(tcp + 1) + options_size, 'x', f->payload_size);
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	tcp->cksum = rte_ipv4_udptcp_cksum(ip, tcp);
+}
+
+static void
+client_send(struct generator *g, uint32_t number, uint8_t flags, uint32_t seq, uint16_t payload)
+{
+	struct client *c = &g->clients[number];
+	struct rte_mbuf *m = rte_pktmbuf_alloc(g->pool);
+
+	if (m == NULL)
+		return;
+	frame_write(g,
+	            &(struct frame){ .from = CLIENT_NET + number,
+	                             .from_port = c->port,
+	                             .seq = seq,
+	                             .ack = flags & RTE_TCP_ACK_FLAG ? c->peer_seq : 0,
+	                             .flags = flags,
+	                             .payload_size = payload },
+	            m);
+	g->out[g->n_out++] = m;
+	if (g->n_out == BURST)
+		flush(g);
+}
+
+/* ---- clients ------------------------------------------------------------ */
+
+static void
+note(uint32_t *list, uint32_t *n, uint64_t ticks, uint64_t hz)
+{
+	if (*n < LATENCIES_MAX)
+		list[(*n)++] = (uint32_t)(ticks * 1000000 / hz);
+}
+
+static void
+client_start(struct generator *g, uint32_t number, uint64_t now)
+{
+	struct client *c = &g->clients[number];
+
+	c->state = CLIENT_SYN_SENT;
+	c->port = c->port < 65535 && c->port >= 1024 ? (uint16_t)(c->port + 1) : 1024;
+	c->iss = (uint32_t)rte_rand();
+	c->tries = 1;
+	c->begin_tsc = now;
+	c->resend_tsc = now + g->hz;
+	g->account.started++;
+	client_send(g, number, RTE_TCP_SYN_FLAG, c->iss, 0);
+}
+
+static void
+client_resend(struct generator *g, uint32_t number, uint64_t now)
+{
+	struct client *c = &g->clients[number];
+
+	if (c->tries == TRIES_MAX) {
+		c->state = CLIENT_IDLE;
+		g->account.gave_up++;
+		return;
+	}
+	c->resend_tsc = now + (g->hz << c->tries++);
+	if (c->state == CLIENT_SYN_SENT) {
+		g->account.syn_again++;
+		client_send(g, number, RTE_TCP_SYN_FLAG, c->iss, 0);
+	} else {
+		g->account.request_again++;
+		client_send(g, number, RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG, c->iss + 1, REQUEST_SIZE);
+	}
+}
+
+static void
+client_receive(struct generator *g, uint32_t number, const struct rte_tcp_hdr *tcp, uint64_t now)
+{
+	struct client *c = &g->clients[number];
+	uint32_t ack = rte_be_to_cpu_32(tcp->recv_ack);
+	const uint8_t syn_ack = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG;
+
+	if (c->state == CLIENT_IDLE || rte_be_to_cpu_16(tcp->dst_port) != c->port)
+		return;
+	if (tcp->tcp_flags & RTE_TCP_RST_FLAG) {
+		g->account.refused++;
+		c->state = CLIENT_IDLE;
+		return;
+	}
+	if (c->state == CLIENT_SYN_SENT) {
+		if ((tcp->tcp_flags & syn_ack) != syn_ack || ack != c->iss + 1)
+			return;
+		c->peer_seq = rte_be_to_cpu_32(tcp->sent_seq) + 1;
+		c->state = CLIENT_REQUEST_SENT;
+		note(g->connect_us, &g->n_connect, now - c->begin_tsc, g->hz);
+		client_send(g, number, RTE_TCP_ACK_FLAG, c->iss + 1, 0);
+		client_send(g, number, RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG, c->iss + 1, REQUEST_SIZE);
+		return;
+	}
+	if (ack != c->iss + 1 + REQUEST_SIZE)
+		return;
+	g->account.served++;
+	g->account.served_at_once += c->tries == 1;
+	note(g->serve_us, &g->n_serve, now - c->begin_tsc, g->hz);
+	client_send(g, number, RTE_TCP_RST_FLAG, c->iss + 1 + REQUEST_SIZE, 0);
+	c->state = CLIENT_IDLE;
+}
+
+/* Begin as many as are due; a look at a few of those that may have to send again. */
+static void
+clients_tend(struct generator *g, uint64_t now, uint64_t due, bool is_over)
+{
+	for (uint32_t i = 0; !is_over && g->account.started < due && i < BURST; i++) {
+		uint32_t number = g->next_client++ % g->n_clients;
+		if (g->clients[number].state == CLIENT_IDLE)
+			client_start(g, number, now);
+	}
+	for (uint32_t i = 0; i < 8; i++) {
+		uint32_t number = g->sweep++ % g->n_clients;
+		if (g->clients[number].state != CLIENT_IDLE && now > g->clients[number].resend_tsc)
+			client_resend(g, number, now);
+	}
+	if (g->n_out != 0)
+		flush(g);
+}
+
+/* ---- the flood ---------------------------------------------------------- */
+
+static void
+flood_send(struct generator *g, unsigned int n)
+{
+	struct rte_mbuf *m[BURST];
+
+	if (rte_pktmbuf_alloc_bulk(g->pool, m, n) != 0)
+		return;
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t random = rte_rand();
+		uint32_t net = 11 + (uint32_t)(random & 0xff) * 115 / 255;
+		frame_write(g,
+		            &(struct frame){ .from = net << 24 | ((uint32_t)(random >> 8) & 0xffffff),
+		                             .from_port = (uint16_t)(random >> 32 | 1024),
+		                             .seq = (uint32_t)(random >> 24),
+		                             .flags = RTE_TCP_SYN_FLAG },
+		            m[i]);
+	}
+	uint16_t sent = rte_eth_tx_burst(g->port_id, 0, m, (uint16_t)n);
+	g->account.flood_sent += sent;
+	g->account.flood_lost += n - sent;
+	rte_pktmbuf_free_bulk(m + sent, n - sent);
+}
+
+static void
+receive(struct generator *g, uint64_t now)
+{
+	struct rte_mbuf *in[BURST];
+	uint16_t n = rte_eth_rx_burst(g->port_id, 0, in, BURST);
+
+	for (uint16_t i = 0; i < n; i++) {
+		const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(in[i], struct rte_ether_hdr *);
+		const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(eth + 1);
+		const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)(ip + 1);
+		if (in[i]->data_len < sizeof(*eth) + sizeof(*ip) + sizeof(*tcp) ||
+		    eth->ether_type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) ||
+		    ip->version_ihl != RTE_IPV4_VHL_DEF || ip->next_proto_id != IPPROTO_TCP ||
+		    ip->src_addr != rte_cpu_to_be_32(g->to))
+			continue;
+		uint32_t number = rte_be_to_cpu_32(ip->dst_addr) - CLIENT_NET;
+		if (number < g->n_clients)
+			client_receive(g, number, tcp, now);
+		else if (tcp->tcp_flags == (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG))
+			g->account.flood_answered++;
+	}
+	rte_pktmbuf_free_bulk(in, n);
+}
+
+static void
+loop(struct generator *g)
+{
+	uint64_t begin = rte_rdtsc(), end = begin + g->seconds * g->hz;
+	/* Those who began late get as long as all the others. */
+	uint64_t last = g->n_clients != 0 ? end + 16 * g->hz : end;
+	uint64_t now;
+
+	while (!stopping && (now = rte_rdtsc()) < last) {
+		bool is_over = now >= end;
+		uint64_t passed_us = (now - begin) / (g->hz / 1000000);
+		uint64_t flooded = g->account.flood_sent + g->account.flood_lost;
+		if (!g->is_blind)
+			receive(g, now);
+		/* The flood goes on for as long as any client may still be served. */
+		if (g->has_flood && (g->rate == 0 || flooded + BURST <= passed_us * g->rate / 1000000))
+			flood_send(g, BURST);
+		if (g->n_clients != 0)
+			clients_tend(g, now, passed_us * g->client_rate / 1000000, is_over);
+		if (is_over && g->account.started == g->account.served + g->account.gave_up +
+		                                         g->account.refused)
+			break;
+	}
+	g->account.elapsed_tsc = rte_rdtsc() - begin;
+}
+
+/* ---- the account -------------------------------------------------------- */
+
+static int
+compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+print_latency(const char *name, uint32_t *list, uint32_t n)
+{
+	static const struct { const char *name; unsigned int per_mille; } points[] = {
+		{ "p50", 500 }, { "p99", 990 }, { "p999", 999 },
+	};
+
+	qsort(list, n, sizeof(*list), compare);
+	printf(", \"%s\": {\"n\": %u", name, n);
+	for (size_t i = 0; n != 0 && i < RTE_DIM(points); i++)
+		printf(", \"%s\": %u", points[i].name,
+		       list[(uint64_t)(n - 1) * points[i].per_mille / 1000]);
+	printf("}");
+}
+
+static void
+print_account(struct generator *g)
+{
+	const struct account *a = &g->account;
+
+	printf("{\"seconds\": %.3f, \"flood_sent\": %" PRIu64 ", \"flood_lost\": %" PRIu64
+	       ", \"flood_answered\": %" PRIu64 ", \"started\": %" PRIu64 ", \"served\": %" PRIu64
+	       ", \"served_at_once\": %" PRIu64 ", \"gave_up\": %" PRIu64 ", \"refused\": %" PRIu64
+	       ", \"syn_again\": %" PRIu64 ", \"request_again\": %" PRIu64,
+	       (double)a->elapsed_tsc / (double)g->hz, a->flood_sent, a->flood_lost,
+	       a->flood_answered, a->started, a->served, a->served_at_once, a->gave_up, a->refused,
+	       a->syn_again, a->request_again);
+	print_latency("connect_us", g->connect_us, g->n_connect);
+	print_latency("serve_us", g->serve_us, g->n_serve);
+	printf("}\n");
+	fflush(stdout);
+}
+
+/* ---- start -------------------------------------------------------------- */
+
+static int
+port_start(struct generator *g)
+{
+	struct rte_eth_conf conf = { 0 };
+	uint16_t rxd = 1024, txd = 1024;
+	struct rte_eth_link link = { 0 };
+
+	g->pool = rte_pktmbuf_pool_create("generator", 16383, 256, 0, 2048 + RTE_PKTMBUF_HEADROOM,
+	                                  SOCKET_ID_ANY);
+	if (g->pool == NULL || rte_eth_dev_count_avail() != 1)
+		return -1;
+	if (rte_eth_dev_configure(g->port_id, 1, 1, &conf) < 0 ||
+	    rte_eth_dev_adjust_nb_rx_tx_desc(g->port_id, &rxd, &txd) < 0 ||
+	    rte_eth_rx_queue_setup(g->port_id, 0, rxd, SOCKET_ID_ANY, NULL, g->pool) < 0 ||
+	    rte_eth_tx_queue_setup(g->port_id, 0, txd, SOCKET_ID_ANY, NULL) < 0 ||
+	    rte_eth_macaddr_get(g->port_id, &g->own) < 0 || rte_eth_dev_start(g->port_id) < 0)
+		return -1;
+	/* The other end of a shared memory port may come later. */
+	for (unsigned int i = 0; i < 3000 && !stopping; i++) {
+		if (rte_eth_link_get_nowait(g->port_id, &link) == 0 && link.link_status)
+			return 0;
+		rte_delay_us_sleep(10000);
+	}
+	return -1;
+}
+
+static void
+usage(FILE *out)
+{
+	fputs("usage: generator EAL ARGUMENTS -- [--to A.B.C.D] [--port N] [--mac MAC] [--rate SYN/S]\n"
+	      "                 [--clients N --client-rate CONNECTIONS/S] [--blind] --seconds N\n"
+	      "A rate of 0 is as fast as the port takes them; without --rate there is no flood.\n"
+	      "--blind: do not look at what comes back.\n",
+	      out);
+}
+
+static int
+parse(struct generator *g, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "to", required_argument, NULL, 't' },      { "port", required_argument, NULL, 'p' },
+		{ "mac", required_argument, NULL, 'm' },     { "rate", required_argument, NULL, 'r' },
+		{ "clients", required_argument, NULL, 'c' }, { "client-rate", required_argument, NULL, 'C' },
+		{ "seconds", required_argument, NULL, 's' }, { "blind", no_argument, NULL, 'b' },
+		{ NULL, 0, NULL, 0 },
+	};
+	unsigned int a[4];
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 't':
+			if (sscanf(optarg, "%u.%u.%u.%u", &a[0], &a[1], &a[2], &a[3]) != 4)
+				return -1;
+			g->to = RTE_IPV4(a[0], a[1], a[2], a[3]);
+			break;
+		case 'p': g->to_port = (uint16_t)atoi(optarg); break;
+		case 'm':
+			if (rte_ether_unformat_addr(optarg, &g->peer) != 0)
+				return -1;
+			break;
+		case 'r':
+			g->rate = (uint32_t)strtoul(optarg, NULL, 10);
+			g->has_flood = true;
+			break;
+		case 'c': g->n_clients = (uint32_t)strtoul(optarg, NULL, 10); break;
+		case 'C': g->client_rate = (uint32_t)strtoul(optarg, NULL, 10); break;
+		case 'b': g->is_blind = true; break;
+		case 's': g->seconds = (uint32_t)strtoul(optarg, NULL, 10); break;
+		default: return -1;
+		}
+	}
+	return g->seconds != 0 && g->n_clients <= CLIENTS_MAX && optind == argc ? 0 : -1;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct generator g = { .to = RTE_IPV4(198, 18, 0, 1),
+		                          .to_port = 80,
+		                          .peer = { { 2, 0, 0, 0, 0, 1 } } };
+	int n = rte_eal_init(argc, argv);
+
+	if (n < 0) {
+		fprintf(stderr, "generator: EAL does not start: %s\n", rte_strerror(rte_errno));
+		return 1;
+	}
+	if (parse(&g, argc - n, argv + n) != 0) {
+		usage(stderr);
+		return 2;
+	}
+	signal(SIGINT, stop);
+	signal(SIGTERM, stop);
+	g.hz = rte_get_tsc_hz();
+	g.clients = calloc(g.n_clients + 1, sizeof(*g.clients));
+	g.connect_us = malloc(LATENCIES_MAX * sizeof(uint32_t));
+	g.serve_us = malloc(LATENCIES_MAX * sizeof(uint32_t));
+	if (g.clients == NULL || g.connect_us == NULL || g.serve_us == NULL || port_start(&g) != 0) {
+		fprintf(stderr, "generator: the port does not start\n");
+		return 1;
+	}
+	loop(&g);
+	rte_eth_dev_stop(g.port_id);
+	print_account(&g);
+	rte_eal_cleanup();
+	return 0;
+}

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""scripts/bench: all comparisons in one run, one table, JSON and plots."""
+
+import argparse
+import os
+import sys
+import traceback
+
+import growth
+import kernel
+import nics
+import plot
+import proxy
+import shared_memory
+from results import Results
+from stage import BUILD, machine
+
+TOPICS = {"ports": shared_memory, "kernel": kernel, "proxy": proxy, "growth": growth}
+
+
+def options():
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=(
+        "Measure synfront beside what a user would pick instead; ratios first. No NIC is needed."
+        " A missed bar is printed, not an error: the status says whether everything worked."))
+    parser.add_argument("topics", nargs="*", metavar="TOPIC",
+                        help="of %s; all by default" % ", ".join(TOPICS))
+    parser.add_argument("--quick", action="store_true",
+                        help="a few seconds for each topic, to see that all works; the figures"
+                             " mean little")
+    parser.add_argument("--out", default=os.path.join(BUILD, "bench"), metavar="DIRECTORY",
+                        help="where results.json and the plots go (%(default)s)")
+    parser.add_argument("--nic-help", action="store_true",
+                        help="how to repeat this with NICs and in a guest, and end")
+    found = parser.parse_args()
+    for topic in found.topics:
+        if topic not in TOPICS:
+            parser.error("no such topic: " + topic)
+    return found
+
+
+def main():
+    chosen = options()
+    if chosen.nic_help:
+        print(nics.TEXT)
+        return 0
+    about = machine()
+    if about["load_before"] > 0.5:
+        print("bench: the machine is busy (load %.2f): the figures will be worth less"
+              % about["load_before"], file=sys.stderr)
+    results = Results(about, chosen.quick)
+    print(results.head(), flush=True)
+    for name in chosen.topics or TOPICS:
+        try:
+            TOPICS[name].run(results, chosen.quick)
+        except Exception as error:  # one topic that does not work must not cost the others
+            traceback.print_exc()
+            results.fail(name, error)
+    results.write(chosen.out)
+    plots = plot.write_all(results.data, chosen.out)
+    print(results.summary())
+    print("%s: results.json %s" % (chosen.out, " ".join(plots)))
+    return 1 if results.data["failed"] else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""SYN to SYN-ACK over virtio and over memif, against testpmd in synfront's place.
+
+A stock testpmd replays a pcap of SYNs (net_pcap, infinite_rx) into net_vhost or
+net_memif on one core. On another either synfront answers them, or a testpmd that
+swaps the MAC addresses sends them back: what it does is the ceiling of the port.
+What comes back is counted at the generator's port.
+"""
+
+import os
+import time
+
+from generator import Generator
+from stage import (CPUS, ENGINE_CPU, GENERATOR_CPU, Rate, Stage, alternate, counters, median,
+                   median_ratio, synfront, testpmd, wait_for)
+from syns import write_pcap
+
+RESPONDER = """
+ports:
+  outside:
+    device: %s
+workers: { lcores: [@CPU@], idle: poll }
+memory: { connections: 1M, half_open: 1k, sources: 4k }
+services:
+  - name: discard
+    addresses: [198.18.0.0/15, "2001:2::/48"]
+    ports: all
+    mode: respond
+    cookies: always
+limits:
+  sources: { half_open_host: 0, half_open_net: 0, syn_per_s_host: 0, syn_per_s_net: 0 }
+  reflection: { per_net_per_s: 0 }
+instance: @TAG@
+eal:
+  hugepages: off
+  args: [--single-file-segments]
+"""
+
+# name: (the generator's device, the device of what is measured)
+PORTS = {
+    "virtio": ("net_vhost0,iface=%s", "net_virtio_user0,path=%s,queue_size=1024"),
+    "packed": ("net_vhost0,iface=%s", "net_virtio_user0,path=%s,queue_size=1024,packed_vq=1"),
+    "memif": ("net_memif0,role=server,rsize=10,socket-abstract=no,socket=%s",
+              "net_memif0,role=client,rsize=10,socket-abstract=no,socket=%s"),
+}
+REPLIES_LEAST = 1000
+FLOOD_HARD = 4000000
+
+
+class Pair:
+    """A generator, and one thing at the other end at a time."""
+
+    def __init__(self, stage, kind, pcap):
+        self.stage, self.kind, self.pcap = stage, kind, pcap
+        self.number = 0
+
+    def begin(self):
+        self.number += 1
+        self.path = os.path.join(self.stage.work, "%s%d.sock" % (self.kind, self.number))
+        near, far = (device % self.path for device in PORTS[self.kind])
+        self.generator = testpmd(
+            self.stage, None, "generator%s%d" % (self.kind, self.number), GENERATOR_CPU,
+            ("net_pcap0,rx_pcap=%s,infinite_rx=1" % self.pcap, near), "io",
+            ("--no-flush-rx", "--total-num-mbufs=65536"), 512).wait()
+        return far
+
+    def measure(self, name, make, seconds):
+        """Replies per second, from a fresh start of both."""
+        far = self.begin()
+        peer = make(far, "%s%s%d" % (name, self.kind, self.number))
+        try:
+            wait_for("replies of " + name, lambda: self.generator.port(1)["ipackets"]
+                     > REPLIES_LEAST, 30)
+            time.sleep(0.5)
+            read = lambda: {"sent": self.generator.port(1)["opackets"],
+                            "offered": self.generator.port(0)["ipackets"],
+                            "back": self.generator.port(1)["ipackets"]}
+            rate = Rate(read).over(seconds)
+            if name == "synfront":
+                self.check(peer)
+            return rate
+        finally:
+            peer.end()
+            self.generator.end()
+
+    def check(self, engine):
+        """That what came back were SYN-ACKs."""
+        stats = counters(engine)
+        answered = stats["answered_syn_cookie"]
+        assert answered > 0.99 * self.generator.port(1)["ipackets"], stats
+
+    def synfront(self, device, name):
+        return synfront(self.stage, None, name, RESPONDER % device)
+
+    def macswap(self, device, name):
+        return testpmd(self.stage, None, name, ENGINE_CPU, (device,), "macswap",
+                       ("--total-num-mbufs=32768",)).wait()
+
+
+def clients(results, stage, seconds, repeats):
+    """Real connections to the responder over memif: alone, as many as it goes; in a flood."""
+    def measure(*options):
+        path = os.path.join(stage.work, "clients%d.sock" % Generator.number)
+        near, far = (device % path for device in PORTS["memif"])
+        generator = Generator(stage, None, near, *options, seconds=seconds)
+        engine = None
+        try:
+            wait_for("the generator's socket", lambda: os.path.exists(path)
+                     or not generator.process.running())
+            engine = synfront(stage, None, "clients%d" % Generator.number, RESPONDER % far)
+            return generator.account()
+        finally:
+            generator.end()
+            if engine:
+                engine.end()
+
+    rates = [account["served"] / account["seconds"] / 1e3 for account in (
+        measure("--clients", "1024", "--client-rate", "100000000") for _ in range(repeats))]
+    results.row("ports", "handshakes with a request acknowledged, memif", ours=median(rates),
+                unit="k/s", ours_all=rates, note="generator and engine have a core each")
+    accounts = [measure("--rate", str(FLOOD_HARD), "--clients", "4096", "--client-rate", "20000")
+                for _ in range(repeats)]
+    served = median([a["served"] / a["started"] for a in accounts])
+    kept = median([a["flood_sent"] / (a["flood_sent"] + a["flood_lost"]) for a in accounts])
+    answered = median([a["flood_answered"] / a["seconds"] / 1e6 for a in accounts])
+    results.row("ports", "real clients served in a flood over memif", served / kept, 1.0,
+                ours=100 * served, peer=100 * kept, unit="%",
+                against="frames that the port takes", accounts=accounts,
+                note="%.1f M SYN/s asked for, %.1f M answered; connect p50 %.0f us, p99 %.0f us" % (
+                    FLOOD_HARD / 1e6, answered,
+                    median([a["connect_us"]["p50"] for a in accounts]),
+                    median([a["connect_us"]["p99"] for a in accounts])))
+
+
+def run(results, quick):
+    seconds, repeats = (1.0, 2) if quick else (3.0, 5)
+    bars = []
+    with Stage() as stage:
+        clients(results, stage, 2 if quick else 5, 1 if quick else 3)
+        for kind, family, bar in (("virtio", 4, 0.9), ("virtio", 6, None), ("packed", 4, None),
+                                  ("memif", 4, None), ("memif", 6, None)):
+            if quick and family == 6:
+                continue
+            pcap = os.path.join(stage.work, "syn%d.pcap" % family)
+            if not os.path.exists(pcap):
+                write_pcap(pcap, 8192, family)
+            pair = Pair(stage, kind, pcap)
+            values = alternate({"synfront": pair.synfront, "macswap": pair.macswap}, repeats,
+                               lambda name, make: pair.measure(name, make, seconds))
+            ours = [rate["back"] / 1e6 for rate in values["synfront"]]
+            theirs = [rate["back"] / 1e6 for rate in values["macswap"]]
+            offered = median([rate["offered"] / 1e6 for rate in values["synfront"]])
+            label = "%s, IPv%d" % ({"packed": "virtio packed ring"}.get(kind, kind), family)
+            results.row("ports", "SYN to SYN-ACK over " + label, median_ratio(ours, theirs), bar,
+                        ours=median(ours), peer=median(theirs), unit="Mpps",
+                        against="testpmd macswap", offered=offered, ours_all=ours,
+                        peer_all=theirs, note="%.1f Mpps offered" % offered)
+            bars += [(label, median(ours), "synfront"), (label, median(theirs),
+                                                         "testpmd macswap")]
+    results.series("ports", "SYN to SYN-ACK, one core, shared memory", "Mpps", bars,
+                   "generator: one testpmd on one core; %d CPUs" % len(CPUS))
