@@ -7,6 +7,7 @@
 #include "decision.h"
 
 #define RETRY_MS 1000u /* SYN again after 1, 2, 4 ... s */
+#define MSS_LEAST 48u  /* what is held is cut no finer, whatever a server says: 40 bytes of options, 8 of data */
 
 static struct pending *
 pending_of(struct core *core, const struct conn *conn)
@@ -64,6 +65,14 @@ connect_abandon(struct core *core, struct conn *conn)
 	pending_give(&core->pending, conn->pending);
 }
 
+void
+connect_stamp(struct core *core, const struct conn *conn, struct packet *p)
+{
+	const struct pending *pending = pending_of(core, conn);
+
+	packet_stamp(p, pending->ts_sent, pending->tsval);
+}
+
 /* Take what stands at the front of the client's stream. False: it does not fit or is ahead. */
 static bool
 hold(struct core *core, struct conn *conn, const struct segment *seg)
@@ -75,6 +84,9 @@ hold(struct core *core, struct conn *conn, const struct segment *seg)
 
 	if (p->flags & PENDING_FIN)
 		return seq_before(seg->seq, next);
+	/* Where urgent data ends is not kept: it comes again when it can cross. */
+	if (seg->flags & TCP_URG)
+		return false;
 	if (seq_before(next, seg->seq) || old > seg->payload_len ||
 	    p->held_size + (seg->payload_len - old) > limit || !seg->payload_here)
 		return false;
@@ -226,7 +238,7 @@ reset_client(struct core *core, struct step *step, const struct conn *conn)
 	struct packet *p = act_onward(core, step, COUNTER_taken_handshake, TCP_RST | TCP_ACK);
 
 	p->seq = conn->server_nxt;
-	p->ack = conn->client_nxt;
+	p->ack = conn->irs + 1; /* nothing has been acknowledged */
 	core_count(core, COUNTER_rst_sent);
 }
 
@@ -294,7 +306,7 @@ release(struct core *core, struct step *step, const struct conn *conn, const str
         const struct link *link, uint16_t mss, uint16_t window)
 {
 	const uint8_t *data = pending_data(&core->pending, conn->pending);
-	uint32_t most = mss - (p->offer.timestamps ? 12u : 0u);
+	uint32_t most = (mss > MSS_LEAST ? mss : MSS_LEAST) - (p->offer.timestamps ? 12u : 0u);
 	uint32_t at = 0;
 
 	do {
@@ -313,12 +325,9 @@ release(struct core *core, struct step *step, const struct conn *conn, const str
 			out->flags |= TCP_PSH;
 		if (last && (p->flags & PENDING_FIN))
 			out->flags |= TCP_FIN;
-		if (p->offer.timestamps) {
-			/* TSecr exactly as the server sent it, or it takes the ACK for an old one. */
-			out->options = OPTION_TIMESTAMPS;
-			out->tsval = p->tsval;
-			out->tsecr = step->seg->tsval;
-		}
+		/* TSecr exactly as the server sent it, or it takes the ACK for an old one. */
+		if (p->offer.timestamps)
+			packet_stamp(out, p->tsval, step->seg->tsval);
 		at += n;
 	} while (at < p->held_size);
 }
@@ -353,11 +362,8 @@ join(struct core *core, struct step *step, struct conn *conn, const struct pendi
 	out->seq = p->iss + 1;
 	out->ack = conn->irs + 1;
 	out->window = (uint16_t)(window == 0 && seg->window != 0 ? 1 : window);
-	if (p->offer.timestamps) {
-		out->options = OPTION_TIMESTAMPS;
-		out->tsval = p->ts_sent;
-		out->tsecr = p->tsval;
-	}
+	if (p->offer.timestamps)
+		packet_stamp(out, p->ts_sent, p->tsval);
 	conn->seq_delta = delta;
 }
 
