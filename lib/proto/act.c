@@ -106,17 +106,18 @@ act_reset(struct core *core, struct step *step)
 	        seg->seq + segment_seq_len(seg);
 }
 
-void
+struct packet *
 act_challenge(struct core *core, struct step *step, uint32_t seq, uint32_t ack, uint16_t window)
 {
 	if (!bucket_take(&core->challenge_bucket, core->policy->reflection.challenge_per_s,
 	                 (uint32_t)step->now->now_ms)) {
 		act_drop(core, step, COUNTER_drop_challenge_cap);
-		return;
+		return NULL;
 	}
 	core_count(core, COUNTER_challenge_sent);
 	struct packet *p = act_reply(core, step, COUNTER_answered_ack, TCP_ACK);
 	p->seq = seq;
 	p->ack = ack;
 	p->window = window;
+	return p;
 }

@@ -342,14 +342,13 @@ core_drain(struct core *core, bool on)
 uint32_t
 core_live(const struct core *core)
 {
-	return __atomic_load_n(&core->n_remaining, __ATOMIC_RELAXED) -
-	       __atomic_load_n(&core->n_closing, __ATOMIC_RELAXED);
+	return __atomic_load_n(&core->n_live, __ATOMIC_RELAXED);
 }
 
 uint32_t
 core_remaining(const struct core *core)
 {
-	return __atomic_load_n(&core->n_remaining, __ATOMIC_RELAXED);
+	return core_live(core) + __atomic_load_n(&core->n_closing, __ATOMIC_RELAXED);
 }
 
 void
@@ -359,7 +358,7 @@ core_reset_remaining(struct core *core, const struct instant *now, unsigned int 
 	struct conn_table *t = &core->conns;
 
 	pending_settle(&core->pending);
-	for (unsigned int i = 0; i < max && core->n_remaining > 0; i++) {
+	for (unsigned int i = 0; i < max && core_remaining(core) > 0; i++) {
 		uint32_t number = t->hand;
 		struct conn *conn = &t->conns[number];
 		struct flow_slot at;

@@ -89,8 +89,8 @@ struct core {
 	uint64_t started_ms;
 	uint64_t cookie_out_ms;      /* the last cookie of this core dies here: the gate */
 	uint32_t n_outbound;         /* TRACKED by SYNs from inside */
-	uint32_t n_remaining;        /* opened and not ended */
-	uint32_t n_closing;          /* of these, CLOSING */
+	uint32_t n_live;             /* CONNECTING, SPLICED, RESPONDING */
+	uint32_t n_closing;
 	uint32_t n_adopting;         /* TRACKED candidates */
 	uint64_t futile_ms;          /* when eviction last found no victim */
 	uint32_t mutations;          /* of the index, in this burst */
@@ -182,8 +182,18 @@ struct packet *act_send(struct core *core, struct actions *out, const struct flo
                         uint16_t path, const struct link *link, enum side side, uint8_t flags);
 /* RST as RFC 9293 3.10.7.1 wants it, under the caps; else dropped. */
 void act_reset(struct core *core, struct step *step);
-/* <SEQ=seq><ACK=ack> as an answer, under the challenge cap (RFC 5961, 10). */
-void act_challenge(struct core *core, struct step *step, uint32_t seq, uint32_t ack, uint16_t window);
+/* <SEQ=seq><ACK=ack> as an answer, under the challenge cap (RFC 5961, 10): NULL over it. */
+struct packet *act_challenge(struct core *core, struct step *step, uint32_t seq, uint32_t ack,
+                             uint16_t window);
+
+/* Once agreed, timestamps belong on every segment but RST (RFC 7323, 3.2). */
+static inline void
+packet_stamp(struct packet *p, uint32_t tsval, uint32_t tsecr)
+{
+	p->options |= OPTION_TIMESTAMPS;
+	p->tsval = tsval;
+	p->tsecr = tsecr;
+}
 
 /* entry.c: making and ending entries, with all that hangs on them. */
 struct conn *conn_of(struct core *core, uint32_t entry);
@@ -202,6 +212,8 @@ void conn_finish(struct core *core, uint32_t number, struct flow_slot at,
 void entry_clear(struct core *core, struct step *step);
 /* Where a connection stands in the index. */
 bool conn_find_slot(const struct core *core, uint32_t number, struct flow_slot *at);
+/* May the cookie that opened this connection still be accepted? */
+bool conn_cookie_lives(const struct core *core, uint32_t number, const struct instant *now);
 /* Does it need the engine? (Everything but TRACKED and SPENT.) */
 bool conn_remains(const struct conn *conn);
 /* Change what a connection counts as. */
@@ -266,11 +278,15 @@ struct proven {
 void connect_begin(struct core *core, struct step *step, const struct proven *proven);
 void connect_timers(struct core *core, const struct instant *now, struct actions *out);
 void connect_abandon(struct core *core, struct conn *conn);
+/* Timestamps on a packet to the client of a CONNECTING connection. */
+void connect_stamp(struct core *core, const struct conn *conn, struct packet *p);
 
 /* handshake.c */
 /* Does this segment prove a cookie? Fills *proven. Counts. */
 bool handshake_proof(struct core *core, struct step *step, struct proven *proven);
 void handshake_syn_by_cookie(struct core *core, struct step *step);
+/* A segment of a flow whose last connection is over; `proven` NULL: it proves nothing. */
+void spent_proof(struct core *core, struct step *step, const struct proven *proven);
 void handshake_timers(struct core *core, const struct instant *now, struct actions *out);
 
 /* splice.c: also for connections that are only followed */
@@ -284,6 +300,8 @@ uint32_t splice_lifetime(const struct core *core, const struct conn *conn);
 void splice_forward(struct core *core, struct step *step, enum counter outcome);
 
 /* respond.c */
+/* Our timestamp: never below one that was sent, whose low bits carried options. */
+uint32_t respond_tsval(const struct instant *now);
 void respond_begin(struct core *core, struct step *step, const struct proven *proven);
 
 /* track.c */

@@ -52,17 +52,17 @@ entry_find(const struct core *core, const struct flow *flow, uint32_t tags, uint
 	return FLOW_NONE;
 }
 
+/* Opened and not ended; a CLOSING one has nothing left to say. */
 static bool
-state_remains(unsigned int state)
+state_is_live(unsigned int state)
 {
-	return state == CONN_CONNECTING || state == CONN_SPLICED || state == CONN_CLOSING ||
-	       state == CONN_RESPONDING;
+	return state == CONN_CONNECTING || state == CONN_SPLICED || state == CONN_RESPONDING;
 }
 
 bool
 conn_remains(const struct conn *conn)
 {
-	return state_remains(conn->state);
+	return state_is_live(conn->state) || conn->state == CONN_CLOSING;
 }
 
 bool
@@ -84,6 +84,40 @@ conn_is_half_open(const struct conn *conn)
 }
 
 static void
+conn_uncount_source(struct core *core, struct conn *conn)
+{
+	if (!(conn->flags & CONN_COUNTED))
+		return;
+	struct source_pair pair = source_find(&core->sources, &conn->flow.client, false);
+	if (pair.host != NULL && pair.host->n_conns > 0)
+		pair.host->n_conns--;
+	if (pair.net != NULL && pair.net->n_conns > 0)
+		pair.net->n_conns--;
+	source_settle(&core->sources, pair);
+	conn->flags &= ~(unsigned int)CONN_COUNTED;
+}
+
+void
+conn_set_state(struct core *core, struct conn *conn, enum conn_state state)
+{
+	bool was = state_is_live(conn->state), is = state_is_live(state);
+
+	core->n_closing += (state == CONN_CLOSING) - (conn->state == CONN_CLOSING);
+	if (was != is) {
+		const struct conn_side *side = &core->conns.sides[conn_number(core, conn)];
+		struct service_state *s = &core->services[side->service];
+		uint32_t change = is ? 1u : ~0u;
+
+		core->n_live += change;
+		__atomic_store_n(&s->connections, s->connections + change, __ATOMIC_RELAXED);
+	}
+	conn->state = state;
+	/* What is closing counts against nobody's limit. */
+	if (!is)
+		conn_uncount_source(core, conn);
+}
+
+static void
 conn_uncount(struct core *core, struct conn *conn)
 {
 	const struct conn_side *side = &core->conns.sides[conn_number(core, conn)];
@@ -94,44 +128,15 @@ conn_uncount(struct core *core, struct conn *conn)
 		core->n_outbound--;
 	if (conn->state == CONN_CLOSING) {
 		core_count(core, conn->flags & CONN_RESET ? COUNTER_reset : COUNTER_completed);
-		core->n_closing--;
 	}
 	if (conn->state == CONN_TRACKED) {
 		if (conn->flags & CONN_CONFIRMED)
 			core_count(core, COUNTER_tracked_ended);
 		core->n_adopting -= !!(conn->flags & CONN_ADOPTING);
 	}
-	if (conn_remains(conn)) {
-		core->n_remaining--;
-		struct service_state *state = &core->services[side->service];
-		__atomic_store_n(&state->connections, state->connections - 1, __ATOMIC_RELAXED);
-	}
-	if (conn->flags & CONN_COUNTED) {
-		struct source_pair pair = source_find(&core->sources, &conn->flow.client, false);
-		if (pair.host != NULL && pair.host->n_conns > 0)
-			pair.host->n_conns--;
-		if (pair.net != NULL && pair.net->n_conns > 0)
-			pair.net->n_conns--;
-		source_settle(&core->sources, pair);
-		conn->flags &= ~(unsigned int)CONN_COUNTED;
-	}
-}
-
-void
-conn_set_state(struct core *core, struct conn *conn, enum conn_state state)
-{
-	bool was = state_remains(conn->state), is = state_remains(state);
-
-	core->n_closing += (state == CONN_CLOSING) - (conn->state == CONN_CLOSING);
-	if (was != is) {
-		const struct conn_side *side = &core->conns.sides[conn_number(core, conn)];
-		struct service_state *s = &core->services[side->service];
-		uint32_t change = is ? 1u : ~0u;
-
-		core->n_remaining += change;
-		__atomic_store_n(&s->connections, s->connections + change, __ATOMIC_RELAXED);
-	}
-	conn->state = state;
+	if (conn->state == CONN_CLOSING || state_is_live(conn->state))
+		conn_set_state(core, conn, CONN_SPENT);
+	conn_uncount_source(core, conn);
 }
 
 /* Take an entry out of everything. */
@@ -147,23 +152,31 @@ conn_free(struct core *core, uint32_t number, struct flow_slot at)
 	conn_table_give(&core->conns, number);
 }
 
+bool
+conn_cookie_lives(const struct core *core, uint32_t number, const struct instant *now)
+{
+	uint16_t age = (uint16_t)(clock_s(now, 0) - core->conns.sides[number].born_s);
+
+	return core->conns.conns[number].state != CONN_TRACKED && age <= COOKIE_LIFE_MAX_S;
+}
+
 void
 conn_finish(struct core *core, uint32_t number, struct flow_slot at, const struct instant *now)
 {
 	struct conn *conn = &core->conns.conns[number];
-	uint16_t age = (uint16_t)(clock_s(now, 0) - core->conns.sides[number].born_s);
+	uint16_t born_s = core->conns.sides[number].born_s;
 
 	if (conn->state == CONN_CONNECTING)
 		connect_abandon(core, conn);
 	/* Only what a cookie has opened can be opened by it again. */
-	if (conn->state == CONN_TRACKED || conn->state == CONN_SPENT || age > COOKIE_LIFE_MAX_S) {
+	if (conn->state == CONN_SPENT || !conn_cookie_lives(core, number, now)) {
 		conn_free(core, number, at);
 		return;
 	}
 	conn_uncount(core, conn);
 	conn->state = CONN_SPENT;
 	conn->client_nxt = conn->irs; /* no older SYN admitted: spent_syn() */
-	flow_index_touch(&core->index, at, clock_s(now, COOKIE_LIFE_MAX_S + 1u - age));
+	flow_index_touch(&core->index, at, (uint16_t)(born_s + COOKIE_LIFE_MAX_S + 1u));
 }
 
 void
@@ -172,7 +185,7 @@ conn_reset_ends(struct core *core, const struct conn *conn, struct actions *out)
 	struct packet *p = act_send(core, out, &conn->flow, conn->path, NULL, SIDE_OUTSIDE, TCP_RST | TCP_ACK);
 	if (p != NULL) {
 		p->seq = conn->server_nxt;
-		p->ack = conn->client_nxt;
+		p->ack = conn->state == CONN_CONNECTING ? conn->irs + 1 : conn->client_nxt;
 		core_count(core, COUNTER_rst_sent);
 	}
 	if (conn->state == CONN_RESPONDING || conn->state == CONN_CONNECTING)

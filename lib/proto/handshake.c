@@ -492,8 +492,10 @@ received_ack(struct core *core, struct step *step)
 	}
 	if (acked) {
 		const struct half_open_side *side = &core->half_open.sides[number];
-		act_challenge(core, step, h->iss + 1, h->irs + 1,
-		              held_window(core, side->promised_wscale));
+		struct packet *p = act_challenge(core, step, h->iss + 1, h->irs + 1,
+		                                 held_window(core, side->promised_wscale));
+		if (p != NULL && (side->options & OPTION_TIMESTAMPS))
+			packet_stamp(p, side->ts_sent, h->tsval);
 		return;
 	}
 	if (!handshake_proof(core, step, &proven)) {
@@ -541,22 +543,30 @@ spent_syn(struct core *core, struct step *step)
 }
 
 void
-spent_ack(struct core *core, struct step *step)
+spent_proof(struct core *core, struct step *step, const struct proven *proven)
 {
 	const struct conn *conn = conn_of(core, step->entry);
-	struct proven proven;
 
-	if (!handshake_proof(core, step, &proven)) {
+	if (proven == NULL) {
 		unproven(core, step);
 		return;
 	}
-	if (proven.irs == conn->irs ||
-	    (seq_before(proven.irs, conn->irs) && proven.irs != conn->client_nxt)) {
+	if (proven->irs == conn->irs ||
+	    (seq_before(proven->irs, conn->irs) && proven->irs != conn->client_nxt)) {
 		core_count(core, COUNTER_spent_replayed);
 		act_reset(core, step);
 		return;
 	}
-	open_proven(core, step, &proven);
+	open_proven(core, step, proven);
+}
+
+void
+spent_ack(struct core *core, struct step *step)
+{
+	struct proven proven;
+	bool proves = handshake_proof(core, step, &proven);
+
+	spent_proof(core, step, proves ? &proven : NULL);
 }
 
 /* SYN-ACK again after 1, 2, 4 ... s while neither cookie mode nor a cap forbids, then expire. */

@@ -5,8 +5,7 @@
  */
 #include "decision.h"
 
-/* Our timestamp: never below one that was sent, whose low bits carried options. */
-static uint32_t
+uint32_t
 respond_tsval(const struct instant *now)
 {
 	return (uint32_t)(now->wall_ms >> COOKIE_TS_SHIFT << COOKIE_TS_SHIFT) | COOKIE_TS_MASK;
@@ -19,11 +18,8 @@ respond_fill(struct packet *p, const struct conn *conn, const struct step *step,
 	p->seq = seq;
 	p->ack = conn->client_nxt;
 	p->window = UINT16_MAX;
-	if (conn->flags & CONN_TIMESTAMPS) {
-		p->options = OPTION_TIMESTAMPS;
-		p->tsval = respond_tsval(step->now);
-		p->tsecr = step->seg->tsval;
-	}
+	if (conn->flags & CONN_TIMESTAMPS)
+		packet_stamp(p, respond_tsval(step->now), step->seg->tsval);
 }
 
 void
@@ -68,7 +64,7 @@ responding_segment(struct core *core, struct step *step)
 	bool next = behind <= len && !(conn->flags & CONN_CLIENT_FIN);
 
 	if (conn->server_nxt - seg->ack > 1) { /* acknowledges what was never sent */
-		act_challenge(core, step, conn->server_nxt, conn->client_nxt, UINT16_MAX);
+		synchronized_syn(core, step);
 		return;
 	}
 	entry_touch(core, step, splice_lifetime(core, conn));
@@ -118,7 +114,7 @@ responding_rst(struct core *core, struct step *step)
 		act_drop(core, step, COUNTER_taken_ack);
 		conn_finish(core, step->entry, step->at, step->now);
 	} else if (ahead <= UINT16_MAX) {
-		act_challenge(core, step, conn->server_nxt, conn->client_nxt, UINT16_MAX);
+		synchronized_syn(core, step);
 	} else {
 		act_drop(core, step, COUNTER_drop_rst_window);
 	}

@@ -215,9 +215,16 @@ closing_segment(struct core *core, struct step *step)
 	bool from_receiver =
 	        (conn->flags & CONN_RESET_BY_SERVER ? SIDE_OUTSIDE : SIDE_INSIDE) == seg->side;
 
-	if (seg->side == SIDE_OUTSIDE && !closing_fits(conn, seg)) {
-		spent_ack(core, step);
-		return;
+	/* Its last words apart, what comes from outside may be the proof of a new
+	 * connection, whose numbers can by chance lie near the old one's. */
+	if (seg->side == SIDE_OUTSIDE &&
+	    (seg->seq != conn->client_nxt || seg->ack != conn->server_nxt)) {
+		struct proven proven;
+		bool proves = handshake_proof(core, step, &proven);
+		if ((proves && proven.irs != conn->irs) || !closing_fits(conn, seg)) {
+			spent_proof(core, step, proves ? &proven : NULL);
+			return;
+		}
 	}
 	if ((conn->flags & CONN_RESET) && from_receiver) {
 		/* It did not take the RST: somebody had guessed it. */

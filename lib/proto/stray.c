@@ -44,5 +44,13 @@ synchronized_syn(struct core *core, struct step *step)
 	uint16_t window = UINT16_MAX;
 	if (conn->state != CONN_RESPONDING)
 		window = held_window(core, core->conns.sides[step->entry].promised_wscale);
-	act_challenge(core, step, conn->server_nxt, ack, window);
+	struct packet *p = act_challenge(core, step, conn->server_nxt, ack, window);
+	if (p == NULL || !(conn->flags & CONN_TIMESTAMPS))
+		return;
+	/* Spliced, nobody here knows what the server's clock says: left out, which
+	 * receivers put up with more often than with a wrong value (PAWS). */
+	if (conn->state == CONN_RESPONDING)
+		packet_stamp(p, respond_tsval(step->now), step->seg->tsval);
+	else if (conn->state == CONN_CONNECTING)
+		connect_stamp(core, conn, p);
 }

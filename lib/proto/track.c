@@ -38,6 +38,13 @@ track_begin(struct core *core, struct step *step, bool outbound)
 void
 outbound_syn(struct core *core, struct step *step)
 {
+	/* From its service's port to where a client has been a moment ago: its entry
+	 * must stay, or the client's cookie would open once more. */
+	if (step->entry != FLOW_NONE && !(step->entry & FLOW_HALF_OPEN) &&
+	    conn_cookie_lives(core, step->entry, step->now)) {
+		act_drop(core, step, COUNTER_drop_stray);
+		return;
+	}
 	track_begin(core, step, true);
 	act_forward(core, step, COUNTER_passed_syn);
 }

@@ -149,12 +149,16 @@ LAB_TEST_ONCE(test_backend_probe_refused_stays_down)
 	}
 }
 
-/* In mode proxy a server hears only of clients that are proven. */
-LAB_TEST_ONCE(test_backend_probe_is_a_proven_client)
+/* A server that is down is asked by a SYN that passes: whoever sent it, the answer tells. */
+LAB_TEST_ONCE(test_backend_probe_is_a_syn_that_passes)
 {
 	take_down(lab);
 	CLIENT(TCP_SYN, 1000, 0, .client_port = 2000);
-	EQUAL(NTH(SIDE_OUTSIDE, 0)->seg.flags, TCP_SYN | TCP_ACK);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.flags, TCP_SYN);
+	CLIENT(TCP_SYN, 1000, 0, .client_port = 2001);
+	OUTCOME_IS(answered_rst);
+	SERVER(TCP_SYN | TCP_ACK, 70, 1001, .client_port = 2000);
+	CHECK(!is_down(lab));
 }
 
 /* An option is absent only after several answers without it, to several nets. */
@@ -231,7 +235,7 @@ CU_TestInfo core_backend_tests[] = {
 	CHECK_TEST(test_backend_down_by_silence),
 	CHECK_TEST(test_backend_probe_recovers),
 	CHECK_TEST(test_backend_probe_refused_stays_down),
-	CHECK_TEST(test_backend_probe_is_a_proven_client),
+	CHECK_TEST(test_backend_probe_is_a_syn_that_passes),
 	CHECK_TEST(test_backend_learns_absent_option_by_votes),
 	CHECK_TEST(test_backend_bare_syn_teaches_nothing_absent),
 	CHECK_TEST(test_backend_promises_what_it_learned),

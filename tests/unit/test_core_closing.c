@@ -85,9 +85,15 @@ LAB_TEST(test_closing_server_rst_forwarded, "CLOSING.INSIDE.RST")
 	OUTCOME_IS(drop_rst_window);
 }
 
+/* Once the connection's cookie has died: before, its entry must stay. */
 LAB_TEST(test_closing_inside_syn_passes, "CLOSING.INSIDE.SYN")
 {
-	start(lab);
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	lab_tick(lab, 1000 * (COOKIE_LIFE_MAX_S + 2));
+	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->iss + 1);
+	SERVER(TCP_ACK | TCP_FIN, lab->server_iss + 1, lab->irs + 2);
 	SERVER(TCP_SYN, 5, 0);
 	EQUAL(ONLY(SIDE_OUTSIDE)->kind, ACTION_FORWARD);
 	EQUAL(lab_state(lab), CONN_TRACKED);
