@@ -7,7 +7,9 @@
 #include "decision.h"
 
 #define RETRY_MS 1000u /* SYN again after 1, 2, 4 ... s */
-#define MSS_LEAST 48u  /* what is held is cut no finer, whatever a server says: 40 bytes of options, 8 of data */
+
+/* What is held is cut no finer, whatever a server says: 40 bytes of options, 8 of data. */
+#define MSS_LEAST 48u
 
 static struct pending *
 pending_of(struct core *core, const struct conn *conn)
