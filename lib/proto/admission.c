@@ -117,10 +117,22 @@ core_net(const struct core *core, const struct flow *flow)
 	return source_net_hash(&core->hash_key, &flow->client);
 }
 
+/* The port's budget, of which a quarter is kept for nets that lately completed a
+ * connection. */
+static __attribute__((noinline)) bool
+reflect_port(struct core *core, uint64_t net, uint32_t now_ms)
+{
+	uint32_t budget = core->policy->reflection.per_port_per_s;
+
+	if (bucket_take(&core->port_bucket, budget - budget / 4, now_ms))
+		return true;
+	return recent_has(&core->proven, net) &&
+	       bucket_take(&core->proven_bucket, budget / 4, now_ms);
+}
+
 bool
 admission_reflect(struct core *core, uint64_t net, const struct instant *now)
 {
-	const struct reflection_limits *limits = &core->policy->reflection;
 	uint32_t now_ms = (uint32_t)now->now_ms, cap = core->reflect_cap;
 
 	if (cap != 0) {
@@ -128,18 +140,10 @@ admission_reflect(struct core *core, uint64_t net, const struct instant *now)
 
 		/* Over the cap, drop at random so that on average the cap is met and
 		 * a retry may pass, whoever it belongs to. */
-		if (seen > cap && core_random(core) % seen >= cap)
+		if (__builtin_expect(seen > cap, 0) && core_random(core) % seen >= cap)
 			return false;
 	}
-	if (limits->per_port_per_s == 0)
-		return true;
-	/* A quarter of the port's budget is kept for nets that lately completed
-	 * a connection. */
-	uint32_t budget = limits->per_port_per_s;
-	if (bucket_take(&core->port_bucket, budget - budget / 4, now_ms))
-		return true;
-	return recent_has(&core->proven, net) &&
-	       bucket_take(&core->proven_bucket, budget / 4, now_ms);
+	return core->policy->reflection.per_port_per_s == 0 || reflect_port(core, net, now_ms);
 }
 
 static bool

@@ -158,7 +158,7 @@ step_find(struct core *core, struct step *step)
 	step->entry = entry_find(core, &seg->flow, seg->tags, seg->hash, &step->at);
 }
 
-static void
+static __attribute__((noinline)) void
 decide_closed(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
@@ -199,7 +199,7 @@ checksum_matters(enum state state, enum event event, uint8_t flags)
 }
 
 /* Service and entry are known: the table's turn. */
-static void
+static inline __attribute__((always_inline)) void
 decide_found(struct core *core, struct step *step)
 {
 	struct segment *seg = step->seg;
@@ -227,7 +227,7 @@ static const struct service orphan_service = {
 
 /* Does this segment belong to a connection whose service a reload has taken
  * away or changed to bypass? Only looked for after a reload. */
-static bool
+static __attribute__((noinline)) bool
 decide_orphan(struct core *core, struct step *step)
 {
 	struct segment *seg = step->seg;
@@ -246,12 +246,12 @@ decide_orphan(struct core *core, struct step *step)
 	return true;
 }
 
-static void
+static inline __attribute__((always_inline)) void
 decide_segment(struct core *core, struct step *step)
 {
 	struct segment *seg = step->seg;
 
-	if (seg->service >= SERVICES_MAX) {
+	if (__builtin_expect(seg->service >= SERVICES_MAX, 0)) {
 		if (decide_orphan(core, step))
 			return;
 		if (seg->service == SERVICE_CLOSED)

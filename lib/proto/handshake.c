@@ -50,9 +50,10 @@ static __attribute__((noinline)) void
 plan_late(struct core *core, struct step *step, struct syn_plan *plan)
 {
 	struct segment *seg = step->seg;
+	struct syn_plan_memo memo = { .to = 0 };
 	struct cookie_job job;
 
-	syn_plan_make(core, seg, step->service, step->now, plan, &job);
+	syn_plan_make(core, seg, step->service, step->now, &memo, plan, &job);
 	cookie_make(step->now->secrets, &job, 1);
 	seg->cookie = job.iss;
 	seg->profile = job.profile;
@@ -91,10 +92,10 @@ cookie_is_out(struct core *core, struct step *step)
 	step->state->cookies_until_ms = dies_ms;
 }
 
-void
-handshake_syn_by_cookie(struct core *core, struct step *step)
+static inline void
+syn_by_cookie(struct core *core, struct step *step, const struct syn_plan *plan)
 {
-	struct answer a = answer_of(step->seg, plan_of(core, step));
+	struct answer a = answer_of(step->seg, plan);
 
 	cookie_is_out(core, step);
 	step->state->n_cookies++;
@@ -102,6 +103,12 @@ handshake_syn_by_cookie(struct core *core, struct step *step)
 	core_count(core, COUNTER_syn_ack_sent);
 	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_cookie, TCP_SYN | TCP_ACK), &a,
 	             step->service->mode == MODE_RESPOND);
+}
+
+void
+handshake_syn_by_cookie(struct core *core, struct step *step)
+{
+	syn_by_cookie(core, step, plan_of(core, step));
 }
 
 /* An entry for this SYN; FLOW_NONE if there is no room. */
@@ -159,9 +166,8 @@ half_open_make(struct core *core, struct step *step, const struct answer *a,
 }
 
 static __attribute__((noinline)) bool
-syn_by_state(struct core *core, struct step *step)
+syn_by_state(struct core *core, struct step *step, const struct syn_plan *plan)
 {
-	const struct syn_plan *plan = plan_of(core, step);
 	struct answer a = answer_of(step->seg, plan);
 
 	if (half_open_make(core, step, &a, &plan->offer) == FLOW_NONE)
@@ -174,7 +180,7 @@ syn_by_state(struct core *core, struct step *step)
 	return true;
 }
 
-static void
+static __attribute__((noinline)) void
 refuse(struct core *core, struct step *step, enum refusal how, enum counter dropped)
 {
 	step->state->refused++;
@@ -285,19 +291,20 @@ listen_syn(struct core *core, struct step *step)
 	}
 	if (service->mode == MODE_PROXY && syn_to_server(core, step))
 		return;
-	if (!admission_reflect(core, plan_of(core, step)->net, step->now)) {
+	const struct syn_plan *plan = plan_of(core, step);
+	if (!admission_reflect(core, plan->net, step->now)) {
 		act_drop(core, step, COUNTER_drop_reflection);
 		return;
 	}
 	if (!admission_wants_cookie(core, step)) {
-		if (syn_by_state(core, step))
+		if (syn_by_state(core, step, plan))
 			return;
 		if (service->cookies == COOKIES_NEVER) {
 			refuse(core, step, service->overload, COUNTER_drop_overload);
 			return;
 		}
 	}
-	handshake_syn_by_cookie(core, step);
+	syn_by_cookie(core, step, plan);
 }
 
 /* One MAC for a segment whose batch did not have it. */

@@ -103,6 +103,7 @@ void
 core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
 {
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
+	struct syn_plan_memo memo = { .to = 0 };
 	struct ack_batch acks;
 	uint8_t syn_segment[CORE_BURST_MAX];
 	unsigned int n_syn = 0;
@@ -122,8 +123,8 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 			continue;
 		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 		if (control == TCP_SYN) {
-			syn_plan_make(core, s, core->by_id[s->service], now, &core->plans[i],
-			              &core->syn_jobs[n_syn]);
+			syn_plan_make(core, s, core->by_id[s->service], now, &memo,
+			              &core->plans[i], &core->syn_jobs[n_syn]);
 			rate_prefetch(&core->reflection, core->plans[i].net);
 			syn_segment[n_syn++] = (uint8_t)i;
 		} else if (control == TCP_ACK && s->entry == FLOW_NONE && gate_open) {

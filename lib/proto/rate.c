@@ -6,12 +6,6 @@
 
 #include "pow2.h"
 
-#define CELL_SECOND_BITS 20u
-#define CELL_COUNT_BITS 22u
-#define CELL_SECONDS ((1u << CELL_SECOND_BITS) - 1)
-#define CELL_COUNT_MAX ((1u << CELL_COUNT_BITS) - 1)
-_Static_assert(CELL_SECOND_BITS + 2 * CELL_COUNT_BITS == 64, "a cell is one word");
-
 size_t
 rate_size(uint32_t cells)
 {
@@ -29,45 +23,7 @@ rate_init(struct rate *rate, void *memory, uint32_t cells)
 		rate->cells[i] = (uint64_t *)memory + (size_t)i * n;
 }
 
-static inline uint64_t *
-rate_cell(const struct rate *rate, unsigned int row, uint64_t hash)
-{
-	return &rate->cells[row][(uint32_t)(hash >> (32 * row)) & rate->mask];
-}
-
-void
-rate_prefetch(const struct rate *rate, uint64_t hash)
-{
-	for (unsigned int row = 0; row < RATE_ROWS; row++)
-		__builtin_prefetch(rate_cell(rate, row, hash), 1, 3);
-}
-
-static inline uint32_t
-cell_now(uint64_t cell)
-{
-	return (uint32_t)(cell >> CELL_SECOND_BITS) & CELL_COUNT_MAX;
-}
-
-static inline uint32_t
-cell_before(uint64_t cell)
-{
-	return (uint32_t)(cell >> (CELL_SECOND_BITS + CELL_COUNT_BITS));
-}
-
-/* The cell as one of the running second. */
-static inline uint64_t
-cell_turned(uint64_t cell, uint32_t second)
-{
-	uint32_t age = (second - (uint32_t)cell) & CELL_SECONDS;
-
-	if (__builtin_expect(age == 0, 1))
-		return cell;
-	uint64_t before = age == 1 ? cell_now(cell) : 0;
-	return before << (CELL_SECOND_BITS + CELL_COUNT_BITS) | (second & CELL_SECONDS);
-}
-
-/* The running second has ended: how far into the next one are we? */
-static uint32_t
+uint32_t
 rate_turn(struct rate *rate, uint32_t now_ms)
 {
 	uint32_t into_ms = now_ms - rate->started_ms;
@@ -76,29 +32,6 @@ rate_turn(struct rate *rate, uint32_t now_ms)
 	into_ms %= 1000;
 	rate->started_ms = now_ms - into_ms;
 	return into_ms;
-}
-
-uint32_t
-rate_hit(struct rate *rate, uint64_t hash, uint32_t now_ms)
-{
-	uint32_t into_ms = now_ms - rate->started_ms;
-
-	if (__builtin_expect(into_ms >= 1000, 0))
-		into_ms = rate_turn(rate, now_ms);
-	uint64_t *cells[RATE_ROWS] = { rate_cell(rate, 0, hash), rate_cell(rate, 1, hash) };
-	uint64_t a = cell_turned(*cells[0], rate->second), b = cell_turned(*cells[1], rate->second);
-	uint32_t now_a = cell_now(a), now_b = cell_now(b);
-	uint32_t now = now_a < now_b ? now_a : now_b;
-	uint32_t before = cell_before(a) < cell_before(b) ? cell_before(a) : cell_before(b);
-
-	if (now < CELL_COUNT_MAX)
-		now++;
-	/* A cell above the least belongs to other keys as well: it need not grow. */
-	*cells[0] = now_a < now ? a + (1ull << CELL_SECOND_BITS) : a;
-	*cells[1] = now_b < now ? b + (1ull << CELL_SECOND_BITS) : b;
-	if (__builtin_expect(before == 0, 1))
-		return now;
-	return now + (uint32_t)(((uint64_t)before * (1000 - into_ms) + 999) / 1000);
 }
 
 #define LINE_BITS 512u

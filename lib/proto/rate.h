@@ -25,10 +25,10 @@
  * days; a cell untouched for exactly as long counts too high once. Counts stop
  * at their largest value, 4194303. A cell is read and written as one word:
  *
- *    63            42 41           20 19           0
- *   +----------------+---------------+--------------+
- *   |     before     |      now      |    second    |
- *   +----------------+---------------+--------------+
+ *    63           42 41            20 19           0
+ *   +---------------+----------------+--------------+
+ *   |      now      |     before     |    second    |
+ *   +---------------+----------------+--------------+
  *
  * now: events in that second; before: in the one before it.
  */
@@ -43,12 +43,82 @@ struct rate {
 size_t rate_size(uint32_t cells);
 /* `memory`: rate_size(cells) bytes, 64-byte aligned; zeroed here. */
 void rate_init(struct rate *rate, void *memory, uint32_t cells);
+/* The running second has ended: begin the next, and return how far we are into it. */
+uint32_t rate_turn(struct rate *rate, uint32_t now_ms);
+
+#define RATE_SECOND_BITS 20u
+#define RATE_COUNT_BITS 22u
+#define RATE_SECONDS ((1u << RATE_SECOND_BITS) - 1)
+#define RATE_COUNT_MAX ((1u << RATE_COUNT_BITS) - 1)
+_Static_assert(RATE_SECOND_BITS + 2 * RATE_COUNT_BITS == 64, "a cell is one word");
+
+static inline uint64_t *
+rate_cell(const struct rate *rate, unsigned int row, uint64_t hash)
+{
+	return &rate->cells[row][(uint32_t)(hash >> (32 * row)) & rate->mask];
+}
+
+#define RATE_NOW_SHIFT (RATE_SECOND_BITS + RATE_COUNT_BITS)
+
+static inline uint32_t
+rate_cell_now(uint64_t cell)
+{
+	return (uint32_t)(cell >> RATE_NOW_SHIFT);
+}
+
+static inline uint32_t
+rate_cell_before(uint64_t cell)
+{
+	return (uint32_t)(cell >> RATE_SECOND_BITS) & RATE_COUNT_MAX;
+}
+
+/* The cell as one of the running second. */
+static inline uint64_t
+rate_cell_turned(uint64_t cell, uint32_t second)
+{
+	uint32_t age = (second - (uint32_t)cell) & RATE_SECONDS;
+
+	if (__builtin_expect(age == 0, 1))
+		return cell;
+	uint64_t before = age == 1 ? rate_cell_now(cell) : 0;
+	return before << RATE_SECOND_BITS | (second & RATE_SECONDS);
+}
+
 /* Bring the cells to be read by rate_hit() closer. */
-void rate_prefetch(const struct rate *rate, uint64_t hash);
+static inline void
+rate_prefetch(const struct rate *rate, uint64_t hash)
+{
+	for (unsigned int row = 0; row < RATE_ROWS; row++)
+		__builtin_prefetch(rate_cell(rate, row, hash), 1, 3);
+}
+
 /* Count one event of `hash`; returns events in the last second, this one included:
  * those of the running second, and of the one before as far as it still counts
  * (as if it had been even, rounded up). */
-uint32_t rate_hit(struct rate *rate, uint64_t hash, uint32_t now_ms);
+static inline uint32_t
+rate_hit(struct rate *rate, uint64_t hash, uint32_t now_ms)
+{
+	uint32_t into_ms = now_ms - rate->started_ms;
+
+	if (__builtin_expect(into_ms >= 1000, 0))
+		into_ms = rate_turn(rate, now_ms);
+	uint64_t *cells[RATE_ROWS] = { rate_cell(rate, 0, hash), rate_cell(rate, 1, hash) };
+	uint64_t a = rate_cell_turned(*cells[0], rate->second);
+	uint64_t b = rate_cell_turned(*cells[1], rate->second);
+	uint32_t now_a = rate_cell_now(a), now_b = rate_cell_now(b);
+	uint32_t before_a = rate_cell_before(a), before_b = rate_cell_before(b);
+	uint32_t least = now_a < now_b ? now_a : now_b;
+	uint32_t before = before_a < before_b ? before_a : before_b;
+	uint32_t now = least + 1 - ((least + 1) >> RATE_COUNT_BITS); /* stops at the most */
+
+	/* A cell above the least belongs to other keys as well: it need not grow. As the
+	 * sign of a difference, for no branch could foretell which of the two is. */
+	*cells[0] = a + ((uint64_t)((now_a - now) >> 31) << RATE_NOW_SHIFT);
+	*cells[1] = b + ((uint64_t)((now_b - now) >> 31) << RATE_NOW_SHIFT);
+	if (before == 0)
+		return now;
+	return now + (uint32_t)(((uint64_t)before * (1000 - into_ms) + 999) / 1000);
+}
 
 #define RECENT_FILTERS 3u /* filled; of the period before; being cleared for the next */
 

@@ -4,46 +4,77 @@
 #ifndef SYNFRONT_SYN_PLAN_H
 #define SYNFRONT_SYN_PLAN_H
 
+#include <stddef.h>
+
 #include "core_state.h"
+
+/* The last plan of a burst. A SYN that says the same to the same is answered
+ * the same: in a flood most do. */
+struct syn_plan_memo {
+	uint64_t said; /* the option fields of struct segment, shifted by the one byte more */
+	uint64_t to;   /* backend, family and whether it is ours to promise; 0: nothing yet */
+	struct syn_plan plan;
+	uint8_t profile;
+};
+
+_Static_assert(offsetof(struct segment, wscale) == offsetof(struct segment, options) + 6,
+               "what a SYN says lies in 7 bytes");
+
+static __attribute__((noinline)) void
+syn_plan_work_out(const struct segment *seg, const struct service *service,
+                  const struct backend *backend, const struct instant *now,
+                  struct syn_plan_memo *memo)
+{
+	const struct promise promise = admission_promise(service, backend, seg->is_v4);
+	const struct tcp_offer offer = admission_offer(seg, &promise);
+	struct syn_plan *plan = &memo->plan;
+
+	memo->profile = (uint8_t)cookie_profile_of(&offer, seg->is_v4);
+	*plan = (struct syn_plan){
+		.offer = offer, .mss = promise.mss, .options = OPTION_MSS, .wscale = WSCALE_NONE
+	};
+	if (offer.wscale != WSCALE_NONE) {
+		/* Without timestamps nothing brings back which scale was promised,
+		 * so it is always the same. */
+		plan->wscale = offer.timestamps ? promise.wscale : PROMISE_WSCALE;
+		plan->options |= OPTION_WSCALE;
+	}
+	if (offer.sack)
+		plan->options |= OPTION_SACK_PERMITTED;
+	if (offer.timestamps) {
+		plan->options |= OPTION_TIMESTAMPS;
+		plan->ts_sent = cookie_ts_make(&offer, memo->profile, seg->is_v4, plan->wscale,
+		                               now->wall_ms);
+	}
+}
 
 static inline void
 syn_plan_make(struct core *core, const struct segment *seg, const struct service *service,
-              const struct instant *now, struct syn_plan *plan, struct cookie_job *job)
+              const struct instant *now, struct syn_plan_memo *memo, struct syn_plan *plan,
+              struct cookie_job *job)
 {
 	const struct backend *backend = NULL;
+	uint64_t said;
 
 	if (service->mode == MODE_PROXY)
 		backend = backend_at(&core->backends,
 		                     backend_find(&core->backends, &seg->flow.server,
 		                                  seg->flow.server_port_be, false,
 		                                  (uint32_t)(now->now_ms / 1000)));
-	const struct promise promise = admission_promise(service, backend, seg->is_v4);
-	const struct tcp_offer offer = admission_offer(seg, &promise);
-	unsigned int profile = cookie_profile_of(&offer, seg->is_v4);
-	uint8_t options = OPTION_MSS, wscale = WSCALE_NONE;
-
-	if (offer.wscale != WSCALE_NONE) {
-		/* Without timestamps nothing brings back which scale was promised,
-		 * so it is always the same. */
-		wscale = offer.timestamps ? promise.wscale : PROMISE_WSCALE;
-		options |= OPTION_WSCALE;
+	uint64_t to = (uintptr_t)backend | (seg->is_v4 ? 4u : 2u) | (service->mode == MODE_RESPOND);
+	memcpy(&said, &seg->options, sizeof(said));
+	said <<= 8;
+	if (said != memo->said || to != memo->to) {
+		memo->said = said;
+		memo->to = to;
+		syn_plan_work_out(seg, service, backend, now, memo);
 	}
-	if (offer.sack)
-		options |= OPTION_SACK_PERMITTED;
-	plan->ts_sent = 0;
-	if (offer.timestamps) {
-		options |= OPTION_TIMESTAMPS;
-		plan->ts_sent = cookie_ts_make(&offer, profile, seg->is_v4, wscale, now->wall_ms);
-	}
-	plan->offer = offer;
-	plan->mss = promise.mss;
-	plan->options = options;
-	plan->wscale = wscale;
+	*plan = memo->plan;
 	plan->net = core_net(core, &seg->flow);
 	*job = (struct cookie_job){
 		.flow = &seg->flow,
 		.irs = seg->seq,
-		.profile = (uint8_t)profile,
+		.profile = memo->profile,
 		.parity = now->secrets->epoch & 1,
 		.is_v4 = seg->is_v4,
 	};

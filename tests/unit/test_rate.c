@@ -100,7 +100,7 @@ test_rate_cell_full_stops_counting(void)
 	rate_init(&rate, memory, 1);
 	rate_hit(&rate, 0, 0);
 	for (unsigned int row = 0; row < RATE_ROWS; row++)
-		rate.cells[row][0] = ((1ull << 22) - 2) << 20; /* `now`, one below its most */
+		rate.cells[row][0] = ((1ull << 22) - 2) << 42; /* `now`, one below its most */
 	for (unsigned int i = 0; i < 3; i++)
 		most = rate_hit(&rate, 0, 0);
 	CU_ASSERT_EQUAL(most, (1u << 22) - 1);
