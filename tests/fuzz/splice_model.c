@@ -5,7 +5,8 @@
 #include "seq.h"
 
 #define MODEL_SENT_MAX (1u << 28) /* more than any run sends in order */
-#define MODEL_REACH (1u << 30)    /* how far apart numbers of one connection can be */
+#define MODEL_MSS_LEAST 48u
+#define MODEL_REACH (1u << 30) /* how far apart numbers of one connection can be */
 
 static uint32_t
 get32(const uint8_t *p)
@@ -25,6 +26,8 @@ model_in(struct splice_model *m, const struct segment *seg)
 	}
 	if (!(seg->flags & TCP_ACK))
 		return;
+	if ((seg->flags & TCP_SYN) && !m->is_joined)
+		m->server_mss = seg->mss != 0 ? seg->mss : seg->is_v4 ? 536 : 1220;
 	uint32_t first = m->irs + 1;
 	if (seg->ack - first < MODEL_REACH && seg->ack - first > m->acked - first)
 		m->acked = seg->ack;
@@ -91,7 +94,6 @@ model_joined(struct splice_model *m, const struct segment *seg, const struct pac
 	FUZZ_CHECK(!(p->options & OPTION_TIMESTAMPS) == !(m->offered & OPTION_TIMESTAMPS));
 	m->is_joined = true;
 	m->server_iss = seg->seq;
-	m->server_mss = seg->mss;
 	m->server_scales = (m->offered & OPTION_WSCALE) && (seg->options & OPTION_WSCALE);
 	m->server_wscale = m->server_scales ? seg->wscale : 0;
 	m->strips_sack = (m->offered & OPTION_SACK_PERMITTED) &&
@@ -116,6 +118,11 @@ model_sent(const struct splice_model *m, enum side out, const struct packet *p, 
 		if (bytes_known)
 			check_bytes(p);
 		FUZZ_CHECK(p->seq - m->irs < MODEL_REACH);
+		/* In segments that it takes, if any can. */
+		unsigned int size = p->payload_len + (p->options & OPTION_TIMESTAMPS ? 12u : 0u);
+		FUZZ_CHECK(p->payload_len == 0 ||
+		           size <= (m->server_mss > MODEL_MSS_LEAST ? m->server_mss
+		                                                    : MODEL_MSS_LEAST));
 		FUZZ_CHECK(!(p->flags & TCP_SYN) || p->seq == m->irs);
 		return;
 	}

@@ -251,8 +251,13 @@ world_burst(struct world *w, const struct world_frame *frames, unsigned int n)
 		if (seg[i].class != SEGMENT_TCP)
 			continue;
 		unsigned int f = world_find(w, &seg[i].flow, seg[i].tags);
-		if (f < WORLD_FLOWS)
-			model_in(&w->flows[f].model, &seg[i]);
+		if (f == WORLD_FLOWS)
+			continue;
+		model_in(&w->flows[f].model, &seg[i]);
+		/* A protected host that connects from its service's port to the client's takes
+		 * the place of what was remembered. */
+		if (seg[i].side == SIDE_INSIDE && (seg[i].flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+			memset(w->flows[f].opened, 0, sizeof(w->flows[f].opened));
 	}
 	w->n_received += n;
 	w->actions.n = 0;
