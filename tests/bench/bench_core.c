@@ -29,6 +29,7 @@ struct row {
 	bool uses_entries;
 	uint32_t payload_len;
 	bool floor;
+	uint8_t unproven;
 };
 
 struct result {
@@ -212,10 +213,12 @@ static const struct row rows[] = {
 	{ "floor", "touch and swap addresses", fill_syn, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, true },
 	{ "syn-cookie", "SYN answered by cookie", fill_syn, NULL, MODE_RESPOND, COOKIES_ALWAYS, false, 0, false },
 	{ "syn-cookie-bare", "the same, SYN without options", fill_syn_bare, NULL, MODE_RESPOND, COOKIES_ALWAYS, false, 0, false },
+	{ "syn-cookie-proxy", "the same, with a server behind", fill_syn, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, false },
 	{ "syn-state", "SYN answered with state", fill_syn, NULL, MODE_RESPOND, COOKIES_NEVER, false, 0, false },
 	{ "syn-duplicate", "SYN of a half-open entry again", fill_syn_duplicate, prepare_half_open, MODE_RESPOND, COOKIES_NEVER, true, 0, false },
 	{ "ack-first", "ACK proves a cookie, becomes SYN to the server", fill_ack_first, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, false },
-	{ "ack-blind", "ACK that proves nothing, dropped", fill_ack_blind, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, false },
+	{ "ack-blind", "ACK that proves nothing, dropped", fill_ack_blind, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, false, REFUSE_DROP },
+	{ "ack-blind-reset", "the same, answered by RST", fill_ack_blind, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, false, REFUSE_RESET },
 	{ "syn-closed", "SYN to a closed port, RST", fill_syn_closed, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, false },
 	{ "client-64", "client to server, 64-byte frames", fill_client_data, prepare_open, MODE_PROXY, COOKIES_ALWAYS, true, 6, false },
 	{ "client-1500", "client to server, 1,500-byte packets", fill_client_data, prepare_open, MODE_PROXY, COOKIES_ALWAYS, true, 1446, false },
@@ -244,6 +247,7 @@ measure(const struct row *row, const struct load_params *params, unsigned int re
 	bool ack_first = row->fill == fill_ack_first;
 
 	p.payload_len = row->payload_len;
+	p.unproven = row->unproven;
 	uint32_t connections = row->uses_entries && row->prepare == prepare_open ? p.entries + 1024 :
 	                       ack_first ? (repeats + 1) * bursts * LOAD_BURST + 1024 :
 	                                   1024;
@@ -293,12 +297,31 @@ ticks_per_us(void)
 	       (double)((b.tv_sec - a.tv_sec) * 1000000000ll + (b.tv_nsec - a.tv_nsec));
 }
 
+/* What an engine with these many connections takes, by table. */
+static void
+print_memory(uint32_t connections)
+{
+	const struct core_params params = { .connections = connections,
+		                            .half_open = 1u << 16,
+		                            .backends = 4096,
+		                            .paths = 4096,
+		                            .sources = 1u << 16,
+		                            .held = 4096,
+		                            .hold_bytes = 4096 };
+	struct core_memory_row table[16];
+	unsigned int n = core_memory(&params, table, 16);
+
+	for (unsigned int i = 0; i < n; i++)
+		printf("%-12s %10llu entries %12llu bytes\n", table[i].name,
+		       (unsigned long long)table[i].entries, (unsigned long long)table[i].size);
+}
+
 static void
 usage(FILE *out)
 {
 	fputs("usage: bench_core [--row NAME] [--family 4|6] [--entries N] [--services N]\n"
 	      "                  [--variant aesni|vaes256|vaes512] [--checksum-good]\n"
-	      "                  [--repeats N] [--bursts N] [--json]\n"
+	      "                  [--repeats N] [--bursts N] [--json] [--memory]\n"
 	      "rows:\n", out);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		fprintf(out, "  %-16s %s\n", rows[i].name, rows[i].what);
@@ -313,12 +336,13 @@ main(int argc, char **argv)
 		{ "variant", required_argument, NULL, 'v' }, { "checksum-good", no_argument, NULL, 'c' },
 		{ "repeats", required_argument, NULL, 'n' }, { "bursts", required_argument, NULL, 'b' },
 		{ "json", no_argument, NULL, 'j' },          { "help", no_argument, NULL, 'h' },
+		{ "memory", no_argument, NULL, 'm' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct load_params params = { .entries = 1000, .n_services = 1 };
 	unsigned int repeats = 11, bursts = 2000;
 	const char *only = NULL, *variant = "auto";
-	int family = 0, json = 0, c, n = 0;
+	int family = 0, json = 0, memory = 0, c, n = 0;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
@@ -331,6 +355,7 @@ main(int argc, char **argv)
 		case 'n': repeats = (unsigned int)atoi(optarg); break;
 		case 'b': bursts = (unsigned int)atoi(optarg); break;
 		case 'j': json = 1; break;
+		case 'm': memory = 1; break;
 		case 'h': usage(stdout); return 0;
 		default: usage(stderr); return 2;
 		}
@@ -339,6 +364,10 @@ main(int argc, char **argv)
 	    params.n_services == 0 || params.n_services > SERVICES_MAX) {
 		usage(stderr);
 		return 2;
+	}
+	if (memory) {
+		print_memory(params.entries);
+		return 0;
 	}
 	variant = cookie_select(variant);
 	if (variant == NULL) {

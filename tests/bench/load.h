@@ -17,6 +17,7 @@ struct load_params {
 	uint32_t entries;     /* connections or half-open entries the tables are filled with */
 	uint32_t n_services;
 	uint32_t payload_len; /* of data segments */
+	uint8_t unproven;     /* of the services: enum refusal */
 	bool checksum_good;   /* as if hardware had verified received checksums */
 };
 
