@@ -37,7 +37,11 @@
 #define REQUEST_SIZE 64
 #define TRIES_MAX 4
 
-enum client_state { CLIENT_IDLE, CLIENT_SYN_SENT, CLIENT_REQUEST_SENT };
+enum client_state {
+	CLIENT_IDLE,
+	CLIENT_SYN_SENT,
+	CLIENT_REQUEST_SENT
+};
 
 struct client {
 	enum client_state state;
@@ -116,23 +120,24 @@ frame_write(const struct generator *g, const struct frame *f, struct rte_mbuf *m
 	eth->src_addr = g->own;
 	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
 	*ip = (struct rte_ipv4_hdr){ .version_ihl = RTE_IPV4_VHL_DEF,
-		                         .total_length = rte_cpu_to_be_16(ip_size),
-		                         .fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG),
-		                         .time_to_live = 64,
-		                         .next_proto_id = IPPROTO_TCP,
-		                         .src_addr = rte_cpu_to_be_32(f->from),
-		                         .dst_addr = rte_cpu_to_be_32(g->to) };
+		                     .total_length = rte_cpu_to_be_16(ip_size),
+		                     .fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG),
+		                     .time_to_live = 64,
+		                     .next_proto_id = IPPROTO_TCP,
+		                     .src_addr = rte_cpu_to_be_32(f->from),
+		                     .dst_addr = rte_cpu_to_be_32(g->to) };
 	*tcp = (struct rte_tcp_hdr){ .src_port = rte_cpu_to_be_16(f->from_port),
-		                         .dst_port = rte_cpu_to_be_16(g->to_port),
-		                         .sent_seq = rte_cpu_to_be_32(f->seq),
-		                         .recv_ack = rte_cpu_to_be_32(f->ack),
-		                         .data_off = (uint8_t)((sizeof(*tcp) + options_size) << 2),
-		                         .tcp_flags = f->flags,
-		                         .rx_win = rte_cpu_to_be_16(64240) };
+		                     .dst_port = rte_cpu_to_be_16(g->to_port),
+		                     .sent_seq = rte_cpu_to_be_32(f->seq),
+		                     .recv_ack = rte_cpu_to_be_32(f->ack),
+		                     .data_off = (uint8_t)((sizeof(*tcp) + options_size) << 2),
+		                     .tcp_flags = f->flags,
+		                     .rx_win = rte_cpu_to_be_16(64240) };
 	if (is_syn) {
 		/* MSS 1460, SACK permitted, timestamps, NOP, window scale 7 */
-		static const uint8_t options[SYN_OPTIONS_SIZE] = { 2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0,
-			                                               0, 1, 0,    0,    0, 0, 1, 3, 3, 7 };
+		static const uint8_t options[SYN_OPTIONS_SIZE] = { 2,  4, 0x05, 0xb4, 4, 2, 8,
+			                                           10, 0, 0,    0,    1, 0, 0,
+			                                           0,  0, 1,    3,    3, 7 };
 		memcpy(tcp + 1, options, sizeof(options));
 	}
 	memset((uint8_t *)(tcp + 1) + options_size, 'x', f->payload_size);
@@ -201,7 +206,8 @@ client_resend(struct generator *g, uint32_t number, uint64_t now)
 		client_send(g, number, RTE_TCP_SYN_FLAG, c->iss, 0);
 	} else {
 		g->account.request_again++;
-		client_send(g, number, RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG, c->iss + 1, REQUEST_SIZE);
+		client_send(g, number, RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG, c->iss + 1,
+		            REQUEST_SIZE);
 	}
 }
 
@@ -226,7 +232,8 @@ client_receive(struct generator *g, uint32_t number, const struct rte_tcp_hdr *t
 		c->state = CLIENT_REQUEST_SENT;
 		note(g->connect_us, &g->n_connect, now - c->begin_tsc, g->hz);
 		client_send(g, number, RTE_TCP_ACK_FLAG, c->iss + 1, 0);
-		client_send(g, number, RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG, c->iss + 1, REQUEST_SIZE);
+		client_send(g, number, RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG, c->iss + 1,
+		            REQUEST_SIZE);
 		return;
 	}
 	if (ack != c->iss + 1 + REQUEST_SIZE)
@@ -268,12 +275,13 @@ flood_send(struct generator *g, unsigned int n)
 	for (unsigned int i = 0; i < n; i++) {
 		uint64_t random = rte_rand();
 		uint32_t net = 11 + (uint32_t)(random & 0xff) * 115 / 255;
-		frame_write(g,
-		            &(struct frame){ .from = net << 24 | ((uint32_t)(random >> 8) & 0xffffff),
-		                             .from_port = (uint16_t)(random >> 32 | 1024),
-		                             .seq = (uint32_t)(random >> 24),
-		                             .flags = RTE_TCP_SYN_FLAG },
-		            m[i]);
+		frame_write(
+			g,
+			&(struct frame){ .from = net << 24 | ((uint32_t)(random >> 8) & 0xffffff),
+		                         .from_port = (uint16_t)(random >> 32 | 1024),
+		                         .seq = (uint32_t)(random >> 24),
+		                         .flags = RTE_TCP_SYN_FLAG },
+			m[i]);
 	}
 	uint16_t sent = rte_eth_tx_burst(g->port_id, 0, m, (uint16_t)n);
 	g->account.flood_sent += sent;
@@ -320,12 +328,13 @@ loop(struct generator *g)
 		if (!g->is_blind)
 			receive(g, now);
 		/* The flood goes on for as long as any client may still be served. */
-		if (g->has_flood && (g->rate == 0 || flooded + BURST <= passed_us * g->rate / 1000000))
+		if (g->has_flood &&
+		    (g->rate == 0 || flooded + BURST <= passed_us * g->rate / 1000000))
 			flood_send(g, BURST);
 		if (g->n_clients != 0)
 			clients_tend(g, now, passed_us * g->client_rate / 1000000, is_over);
-		if (is_over && g->account.started == g->account.served + g->account.gave_up +
-		                                         g->account.refused)
+		if (is_over && g->account.started ==
+		                       g->account.served + g->account.gave_up + g->account.refused)
 			break;
 	}
 	g->account.elapsed_tsc = rte_rdtsc() - begin;
@@ -344,8 +353,13 @@ compare(const void *a, const void *b)
 static void
 print_latency(const char *name, uint32_t *list, uint32_t n)
 {
-	static const struct { const char *name; unsigned int per_mille; } points[] = {
-		{ "p50", 500 }, { "p99", 990 }, { "p999", 999 },
+	static const struct {
+		const char *name;
+		unsigned int per_mille;
+	} points[] = {
+		{ "p50", 500 },
+		{ "p99", 990 },
+		{ "p999", 999 },
 	};
 
 	qsort(list, n, sizeof(*list), compare);
@@ -405,7 +419,8 @@ port_start(struct generator *g)
 static void
 usage(FILE *out)
 {
-	fputs("usage: generator EAL ARGUMENTS -- [--to A.B.C.D] [--port N] [--mac MAC] [--rate SYN/S]\n"
+	fputs("usage: generator EAL ARGUMENTS -- [--to A.B.C.D] [--port N] [--mac MAC] [--rate "
+	      "SYN/S]\n"
 	      "                 [--clients N --client-rate CONNECTIONS/S] [--blind] --seconds N\n"
 	      "A rate of 0 is as fast as the port takes them; without --rate there is no flood.\n"
 	      "--blind: do not look at what comes back.\n",
@@ -416,10 +431,14 @@ static int
 parse(struct generator *g, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "to", required_argument, NULL, 't' },      { "port", required_argument, NULL, 'p' },
-		{ "mac", required_argument, NULL, 'm' },     { "rate", required_argument, NULL, 'r' },
-		{ "clients", required_argument, NULL, 'c' }, { "client-rate", required_argument, NULL, 'C' },
-		{ "seconds", required_argument, NULL, 's' }, { "blind", no_argument, NULL, 'b' },
+		{ "to", required_argument, NULL, 't' },
+		{ "port", required_argument, NULL, 'p' },
+		{ "mac", required_argument, NULL, 'm' },
+		{ "rate", required_argument, NULL, 'r' },
+		{ "clients", required_argument, NULL, 'c' },
+		{ "client-rate", required_argument, NULL, 'C' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "blind", no_argument, NULL, 'b' },
 		{ NULL, 0, NULL, 0 },
 	};
 	unsigned int a[4];
@@ -432,7 +451,9 @@ parse(struct generator *g, int argc, char **argv)
 				return -1;
 			g->to = RTE_IPV4(a[0], a[1], a[2], a[3]);
 			break;
-		case 'p': g->to_port = (uint16_t)atoi(optarg); break;
+		case 'p':
+			g->to_port = (uint16_t)atoi(optarg);
+			break;
 		case 'm':
 			if (rte_ether_unformat_addr(optarg, &g->peer) != 0)
 				return -1;
@@ -441,11 +462,20 @@ parse(struct generator *g, int argc, char **argv)
 			g->rate = (uint32_t)strtoul(optarg, NULL, 10);
 			g->has_flood = true;
 			break;
-		case 'c': g->n_clients = (uint32_t)strtoul(optarg, NULL, 10); break;
-		case 'C': g->client_rate = (uint32_t)strtoul(optarg, NULL, 10); break;
-		case 'b': g->is_blind = true; break;
-		case 's': g->seconds = (uint32_t)strtoul(optarg, NULL, 10); break;
-		default: return -1;
+		case 'c':
+			g->n_clients = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'C':
+			g->client_rate = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'b':
+			g->is_blind = true;
+			break;
+		case 's':
+			g->seconds = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		default:
+			return -1;
 		}
 	}
 	return g->seconds != 0 && g->n_clients <= CLIENTS_MAX && optind == argc ? 0 : -1;
@@ -455,8 +485,8 @@ int
 main(int argc, char **argv)
 {
 	static struct generator g = { .to = RTE_IPV4(198, 18, 0, 1),
-		                          .to_port = 80,
-		                          .peer = { { 2, 0, 0, 0, 0, 1 } } };
+		                      .to_port = 80,
+		                      .peer = { { 2, 0, 0, 0, 0, 1 } } };
 	int n = rte_eal_init(argc, argv);
 
 	if (n < 0) {
@@ -473,7 +503,8 @@ main(int argc, char **argv)
 	g.clients = calloc(g.n_clients + 1, sizeof(*g.clients));
 	g.connect_us = malloc(LATENCIES_MAX * sizeof(uint32_t));
 	g.serve_us = malloc(LATENCIES_MAX * sizeof(uint32_t));
-	if (g.clients == NULL || g.connect_us == NULL || g.serve_us == NULL || port_start(&g) != 0) {
+	if (g.clients == NULL || g.connect_us == NULL || g.serve_us == NULL ||
+	    port_start(&g) != 0) {
 		fprintf(stderr, "generator: the port does not start\n");
 		return 1;
 	}
