@@ -5,7 +5,6 @@
 #include <stddef.h>
 
 #include "pow2.h"
-#include "seq.h"
 
 #define SET_SIZE 4u
 
@@ -47,7 +46,7 @@ set_place(struct backend *set, uint32_t now_s)
 		if (b->port_be == 0)
 			return b;
 		if (b->n_connecting == 0 && !b->down &&
-		    (place == NULL || now_s - b->seen_s > now_s - place->seen_s))
+		    (place == NULL || (uint16_t)(now_s - b->seen_s) > (uint16_t)(now_s - place->seen_s)))
 			place = b;
 	}
 	return place;
@@ -73,7 +72,7 @@ backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t p
 		table->used += b->port_be == 0;
 		*b = (struct backend){ .addr = *addr, .port_be = port_be, .wscale = WSCALE_NONE };
 	}
-	b->seen_s = now_s;
+	b->seen_s = (uint16_t)now_s;
 	return (uint32_t)(b - table->backends) + 1;
 }
 
@@ -117,8 +116,14 @@ backend_learn(struct backend *backend, const struct tcp_offer *offered,
 	bool scales = backend->wscale != WSCALE_NONE;
 
 	backend->known = true;
-	if (answered->mss != 0 && (backend->mss == 0 || answered->mss < backend->mss))
-		backend->mss = answered->mss;
+	if (answered->mss != 0) {
+		bool lower = answered->mss < backend->mss;
+
+		if (!lower || votes_add(&backend->mss_votes, net, BACKEND_ABSENT_VOTES)) {
+			backend->mss = answered->mss;
+			backend->mss_votes.n = 0;
+		}
+	}
 	if (offered->sack)
 		backend->sack = learn_option(backend, OPTION_SACK_PERMITTED, &backend->sack_votes,
 		                             backend->sack, answered->sack, net);
@@ -158,7 +163,7 @@ backend_fail(struct backend *backend, uint32_t net, uint32_t now_s, uint32_t pro
 	if (backend->down || !votes_add(&backend->down_votes, net, BACKEND_DOWN_VOTES))
 		return false;
 	backend->down = true;
-	backend->probe_s = now_s + probe_every_s;
+	backend->probe_s = (uint16_t)(now_s + probe_every_s);
 	return true;
 }
 
@@ -167,9 +172,9 @@ backend_probe(struct backend *backend, uint32_t now_s, uint32_t probe_every_s)
 {
 	if (!backend->down)
 		return true;
-	if (seq_before(now_s, backend->probe_s))
+	if ((int16_t)((uint16_t)now_s - backend->probe_s) < 0)
 		return false;
-	backend->probe_s = now_s + probe_every_s;
+	backend->probe_s = (uint16_t)(now_s + probe_every_s);
 	return true;
 }
 
@@ -181,4 +186,5 @@ backend_forget(struct backend *backend)
 	backend->wscale = WSCALE_NONE;
 	backend->settled = 0;
 	backend->sack_votes.n = backend->timestamps_votes.n = backend->wscale_votes.n = 0;
+	backend->mss_votes.n = 0;
 }

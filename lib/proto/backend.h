@@ -9,7 +9,10 @@
  * on. One that was offered and not answered is had as before, until that has
  * happened BACKEND_ABSENT_VOTES times in a row towards clients of different
  * prefixes. One that was not offered says nothing: the bare SYN of an attacker
- * teaches nothing.
+ * teaches nothing. An MSS that is lower than known counts by the same votes, a
+ * higher one at once: a server names a lower one to a single client when it has
+ * learned that the path to that client is narrow (RFC 1191), and to all when its
+ * own link has changed.
  */
 #ifndef SYNFRONT_BACKEND_H
 #define SYNFRONT_BACKEND_H
@@ -40,19 +43,19 @@ struct backend_votes {
 struct backend {
 	struct ip_addr addr;
 	uint16_t port_be;         /* 0: free */
-	uint16_t mss;             /* of its SYN-ACKs, the least seen; 0: not learned */
+	uint16_t mss;             /* of its SYN-ACKs; 0: not learned */
 	uint8_t wscale;           /* the last seen; WSCALE_NONE: does none, or not learned */
 	uint8_t settled;          /* enum segment_option: which are seen, or absent by votes */
 	bool known : 1;           /* has answered: mss, wscale, sack, timestamps may be promised */
 	bool sack : 1;            /* seen, and not absent since */
 	bool timestamps : 1;
 	bool down : 1;
-	struct backend_votes sack_votes, timestamps_votes, wscale_votes, down_votes;
+	struct backend_votes sack_votes, timestamps_votes, wscale_votes, mss_votes, down_votes;
+	uint8_t learn_s;          /* a second, modulo 2^8 ... */
+	uint8_t n_learn;          /* ... and the SYNs that passed in it to learn from; the caller's */
 	uint32_t n_connecting;    /* the caller's to count */
-	uint32_t probe_s;         /* down: when to try one client next */
-	uint32_t seen_s;          /* last used, for replacement */
-	uint16_t learn_s;         /* a second, modulo 2^16 ... */
-	uint16_t n_learn;         /* ... and the SYNs that passed in it to learn from; the caller's */
+	uint16_t probe_s;         /* down: when to try one client next; seconds modulo 2^16, like ... */
+	uint16_t seen_s;          /* last used, for replacement */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct backend) == 64, "a backend is one cache line");

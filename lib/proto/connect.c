@@ -175,7 +175,6 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven)
 	p->ts_sent = proven->ts_sent;
 	p->net = (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client);
 	p->offer = proven->offer;
-	p->promised_mss = proven->promised_mss;
 	p->promised_wscale = proven->promised_wscale;
 	note_client(p, seg);
 	if (b != NULL)
@@ -416,7 +415,8 @@ connecting_syn_ack(struct core *core, struct step *step)
 		conn_finish(core, step->entry, step->at, step->now);
 		return;
 	}
-	if ((p->offer.timestamps && !server.timestamps) || mss < p->promised_mss) {
+	/* A lower MSS than promised is no reason: see backend.h. */
+	if (p->offer.timestamps && !server.timestamps) {
 		if (b != NULL)
 			backend_forget(b);
 		promise_is_broken(core, step, conn);

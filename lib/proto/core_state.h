@@ -271,7 +271,6 @@ void admission_count(struct core *core, struct step *step, struct conn *conn);
 struct proven {
 	uint32_t iss, irs;
 	struct tcp_offer offer;
-	uint16_t promised_mss;
 	uint8_t promised_wscale;
 	uint32_t ts_sent;
 };

@@ -33,18 +33,6 @@ syn_ack_fill(const struct core *core, struct packet *p, const struct answer *a, 
 	p->wscale = a->wscale;
 }
 
-static const struct backend *
-backend_of(struct core *core, const struct step *step)
-{
-	const struct segment *seg = step->seg;
-
-	if (step->service->mode != MODE_PROXY)
-		return NULL;
-	return backend_at(&core->backends,
-	                  backend_find(&core->backends, &seg->flow.server, seg->flow.server_port_be, false,
-	                               (uint32_t)(step->now->now_ms / 1000)));
-}
-
 /* Plan and ISS of a SYN that core_locate() did not make them for. */
 static __attribute__((noinline)) void
 plan_late(struct core *core, struct step *step, struct syn_plan *plan)
@@ -209,12 +197,14 @@ syn_teaches(struct core *core, struct step *step)
 
 	if (b == NULL || (b->known && !backend_curious(b, &offer)))
 		return false;
-	if (b->learn_s != (uint16_t)now_s) {
-		b->learn_s = (uint16_t)now_s;
+	if (b->learn_s != (uint8_t)now_s) {
+		b->learn_s = (uint8_t)now_s;
 		b->n_learn = 0;
 	}
-	return b->n_learn++ < LEARN_PASSES_PER_S &&
-	       bucket_take(&core->learn_bucket, LEARN_ALL_PER_S, (uint32_t)step->now->now_ms);
+	if (b->n_learn == LEARN_PASSES_PER_S)
+		return false;
+	b->n_learn++;
+	return bucket_take(&core->learn_bucket, LEARN_ALL_PER_S, (uint32_t)step->now->now_ms);
 }
 
 /* Does this SYN go to the server untouched, to be followed (calm: transparent, drain), to
@@ -362,8 +352,6 @@ handshake_proof(struct core *core, struct step *step, struct proven *proven)
 		proven->promised_wscale =
 		        proven->offer.wscale != WSCALE_NONE ? PROMISE_WSCALE : WSCALE_NONE;
 	}
-	const struct backend *b = backend_of(core, step);
-	proven->promised_mss = admission_promise(step->service, b, seg->is_v4).mss;
 	return true;
 }
 
@@ -467,7 +455,6 @@ received_proven(struct core *core, struct step *step)
 		           .wscale = side->wscale,
 		           .sack = side->options & OPTION_SACK_PERMITTED,
 		           .timestamps = side->options & OPTION_TIMESTAMPS },
-		.promised_mss = side->promised_mss,
 		.promised_wscale = side->promised_wscale,
 		.ts_sent = side->ts_sent,
 	};

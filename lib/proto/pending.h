@@ -39,7 +39,6 @@ struct pending {
 	uint32_t held_size;         /* bytes held, from IRS + 1 on */
 	uint32_t net;               /* hash of the client's net, for votes */
 	struct tcp_offer offer;     /* agreed with the client */
-	uint16_t promised_mss;
 	uint16_t window;            /* the client's latest, as on the wire */
 	uint8_t promised_wscale;
 	uint8_t stage;              /* SYNs sent - 1 */

@@ -176,7 +176,7 @@ test_learn_options_unseen_settle_by_votes(void)
 }
 
 static void
-test_learn_mss_least_and_wscale_last(void)
+test_learn_mss_lower_by_votes_and_wscale_last(void)
 {
 	struct backend b = fresh();
 	struct tcp_offer answer = full;
@@ -184,15 +184,25 @@ test_learn_mss_least_and_wscale_last(void)
 	backend_learn(&b, &full, &full, 1);
 	answer.mss = 1200;
 	answer.wscale = 3;
-	backend_learn(&b, &full, &answer, 1);
+	/* To one net, however often, it is that net's path. */
+	for (unsigned int i = 0; i < 5; i++)
+		backend_learn(&b, &full, &answer, 1);
+	CU_ASSERT_EQUAL(b.mss, 1460);
+	backend_learn(&b, &full, &answer, 2);
+	backend_learn(&b, &full, &full, 3);
+	backend_learn(&b, &full, &answer, 4);
+	backend_learn(&b, &full, &answer, 5);
+	CU_ASSERT_EQUAL(b.mss, 1460);
+	backend_learn(&b, &full, &answer, 6);
+	CU_ASSERT_EQUAL(b.mss, 1200);
 	answer.mss = 9000;
 	answer.wscale = 14;
 	backend_learn(&b, &full, &answer, 1);
-	CU_ASSERT_EQUAL(b.mss, 1200);
+	CU_ASSERT_EQUAL(b.mss, 9000);
 	CU_ASSERT_EQUAL(b.wscale, 14);
 	answer.mss = 0;
 	backend_learn(&b, &full, &answer, 1);
-	CU_ASSERT_EQUAL(b.mss, 1200);
+	CU_ASSERT_EQUAL(b.mss, 9000);
 }
 
 /* The rule, kept as the whole list of voters since the option was last seen. */
@@ -312,7 +322,7 @@ main(void)
 		CHECK_TEST(test_learn_bare_syns_teach_no_absence),
 		CHECK_TEST(test_learn_absence_needs_votes_of_different_nets),
 		CHECK_TEST(test_learn_options_unseen_settle_by_votes),
-		CHECK_TEST(test_learn_mss_least_and_wscale_last),
+		CHECK_TEST(test_learn_mss_lower_by_votes_and_wscale_last),
 		CHECK_TEST(test_learn_random_answers_agree_with_model),
 		CHECK_TEST(test_fail_one_net_never_takes_down),
 		CHECK_TEST(test_fail_success_between_starts_anew),
