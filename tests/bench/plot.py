@@ -4,7 +4,7 @@
 import os
 from xml.sax.saxutils import escape
 
-WIDTH, LABELS, RIGHT, BAR, GAP, HEAD, FOOT = 760, 210, 90, 20, 8, 44, 44
+WIDTH, LABELS, RIGHT, BAR, GAP, HEAD, FOOT = 800, 250, 90, 20, 8, 52, 44
 COLOURS = ("#1f6feb", "#8c959f", "#2da44e", "#bf8700", "#a371f7")
 
 
