@@ -160,6 +160,13 @@ core_share(const struct core *core, uint32_t limit)
 	return limit == 0 ? 0 : (limit + core->params.n_workers - 1) / core->params.n_workers;
 }
 
+/* Are connections that are older than the engine still taken over? */
+static inline bool
+core_adopts(const struct core *core, const struct instant *now)
+{
+	return now->now_ms - core->started_ms < core->policy->timeouts.adopt * 1000ull;
+}
+
 static inline uint32_t
 core_random(struct core *core)
 {

@@ -388,7 +388,7 @@ unproven(struct core *core, struct step *step)
 	const struct service *service = step->service;
 	bool data = seg->payload_len != 0 || (seg->flags & TCP_FIN);
 
-	if (core->params.has_inside && track_adopt(core, step))
+	if (core->params.has_inside && core_adopts(core, step->now) && track_adopt(core, step))
 		return;
 	/* It may be a later segment of a client that a cookie has let in and whose
 	 * first segment was lost; a RST would kill what its resend will open. */

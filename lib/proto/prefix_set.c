@@ -6,7 +6,8 @@
 #define MAPPED_LEN 96u /* of ::ffff:0:0/96, within which IPv4 addresses lie */
 
 /* The slot that holds the prefix, or the empty one where its probe ends. The
- * table is at most half full, so there is one. */
+ * table is at most a quarter full: there is one, and most probes end at the first
+ * slot, as no branch foretells how long one is. */
 static inline struct prefix_slot *
 probe(const struct prefix_set *set, const struct ip_addr *masked, uint8_t len)
 {
@@ -61,7 +62,7 @@ prefix_set_init(struct prefix_set *set, const struct flow_hash_key *key,
 	bool in_use[2][129] = { 0 };
 	uint32_t n_slots = 2;
 
-	while (n_slots < 2 * n)
+	while (n_slots < 4 * n)
 		n_slots *= 2;
 	memset(set, 0, sizeof(*set));
 	set->key = key;

@@ -174,8 +174,7 @@ track_adopt(struct core *core, struct step *step)
 	const struct instant *now = step->now;
 	uint32_t cap = core_share(core, core->policy->adopt_per_net);
 
-	if (now->now_ms - core->started_ms >= core->policy->timeouts.adopt * 1000ull ||
-	    !(seg->flags & TCP_ACK) || step->entry != FLOW_NONE ||
+	if (!core_adopts(core, now) || !(seg->flags & TCP_ACK) || step->entry != FLOW_NONE ||
 	    core->n_adopting >= core->conns.capacity / ADOPT_SHARE ||
 	    core->conns.used == core->conns.capacity)
 		return false;
