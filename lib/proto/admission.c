@@ -36,7 +36,9 @@ struct tcp_offer
 admission_offer(const struct segment *seg, const struct promise *promise)
 {
 	struct tcp_offer offer = {
-		.mss = seg->mss != 0 ? seg->mss : seg->is_v4 ? MSS_SAFE_V4 : MSS_SAFE_V6,
+		.mss = seg->mss != 0 ? seg->mss
+		       : seg->is_v4  ? MSS_SAFE_V4
+		                     : MSS_SAFE_V6,
 		.wscale = WSCALE_NONE,
 	};
 
@@ -55,10 +57,12 @@ syn_rate_exceeded(struct core *core, const struct segment *seg, uint32_t now_ms)
 	bool over = false;
 
 	if (limits->syn_per_s_host != 0)
-		over |= rate_hit(&core->syn_rate, source_host_hash(&core->hash_key, &seg->flow.client),
+		over |= rate_hit(&core->syn_rate,
+		                 source_host_hash(&core->hash_key, &seg->flow.client),
 		                 now_ms) > core_share(core, limits->syn_per_s_host);
 	if (limits->syn_per_s_net != 0)
-		over |= rate_hit(&core->syn_rate, source_net_hash(&core->hash_key, &seg->flow.client),
+		over |= rate_hit(&core->syn_rate,
+		                 source_net_hash(&core->hash_key, &seg->flow.client),
 		                 now_ms) > core_share(core, limits->syn_per_s_net);
 	return over;
 }
@@ -86,8 +90,8 @@ admission_half_open(struct core *core, uint16_t id, int change)
 	uint32_t count = state->half_open + (uint32_t)change;
 
 	__atomic_store_n(&state->half_open, count, __ATOMIC_RELAXED);
-	if (service == NULL || service->cookies != COOKIES_AUTO || state->cookie_mode || change < 0 ||
-	    count < core_share(core, service->high))
+	if (service == NULL || service->cookies != COOKIES_AUTO || state->cookie_mode ||
+	    change < 0 || count < core_share(core, service->high))
 		return;
 	__atomic_store_n(&state->cookie_mode, true, __ATOMIC_RELAXED);
 	core_count(core, COUNTER_cookie_mode_entered);
@@ -160,8 +164,7 @@ source_over(struct core *core, struct source *source, uint32_t max_conns, uint32
 }
 
 static bool
-service_over(struct core *core, const struct step *step, const struct backend *b,
-             enum counter *why)
+service_over(struct core *core, const struct step *step, const struct backend *b, enum counter *why)
 {
 	const struct service *service = step->service;
 	const struct service_state *state = step->state;

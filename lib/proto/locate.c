@@ -123,8 +123,8 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 			continue;
 		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 		if (control == TCP_SYN) {
-			syn_plan_make(core, s, core->by_id[s->service], now, &memo,
-			              &core->plans[i], &core->syn_jobs[n_syn]);
+			syn_plan_make(core, s, core->by_id[s->service], now, &memo, &core->plans[i],
+			              &core->syn_jobs[n_syn]);
 			rate_prefetch(&core->reflection, core->plans[i].net);
 			syn_segment[n_syn++] = (uint8_t)i;
 		} else if (control == TCP_ACK && s->entry == FLOW_NONE && gate_open) {

@@ -124,12 +124,12 @@ rate_hit(struct rate *rate, uint64_t hash, uint32_t now_ms)
 
 struct recent {
 	uint64_t *bits[RECENT_FILTERS];
-	uint32_t mask;       /* lines of 512 bits in a filter - 1 */
-	uint32_t cleared;    /* lines of the coming filter that are clear */
+	uint32_t mask;    /* lines of 512 bits in a filter - 1 */
+	uint32_t cleared; /* lines of the coming filter that are clear */
 	uint32_t period_ms;
 	uint32_t turned_ms;
-	unsigned int turn;   /* filter being filled */
-	bool started;        /* turned_ms holds */
+	unsigned int turn; /* filter being filled */
+	bool started;      /* turned_ms holds */
 };
 
 /* `bits` in each of the filters, rounded up to a power of two, at least 512. A key sets 3: with
@@ -145,7 +145,7 @@ void recent_turn(struct recent *recent, uint32_t now_ms);
 
 /* Zeroed: empty at time 0. */
 struct bucket {
-	uint32_t tokens;      /* in thousandths */
+	uint32_t tokens; /* in thousandths */
 	uint32_t refilled_ms;
 };
 

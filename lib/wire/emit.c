@@ -61,9 +61,9 @@ write_options(struct writer *w, const struct packet *p)
 }
 
 /* Bytes that write_options() writes for each set of options. */
-#define SIZE(options)                                                                     \
-	[options] = 4 * (!!((options) & OPTION_MSS) + !!((options) & OPTION_WSCALE) +     \
-	                 ((options) & OPTION_TIMESTAMPS ? 3 : !!((options) & OPTION_SACK_PERMITTED)))
+#define SIZE(options)                                                             \
+	[options] = 4 * (!!((options)&OPTION_MSS) + !!((options)&OPTION_WSCALE) + \
+	                 ((options)&OPTION_TIMESTAMPS ? 3 : !!((options)&OPTION_SACK_PERMITTED)))
 static const uint8_t options_size[] = {
 	SIZE(0), SIZE(1), SIZE(2),  SIZE(3),  SIZE(4),  SIZE(5),  SIZE(6),  SIZE(7),
 	SIZE(8), SIZE(9), SIZE(10), SIZE(11), SIZE(12), SIZE(13), SIZE(14), SIZE(15),
@@ -147,8 +147,8 @@ write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool 
 {
 	const struct ip_addr *src = from_client ? &flow->client : &flow->server;
 	const struct ip_addr *dst = from_client ? &flow->server : &flow->client;
-	unsigned int len =
-	        TCP_HEADER_SIZE + options_size[p->options & OPTIONS_WRITTEN] + p->payload_len;
+	unsigned int len = TCP_HEADER_SIZE + options_size[p->options & OPTIONS_WRITTEN] +
+	                   p->payload_len;
 	unsigned int l4_off = l3_off + (is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE);
 	uint64_t pseudo = htobe32(PROTO_TCP) + (uint64_t)htobe32(len);
 

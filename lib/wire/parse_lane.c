@@ -26,7 +26,8 @@
 static inline void
 put_addr_v4(struct ip_addr *addr, uint32_t addr_be)
 {
-	__m128i mapped = _mm_cvtsi64_si128((long long)((uint64_t)addr_be << 32 | IP_ADDR_V4_WORD2_BE));
+	__m128i mapped = _mm_cvtsi64_si128(
+		(long long)((uint64_t)addr_be << 32 | IP_ADDR_V4_WORD2_BE));
 
 	_mm_storeu_si128((__m128i *)addr->bytes, _mm_slli_si128(mapped, 8));
 }
@@ -78,7 +79,8 @@ lane_v4(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 {
 	const uint8_t *ip = frame + ETH_HEADER_SIZE;
 	uint32_t end = ETH_HEADER_SIZE + (uint32_t)bytes_get_u16(ip + IPV4_LENGTH_OFF);
-	uint32_t src = bytes_get_u32_be(ip + IPV4_SRC_OFF), dst = bytes_get_u32_be(ip + IPV4_DST_OFF);
+	uint32_t src = bytes_get_u32_be(ip + IPV4_SRC_OFF),
+		 dst = bytes_get_u32_be(ip + IPV4_DST_OFF);
 
 	if (end > head || end < LANE_V4_L4_OFF + TCP_HEADER_SIZE ||
 	    (bytes_get_u32_be(ip + IPV4_FRAGMENT_OFF) & WHOLE_TCP_MASK) != WHOLE_TCP ||
@@ -99,9 +101,9 @@ lane_v6(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 	__m128i dst = _mm_loadu_si128((const __m128i *)(ip + IPV6_DST_OFF));
 
 	/* What begins with eight zero bytes may be unspecified, loopback or mapped. */
-	if (ip[IPV6_NEXT_OFF] != PROTO_TCP || end > head || end < LANE_V6_L4_OFF + TCP_HEADER_SIZE ||
-	    _mm_cvtsi128_si64(src) == 0 || _mm_cvtsi128_si64(dst) == 0 ||
-	    ip[IPV6_SRC_OFF] == 0xff || ip[IPV6_DST_OFF] == 0xff ||
+	if (ip[IPV6_NEXT_OFF] != PROTO_TCP || end > head ||
+	    end < LANE_V6_L4_OFF + TCP_HEADER_SIZE || _mm_cvtsi128_si64(src) == 0 ||
+	    _mm_cvtsi128_si64(dst) == 0 || ip[IPV6_SRC_OFF] == 0xff || ip[IPV6_DST_OFF] == 0xff ||
 	    _mm_movemask_epi8(_mm_cmpeq_epi8(src, dst)) == 0xffff)
 		return false;
 	bool outside = side == SIDE_OUTSIDE;

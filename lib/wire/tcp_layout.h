@@ -72,7 +72,8 @@ tcp_layout_read(struct segment *seg, const uint8_t *tcp, unsigned int header_len
 		if (bytes_get_u32(tcp + 24) != TCPOPT_WORD_SACK_TS ||
 		    last >> 8 != TCPOPT_WORD_WSCALE >> 8)
 			return false;
-		seg->options = OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS;
+		seg->options = OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED |
+		               OPTION_TIMESTAMPS;
 		seg->mss = (uint16_t)first;
 		tcp_layout_timestamps(seg, tcp, 26);
 		seg->wscale = tcp_wscale((uint8_t)last);

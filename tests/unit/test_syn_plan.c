@@ -76,12 +76,24 @@ test_plan_memo_and_afresh_same(void)
 		} else { /* the same but for one thing */
 			struct segment other = random_syn(&state);
 			switch (r >> 1 & 7) {
-			case 0: seg.options = other.options; break;
-			case 1: seg.wscale = other.wscale; break;
-			case 2: seg.mss = other.mss; break;
-			case 3: seg.is_v4 = other.is_v4; break;
-			case 4: seg.flow.server = other.flow.server; break;
-			default: seg.flow.client = other.flow.client; break;
+			case 0:
+				seg.options = other.options;
+				break;
+			case 1:
+				seg.wscale = other.wscale;
+				break;
+			case 2:
+				seg.mss = other.mss;
+				break;
+			case 3:
+				seg.is_v4 = other.is_v4;
+				break;
+			case 4:
+				seg.flow.server = other.flow.server;
+				break;
+			default:
+				seg.flow.client = other.flow.client;
+				break;
 			}
 		}
 		uint64_t said = memo.said, to = memo.to;
@@ -90,12 +102,13 @@ test_plan_memo_and_afresh_same(void)
 		n_same += said == memo.said && to == memo.to;
 		n_different += with.net != without.net || with.mss != without.mss ||
 		               with.ts_sent != without.ts_sent || with.options != without.options ||
-		               with.wscale != without.wscale || with.offer.mss != without.offer.mss ||
+		               with.wscale != without.wscale ||
+		               with.offer.mss != without.offer.mss ||
 		               with.offer.wscale != without.offer.wscale ||
 		               with.offer.sack != without.offer.sack ||
 		               with.offer.timestamps != without.offer.timestamps ||
-		               job_with.profile != job_without.profile ||
-		               job_with.irs != seg.seq || job_with.is_v4 != seg.is_v4;
+		               job_with.profile != job_without.profile || job_with.irs != seg.seq ||
+		               job_with.is_v4 != seg.is_v4;
 	}
 	CU_ASSERT_EQUAL(n_different, 0);
 	CU_ASSERT_TRUE(n_same > N_SYNS / 20);

@@ -30,7 +30,7 @@ static const struct {
 };
 
 static const uint8_t odd_v4[][4] = {
-	{ 0, 1, 2, 3 },     { 127, 0, 0, 1 }, { 224, 0, 0, 1 },         { 240, 1, 1, 1 },
+	{ 0, 1, 2, 3 },     { 127, 0, 0, 1 }, { 224, 0, 0, 1 },       { 240, 1, 1, 1 },
 	{ 126, 255, 0, 1 }, { 223, 1, 1, 1 }, { 255, 255, 255, 255 }, { 1, 0, 0, 0 },
 };
 
@@ -48,11 +48,20 @@ random_addr(uint64_t *state, bool is_v4)
 	for (unsigned int i = 0; i < 2; i++)
 		a.quads_be[i] = check_random(state) >> (r >> 4 & 7) * 8;
 	switch (r & 15) {
-	case 0: a.bytes[0] = 0xff; break;
-	case 1: a.quads_be[0] = 0; break;
-	case 2: a = (struct ip_addr){ .bytes[15] = (uint8_t)(r >> 8 & 3) }; break;
-	case 3: a = ip_addr_v4((uint32_t)(r >> 8)); break;
-	default: break;
+	case 0:
+		a.bytes[0] = 0xff;
+		break;
+	case 1:
+		a.quads_be[0] = 0;
+		break;
+	case 2:
+		a = (struct ip_addr){ .bytes[15] = (uint8_t)(r >> 8 & 3) };
+		break;
+	case 3:
+		a = ip_addr_v4((uint32_t)(r >> 8));
+		break;
+	default:
+		break;
 	}
 	return a;
 }
@@ -75,7 +84,8 @@ random_frame(uint64_t *state, uint8_t *frame)
 	s.ack = (uint32_t)check_random(state);
 	s.src_port = (uint16_t)((r >> 16 & 15) == 0 ? 0 : r >> 20);
 	s.dst_port = (uint16_t)((r >> 17 & 15) == 0 ? 0 : r >> 24);
-	const unsigned int layout = (unsigned int)(r >> 32) % (sizeof(layouts) / sizeof(layouts[0]));
+	const unsigned int layout = (unsigned int)(r >> 32) %
+	                            (sizeof(layouts) / sizeof(layouts[0]));
 	s.options = layouts[layout].bytes;
 	s.options_len = layouts[layout].len;
 	s.payload = payload;
@@ -95,9 +105,11 @@ bend(uint64_t *state, uint8_t *frame, size_t len)
 {
 	for (unsigned int n = check_random(state) >> 20 & 3; n > 0; n--) {
 		uint64_t r = check_random(state);
-		frame[12 + (r >> 8) % (len - 12 < 80 ? len - 12 : 80)] ^= (uint8_t)(1u << (r >> 16 & 7));
+		frame[12 + (r >> 8) % (len - 12 < 80 ? len - 12 : 80)] ^= (uint8_t)(1u << (r >> 16 &
+		                                                                           7));
 	}
-	if (frame[12] == 8 && frame[13] == 0 && (frame[14] & 15) == 5 && check_random(state) >> 30 & 7) {
+	if (frame[12] == 8 && frame[13] == 0 && (frame[14] & 15) == 5 &&
+	    check_random(state) >> 30 & 7) {
 		frame[24] = frame[25] = 0;
 		uint16_t sum = frame_checksum(0, frame + 14, 20);
 		frame[24] = (uint8_t)(sum >> 8);
@@ -166,8 +178,16 @@ static void
 test_checksum_fold_naive_same(void)
 {
 	uint64_t state = 88172645463325252ull;
-	static const uint64_t edges[] = { 0, 1, 0xffff, 0x10000, 0xffff0000, 0xffffffff, 0x100000000,
-		                          0xffffffff00000000, 0xffffffffffffffff, 0x1fffffffe };
+	static const uint64_t edges[] = { 0,
+		                          1,
+		                          0xffff,
+		                          0x10000,
+		                          0xffff0000,
+		                          0xffffffff,
+		                          0x100000000,
+		                          0xffffffff00000000,
+		                          0xffffffffffffffff,
+		                          0x1fffffffe };
 	unsigned int n_different = 0;
 
 	for (unsigned int i = 0; i < 1000000; i++) {
