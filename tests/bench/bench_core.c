@@ -77,10 +77,11 @@ static void
 fill_ack_blind(struct load *load)
 {
 	for (unsigned int i = 0; i < LOAD_BURST; i++)
-		load_add(load, &(struct load_frame){ .flow = 0x10000000u + (load_random(load) & 0xffffff),
-		                                     .seq = load_random(load),
-		                                     .ack = load_random(load),
-		                                     .flags = TCP_ACK });
+		load_add(load,
+		         &(struct load_frame){ .flow = 0x10000000u + (load_random(load) & 0xffffff),
+		                               .seq = load_random(load),
+		                               .ack = load_random(load),
+		                               .flags = TCP_ACK });
 }
 
 static void
@@ -99,11 +100,12 @@ fill_client_data(struct load *load)
 {
 	for (unsigned int i = 0; i < LOAD_BURST; i++) {
 		uint32_t flow = load_random(load) % load->params.entries;
-		load_add(load, &(struct load_frame){ .flow = flow,
-		                                     .seq = load_client_seq(flow) + 1,
-		                                     .ack = load_random(load),
-		                                     .flags = TCP_ACK,
-		                                     .payload_len = (uint16_t)load->params.payload_len });
+		load_add(load,
+		         &(struct load_frame){ .flow = flow,
+		                               .seq = load_client_seq(flow) + 1,
+		                               .ack = load_random(load),
+		                               .flags = TCP_ACK,
+		                               .payload_len = (uint16_t)load->params.payload_len });
 	}
 }
 
@@ -112,12 +114,13 @@ fill_server_data(struct load *load)
 {
 	for (unsigned int i = 0; i < LOAD_BURST; i++) {
 		uint32_t flow = load_random(load) % load->params.entries;
-		load_add(load, &(struct load_frame){ .flow = flow,
-		                                     .side = SIDE_INSIDE,
-		                                     .seq = load_server_seq(flow) + 1,
-		                                     .ack = load_client_seq(flow) + 1,
-		                                     .flags = TCP_ACK,
-		                                     .payload_len = (uint16_t)load->params.payload_len });
+		load_add(load,
+		         &(struct load_frame){ .flow = flow,
+		                               .side = SIDE_INSIDE,
+		                               .seq = load_server_seq(flow) + 1,
+		                               .ack = load_client_seq(flow) + 1,
+		                               .flags = TCP_ACK,
+		                               .payload_len = (uint16_t)load->params.payload_len });
 	}
 }
 
@@ -139,18 +142,19 @@ fill_mix(struct load *load)
 	for (unsigned int i = 0; i < LOAD_BURST; i++) {
 		uint32_t flow = load_random(load) % load->params.entries;
 		if (i % 10 != 9)
-			load_add(load, &(struct load_frame){ .flow = 0x10000000u + (load_random(load) & 0xffffff),
+			load_add(load, &(struct load_frame){ .flow = 0x10000000u +
+			                                             (load_random(load) & 0xffffff),
 			                                     .seq = load_random(load),
 			                                     .flags = TCP_SYN,
 			                                     .syn_options = true,
 			                                     .tsval = 1 });
 		else
-			load_add(load,
-			         &(struct load_frame){ .flow = flow,
-			                               .seq = load_client_seq(flow) + 1,
-			                               .ack = load_random(load),
-			                               .flags = TCP_ACK,
-			                               .payload_len = (uint16_t)load->params.payload_len });
+			load_add(load, &(struct load_frame){
+					       .flow = flow,
+					       .seq = load_client_seq(flow) + 1,
+					       .ack = load_random(load),
+					       .flags = TCP_ACK,
+					       .payload_len = (uint16_t)load->params.payload_len });
 	}
 }
 
@@ -209,24 +213,42 @@ prepare_half_open(struct load *load)
 	return load_half_open(load, load->params.entries);
 }
 
+/* clang-format off: a table */
 static const struct row rows[] = {
-	{ "floor", "touch and swap addresses", fill_syn, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, true },
-	{ "syn-cookie", "SYN answered by cookie", fill_syn, NULL, MODE_RESPOND, COOKIES_ALWAYS, false, 0, false },
-	{ "syn-cookie-bare", "the same, SYN without options", fill_syn_bare, NULL, MODE_RESPOND, COOKIES_ALWAYS, false, 0, false },
-	{ "syn-cookie-proxy", "the same, with a server behind", fill_syn, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, false },
-	{ "syn-state", "SYN answered with state", fill_syn, NULL, MODE_RESPOND, COOKIES_NEVER, false, 0, false },
-	{ "syn-duplicate", "SYN of a half-open entry again", fill_syn_duplicate, prepare_half_open, MODE_RESPOND, COOKIES_NEVER, true, 0, false },
-	{ "ack-first", "ACK proves a cookie, becomes SYN to the server", fill_ack_first, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, false },
-	{ "ack-blind", "ACK that proves nothing, dropped", fill_ack_blind, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, false, REFUSE_DROP },
-	{ "ack-blind-reset", "the same, answered by RST", fill_ack_blind, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, false, REFUSE_RESET },
-	{ "syn-closed", "SYN to a closed port, RST", fill_syn_closed, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, false },
-	{ "client-64", "client to server, 64-byte frames", fill_client_data, prepare_open, MODE_PROXY, COOKIES_ALWAYS, true, 6, false },
-	{ "client-1500", "client to server, 1,500-byte packets", fill_client_data, prepare_open, MODE_PROXY, COOKIES_ALWAYS, true, 1446, false },
-	{ "server-64", "server to client, 64-byte frames", fill_server_data, prepare_open, MODE_PROXY, COOKIES_ALWAYS, true, 6, false },
-	{ "server-1500", "server to client, 1,500-byte packets", fill_server_data, prepare_open, MODE_PROXY, COOKIES_ALWAYS, true, 1446, false },
-	{ "foreign", "TCP of no service", fill_foreign, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0, false },
-	{ "mix", "90 % SYN flood, 10 % spliced data", fill_mix, prepare_open, MODE_PROXY, COOKIES_ALWAYS, true, 6, false },
+	{ "floor", "touch and swap addresses", fill_syn, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0,
+	  true },
+	{ "syn-cookie", "SYN answered by cookie", fill_syn, NULL, MODE_RESPOND, COOKIES_ALWAYS,
+	  false, 0, false },
+	{ "syn-cookie-bare", "the same, SYN without options", fill_syn_bare, NULL, MODE_RESPOND,
+	  COOKIES_ALWAYS, false, 0, false },
+	{ "syn-cookie-proxy", "the same, with a server behind", fill_syn, NULL, MODE_PROXY,
+	  COOKIES_ALWAYS, false, 0, false },
+	{ "syn-state", "SYN answered with state", fill_syn, NULL, MODE_RESPOND, COOKIES_NEVER,
+	  false, 0, false },
+	{ "syn-duplicate", "SYN of a half-open entry again", fill_syn_duplicate, prepare_half_open,
+	  MODE_RESPOND, COOKIES_NEVER, true, 0, false },
+	{ "ack-first", "ACK proves a cookie, becomes SYN to the server", fill_ack_first, NULL,
+	  MODE_PROXY, COOKIES_ALWAYS, false, 0, false },
+	{ "ack-blind", "ACK that proves nothing, dropped", fill_ack_blind, NULL, MODE_PROXY,
+	  COOKIES_ALWAYS, false, 0, false, REFUSE_DROP },
+	{ "ack-blind-reset", "the same, answered by RST", fill_ack_blind, NULL, MODE_PROXY,
+	  COOKIES_ALWAYS, false, 0, false, REFUSE_RESET },
+	{ "syn-closed", "SYN to a closed port, RST", fill_syn_closed, NULL, MODE_PROXY,
+	  COOKIES_ALWAYS, false, 0, false },
+	{ "client-64", "client to server, 64-byte frames", fill_client_data, prepare_open,
+	  MODE_PROXY, COOKIES_ALWAYS, true, 6, false },
+	{ "client-1500", "client to server, 1,500-byte packets", fill_client_data, prepare_open,
+	  MODE_PROXY, COOKIES_ALWAYS, true, 1446, false },
+	{ "server-64", "server to client, 64-byte frames", fill_server_data, prepare_open,
+	  MODE_PROXY, COOKIES_ALWAYS, true, 6, false },
+	{ "server-1500", "server to client, 1,500-byte packets", fill_server_data, prepare_open,
+	  MODE_PROXY, COOKIES_ALWAYS, true, 1446, false },
+	{ "foreign", "TCP of no service", fill_foreign, NULL, MODE_PROXY, COOKIES_ALWAYS, false, 0,
+	  false },
+	{ "mix", "90 % SYN flood, 10 % spliced data", fill_mix, prepare_open, MODE_PROXY,
+	  COOKIES_ALWAYS, true, 6, false },
 };
+/* clang-format on */
 
 /* ---- measuring --------------------------------------------------------- */
 
@@ -248,13 +270,13 @@ measure(const struct row *row, const struct load_params *params, unsigned int re
 
 	p.payload_len = row->payload_len;
 	p.unproven = row->unproven;
-	uint32_t connections = row->uses_entries && row->prepare == prepare_open ? p.entries + 1024 :
-	                       ack_first ? (repeats + 1) * bursts * LOAD_BURST + 1024 :
-	                                   1024;
-	uint32_t half_open = row->prepare == prepare_half_open ? p.entries :
-	                     row->fill == fill_syn && row->cookies == COOKIES_NEVER ?
-	                                                         (repeats + 1) * bursts * LOAD_BURST :
-	                                                         1024;
+	uint32_t connections = row->uses_entries && row->prepare == prepare_open ? p.entries + 1024
+	                       : ack_first ? (repeats + 1) * bursts * LOAD_BURST + 1024
+	                                   : 1024;
+	uint32_t half_open = row->prepare == prepare_half_open ? p.entries
+	                     : row->fill == fill_syn && row->cookies == COOKIES_NEVER
+	                             ? (repeats + 1) * bursts * LOAD_BURST
+	                             : 1024;
 	burst_number = 0;
 	struct load *load = load_init(&p, row->mode, row->cookies, half_open, connections);
 	if (load == NULL)
@@ -322,7 +344,8 @@ usage(FILE *out)
 	fputs("usage: bench_core [--row NAME] [--family 4|6] [--entries N] [--services N]\n"
 	      "                  [--variant aesni|vaes256|vaes512] [--checksum-good]\n"
 	      "                  [--repeats N] [--bursts N] [--json] [--memory]\n"
-	      "rows:\n", out);
+	      "rows:\n",
+	      out);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		fprintf(out, "  %-16s %s\n", rows[i].name, rows[i].what);
 }
@@ -331,11 +354,16 @@ int
 main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "row", required_argument, NULL, 'r' },     { "family", required_argument, NULL, 'f' },
-		{ "entries", required_argument, NULL, 'e' }, { "services", required_argument, NULL, 's' },
-		{ "variant", required_argument, NULL, 'v' }, { "checksum-good", no_argument, NULL, 'c' },
-		{ "repeats", required_argument, NULL, 'n' }, { "bursts", required_argument, NULL, 'b' },
-		{ "json", no_argument, NULL, 'j' },          { "help", no_argument, NULL, 'h' },
+		{ "row", required_argument, NULL, 'r' },
+		{ "family", required_argument, NULL, 'f' },
+		{ "entries", required_argument, NULL, 'e' },
+		{ "services", required_argument, NULL, 's' },
+		{ "variant", required_argument, NULL, 'v' },
+		{ "checksum-good", no_argument, NULL, 'c' },
+		{ "repeats", required_argument, NULL, 'n' },
+		{ "bursts", required_argument, NULL, 'b' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
 		{ "memory", no_argument, NULL, 'm' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -346,18 +374,42 @@ main(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
-		case 'r': only = optarg; break;
-		case 'f': family = atoi(optarg); break;
-		case 'e': params.entries = (uint32_t)atoi(optarg); break;
-		case 's': params.n_services = (uint32_t)atoi(optarg); break;
-		case 'v': variant = optarg; break;
-		case 'c': params.checksum_good = true; break;
-		case 'n': repeats = (unsigned int)atoi(optarg); break;
-		case 'b': bursts = (unsigned int)atoi(optarg); break;
-		case 'j': json = 1; break;
-		case 'm': memory = 1; break;
-		case 'h': usage(stdout); return 0;
-		default: usage(stderr); return 2;
+		case 'r':
+			only = optarg;
+			break;
+		case 'f':
+			family = atoi(optarg);
+			break;
+		case 'e':
+			params.entries = (uint32_t)atoi(optarg);
+			break;
+		case 's':
+			params.n_services = (uint32_t)atoi(optarg);
+			break;
+		case 'v':
+			variant = optarg;
+			break;
+		case 'c':
+			params.checksum_good = true;
+			break;
+		case 'n':
+			repeats = (unsigned int)atoi(optarg);
+			break;
+		case 'b':
+			bursts = (unsigned int)atoi(optarg);
+			break;
+		case 'j':
+			json = 1;
+			break;
+		case 'm':
+			memory = 1;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
 		}
 	}
 	if (repeats == 0 || repeats > REPEATS_MAX || bursts == 0 || params.entries == 0 ||
@@ -375,10 +427,11 @@ main(int argc, char **argv)
 		return 2;
 	}
 	double per_us = ticks_per_us();
-	printf(json ? "[\n" : "%u entries, %u services, cookies by %s, %.0f ticks/us\n", params.entries,
-	       params.n_services, variant, per_us);
+	printf(json ? "[\n" : "%u entries, %u services, cookies by %s, %.0f ticks/us\n",
+	       params.entries, params.n_services, variant, per_us);
 	if (!json)
-		printf("%-16s %6s %9s %9s %9s %9s\n", "row", "family", "min", "median", "max", "Mpps");
+		printf("%-16s %6s %9s %9s %9s %9s\n", "row", "family", "min", "median", "max",
+		       "Mpps");
 	for (int f = 4; f <= 6; f += 2) {
 		if (family != 0 && family != f)
 			continue;
@@ -390,14 +443,16 @@ main(int argc, char **argv)
 			if (!measure(&rows[i], &params, repeats, bursts, &r))
 				return 1;
 			if (json)
-				printf("%s  {\"row\": \"%s\", \"family\": %d, \"entries\": %u, \"services\": %u, "
-				       "\"variant\": \"%s\", \"ticks_min\": %.2f, \"ticks_median\": %.2f, "
+				printf("%s  {\"row\": \"%s\", \"family\": %d, \"entries\": %u, "
+				       "\"services\": %u, "
+				       "\"variant\": \"%s\", \"ticks_min\": %.2f, "
+				       "\"ticks_median\": %.2f, "
 				       "\"ticks_max\": %.2f, \"ticks_per_us\": %.1f}",
-				       n++ ? ",\n" : "", rows[i].name, f, params.entries, params.n_services,
-				       variant, r.min, r.median, r.max, per_us);
+				       n++ ? ",\n" : "", rows[i].name, f, params.entries,
+				       params.n_services, variant, r.min, r.median, r.max, per_us);
 			else
-				printf("%-16s %6d %9.1f %9.1f %9.1f %9.2f\n", rows[i].name, f, r.min, r.median,
-				       r.max, per_us / r.median);
+				printf("%-16s %6d %9.1f %9.1f %9.1f %9.2f\n", rows[i].name, f,
+				       r.min, r.median, r.max, per_us / r.median);
 		}
 	}
 	if (json)

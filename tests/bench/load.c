@@ -57,7 +57,8 @@ load_services(struct load *load, uint8_t mode, uint8_t cookies)
 
 	load->services = calloc(n, sizeof(*load->services));
 	for (uint32_t i = 0; i < n; i++) {
-		addresses[2 * i] = (struct prefix){ ip_addr_v4(__builtin_bswap32(SERVER_V4 + i)), 128 };
+		addresses[2 * i] = (struct prefix){ ip_addr_v4(__builtin_bswap32(SERVER_V4 + i)),
+			                            128 };
 		put32(addresses[2 * i + 1].addr.bytes, 0x20010db8);
 		put32(addresses[2 * i + 1].addr.bytes + 12, SERVER_V4 + i);
 		addresses[2 * i + 1].len = 128;
@@ -82,8 +83,13 @@ load_services(struct load *load, uint8_t mode, uint8_t cookies)
 		.hold_bytes = 4096,
 		/* The caps that a configuration has by default, out of the way. */
 		.reflection = { .per_net_per_s = 1u << 30 },
-		.timeouts = { .connecting = 10, .idle = 3600, .half_closed = 120, .closing = 60,
-			      .reset_linger = 2, .probe = 5, .protect = 30 },
+		.timeouts = { .connecting = 10,
+		              .idle = 3600,
+		              .half_closed = 120,
+		              .closing = 60,
+		              .reset_linger = 2,
+		              .probe = 5,
+		              .protect = 30 },
 	};
 }
 
@@ -126,7 +132,8 @@ load_init(const struct load_params *params, uint8_t mode, uint8_t cookies, uint3
 		return NULL;
 	madvise(load->memory, load->memory_size, MADV_HUGEPAGE);
 	load->core = core_init(load->memory, &p, &load->policy, &load->now);
-	load->actions = (struct actions){ load->list, 0, sizeof(load->list) / sizeof(load->list[0]) };
+	load->actions = (struct actions){ load->list, 0,
+		                          sizeof(load->list) / sizeof(load->list[0]) };
 	return load;
 }
 
@@ -196,7 +203,8 @@ load_add(struct load *load, const struct load_frame *f)
 	uint64_t sum;
 
 	put_endpoints(load, f, &client, &server, &port);
-	memcpy(frame, f->side == SIDE_OUTSIDE ? "\2\0\0\0\0\2\2\0\0\0\0\1" : "\2\0\0\0\0\1\2\0\0\0\0\2",
+	memcpy(frame,
+	       f->side == SIDE_OUTSIDE ? "\2\0\0\0\0\2\2\0\0\0\0\1" : "\2\0\0\0\0\1\2\0\0\0\0\2",
 	       12);
 	if (f->side == SIDE_INSIDE) {
 		src = &server;
@@ -248,8 +256,8 @@ load_run(struct load *load)
 	uint64_t begin = __rdtsc();
 
 	for (unsigned int i = 0; i < n; i++) {
-		segment_parse(&load->segments[i], load->frames[i], load->lengths[i], load->lengths[i],
-		              (enum side)load->sides[i]);
+		segment_parse(&load->segments[i], load->frames[i], load->lengths[i],
+		              load->lengths[i], (enum side)load->sides[i]);
 		load->segments[i].checksum_good = load->params.checksum_good;
 	}
 	core_locate(load->core, load->segments, n, &load->now);
@@ -262,7 +270,8 @@ load_run(struct load *load)
 		if (a->kind == ACTION_SEND)
 			carry_out(load->out, NULL, a, EMIT_CHECKSUM_SOFTWARE);
 		else
-			carry_out(load->frames[a->seg], &load->segments[a->seg], a, EMIT_CHECKSUM_SOFTWARE);
+			carry_out(load->frames[a->seg], &load->segments[a->seg], a,
+			          EMIT_CHECKSUM_SOFTWARE);
 	}
 	load->actions.n = 0;
 	load->n = 0;

@@ -14,7 +14,7 @@
 
 struct load_params {
 	bool is_v4;
-	uint32_t entries;     /* connections or half-open entries the tables are filled with */
+	uint32_t entries; /* connections or half-open entries the tables are filled with */
 	uint32_t n_services;
 	uint32_t payload_len; /* of data segments */
 	uint8_t unproven;     /* of the services: enum refusal */
@@ -30,7 +30,7 @@ struct load_frame {
 	uint8_t side;
 	bool timestamps;
 	bool syn_options;
-	uint16_t port;        /* of the server; 0: the service's */
+	uint16_t port; /* of the server; 0: the service's */
 	uint16_t payload_len;
 };
 
@@ -51,9 +51,9 @@ struct load {
 	uint32_t lengths[LOAD_BURST];
 	uint8_t sides[LOAD_BURST];
 	unsigned int n;
-	uint64_t n_out;       /* frames that left */
+	uint64_t n_out; /* frames that left */
 	uint8_t out[LOAD_FRAME_SIZE] __attribute__((aligned(64)));
-	uint32_t last_seq;    /* of the last reply: for building on it */
+	uint32_t last_seq; /* of the last reply: for building on it */
 	uint32_t last_tsval;
 };
 
