@@ -199,7 +199,7 @@ conf_expected(const struct conf_key *key, char expected[CONF_EXPECTED_SIZE])
 	static const char *const fixed[] = {
 		[CONF_BOOL] = "true or false",
 		[CONF_MAC] = "device, outside (inside port only), or a unicast address such as "
-		             "02:00:00:00:00:01",
+			     "02:00:00:00:00:01",
 		[CONF_TEXTS] = "a list of texts without white space",
 		[CONF_LCORES] = "a list of distinct CPU numbers and ranges such as 2-5",
 		[CONF_PORTS] =
@@ -207,7 +207,7 @@ conf_expected(const struct conf_key *key, char expected[CONF_EXPECTED_SIZE])
 		[CONF_PREFIXES] =
 			"a list of addresses and prefixes such as 192.0.2.0/24 or 2001:db8::/32",
 		[CONF_ADDRESSES] = "a list of unicast addresses and prefixes such as 192.0.2.1 or "
-		                   "2001:db8::/64",
+				   "2001:db8::/64",
 		[CONF_MAPPING] = "a mapping",
 		[CONF_SEQUENCE] = "a list of mappings, each begun with \"- \"",
 	};

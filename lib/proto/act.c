@@ -60,7 +60,8 @@ act_reply(struct core *core, struct step *step, enum counter outcome, uint8_t fl
 struct packet *
 act_onward(struct core *core, struct step *step, enum counter outcome, uint8_t flags)
 {
-	return act_packet(act_append(core, step, ACTION_ONWARD, step->seg->side ^ 1, outcome), flags);
+	return act_packet(act_append(core, step, ACTION_ONWARD, step->seg->side ^ 1, outcome),
+	                  flags);
 }
 
 struct packet *
@@ -102,8 +103,8 @@ act_reset(struct core *core, struct step *step)
 		act_reply(core, step, COUNTER_answered_rst, TCP_RST)->seq = seg->ack;
 		return;
 	}
-	act_reply(core, step, COUNTER_answered_rst, TCP_RST | TCP_ACK)->ack =
-	        seg->seq + segment_seq_len(seg);
+	act_reply(core, step, COUNTER_answered_rst, TCP_RST | TCP_ACK)->ack = seg->seq +
+	                                                                      segment_seq_len(seg);
 }
 
 struct packet *

@@ -16,18 +16,18 @@ enum action_kind {
 	ACTION_DROP,    /* free the buffer of segment `seg` */
 	ACTION_FORWARD, /* it leaves on `out` as it is */
 	ACTION_EDIT,    /* it leaves on `out` after rewrite_apply(rewrite) */
-	ACTION_QUOTE,   /* ICMP error: it leaves on `out` after icmp_rewrite_quote(rewrite.seq_add, .ack_add) */
-	ACTION_REPLY,   /* it becomes emit_reply(packet) and leaves on `out`, the side it came by */
-	ACTION_ONWARD,  /* it becomes emit_onward(packet) and leaves on `out` */
-	ACTION_SEND,    /* a new buffer, emit_new(link, flow, out, packet); seg is ACTION_NO_SEGMENT */
+	ACTION_QUOTE, /* ICMP error: it leaves on `out` after icmp_rewrite_quote(rewrite.seq_add, .ack_add) */
+	ACTION_REPLY,  /* it becomes emit_reply(packet) and leaves on `out`, the side it came by */
+	ACTION_ONWARD, /* it becomes emit_onward(packet) and leaves on `out` */
+	ACTION_SEND, /* a new buffer, emit_new(link, flow, out, packet); seg is ACTION_NO_SEGMENT */
 };
 
 #define ACTION_NO_SEGMENT 0xffffffffu
 
 struct action {
-	uint8_t kind;         /* enum action_kind */
-	uint8_t out;          /* enum side it leaves on */
-	uint32_t seg;         /* index in the burst */
+	uint8_t kind; /* enum action_kind */
+	uint8_t out;  /* enum side it leaves on */
+	uint32_t seg; /* index in the burst */
 	union {
 		struct packet packet;
 		struct rewrite rewrite;

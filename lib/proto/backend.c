@@ -46,15 +46,16 @@ set_place(struct backend *set, uint32_t now_s)
 		if (b->port_be == 0)
 			return b;
 		if (b->n_connecting == 0 && !b->down &&
-		    (place == NULL || (uint16_t)(now_s - b->seen_s) > (uint16_t)(now_s - place->seen_s)))
+		    (place == NULL ||
+		     (uint16_t)(now_s - b->seen_s) > (uint16_t)(now_s - place->seen_s)))
 			place = b;
 	}
 	return place;
 }
 
 uint32_t
-backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t port_be,
-             bool create, uint32_t now_s)
+backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t port_be, bool create,
+             uint32_t now_s)
 {
 	uint32_t first = ((uint32_t)addr_hash(table->key, addr, port_be) & table->mask) * SET_SIZE;
 	struct backend *set = &table->backends[first];

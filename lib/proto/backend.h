@@ -30,7 +30,7 @@
 #define BACKEND_VOTES_MAX 3u
 
 _Static_assert(BACKEND_ABSENT_VOTES <= BACKEND_VOTES_MAX && BACKEND_ABSENT_VOTES > 0 &&
-               BACKEND_DOWN_VOTES <= BACKEND_VOTES_MAX && BACKEND_DOWN_VOTES > 0,
+                       BACKEND_DOWN_VOTES <= BACKEND_VOTES_MAX && BACKEND_DOWN_VOTES > 0,
                "the voters are remembered but for the last one");
 
 /* Votes of different nets in a row. Of a net's hash 16 bits are kept: two nets that
@@ -42,20 +42,20 @@ struct backend_votes {
 
 struct backend {
 	struct ip_addr addr;
-	uint16_t port_be;         /* 0: free */
-	uint16_t mss;             /* of its SYN-ACKs; 0: not learned */
-	uint8_t wscale;           /* the last seen; WSCALE_NONE: does none, or not learned */
-	uint8_t settled;          /* enum segment_option: which are seen, or absent by votes */
-	bool known : 1;           /* has answered: mss, wscale, sack, timestamps may be promised */
-	bool sack : 1;            /* seen, and not absent since */
+	uint16_t port_be; /* 0: free */
+	uint16_t mss;     /* of its SYN-ACKs; 0: not learned */
+	uint8_t wscale;   /* the last seen; WSCALE_NONE: does none, or not learned */
+	uint8_t settled;  /* enum segment_option: which are seen, or absent by votes */
+	bool known : 1;   /* has answered: mss, wscale, sack, timestamps may be promised */
+	bool sack : 1;    /* seen, and not absent since */
 	bool timestamps : 1;
 	bool down : 1;
 	struct backend_votes sack_votes, timestamps_votes, wscale_votes, mss_votes, down_votes;
-	uint8_t learn_s;          /* a second, modulo 2^8 ... */
-	uint8_t n_learn;          /* ... and the SYNs that passed in it to learn from; the caller's */
-	uint32_t n_connecting;    /* the caller's to count */
-	uint16_t probe_s;         /* down: when to try one client next; seconds modulo 2^16, like ... */
-	uint16_t seen_s;          /* last used, for replacement */
+	uint8_t learn_s;       /* a second, modulo 2^8 ... */
+	uint8_t n_learn;       /* ... and the SYNs that passed in it to learn from; the caller's */
+	uint32_t n_connecting; /* the caller's to count */
+	uint16_t probe_s; /* down: when to try one client next; seconds modulo 2^16, like ... */
+	uint16_t seen_s;  /* last used, for replacement */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct backend) == 64, "a backend is one cache line");

@@ -36,34 +36,34 @@ enum conn_state {
 };
 
 enum conn_flag {
-	CONN_TIMESTAMPS = 0x001,   /* agreed with the client */
+	CONN_TIMESTAMPS = 0x001, /* agreed with the client */
 	CONN_CLIENT_FIN = 0x002,
 	CONN_SERVER_FIN = 0x004,
-	CONN_CLIENT_DATA = 0x008,  /* the client has sent data */
-	CONN_OUTBOUND = 0x010,     /* TRACKED: opened by a protected host */
-	CONN_CONVERT = 0x010,      /* spliced: windows are converted between two scales */
-	CONN_CONFIRMED = 0x020,    /* TRACKED: the handshake is complete, or both directions fit */
+	CONN_CLIENT_DATA = 0x008, /* the client has sent data */
+	CONN_OUTBOUND = 0x010,    /* TRACKED: opened by a protected host */
+	CONN_CONVERT = 0x010,     /* spliced: windows are converted between two scales */
+	CONN_CONFIRMED = 0x020,   /* TRACKED: the handshake is complete, or both directions fit */
 	CONN_RESET_BY_SERVER = 0x020, /* CLOSING by RST: the server's, not the client's */
-	CONN_COUNTED = 0x040,      /* counted in the source table */
-	CONN_STRIP_SACK = 0x080,   /* spliced: promised to the client, not had by the server */
-	CONN_ADOPTING = 0x080,         /* TRACKED: older than the engine, not yet CONFIRMED */
-	CONN_REWRITTEN = 0x100,    /* is or was spliced: the deltas apply */
-	CONN_RESET = 0x200,        /* CLOSING by RST: later traffic of the receiver cancels */
+	CONN_COUNTED = 0x040,         /* counted in the source table */
+	CONN_STRIP_SACK = 0x080,      /* spliced: promised to the client, not had by the server */
+	CONN_ADOPTING = 0x080,        /* TRACKED: older than the engine, not yet CONFIRMED */
+	CONN_REWRITTEN = 0x100,       /* is or was spliced: the deltas apply */
+	CONN_RESET = 0x200,           /* CLOSING by RST: later traffic of the receiver cancels */
 };
 
 #define CONN_LAG_MAX 0x3fffu
 
 struct conn {
-	struct flow flow;           /* 0 */
-	uint32_t irs;               /* 36: client's ISS: which SYN opened this */
-	uint32_t client_nxt;        /* 40: highest SEQ+LEN seen from the client */
-	uint32_t server_nxt;        /* 44: the same from the server, as the client sees it */
+	struct flow flow;    /* 0 */
+	uint32_t irs;        /* 36: client's ISS: which SYN opened this */
+	uint32_t client_nxt; /* 40: highest SEQ+LEN seen from the client */
+	uint32_t server_nxt; /* 44: the same from the server, as the client sees it */
 	union {
-		uint32_t seq_delta;     /* 48 */
-		uint32_t pending;       /* CONNECTING: number of the pending record */
-		uint32_t next_free;     /* FREE */
+		uint32_t seq_delta; /* 48 */
+		uint32_t pending;   /* CONNECTING: number of the pending record */
+		uint32_t next_free; /* FREE */
 	};
-	uint32_t ts_delta;          /* 52 */
+	uint32_t ts_delta; /* 52 */
 	/* 56: 64 bits */
 	uint64_t client_lag : 14;   /* client_nxt - last ACK of the server, CONN_LAG_MAX: more */
 	uint64_t server_lag : 14;   /* server_nxt - last ACK of the client */
@@ -85,7 +85,8 @@ struct conn_side {
 
 _Static_assert(sizeof(struct conn) == 64, "a connection is one cache line");
 _Static_assert(offsetof(struct conn, irs) == 36 && offsetof(struct conn, seq_delta) == 48 &&
-               offsetof(struct conn, ts_delta) == 52, "the map above");
+                       offsetof(struct conn, ts_delta) == 52,
+               "the map above");
 _Static_assert(sizeof(struct conn_side) <= 6, "16 Mi of both and their index fit in 1.5 GiB");
 
 struct conn_table {
@@ -93,9 +94,9 @@ struct conn_table {
 	struct conn_side *sides;
 	uint32_t capacity;
 	uint32_t used;
-	uint32_t free;   /* first free entry, FLOW_NONE */
-	uint32_t fresh;  /* entries from here on have never been used */
-	uint32_t hand;   /* clock hand of eviction */
+	uint32_t free;  /* first free entry, FLOW_NONE */
+	uint32_t fresh; /* entries from here on have never been used */
+	uint32_t hand;  /* clock hand of eviction */
 };
 
 size_t conn_table_size(uint32_t capacity);

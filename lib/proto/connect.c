@@ -138,8 +138,8 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven)
 {
 	const struct segment *seg = step->seg;
 	uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
-	uint32_t backend = backend_find(&core->backends, &seg->flow.server, seg->flow.server_port_be,
-	                                true, now_s);
+	uint32_t backend = backend_find(&core->backends, &seg->flow.server,
+	                                seg->flow.server_port_be, true, now_s);
 	struct backend *b = backend_at(&core->backends, backend);
 	enum counter over = admission_over(core, step, b);
 
@@ -282,8 +282,8 @@ connecting_server_ack(struct core *core, struct step *step)
 	if (p->flags & (PENDING_RETRIED | PENDING_CLIENT_GONE))
 		return;
 	p->flags |= PENDING_RETRIED;
-	struct packet *syn =
-	        act_send(core, step->out, &conn->flow, conn->path, &back, SIDE_INSIDE, TCP_SYN);
+	struct packet *syn = act_send(core, step->out, &conn->flow, conn->path, &back, SIDE_INSIDE,
+	                              TCP_SYN);
 	if (syn != NULL)
 		syn_fill(syn, conn, p);
 }
@@ -294,8 +294,9 @@ server_offer(const struct segment *seg, const struct pending *p)
 {
 	return (struct tcp_offer){
 		.mss = seg->mss,
-		.wscale = (seg->options & OPTION_WSCALE) && p->offer.wscale != WSCALE_NONE ? seg->wscale
-		                                                                           : WSCALE_NONE,
+		.wscale = (seg->options & OPTION_WSCALE) && p->offer.wscale != WSCALE_NONE
+		                  ? seg->wscale
+		                  : WSCALE_NONE,
 		.sack = (seg->options & OPTION_SACK_PERMITTED) && p->offer.sack,
 		.timestamps = (seg->options & OPTION_TIMESTAMPS) && p->offer.timestamps,
 	};
@@ -313,8 +314,8 @@ release(struct core *core, struct step *step, const struct conn *conn, const str
 	do {
 		uint32_t n = p->held_size - at < most ? p->held_size - at : most;
 		bool last = at + n == p->held_size;
-		struct packet *out =
-		        act_send(core, step->out, &conn->flow, conn->path, link, SIDE_INSIDE, TCP_ACK);
+		struct packet *out = act_send(core, step->out, &conn->flow, conn->path, link,
+		                              SIDE_INSIDE, TCP_ACK);
 		if (out == NULL)
 			return; /* the client sends it again */
 		out->seq = conn->irs + 1 + at;
@@ -447,8 +448,8 @@ server_is_silent(struct core *core, struct pending *p, const struct instant *now
 
 	core_count(core, COUNTER_server_silent);
 	core_count(core, COUNTER_reset);
-	if (b != NULL && backend_fail(b, p->net, (uint32_t)(now->now_ms / 1000),
-	                              core->policy->timeouts.probe))
+	if (b != NULL &&
+	    backend_fail(b, p->net, (uint32_t)(now->now_ms / 1000), core->policy->timeouts.probe))
 		core_count(core, COUNTER_backend_down);
 	if (!(p->flags & PENDING_CLIENT_GONE))
 		conn_reset_ends(core, conn, out);
@@ -472,12 +473,13 @@ connect_timers(struct core *core, const struct instant *now, struct actions *out
 		}
 		unsigned int stage = p->stage + 1u < PENDING_STAGES ? p->stage + 1u : p->stage;
 		uint64_t deadline_ms = now->now_ms + (RETRY_MS << stage);
-		pending_wait(&core->pending, number, stage, deadline_ms < end_ms ? deadline_ms : end_ms);
+		pending_wait(&core->pending, number, stage,
+		             deadline_ms < end_ms ? deadline_ms : end_ms);
 		if (p->flags & PENDING_CLIENT_GONE)
 			continue;
 		const struct conn *conn = &core->conns.conns[p->conn];
-		struct packet *syn =
-		        act_send(core, out, &conn->flow, conn->path, NULL, SIDE_INSIDE, TCP_SYN);
+		struct packet *syn = act_send(core, out, &conn->flow, conn->path, NULL, SIDE_INSIDE,
+		                              TCP_SYN);
 		if (syn != NULL)
 			syn_fill(syn, conn, p);
 	}

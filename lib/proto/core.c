@@ -6,10 +6,10 @@
 
 #include "decision.h"
 
-#define RATE_CELLS 16384u       /* 2 rows of 8 bytes: fits the second-level cache beside the rest */
+#define RATE_CELLS 16384u /* 2 rows of 8 bytes: fits the second-level cache beside the rest */
 #define PROVEN_BITS (1u << 20)
 #define PROVEN_PERIOD_MS 60000u
-#define SWEEP_MAX 64u           /* expired connections handled in one tick */
+#define SWEEP_MAX 64u /* expired connections handled in one tick */
 
 /* ---- memory ---------------------------------------------------------- */
 
@@ -27,11 +27,13 @@ core_memory(const struct core_params *params, struct core_memory_row *rows, unsi
 		{ "half-open", params->half_open, line(half_open_table_size(params->half_open)) },
 		{ "index", params->connections + params->half_open,
 		  line(flow_index_size(params->connections + params->half_open)) },
-		{ "held", params->held, line(pending_table_size(params->held, params->hold_bytes)) },
+		{ "held", params->held,
+		  line(pending_table_size(params->held, params->hold_bytes)) },
 		{ "backends", params->backends, line(backend_table_size(params->backends)) },
 		{ "paths", params->paths, line(path_table_size(params->paths)) },
 		{ "sources", params->sources, line(source_table_size(params->sources)) },
-		{ "rates", RATE_CELLS, 3 * line(rate_size(RATE_CELLS)) + line(recent_size(PROVEN_BITS)) },
+		{ "rates", RATE_CELLS,
+		  3 * line(rate_size(RATE_CELLS)) + line(recent_size(PROVEN_BITS)) },
 		{ "core", SERVICES_MAX, line(sizeof(struct core)) },
 	};
 	unsigned int n = sizeof(all) / sizeof(all[0]);
@@ -122,12 +124,9 @@ static enum state
 state_of(const struct core *core, uint32_t entry)
 {
 	static const uint8_t of_conn[] = {
-		[CONN_FREE] = STATE_LISTEN,
-		[CONN_CONNECTING] = STATE_CONNECTING,
-		[CONN_TRACKED] = STATE_TRACKED,
-		[CONN_SPLICED] = STATE_SPLICED,
-		[CONN_CLOSING] = STATE_CLOSING,
-		[CONN_RESPONDING] = STATE_RESPONDING,
+		[CONN_FREE] = STATE_LISTEN,     [CONN_CONNECTING] = STATE_CONNECTING,
+		[CONN_TRACKED] = STATE_TRACKED, [CONN_SPLICED] = STATE_SPLICED,
+		[CONN_CLOSING] = STATE_CLOSING, [CONN_RESPONDING] = STATE_RESPONDING,
 		[CONN_SPENT] = STATE_SPENT,
 	};
 
@@ -328,7 +327,8 @@ core_tick(struct core *core, const struct instant *now, unsigned int budget, str
 	}
 	handshake_timers(core, now, out);
 	connect_timers(core, now, out);
-	unsigned int n = flow_index_sweep(&core->index, budget, clock_s(now, 0), expired, SWEEP_MAX);
+	unsigned int n = flow_index_sweep(&core->index, budget, clock_s(now, 0), expired,
+	                                  SWEEP_MAX);
 	for (unsigned int i = 0; i < n; i++)
 		expire(core, expired[i], now, out);
 }

@@ -32,12 +32,12 @@ struct core_params {
 	uint32_t backends;
 	uint32_t paths;
 	uint32_t sources;
-	uint32_t held;        /* connections that may wait for their server at once */
-	uint32_t hold_bytes;  /* most early data held for each */
-	uint32_t n_workers;   /* limits of the policy are divided by this */
-	uint8_t seed[64];     /* uniformly random: keys of the tables */
-	bool has_inside;      /* false: responder topology, nothing can be forwarded */
-	bool cookie_gate;     /* refuse ACKs unchecked while no cookie is out: only if this core
+	uint32_t held;       /* connections that may wait for their server at once */
+	uint32_t hold_bytes; /* most early data held for each */
+	uint32_t n_workers;  /* limits of the policy are divided by this */
+	uint8_t seed[64];    /* uniformly random: keys of the tables */
+	bool has_inside;     /* false: responder topology, nothing can be forwarded */
+	bool cookie_gate;    /* refuse ACKs unchecked while no cookie is out: only if this core
 	                         alone makes the cookies that its ACKs carry */
 };
 
@@ -64,8 +64,8 @@ unsigned int core_memory(const struct core_params *params, struct core_memory_ro
                          unsigned int max);
 
 /* Build a core in `memory` (need not be zeroed). `policy` must outlive its use, see core_set_policy(). */
-struct core *core_init(void *memory, const struct core_params *params,
-                       const struct policy *policy, const struct instant *now);
+struct core *core_init(void *memory, const struct core_params *params, const struct policy *policy,
+                       const struct instant *now);
 
 /* Use another policy from now on. The caller frees the old one when this has returned. */
 void core_set_policy(struct core *core, const struct policy *policy);
@@ -74,12 +74,11 @@ void core_set_policy(struct core *core, const struct policy *policy);
 #define CORE_BURST_MAX 64u
 
 /* Find the service, entry and cookie of each segment; n at most CORE_BURST_MAX. */
-void core_locate(struct core *core, struct segment *seg, unsigned int n,
-                 const struct instant *now);
+void core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now);
 
 /* Decide on each segment in order and append to `out`. */
-void core_decide(struct core *core, struct segment *seg, unsigned int n,
-                 const struct instant *now, struct actions *out);
+void core_decide(struct core *core, struct segment *seg, unsigned int n, const struct instant *now,
+                 struct actions *out);
 
 /* Timers and sweeping. `budget`: most index buckets to look at. Payload
  * pointers in the actions of core_decide() and core_tick() hold until the next

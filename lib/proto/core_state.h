@@ -17,17 +17,18 @@
 #include "seq.h"
 #include "source.h"
 
-#define SERVICE_CLOSED 0xfffeu    /* segment.service: address protected, port not served */
-#define PROMISE_WSCALE 7u         /* promised where the server's own is not known to both ends of a cookie */
-#define PROFILE_UNMADE 0xffu       /* segment.profile: no cookie made yet */
+#define SERVICE_CLOSED 0xfffeu /* segment.service: address protected, port not served */
+#define PROMISE_WSCALE \
+	7u /* promised where the server's own is not known to both ends of a cookie */
+#define PROFILE_UNMADE 0xffu      /* segment.profile: no cookie made yet */
 #define PROOF_UNCHECKED 0xffu     /* segment.proof, .probe: no MAC computed yet */
 #define FRAGMENTS_TRACKED 1024u   /* datagrams whose later fragments may follow, a power of two */
 #define LEARN_PASSES_PER_S 8u     /* SYNs a second that may teach about one unknown server */
 #define LEARN_ALL_PER_S 256u      /* ... about all of them */
 #define SIGNED_PASSES_PER_S 1000u /* SYNs with MD5 or AO that pass */
 #define FIT_WINDOW (4u << 20)     /* adopt: how far apart SEQ and ACK of one connection may lie */
-#define OUTBOUND_SHARE 8u         /* protected hosts' own connections take at most 1/8 of the table */
-#define ADOPT_SHARE 8u            /* and so do candidates for adoption */
+#define OUTBOUND_SHARE 8u /* protected hosts' own connections take at most 1/8 of the table */
+#define ADOPT_SHARE 8u    /* and so do candidates for adoption */
 #define WINDOW_MAX (65535u << 14) /* the largest that any receiver can offer */
 
 /* What changes about a service while the engine runs. Written by the worker;
@@ -39,7 +40,8 @@ struct service_state {
 	uint64_t cookies_until_ms; /* a cookie of this service may still be out */
 	uint32_t n_new;            /* proven in the running second */
 	uint32_t second;
-	uint32_t n_cookies;        /* SYN-ACKs sent without state in the running second, less those proven */
+	uint32_t
+		n_cookies; /* SYN-ACKs sent without state in the running second, less those proven */
 	uint64_t syn, syn_ack, opened, refused;
 };
 
@@ -64,7 +66,7 @@ struct syn_plan {
 struct fragment {
 	uint64_t hash;
 	uint32_t until_ms;
-	uint32_t left;             /* later fragments that may still cross */
+	uint32_t left; /* later fragments that may still cross */
 };
 
 struct core {
@@ -78,26 +80,26 @@ struct core {
 	struct backend_table backends;
 	struct path_table paths;
 	struct source_table sources;
-	struct rate syn_rate;        /* by host and net */
-	struct rate reflection;      /* by net */
-	struct rate adopt_rate;      /* by net */
-	struct recent proven;        /* nets that completed a connection lately */
+	struct rate syn_rate;   /* by host and net */
+	struct rate reflection; /* by net */
+	struct rate adopt_rate; /* by net */
+	struct recent proven;   /* nets that completed a connection lately */
 	struct bucket port_bucket, proven_bucket, rst_bucket, challenge_bucket, signed_bucket;
 	struct bucket learn_bucket;
 	struct flow_hash_key hash_key;
-	uint64_t random;             /* state of core_random() */
+	uint64_t random; /* state of core_random() */
 	uint64_t started_ms;
-	uint64_t cookie_out_ms;      /* the last cookie of this core dies here: the gate */
-	uint32_t n_outbound;         /* TRACKED by SYNs from inside */
-	uint32_t n_live;             /* CONNECTING, SPLICED, RESPONDING */
+	uint64_t cookie_out_ms; /* the last cookie of this core dies here: the gate */
+	uint32_t n_outbound;    /* TRACKED by SYNs from inside */
+	uint32_t n_live;        /* CONNECTING, SPLICED, RESPONDING */
 	uint32_t n_closing;
-	uint32_t n_adopting;         /* TRACKED candidates */
-	uint64_t futile_ms;          /* when eviction last found no victim */
-	uint32_t mutations;          /* of the index, in this burst */
-	uint32_t reflect_cap;        /* this core's share of the policy's per_net_per_s */
+	uint32_t n_adopting;  /* TRACKED candidates */
+	uint64_t futile_ms;   /* when eviction last found no victim */
+	uint32_t mutations;   /* of the index, in this burst */
+	uint32_t reflect_cap; /* this core's share of the policy's per_net_per_s */
 	bool draining;
-	bool has_orphans;            /* a reload came while there were connections */
-	uint64_t ticked_s;           /* the last second whose service counts were looked at */
+	bool has_orphans;  /* a reload came while there were connections */
+	uint64_t ticked_s; /* the last second whose service counts were looked at */
 	const struct service *by_id[SERVICES_MAX]; /* policy's, NULL: none */
 	struct service_state services[SERVICES_MAX];
 	struct fragment fragments[FRAGMENTS_TRACKED];
@@ -108,9 +110,9 @@ struct core {
 /* One segment being decided on. */
 struct step {
 	struct segment *seg;
-	uint32_t number;             /* of the segment in the burst */
-	uint32_t entry;              /* FLOW_NONE, connection, or FLOW_HALF_OPEN | number */
-	struct flow_slot at;         /* of the entry in the index */
+	uint32_t number;     /* of the segment in the burst */
+	uint32_t entry;      /* FLOW_NONE, connection, or FLOW_HALF_OPEN | number */
+	struct flow_slot at; /* of the entry in the index */
 	const struct service *service;
 	struct service_state *state;
 	const struct instant *now;
@@ -183,7 +185,8 @@ void act_forward(struct core *core, struct step *step, enum counter outcome);
 struct rewrite *act_edit(struct core *core, struct step *step, enum counter outcome);
 /* The packets come zeroed but for flags. */
 struct packet *act_reply(struct core *core, struct step *step, enum counter outcome, uint8_t flags);
-struct packet *act_onward(struct core *core, struct step *step, enum counter outcome, uint8_t flags);
+struct packet *act_onward(struct core *core, struct step *step, enum counter outcome,
+                          uint8_t flags);
 /* A packet of its own. `link` NULL: from the path; NULL if there is none or no room. */
 struct packet *act_send(struct core *core, struct actions *out, const struct flow *flow,
                         uint16_t path, const struct link *link, enum side side, uint8_t flags);
@@ -288,12 +291,14 @@ void connect_abandon(struct core *core, struct conn *conn);
 void connect_stamp(struct core *core, const struct conn *conn, struct packet *p);
 
 /* handshake.c */
-/* Does this segment prove a cookie? Fills *proven. Counts. */
-bool handshake_proof(struct core *core, struct step *step, struct proven *proven);
 void handshake_syn_by_cookie(struct core *core, struct step *step);
-/* A segment of a flow whose last connection is over; `proven` NULL: it proves nothing. */
-void spent_proof(struct core *core, struct step *step, const struct proven *proven);
 void handshake_timers(struct core *core, const struct instant *now, struct actions *out);
+
+/* proof.c */
+/* Does this segment prove a cookie? Fills *proven. Counts. */
+bool proof_check(struct core *core, struct step *step, struct proven *proven);
+/* A segment of a flow whose last connection is over; `proven` NULL: it proves nothing. */
+void proof_after_end(struct core *core, struct step *step, const struct proven *proven);
 
 /* splice.c: also for connections that are only followed */
 void splice_follow(struct conn *conn, const struct segment *seg);

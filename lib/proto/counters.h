@@ -18,7 +18,13 @@ enum counter {
 	COUNTER_COUNT
 };
 
-enum outcome_class { OUTCOME_PASS, OUTCOME_ANSWER, OUTCOME_TAKEN, OUTCOME_DROP, OUTCOME_NOT };
+enum outcome_class {
+	OUTCOME_PASS,
+	OUTCOME_ANSWER,
+	OUTCOME_TAKEN,
+	OUTCOME_DROP,
+	OUTCOME_NOT
+};
 
 struct counter_info {
 	const char *name;

@@ -3,8 +3,9 @@
 #include "decision.h"
 
 const struct decision_row decision_table[STATE_COUNT][SIDE_COUNT][EVENT_COUNT] = {
-#define ROW(state, side, event, function, text)                                                    \
-	[STATE_##state][SIDE_##side][EVENT_##event] = { #state "." #side "." #event, text, function },
+#define ROW(state, side, event, function, text)                                            \
+	[STATE_##state][SIDE_##side][EVENT_##event] = { #state "." #side "." #event, text, \
+		                                        function },
 #include "decision_table.def"
 #undef ROW
 };

@@ -31,7 +31,7 @@ enum event {
 };
 
 struct decision_row {
-	const char *name;   /* "SPLICED.OUTSIDE.RST" */
+	const char *name; /* "SPLICED.OUTSIDE.RST" */
 	const char *answer;
 	void (*handler)(struct core *core, struct step *step); /* NULL for TIMER */
 };
@@ -53,11 +53,12 @@ decision_event(const struct segment *seg)
 /* The handlers, by the file they stand in. */
 /* handshake.c */
 void listen_syn(struct core *core, struct step *step);
-void listen_ack(struct core *core, struct step *step);
 void received_syn(struct core *core, struct step *step);
+void spent_syn(struct core *core, struct step *step);
+/* proof.c */
+void listen_ack(struct core *core, struct step *step);
 void received_ack(struct core *core, struct step *step);
 void received_rst(struct core *core, struct step *step);
-void spent_syn(struct core *core, struct step *step);
 void spent_ack(struct core *core, struct step *step);
 /* stray.c */
 void stray_syn_ack(struct core *core, struct step *step);

@@ -182,7 +182,8 @@ conn_finish(struct core *core, uint32_t number, struct flow_slot at, const struc
 void
 conn_reset_ends(struct core *core, const struct conn *conn, struct actions *out)
 {
-	struct packet *p = act_send(core, out, &conn->flow, conn->path, NULL, SIDE_OUTSIDE, TCP_RST | TCP_ACK);
+	struct packet *p = act_send(core, out, &conn->flow, conn->path, NULL, SIDE_OUTSIDE,
+	                            TCP_RST | TCP_ACK);
 	if (p != NULL) {
 		p->seq = conn->server_nxt;
 		p->ack = conn->state == CONN_CONNECTING ? conn->irs + 1 : conn->client_nxt;
@@ -209,9 +210,13 @@ evict_rank(const struct core *core, const struct conn *conn, uint16_t idle_s)
 		return idle_s >= core->policy->timeouts.protect ? 3 : 0;
 	case CONN_SPLICED:
 	case CONN_RESPONDING:
-		return !(conn->flags & CONN_CLIENT_DATA) && idle_s >= core->policy->timeouts.protect ? 2 : 0;
+		return !(conn->flags & CONN_CLIENT_DATA) && idle_s >= core->policy->timeouts.protect
+		               ? 2
+		               : 0;
 	case CONN_TRACKED:
-		return !(conn->flags & CONN_CONFIRMED) && idle_s >= core->policy->timeouts.protect ? 1 : 0;
+		return !(conn->flags & CONN_CONFIRMED) && idle_s >= core->policy->timeouts.protect
+		               ? 1
+		               : 0;
 	default:
 		return 0;
 	}
@@ -243,7 +248,8 @@ conn_evict(struct core *core, const struct instant *now, struct actions *out)
 			continue;
 		uint16_t left = (uint16_t)(core->index.buckets[at.bucket].deadline[at.slot] -
 		                           clock_s(now, 0));
-		uint32_t idle = c->state == CONN_SPENT ? COOKIE_LIFE_MAX_S : core->policy->timeouts.idle;
+		uint32_t idle = c->state == CONN_SPENT ? COOKIE_LIFE_MAX_S
+		                                       : core->policy->timeouts.idle;
 		uint16_t idle_s = left > idle ? 0 : (uint16_t)(idle - left);
 		unsigned int rank = evict_rank(core, c, idle_s);
 		if (rank > best_rank || (rank == best_rank && rank > 0 && idle_s > best_idle)) {
@@ -291,8 +297,8 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 	struct conn_table *t = &core->conns;
 
 	if (step->entry != FLOW_NONE)
-		core_count(core, step->entry & FLOW_HALF_OPEN ? COUNTER_half_open_replaced :
-		                                                COUNTER_reused);
+		core_count(core, step->entry & FLOW_HALF_OPEN ? COUNTER_half_open_replaced
+		                                              : COUNTER_reused);
 	entry_clear(core, step);
 	if (t->used == t->capacity && !conn_evict(core, step->now, step->out)) {
 		core_count(core, COUNTER_table_full);
@@ -332,8 +338,8 @@ half_open_uncount(struct core *core, uint32_t number)
 
 	if (!side->counted)
 		return;
-	struct source_pair pair =
-	        source_find(&core->sources, &core->half_open.entries[number].flow.client, false);
+	struct source_pair pair = source_find(&core->sources,
+	                                      &core->half_open.entries[number].flow.client, false);
 	if (pair.host != NULL && pair.host->n_half_open > 0)
 		pair.host->n_half_open--;
 	if (pair.net != NULL && pair.net->n_half_open > 0)

@@ -12,8 +12,8 @@
 static uint32_t
 n_buckets_for(uint32_t entries)
 {
-	uint32_t n = pow2_ceil((uint32_t)(((uint64_t)entries * 10 + MEAN_USED_TENTHS - 1) /
-	                                  MEAN_USED_TENTHS));
+	uint32_t n = pow2_ceil(
+		(uint32_t)(((uint64_t)entries * 10 + MEAN_USED_TENTHS - 1) / MEAN_USED_TENTHS));
 	return n < 2 ? 2 : n; /* an other bucket must exist */
 }
 

@@ -42,10 +42,10 @@
 
 struct flow_bucket {
 	uint16_t tag[FLOW_SLOTS];
-	uint16_t spilled;            /* entries of this home that live in their other bucket */
+	uint16_t spilled; /* entries of this home that live in their other bucket */
 	uint16_t deadline[FLOW_SLOTS];
-	uint16_t moved;              /* bit i: slot i is away from its home */
-	uint32_t entry[FLOW_SLOTS];  /* FLOW_HALF_OPEN or 0, and a number */
+	uint16_t moved;             /* bit i: slot i is away from its home */
+	uint32_t entry[FLOW_SLOTS]; /* FLOW_HALF_OPEN or 0, and a number */
 	uint32_t unused;
 } __attribute__((aligned(64)));
 
@@ -54,7 +54,7 @@ _Static_assert(offsetof(struct flow_bucket, deadline) == 16, "tags load as one v
 
 /* The top bit of an entry says which table its number belongs to. */
 #define FLOW_HALF_OPEN 0x80000000u
-#define FLOW_NUMBER(entry) ((entry) & 0x7fffffffu)
+#define FLOW_NUMBER(entry) ((entry)&0x7fffffffu)
 #define FLOW_NONE 0xffffffffu
 
 struct flow_index {
@@ -126,7 +126,7 @@ struct flow_walk {
 	struct flow_slot at;
 	uint32_t matches; /* slots left in this bucket */
 	uint16_t tag;
-	bool second;      /* looking at the other bucket already */
+	bool second; /* looking at the other bucket already */
 };
 
 static inline struct flow_walk
@@ -165,8 +165,8 @@ flow_walk_next(struct flow_walk *walk)
 
 /* Insert; false if there is no room. *at is where. May move other entries, so
  * no older flow_slot holds afterwards. */
-bool flow_index_insert(struct flow_index *index, uint64_t hash, uint32_t entry,
-                       uint16_t deadline_s, struct flow_slot *at);
+bool flow_index_insert(struct flow_index *index, uint64_t hash, uint32_t entry, uint16_t deadline_s,
+                       struct flow_slot *at);
 void flow_index_remove(struct flow_index *index, struct flow_slot at);
 /* Point a slot at another entry of the same flow (half-open becomes connection). */
 void flow_index_replace(struct flow_index *index, struct flow_slot at, uint32_t entry,

@@ -51,8 +51,10 @@ icmp_error(struct core *core, struct step *step)
 		return;
 	}
 	struct rewrite *rw = act_edit(core, step, COUNTER_passed_icmp);
-	step->out->list[step->out->n - 1].kind =
-	        step->out->list[step->out->n - 1].kind == ACTION_EDIT ? ACTION_QUOTE : ACTION_DROP;
+	step->out->list[step->out->n - 1].kind = step->out->list[step->out->n - 1].kind ==
+	                                                         ACTION_EDIT
+	                                                 ? ACTION_QUOTE
+	                                                 : ACTION_DROP;
 	/* From outside: a segment of the server as the client sees it; from inside:
 	 * one of the client, whose ACK the server sees shifted. */
 	if (seg->side == SIDE_OUTSIDE)

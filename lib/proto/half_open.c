@@ -86,8 +86,7 @@ half_open_wait(struct half_open_table *table, uint32_t number, unsigned int stag
 	assert(stage < HALF_OPEN_STAGES);
 	half_open_unlink(table, number);
 	last = table->tail[stage];
-	assert(last == FLOW_NONE ||
-	       seq_before_eq(table->entries[last].deadline_ms, deadline_ms));
+	assert(last == FLOW_NONE || seq_before_eq(table->entries[last].deadline_ms, deadline_ms));
 	entry->deadline_ms = deadline_ms;
 	entry->prev = last;
 	entry->next = FLOW_NONE;

@@ -30,21 +30,22 @@
 #define HALF_OPEN_STAGES 6u /* SYN-ACKs sent 1..6 */
 
 struct half_open {
-	struct flow flow;         /* 0 */
-	uint32_t irs;             /* 36 */
-	uint32_t iss;             /* 40: a valid cookie */
-	uint32_t tsval;           /* 44: the client's, echoed in retransmissions */
-	uint32_t deadline_ms;     /* 48: of this stage */
-	uint16_t path;            /* 52 */
-	uint16_t service;         /* 54 */
-	uint32_t next, prev;      /* 56: in the list of its stage; these and
+	struct flow flow;     /* 0 */
+	uint32_t irs;         /* 36 */
+	uint32_t iss;         /* 40: a valid cookie */
+	uint32_t tsval;       /* 44: the client's, echoed in retransmissions */
+	uint32_t deadline_ms; /* 48: of this stage */
+	uint16_t path;        /* 52 */
+	uint16_t service;     /* 54 */
+	uint32_t next, prev;  /* 56: in the list of its stage; these and
 	                           * deadline_ms are half_open.c's to write */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct half_open) == 64, "a half-open entry is one cache line");
 _Static_assert(offsetof(struct half_open, irs) == 36 &&
-               offsetof(struct half_open, deadline_ms) == 48 &&
-               offsetof(struct half_open, next) == 56, "the map above");
+                       offsetof(struct half_open, deadline_ms) == 48 &&
+                       offsetof(struct half_open, next) == 56,
+               "the map above");
 
 /* What does not fit the line and is read only when an entry is completed or
  * retransmitted. */
@@ -54,9 +55,9 @@ struct half_open_side {
 	uint8_t wscale;          /* the client's, WSCALE_NONE */
 	uint8_t promised_wscale; /* ours, WSCALE_NONE */
 	uint16_t promised_mss;
-	uint8_t options;         /* enum segment_option that the SYN-ACK carries */
-	uint8_t stage;           /* SYN-ACKs sent - 1; written by half_open_wait() alone */
-	bool counted;            /* in the source table */
+	uint8_t options; /* enum segment_option that the SYN-ACK carries */
+	uint8_t stage;   /* SYN-ACKs sent - 1; written by half_open_wait() alone */
+	bool counted;    /* in the source table */
 };
 
 struct half_open_table {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The handshake with the client: LISTEN, SYN-RECEIVED and the afterlife of a
- * cookie. Every ISS sent from here is a valid cookie, so an entry can be lost at any time.
+ * SYNs and their SYN-ACKs: LISTEN, SYN-RECEIVED and what follows a connection
+ * on the same ports. Every ISS sent from here is a valid cookie, so an entry
+ * can be lost at any time. What comes back is proof.c's.
  */
 #include "decision.h"
 #include "syn_plan.h"
@@ -11,8 +12,8 @@
 /* What a SYN-ACK says, from a fresh SYN or from its half-open entry. */
 struct answer {
 	uint32_t iss, irs;
-	uint32_t tsval;    /* the client's */
-	uint32_t ts_sent;  /* ours */
+	uint32_t tsval;   /* the client's */
+	uint32_t ts_sent; /* ours */
 	uint16_t mss;
 	uint8_t options;
 	uint8_t wscale;
@@ -89,8 +90,8 @@ syn_by_cookie(struct core *core, struct step *step, const struct syn_plan *plan)
 	step->state->n_cookies++;
 	step->state->syn_ack++;
 	core_count(core, COUNTER_syn_ack_sent);
-	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_cookie, TCP_SYN | TCP_ACK), &a,
-	             step->service->mode == MODE_RESPOND);
+	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_cookie, TCP_SYN | TCP_ACK),
+	             &a, step->service->mode == MODE_RESPOND);
 }
 
 void
@@ -297,121 +298,6 @@ listen_syn(struct core *core, struct step *step)
 	syn_by_cookie(core, step, plan);
 }
 
-/* One MAC for a segment whose batch did not have it. */
-static uint8_t
-proof_once(struct step *step, uint32_t irs)
-{
-	const struct segment *seg = step->seg;
-	struct cookie_job job = {
-		.flow = &seg->flow, .irs = irs, .iss = seg->ack - 1, .is_v4 = seg->is_v4
-	};
-	uint8_t proof;
-
-	cookie_check(step->now->secrets, &job, 1, &proof);
-	step->seg->profile = job.profile;
-	return proof;
-}
-
-bool
-handshake_proof(struct core *core, struct step *step, struct proven *proven)
-{
-	struct segment *seg = step->seg;
-	unsigned int scale = WSCALE_NONE;
-
-	if (core->params.cookie_gate && step->now->now_ms > core->cookie_out_ms) {
-		core_count(core, COUNTER_cookies_gated);
-		return false;
-	}
-	if (seg->proof == PROOF_UNCHECKED)
-		seg->proof = proof_once(step, seg->seq - 1);
-	core_count(core, COUNTER_cookies_checked);
-	/* A keep-alive or window probe right after the handshake is one below
-	 * (RFC 9293, 3.8.4): a second try of its own, never a looser first one. */
-	if (seg->proof == PROOF_NONE && segment_may_probe(seg)) {
-		if (seg->probe == PROOF_UNCHECKED)
-			seg->probe = proof_once(step, seg->seq);
-		if (seg->probe == PROOF_EXACT)
-			seg->proof = PROOF_PROBE;
-	}
-	if (seg->proof == PROOF_NONE)
-		return false;
-	core_count(core, COUNTER_cookies_good);
-	if (step->state->n_cookies > 0)
-		step->state->n_cookies--;
-	*proven = (struct proven){
-		.iss = seg->ack - 1,
-		.irs = seg->proof == PROOF_PROBE ? seg->seq : seg->seq - 1,
-		.offer = cookie_profile_offer(seg->profile, seg->is_v4),
-	};
-	if (seg->options & OPTION_TIMESTAMPS) {
-		cookie_ts_read(seg->tsecr, seg->profile, seg->is_v4, &proven->offer, &scale);
-		proven->offer.timestamps = true;
-		proven->ts_sent = seg->tsecr;
-		proven->promised_wscale = (uint8_t)scale;
-	} else {
-		proven->promised_wscale =
-		        proven->offer.wscale != WSCALE_NONE ? PROMISE_WSCALE : WSCALE_NONE;
-	}
-	return true;
-}
-
-/* The client is real. */
-static void
-open_proven(struct core *core, struct step *step, const struct proven *proven)
-{
-	const struct segment *seg = step->seg;
-
-	recent_add(&core->proven, source_net_hash(&core->hash_key, &seg->flow.client),
-	           (uint32_t)step->now->now_ms);
-	switch ((enum service_mode)step->service->mode) {
-	case MODE_RESPOND:
-		respond_begin(core, step, proven);
-		return;
-	case MODE_HANDOFF:
-		act_forward(core, step, COUNTER_passed_handoff);
-		return;
-	default:
-		/* Waiting for data needs no entry: the first byte proves the same
-		 * cookie once more, and until then the client costs nothing. */
-		if (step->service->wait_for_data && seg->payload_len == 0 && !(seg->flags & TCP_FIN))
-			act_drop(core, step, COUNTER_taken_ack);
-		else
-			connect_begin(core, step, proven);
-	}
-}
-
-/* A segment that proves nothing (RFC 9293, 3.10.7.2, and the caps). */
-static void
-unproven(struct core *core, struct step *step)
-{
-	const struct segment *seg = step->seg;
-	const struct service *service = step->service;
-	bool data = seg->payload_len != 0 || (seg->flags & TCP_FIN);
-
-	if (core->params.has_inside && core_adopts(core, step->now) && track_adopt(core, step))
-		return;
-	/* It may be a later segment of a client that a cookie has let in and whose
-	 * first segment was lost; a RST would kill what its resend will open. */
-	if (data && (service->cookies == COOKIES_ALWAYS || step->state->cookie_mode ||
-	             step->now->now_ms < step->state->cookies_until_ms))
-		act_drop(core, step, COUNTER_drop_unproven_data);
-	else if (service->unproven == REFUSE_RESET)
-		act_reset(core, step);
-	else
-		act_drop(core, step, data ? COUNTER_drop_unproven_data : COUNTER_drop_unproven_ack);
-}
-
-void
-listen_ack(struct core *core, struct step *step)
-{
-	struct proven proven;
-
-	if (handshake_proof(core, step, &proven))
-		open_proven(core, step, &proven);
-	else
-		unproven(core, step);
-}
-
 void
 received_syn(struct core *core, struct step *step)
 {
@@ -434,86 +320,17 @@ received_syn(struct core *core, struct step *step)
 		return;
 	}
 	h->tsval = seg->tsval;
-	struct answer a = { h->iss, h->irs, h->tsval, side->ts_sent, side->promised_mss,
-		            side->options, side->promised_wscale };
+	struct answer a = { h->iss,
+		            h->irs,
+		            h->tsval,
+		            side->ts_sent,
+		            side->promised_mss,
+		            side->options,
+		            side->promised_wscale };
 	step->state->syn_ack++;
 	core_count(core, COUNTER_syn_ack_sent);
 	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
 	             step->service->mode == MODE_RESPOND);
-}
-
-static void
-received_proven(struct core *core, struct step *step)
-{
-	uint32_t number = FLOW_NUMBER(step->entry);
-	const struct half_open *h = &core->half_open.entries[number];
-	const struct half_open_side *side = &core->half_open.sides[number];
-	struct proven proven = {
-		.iss = h->iss,
-		.irs = h->irs,
-		.offer = { .mss = side->mss,
-		           .wscale = side->wscale,
-		           .sack = side->options & OPTION_SACK_PERMITTED,
-		           .timestamps = side->options & OPTION_TIMESTAMPS },
-		.promised_wscale = side->promised_wscale,
-		.ts_sent = side->ts_sent,
-	};
-
-	core_count(core, COUNTER_half_open_completed);
-	half_open_drop(core, number, step->at);
-	step->entry = FLOW_NONE;
-	open_proven(core, step, &proven);
-}
-
-void
-received_ack(struct core *core, struct step *step)
-{
-	const struct segment *seg = step->seg;
-	uint32_t number = FLOW_NUMBER(step->entry);
-	const struct half_open *h = &core->half_open.entries[number];
-	bool acked = seg->ack == h->iss + 1;
-	uint32_t ahead = seg->seq - (h->irs + 1);
-	struct proven proven;
-
-	if (acked && (ahead == 0 || (ahead == ~0u && seg->payload_len <= 1 && !(seg->flags & TCP_FIN)))) {
-		received_proven(core, step);
-		return;
-	}
-	if (acked && ahead <= UINT16_MAX) {
-		/* The first segment was lost: this one comes again behind it. */
-		act_drop(core, step, COUNTER_drop_early);
-		return;
-	}
-	if (acked) {
-		const struct half_open_side *side = &core->half_open.sides[number];
-		struct packet *p = act_challenge(core, step, h->iss + 1, h->irs + 1,
-		                                 held_window(core, side->promised_wscale));
-		if (p != NULL && (side->options & OPTION_TIMESTAMPS))
-			packet_stamp(p, side->ts_sent, h->tsval);
-		return;
-	}
-	if (!handshake_proof(core, step, &proven)) {
-		act_reset(core, step);
-		return;
-	}
-	core_count(core, COUNTER_half_open_replaced);
-	half_open_drop(core, number, step->at);
-	step->entry = FLOW_NONE;
-	open_proven(core, step, &proven);
-}
-
-void
-received_rst(struct core *core, struct step *step)
-{
-	uint32_t number = FLOW_NUMBER(step->entry);
-
-	if (step->seg->seq != core->half_open.entries[number].irs + 1) {
-		act_drop(core, step, COUNTER_drop_rst_window);
-		return;
-	}
-	core_count(core, COUNTER_half_open_reset);
-	half_open_drop(core, number, step->at);
-	act_drop(core, step, COUNTER_taken_handshake);
 }
 
 void
@@ -536,33 +353,6 @@ spent_syn(struct core *core, struct step *step)
 		handshake_syn_by_cookie(core, step);
 }
 
-void
-spent_proof(struct core *core, struct step *step, const struct proven *proven)
-{
-	const struct conn *conn = conn_of(core, step->entry);
-
-	if (proven == NULL) {
-		unproven(core, step);
-		return;
-	}
-	if (proven->irs == conn->irs ||
-	    (seq_before(proven->irs, conn->irs) && proven->irs != conn->client_nxt)) {
-		core_count(core, COUNTER_spent_replayed);
-		act_reset(core, step);
-		return;
-	}
-	open_proven(core, step, proven);
-}
-
-void
-spent_ack(struct core *core, struct step *step)
-{
-	struct proven proven;
-	bool proves = handshake_proof(core, step, &proven);
-
-	spent_proof(core, step, proves ? &proven : NULL);
-}
-
 /* SYN-ACK again after 1, 2, 4 ... s while neither cookie mode nor a cap forbids, then expire. */
 void
 handshake_timers(struct core *core, const struct instant *now, struct actions *out)
@@ -581,13 +371,15 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 			struct flow_slot at;
 			uint32_t tags = core->paths.paths[h->path].tags;
 			core_count(core, COUNTER_half_open_expired);
-			if (entry_find(core, &h->flow, tags, flow_hash(&core->hash_key, &h->flow, tags), &at) ==
-			    (FLOW_HALF_OPEN | number))
+			if (entry_find(core, &h->flow, tags,
+			               flow_hash(&core->hash_key, &h->flow, tags),
+			               &at) == (FLOW_HALF_OPEN | number))
 				half_open_drop(core, number, at);
 			continue;
 		}
 		half_open_wait(&core->half_open, number, sent, now_ms + (RETRY_MS << sent));
-		if (core->services[h->service].cookie_mode || !admission_reflect(core, core_net(core, &h->flow), now)) {
+		if (core->services[h->service].cookie_mode ||
+		    !admission_reflect(core, core_net(core, &h->flow), now)) {
 			core_count(core, COUNTER_syn_ack_capped);
 			continue;
 		}
@@ -595,8 +387,13 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 		                            TCP_SYN | TCP_ACK);
 		if (p == NULL)
 			continue;
-		struct answer a = { h->iss, h->irs, h->tsval, side->ts_sent, side->promised_mss,
-			            side->options, side->promised_wscale };
+		struct answer a = { h->iss,
+			            h->irs,
+			            h->tsval,
+			            side->ts_sent,
+			            side->promised_mss,
+			            side->options,
+			            side->promised_wscale };
 		core_count(core, COUNTER_syn_ack_sent);
 		core_count(core, COUNTER_syn_ack_again);
 		syn_ack_fill(core, p, &a, service->mode == MODE_RESPOND);

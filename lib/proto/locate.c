@@ -75,7 +75,7 @@ ack_add(struct ack_batch *acks, const struct segment *s, unsigned int number, ui
 }
 
 /* One MAC for each ACK, and a second one for what may be a probe and has not proven a
- * cookie by the first; see handshake_proof(). */
+ * cookie by the first; see proof_check(). */
 static void
 check_acks(struct segment *seg, struct ack_batch *acks, const struct instant *now)
 {
@@ -134,6 +134,7 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 	if (n_syn > 0)
 		cookie_make(now->secrets, core->syn_jobs, n_syn);
 	for (unsigned int i = 0; i < n_syn; i++) {
+		/* cppcheck-suppress uninitvar ; filled up to n_syn above */
 		seg[syn_segment[i]].cookie = core->syn_jobs[i].iss;
 		seg[syn_segment[i]].profile = core->syn_jobs[i].profile;
 	}

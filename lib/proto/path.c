@@ -50,7 +50,7 @@ path_hash(const struct path *path)
 	uint64_t first, hash;
 	uint32_t last;
 
-	memcpy(&first, path->outside_mac, sizeof(first));
+	memcpy(&first, path, sizeof(first)); /* outside_mac and on into inside_mac */
 	memcpy(&last, path->inside_mac + 2, sizeof(last));
 	hash = first * 0x9e3779b97f4a7c15u;
 	hash ^= hash >> 32;

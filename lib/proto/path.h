@@ -19,7 +19,7 @@ struct path {
 	uint8_t inside_mac[6];  /* the neighbour on the inside port */
 	uint32_t tags;
 	uint32_t n_refs;
-	uint32_t next;          /* in its hash chain or the free list; 0 ends both */
+	uint32_t next; /* in its hash chain or the free list; 0 ends both */
 };
 
 struct path_table {

@@ -14,8 +14,7 @@ pending_table_size(uint32_t capacity, uint32_t data_size)
 }
 
 void
-pending_table_init(struct pending_table *table, void *memory, uint32_t capacity,
-                   uint32_t data_size)
+pending_table_init(struct pending_table *table, void *memory, uint32_t capacity, uint32_t data_size)
 {
 	size_t records = (size_t)capacity * sizeof(struct pending);
 
@@ -89,8 +88,7 @@ pending_settle(struct pending_table *table)
 }
 
 void
-pending_wait(struct pending_table *table, uint32_t number, unsigned int stage,
-             uint64_t deadline_ms)
+pending_wait(struct pending_table *table, uint32_t number, unsigned int stage, uint64_t deadline_ms)
 {
 	struct pending *p = &table->records[number];
 

@@ -29,25 +29,25 @@ enum pending_flag {
 
 struct pending {
 	uint64_t started_ms;
-	uint64_t deadline_ms;       /* of this stage */
+	uint64_t deadline_ms; /* of this stage */
 	uint32_t next, prev;
-	uint32_t conn;              /* number of its connection */
-	uint32_t backend;           /* number, or BACKEND_NONE */
-	uint32_t iss;               /* towards the client */
-	uint32_t tsval;             /* the client's latest */
-	uint32_t ts_sent;           /* our TSval that the client echoed */
-	uint32_t held_size;         /* bytes held, from IRS + 1 on */
-	uint32_t net;               /* hash of the client's net, for votes */
-	struct tcp_offer offer;     /* agreed with the client */
-	uint16_t window;            /* the client's latest, as on the wire */
+	uint32_t conn;          /* number of its connection */
+	uint32_t backend;       /* number, or BACKEND_NONE */
+	uint32_t iss;           /* towards the client */
+	uint32_t tsval;         /* the client's latest */
+	uint32_t ts_sent;       /* our TSval that the client echoed */
+	uint32_t held_size;     /* bytes held, from IRS + 1 on */
+	uint32_t net;           /* hash of the client's net, for votes */
+	struct tcp_offer offer; /* agreed with the client */
+	uint16_t window;        /* the client's latest, as on the wire */
 	uint8_t promised_wscale;
-	uint8_t stage;              /* SYNs sent - 1 */
-	uint8_t flags;              /* enum pending_flag */
+	uint8_t stage; /* SYNs sent - 1 */
+	uint8_t flags; /* enum pending_flag */
 };
 
 struct pending_table {
 	struct pending *records;
-	uint8_t *data;              /* capacity * data_size */
+	uint8_t *data; /* capacity * data_size */
 	uint32_t data_size;
 	uint32_t capacity, used, free, resting;
 	uint32_t head[PENDING_STAGES], tail[PENDING_STAGES];

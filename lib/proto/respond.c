@@ -79,8 +79,8 @@ responding_segment(struct core *core, struct step *step)
 		if (behind == 0)
 			act_drop(core, step, COUNTER_taken_ack);
 		else
-			respond_fill(act_reply(core, step, COUNTER_answered_ack, TCP_ACK), conn, step,
-			             conn->server_nxt);
+			respond_fill(act_reply(core, step, COUNTER_answered_ack, TCP_ACK), conn,
+			             step, conn->server_nxt);
 		return;
 	}
 	if (next) {
@@ -89,15 +89,15 @@ responding_segment(struct core *core, struct step *step)
 	}
 	if (next && (seg->flags & TCP_FIN)) {
 		conn->flags |= CONN_CLIENT_FIN | CONN_SERVER_FIN;
-		respond_fill(act_reply(core, step, COUNTER_answered_data, TCP_ACK | TCP_FIN), conn, step,
-		             conn->server_nxt++);
+		respond_fill(act_reply(core, step, COUNTER_answered_data, TCP_ACK | TCP_FIN), conn,
+		             step, conn->server_nxt++);
 		entry_touch(core, step, core->policy->timeouts.closing);
 		return;
 	}
 	/* In order, or again: the ACK of what has come. Our FIN again if its ACK is missing. */
 	if ((conn->flags & CONN_SERVER_FIN) && seg->ack != conn->server_nxt)
-		respond_fill(act_reply(core, step, COUNTER_answered_data, TCP_ACK | TCP_FIN), conn, step,
-		             conn->server_nxt - 1);
+		respond_fill(act_reply(core, step, COUNTER_answered_data, TCP_ACK | TCP_FIN), conn,
+		             step, conn->server_nxt - 1);
 	else
 		respond_fill(act_reply(core, step, COUNTER_answered_data, TCP_ACK), conn, step,
 		             conn->server_nxt);

@@ -142,8 +142,8 @@ source_find(struct source_table *table, const struct ip_addr *client, bool creat
 	return (struct source_pair){
 		.host = source_find_one(table, host_hash, host_key,
 		                        v4 ? SOURCE_V4_HOST : SOURCE_V6_HOST, create),
-		.net = source_find_one(table, net_hash, net_key,
-		                       v4 ? SOURCE_V4_NET : SOURCE_V6_NET, create),
+		.net = source_find_one(table, net_hash, net_key, v4 ? SOURCE_V4_NET : SOURCE_V6_NET,
+		                       create),
 	};
 }
 

@@ -28,12 +28,12 @@ enum source_kind {
 };
 
 struct source {
-	uint64_t key;         /* IPv4 prefix, or the first 8 bytes of an IPv6 one; zero after it */
+	uint64_t key; /* IPv4 prefix, or the first 8 bytes of an IPv6 one; zero after it */
 	uint32_t n_conns;
 	uint32_t n_half_open;
-	uint32_t n_new;       /* proven in `second` */
-	uint32_t second;      /* which one */
-	uint8_t kind;         /* enum source_kind */
+	uint32_t n_new;  /* proven in `second` */
+	uint32_t second; /* which one */
+	uint8_t kind;    /* enum source_kind */
 };
 
 _Static_assert(sizeof(struct source) == 32, "a set of four is two cache lines");

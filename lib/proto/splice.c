@@ -212,17 +212,17 @@ closing_segment(struct core *core, struct step *step)
 {
 	struct conn *conn = conn_of(core, step->entry);
 	const struct segment *seg = step->seg;
-	bool from_receiver =
-	        (conn->flags & CONN_RESET_BY_SERVER ? SIDE_OUTSIDE : SIDE_INSIDE) == seg->side;
+	bool from_receiver = (conn->flags & CONN_RESET_BY_SERVER ? SIDE_OUTSIDE : SIDE_INSIDE) ==
+	                     seg->side;
 
 	/* Its last words apart, what comes from outside may be the proof of a new
 	 * connection, whose numbers can by chance lie near the old one's. */
 	if (seg->side == SIDE_OUTSIDE &&
 	    (seg->seq != conn->client_nxt || seg->ack != conn->server_nxt)) {
 		struct proven proven;
-		bool proves = handshake_proof(core, step, &proven);
+		bool proves = proof_check(core, step, &proven);
 		if ((proves && proven.irs != conn->irs) || !closing_fits(conn, seg)) {
-			spent_proof(core, step, proves ? &proven : NULL);
+			proof_after_end(core, step, proves ? &proven : NULL);
 			return;
 		}
 	}

@@ -178,8 +178,9 @@ track_adopt(struct core *core, struct step *step)
 	    core->n_adopting >= core->conns.capacity / ADOPT_SHARE ||
 	    core->conns.used == core->conns.capacity)
 		return false;
-	if (cap != 0 && rate_hit(&core->adopt_rate, source_net_hash(&core->hash_key, &seg->flow.client),
-	                         (uint32_t)now->now_ms) > cap)
+	if (cap != 0 &&
+	    rate_hit(&core->adopt_rate, source_net_hash(&core->hash_key, &seg->flow.client),
+	             (uint32_t)now->now_ms) > cap)
 		return false;
 	struct conn *conn = conn_open(core, step, UNCONFIRMED_S);
 	if (conn == NULL)
@@ -239,8 +240,9 @@ tracked_rst(struct core *core, struct step *step)
 	struct conn *conn = conn_of(core, step->entry);
 	const struct segment *seg = step->seg;
 	bool in_window, exact = splice_rst_exact(conn, seg, &in_window);
-	bool refused = seg->side == SIDE_INSIDE && conn->server_nxt == 0 && (seg->flags & TCP_ACK) &&
-	               seg->ack == conn->client_nxt && !(conn->flags & CONN_OUTBOUND);
+	bool refused = seg->side == SIDE_INSIDE && conn->server_nxt == 0 &&
+	               (seg->flags & TCP_ACK) && seg->ack == conn->client_nxt &&
+	               !(conn->flags & CONN_OUTBOUND);
 
 	act_forward(core, step, COUNTER_passed_tracked);
 	if (refused) {
@@ -250,8 +252,8 @@ tracked_rst(struct core *core, struct step *step)
 		                                            seg->flow.server_port_be, true, now_s));
 		core_count(core, COUNTER_refused_by_server);
 		if (b != NULL &&
-		    backend_fail(b, (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client), now_s,
-		                 core->policy->timeouts.probe))
+		    backend_fail(b, (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client),
+		                 now_s, core->policy->timeouts.probe))
 			core_count(core, COUNTER_backend_down);
 		entry_clear(core, step);
 		return;

@@ -74,7 +74,8 @@ core_connection_view(const struct core *core, uint32_t number, const struct inst
 	view->service = core->conns.sides[number].service;
 	view->flags = conn->flags;
 	if (conn_find_slot(core, number, &at)) {
-		int16_t left = (int16_t)(core->index.buckets[at.bucket].deadline[at.slot] - clock_s(now, 0));
+		int16_t left = (int16_t)(core->index.buckets[at.bucket].deadline[at.slot] -
+		                         clock_s(now, 0));
 		view->expires_s = left > 0 ? (uint16_t)left : 0;
 	}
 	return true;

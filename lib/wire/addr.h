@@ -95,7 +95,8 @@ flow_equal(const struct flow *a, const struct flow *b)
 	uint32_t pa, pb;
 	memcpy(&pa, &a->client_port_be, sizeof(pa));
 	memcpy(&pb, &b->client_port_be, sizeof(pb));
-	return ip_addr_equal(&a->client, &b->client) && ip_addr_equal(&a->server, &b->server) && pa == pb;
+	return ip_addr_equal(&a->client, &b->client) && ip_addr_equal(&a->server, &b->server) &&
+	       pa == pb;
 }
 
 #endif

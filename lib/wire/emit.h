@@ -22,10 +22,10 @@ struct packet {
 	uint32_t ack;
 	uint32_t tsval;
 	uint32_t tsecr;
-	uint16_t window;  /* as on the wire */
+	uint16_t window; /* as on the wire */
 	uint16_t mss;
-	uint8_t flags;    /* enum tcp_flag */
-	uint8_t options;  /* enum segment_option: MSS, WSCALE, SACK_PERMITTED, TIMESTAMPS */
+	uint8_t flags;   /* enum tcp_flag */
+	uint8_t options; /* enum segment_option: MSS, WSCALE, SACK_PERMITTED, TIMESTAMPS */
 	uint8_t wscale;
 	uint16_t payload_len;
 	const uint8_t *payload; /* copied behind the header; NULL if none */
@@ -41,7 +41,7 @@ struct link {
 /* How checksums are finished. */
 enum emit_checksum {
 	EMIT_CHECKSUM_SOFTWARE, /* complete */
-	EMIT_CHECKSUM_OFFLOAD,  /* IPv4 header checksum 0, TCP checksum = pseudo-header sum, for the NIC to finish */
+	EMIT_CHECKSUM_OFFLOAD, /* IPv4 header checksum 0, TCP checksum = pseudo-header sum, for the NIC to finish */
 };
 
 /*

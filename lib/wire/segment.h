@@ -13,7 +13,11 @@
 #include "addr.h"
 
 /* Which port a frame came in by; the other one is `side ^ 1`. */
-enum side { SIDE_OUTSIDE = 0, SIDE_INSIDE = 1, SIDE_COUNT = 2 };
+enum side {
+	SIDE_OUTSIDE = 0,
+	SIDE_INSIDE = 1,
+	SIDE_COUNT = 2
+};
 
 /* TCP control bits, RFC 9293 3.1, and AE of RFC 9768 in bit 8. */
 enum tcp_flag {
@@ -29,25 +33,25 @@ enum tcp_flag {
 
 /* What a frame is, as far as the parser can tell. */
 enum segment_class {
-	SEGMENT_TCP,            /* a whole TCP segment; every field below is valid */
-	SEGMENT_ICMP_ERROR,     /* an ICMP error that quotes a TCP header: flow, seq of the quoted header */
+	SEGMENT_TCP,        /* a whole TCP segment; every field below is valid */
+	SEGMENT_ICMP_ERROR, /* an ICMP error that quotes a TCP header: flow, seq of the quoted header */
 	SEGMENT_FRAGMENT_FIRST, /* fragment at offset 0 of more: TCP header present; flow, ports, seq valid; payload_len is what is here */
 	SEGMENT_FRAGMENT_LATER, /* fragment at offset > 0: addresses and fragment_id valid, no ports */
-	SEGMENT_MALFORMED,      /* TCP that violates its RFC; `fault` says how; addresses valid, ports if they could be read */
-	SEGMENT_OTHER,          /* ARP, ND, UDP, ICMP, other protocols, unknown EtherTypes: not for the engine */
+	SEGMENT_MALFORMED, /* TCP that violates its RFC; `fault` says how; addresses valid, ports if they could be read */
+	SEGMENT_OTHER, /* ARP, ND, UDP, ICMP, other protocols, unknown EtherTypes: not for the engine */
 };
 
 /* Why a TCP segment is malformed or must not be answered. */
 enum segment_fault {
 	FAULT_NONE,
-	FAULT_IP_LENGTH,        /* IP header or total length does not fit the frame */
-	FAULT_IP_CHECKSUM,      /* IPv4 header checksum wrong */
-	FAULT_TCP_LENGTH,       /* data offset below 5 or past the segment */
-	FAULT_FLAGS,            /* SYN+FIN, SYN+RST, no flags, FIN+URG+PSH, FIN without ACK, data without ACK... */
-	FAULT_ADDRESS,          /* an end is multicast, broadcast, 0/8, loopback, unspecified or IPv4-mapped, or both are equal */
-	FAULT_PORT_ZERO,        /* a port is 0 */
-	FAULT_HEADER_CHAIN,     /* IPv6: first fragment without the whole header chain (RFC 7112), chain too long, routing header with segments left */
-	FAULT_FRAGMENT,         /* overlapping or impossible fragment offset */
+	FAULT_IP_LENGTH,   /* IP header or total length does not fit the frame */
+	FAULT_IP_CHECKSUM, /* IPv4 header checksum wrong */
+	FAULT_TCP_LENGTH,  /* data offset below 5 or past the segment */
+	FAULT_FLAGS, /* SYN+FIN, SYN+RST, no flags, FIN+URG+PSH, FIN without ACK, data without ACK... */
+	FAULT_ADDRESS, /* an end is multicast, broadcast, 0/8, loopback, unspecified or IPv4-mapped, or both are equal */
+	FAULT_PORT_ZERO,    /* a port is 0 */
+	FAULT_HEADER_CHAIN, /* IPv6: first fragment without the whole header chain (RFC 7112), chain too long, routing header with segments left */
+	FAULT_FRAGMENT,     /* overlapping or impossible fragment offset */
 	FAULT_COUNT
 };
 
@@ -65,44 +69,45 @@ enum segment_option {
 
 /* Two cache lines; core_locate() reads little beyond the first. */
 struct segment {
-	const uint8_t *frame;  /* first byte of the Ethernet header */
-	struct flow flow;      /* canonical: client is the outside end */
-	uint32_t tags;         /* 0: untagged; else outer << 16 | inner, see segment_tag(); one tag: outer */
+	const uint8_t *frame; /* first byte of the Ethernet header */
+	struct flow flow;     /* canonical: client is the outside end */
+	uint32_t
+		tags; /* 0: untagged; else outer << 16 | inner, see segment_tag(); one tag: outer */
 	uint32_t seq;
 	uint32_t ack;
-	uint8_t class;         /* enum segment_class */
-	uint8_t fault;         /* enum segment_fault */
-	uint8_t side;          /* enum side it came in by */
-	uint8_t flags;         /* enum tcp_flag */
-	uint16_t payload_len;  /* bytes of TCP data */
-	uint8_t l4_len;        /* TCP header with options */
+	uint8_t class;        /* enum segment_class */
+	uint8_t fault;        /* enum segment_fault */
+	uint8_t side;         /* enum side it came in by */
+	uint8_t flags;        /* enum tcp_flag */
+	uint16_t payload_len; /* bytes of TCP data */
+	uint8_t l4_len;       /* TCP header with options */
 	bool is_v4;
-	bool payload_here;     /* all of the payload is contiguous behind the header */
-	bool checksum_good;    /* set by the caller when hardware has verified it, or by segment_checksum_ok() */
-	uint16_t l3_off;       /* from frame */
-	uint16_t l4_off;       /* from frame */
-	uint16_t window;       /* as on the wire, not scaled */
-	uint8_t options;       /* enum segment_option */
-	uint8_t ts_off;        /* of the timestamps option from l4_off */
-	uint8_t sack_off;      /* of the SACK option from l4_off */
-	uint8_t sack_count;    /* blocks in it */
-	uint16_t mss;          /* value of the MSS option, 0 if absent */
-	uint8_t wscale;        /* shift count, above 14 read as 14 (RFC 7323, 2.3) */
+	bool payload_here; /* all of the payload is contiguous behind the header */
+	bool checksum_good; /* set by the caller when hardware has verified it, or by segment_checksum_ok() */
+	uint16_t l3_off;    /* from frame */
+	uint16_t l4_off;    /* from frame */
+	uint16_t window;    /* as on the wire, not scaled */
+	uint8_t options;    /* enum segment_option */
+	uint8_t ts_off;     /* of the timestamps option from l4_off */
+	uint8_t sack_off;   /* of the SACK option from l4_off */
+	uint8_t sack_count; /* blocks in it */
+	uint16_t mss;       /* value of the MSS option, 0 if absent */
+	uint8_t wscale;     /* shift count, above 14 read as 14 (RFC 7323, 2.3) */
 	uint32_t tsval;
 	uint32_t tsecr;
-	uint32_t frame_len;    /* Ethernet header to the end of the IP packet, without padding */
-	uint32_t fragment_id;  /* fragments only */
+	uint32_t frame_len;   /* Ethernet header to the end of the IP packet, without padding */
+	uint32_t fragment_id; /* fragments only */
 
 	/* Written by core_locate(), read by core_decide(). */
 	uint64_t hash;
-	uint32_t entry;        /* candidate found in the index, or FLOW_NONE */
-	uint32_t at_bucket;    /* where */
-	uint32_t cookie;       /* SYN: the ISS to answer with */
-	uint16_t service;      /* id of the service, or SERVICE_NONE */
+	uint32_t entry;     /* candidate found in the index, or FLOW_NONE */
+	uint32_t at_bucket; /* where */
+	uint32_t cookie;    /* SYN: the ISS to answer with */
+	uint16_t service;   /* id of the service, or SERVICE_NONE */
 	uint8_t at_slot;
-	uint8_t proof;         /* ACK without entry: enum cookie_proof */
-	uint8_t probe;         /* ... of SEG.SEQ, as a keep-alive or window probe has it */
-	uint8_t profile;       /* of the cookie made or proven */
+	uint8_t proof;   /* ACK without entry: enum cookie_proof */
+	uint8_t probe;   /* ... of SEG.SEQ, as a keep-alive or window probe has it */
+	uint8_t profile; /* of the cookie made or proven */
 };
 
 _Static_assert(sizeof(struct segment) == 128, "two cache lines");
@@ -121,7 +126,8 @@ enum segment_tag {
 static inline uint32_t
 segment_tag(bool is_service, uint16_t tci)
 {
-	return SEGMENT_TAG_PRESENT | (is_service ? SEGMENT_TAG_SERVICE : 0u) | (tci & SEGMENT_TAG_VLAN_ID);
+	return SEGMENT_TAG_PRESENT | (is_service ? SEGMENT_TAG_SERVICE : 0u) |
+	       (tci & SEGMENT_TAG_VLAN_ID);
 }
 
 /* Length of the segment in sequence space: data, SYN and FIN (RFC 9293, 3.4). */

@@ -12,7 +12,7 @@ import time
 
 from generator import Generator
 from stage import (CPUS, ENGINE_CPU, GENERATOR_CPU, Rate, Stage, alternate, counters, median,
-                   median_ratio, synfront, testpmd, wait_for)
+                   median_ratio, synfront, testpmd, wait_for, waited)
 from syns import write_pcap
 
 RESPONDER = """
@@ -45,6 +45,15 @@ PORTS = {
 }
 REPLIES_LEAST = 1000
 FLOOD_HARD = 4000000
+# A measurement is made again if a polling thread had to wait for its CPU longer than this share.
+WAITED_MOST, TRIES = 0.02, 5
+
+
+def disturbance(values):
+    """What to say of a machine that was busy with something else."""
+    worst = max(rate["waited"] for row in values.values() for rate in row)
+    return "; disturbed: a thread waited %.0f %% of the time" % (100 * worst) \
+        if worst > WAITED_MOST else ""
 
 
 class Pair:
@@ -61,7 +70,9 @@ class Pair:
         self.generator = testpmd(
             self.stage, None, "generator%s%d" % (self.kind, self.number), GENERATOR_CPU,
             ("net_pcap0,rx_pcap=%s,infinite_rx=1" % self.pcap, near), "io",
-            ("--no-flush-rx", "--total-num-mbufs=65536"), 512).wait()
+            ("--no-flush-rx", "--total-num-mbufs=32768"), 256).wait()
+        # It forwards once all its ports have started, and listens by then.
+        wait_for("the generator to forward", lambda: self.generator.port(0)["ipackets"] > 0)
         return far
 
     def measure(self, name, make, seconds):
@@ -75,13 +86,26 @@ class Pair:
             read = lambda: {"sent": self.generator.port(1)["opackets"],
                             "offered": self.generator.port(0)["ipackets"],
                             "back": self.generator.port(1)["ipackets"]}
-            rate = Rate(read).over(seconds)
+            rate = self.undisturbed(Rate(read), seconds, peer)
             if name == "synfront":
                 self.check(peer)
             return rate
         finally:
             peer.end()
             self.generator.end()
+
+    def undisturbed(self, rate, seconds, peer):
+        """A measurement in which nobody else wanted these two CPUs, or the best of some."""
+        best = None
+        for _ in range(TRIES):
+            before = waited(peer.process, self.generator.process)
+            found = rate.over(seconds)
+            found["waited"] = (waited(peer.process, self.generator.process) - before) / seconds
+            if best is None or found["waited"] < best["waited"]:
+                best = found
+            if best["waited"] < WAITED_MOST:
+                break
+        return best
 
     def check(self, engine):
         """That what came back were SYN-ACKs."""
@@ -163,7 +187,7 @@ def run(results, quick):
             results.row("ports", "SYN to SYN-ACK over " + label, median_ratio(ours, theirs), bar,
                         ours=median(ours), peer=median(theirs), unit="Mpps",
                         against="testpmd macswap", offered=offered, ours_all=ours,
-                        peer_all=theirs, note="%.1f Mpps offered" % offered)
+                        peer_all=theirs, note="%.1f Mpps offered%s" % (offered, disturbance(values)))
             bars += [(label, median(ours), "synfront"), (label, median(theirs),
                                                          "testpmd macswap")]
     results.series("ports", "SYN to SYN-ACK, one core, shared memory", "Mpps", bars,

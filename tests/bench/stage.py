@@ -177,6 +177,19 @@ def busy_ticks(cpu):
     raise KeyError(cpu)
 
 
+def waited(*processes):
+    """How long the threads of processes have waited for a CPU that somebody else had, in
+    seconds, those of the worst one."""
+    worst = 0
+    for process in processes:
+        total = 0
+        for path in glob.glob("/proc/%d/task/*/schedstat" % process.popen.pid):
+            with open(path) as file:
+                total += int(file.read().split()[1])
+        worst = max(worst, total / 1e9)
+    return worst
+
+
 class Rate:
     """How fast some numbers grow while somebody sleeps."""
 

@@ -436,6 +436,7 @@ lab_in_burst(struct lab *lab, const struct lab_seg *specs, unsigned int n)
 	for (unsigned int i = 0; i < n; i++) {
 		uint8_t options[64], payload[FRAME_SIZE], frame[FRAME_SIZE];
 		struct frame_spec f = lab_frame(lab, &specs[i], options, payload);
+		/* cppcheck-suppress uninitvar ; frame_build() fills it first */
 		add_frame(&burst, specs[i].side, frame, frame_build(frame, &f),
 		          specs[i].bad_checksum != 0);
 	}

@@ -29,7 +29,7 @@ random_run(uint64_t seed, enum trial_hash kind, uint32_t capacity)
 	backend_table_init(&table, memory, capacity, &key);
 	for (uint32_t i = 0; i < N_SERVERS; i++)
 		servers[i] = (struct server){ .addr = ip_addr_v4(__builtin_bswap32(i / 3)),
-		                              .port_be = (uint16_t)(80 + i % 3) };
+			                      .port_be = (uint16_t)(80 + i % 3) };
 	for (; trial.step < 50000; trial.step++) {
 		struct server *s = &servers[trial_pick(&trial, N_SERVERS)];
 		uint32_t number = backend_find(&table, &s->addr, s->port_be, false, now_s);
@@ -243,7 +243,7 @@ test_learn_random_answers_agree_with_model(void)
 	for (; trial.step < 100000; trial.step++) {
 		uint32_t net = trial_pick(&trial, 4) << 20 | trial_pick(&trial, 4);
 		struct tcp_offer offer = { 1460, trial_pick(&trial, 3) ? 2 : WSCALE_NONE,
-		                           trial_pick(&trial, 3) != 0, trial_pick(&trial, 3) != 0 };
+			                   trial_pick(&trial, 3) != 0, trial_pick(&trial, 3) != 0 };
 		struct tcp_offer answer = offer;
 
 		if (trial_pick(&trial, 3) != 0)
@@ -257,7 +257,8 @@ test_learn_random_answers_agree_with_model(void)
 		            net & 0xffff);
 		TRIAL_CHECK(&trial, b.sack == sack.had && b.timestamps == timestamps.had);
 		TRIAL_CHECK(&trial, (b.wscale != WSCALE_NONE) == wscale.had);
-		TRIAL_CHECK(&trial, backend_curious(&b, &full) ==
+		TRIAL_CHECK(&trial,
+		            backend_curious(&b, &full) ==
 		                    !(sack.settled && timestamps.settled && wscale.settled));
 		if (trial_pick(&trial, 200) == 0) {
 			backend_forget(&b);

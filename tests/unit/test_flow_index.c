@@ -52,7 +52,7 @@ key_find(const struct key *key, struct flow_slot *at, unsigned int *n_candidates
 		TRIAL_CHECK(&model.trial, other->present && other->entry == entry);
 		TRIAL_CHECK(&model.trial, flow_index_tag(other->hash) == walk.tag);
 		TRIAL_CHECK(&model.trial, flow_index_home(&model.index, other->hash) ==
-		                          flow_index_home(&model.index, key->hash));
+		                                  flow_index_home(&model.index, key->hash));
 		if (entry == key->entry) {
 			*at = walk.at;
 			n++;

@@ -5,7 +5,11 @@
 
 #define CAPACITY 300u
 
-enum place { FREE, UNLISTED, LISTED };
+enum place {
+	FREE,
+	UNLISTED,
+	LISTED
+};
 
 struct model_entry {
 	enum place place;

@@ -18,8 +18,8 @@ model_path(uint32_t i)
 {
 	/* Few neighbours, and pairs that differ in one byte, or in one tag alone. */
 	struct model_path p = { .outside = { 2, 0, 0, 0, 0, (uint8_t)(i % 7) },
-	                        .inside = { 6, 0, 0, (uint8_t)(i / 7 % 5), 0, 1 },
-	                        .tags = i / 35 % 3 | i / 105 << 16 };
+		                .inside = { 6, 0, 0, (uint8_t)(i / 7 % 5), 0, 1 },
+		                .tags = i / 35 % 3 | i / 105 << 16 };
 	return p;
 }
 

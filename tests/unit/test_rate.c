@@ -112,7 +112,9 @@ test_rate_cell_full_stops_counting(void)
 static void
 recent_run(uint64_t seed, enum trial_hash kind, bool few)
 {
-	enum { PERIOD = 1000 };
+	enum {
+		PERIOD = 1000
+	};
 	struct trial trial = trial_start(seed);
 	uint64_t *added_ms = calloc(N_KEYS, sizeof(*added_ms)); /* 0: never */
 	uint32_t bits = few ? 1u << 17 : 512;

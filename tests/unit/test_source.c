@@ -37,7 +37,7 @@ client_addr(uint32_t i)
 		return (struct ip_addr){ .words_be = { a.words_be[3], 0, 0, i } };
 	default: /* a few /64 in a few /48 */
 		return (struct ip_addr){ .bytes = { 0x20, 1, 0xd, 0xb8, 0, (uint8_t)(i % 30), 0,
-		                                    (uint8_t)(i % 7), 1, (uint8_t)i } };
+			                            (uint8_t)(i % 7), 1, (uint8_t)i } };
 	}
 }
 

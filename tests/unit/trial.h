@@ -31,14 +31,13 @@ trial_pick(struct trial *trial, uint32_t n)
 }
 
 /* Ends the test when `condition` does not hold. */
-#define TRIAL_CHECK(trial, condition)                                                            \
-	do {                                                                                     \
-		bool trial_holds = (condition);                                                  \
-		if (!trial_holds)                                                                \
-			printf("\n  seed %llu, step %u\n", (unsigned long long)(trial)->seed,    \
-			       (trial)->step);                                                   \
-		CU_assertImplementation(trial_holds, __LINE__, #condition, __FILE__, "",         \
-		                        CU_TRUE);                                                \
+#define TRIAL_CHECK(trial, condition)                                                              \
+	do {                                                                                       \
+		bool trial_holds = (condition);                                                    \
+		if (!trial_holds)                                                                  \
+			printf("\n  seed %llu, step %u\n", (unsigned long long)(trial)->seed,      \
+			       (trial)->step);                                                     \
+		CU_assertImplementation(trial_holds, __LINE__, #condition, __FILE__, "", CU_TRUE); \
 	} while (0)
 
 /* Memory for a table: aligned to a line, and not zero. */
@@ -55,7 +54,11 @@ trial_memory(size_t size)
 }
 
 /* The hashes that every table must bear. */
-enum trial_hash { HASH_GOOD, HASH_IDENTITY, HASH_CONSTANT };
+enum trial_hash {
+	HASH_GOOD,
+	HASH_IDENTITY,
+	HASH_CONSTANT
+};
 
 static inline uint64_t
 trial_hash(enum trial_hash kind, uint64_t key)
