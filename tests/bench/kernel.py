@@ -194,7 +194,8 @@ class Veth:
 
     def makers(self):
         stage = self.stage
-        found = {"listener": lambda _: Kernel(stage, False), "synproxy": lambda _: Kernel(stage, True)}
+        found = {"listener": lambda _: Kernel(stage, False),
+                 "synproxy": lambda _: Kernel(stage, True)}
         for kind, device in DEVICES.items():
             found["synfront " + kind] = self.keep_off(lambda name, device=device: synfront(
                 stage, "dut", name, RESPONDER % device))

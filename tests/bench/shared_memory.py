@@ -135,8 +135,12 @@ def clients(results, stage, seconds, repeats):
                               (RESPONDER % far).replace("connections: 64k", "connections: 8M"))
             # What came before the engine polled is lost, and sent again after a second.
             time.sleep(1.2)
+            pair = engine.process, generator.process
+            before = waited(*pair)
             rate = Rate(lambda: {"served": counters(engine)["answered_data"]}).over(0.5)
+            share = (waited(*pair) - before) / 0.5
             account = generator.account()
+            account["waited"] = share
             account["served_per_s"] = rate["served"]
             return account
         finally:
@@ -144,14 +148,20 @@ def clients(results, stage, seconds, repeats):
             if engine:
                 engine.end()
 
-    runs = [measure("--clients", "512", "--client-rate", "100000000") for _ in range(repeats)]
+    def undisturbed(*options):
+        tries = []
+        while len(tries) < TRIES and (not tries or tries[-1]["waited"] > WAITED_MOST):
+            tries.append(measure(*options))
+        return min(tries, key=lambda account: account["waited"])
+
+    runs = [undisturbed("--clients", "512", "--client-rate", "100000000") for _ in range(repeats)]
     rates = [account["served_per_s"] / 1e6 for account in runs]
     results.row("ports", "handshakes with a request acknowledged, memif", ours=median(rates),
                 unit="M/s", ours_all=rates, accounts=runs,
                 note="generator and engine have a core each; a closed connection is remembered"
                      " until its cookie is dead, so memory bounds what lasts")
-    accounts = [measure("--rate", str(FLOOD_HARD), "--clients", "4096", "--client-rate", "20000")
-                for _ in range(repeats)]
+    accounts = [undisturbed("--rate", str(FLOOD_HARD), "--clients", "4096", "--client-rate",
+                            "20000") for _ in range(repeats)]
     served = median([a["served"] / a["started"] for a in accounts])
     kept = median([a["flood_sent"] / (a["flood_sent"] + a["flood_lost"]) for a in accounts])
     answered = median([a["flood_answered"] / a["seconds"] / 1e6 for a in accounts])
@@ -187,7 +197,8 @@ def run(results, quick):
             results.row("ports", "SYN to SYN-ACK over " + label, median_ratio(ours, theirs), bar,
                         ours=median(ours), peer=median(theirs), unit="Mpps",
                         against="testpmd macswap", offered=offered, ours_all=ours,
-                        peer_all=theirs, note="%.1f Mpps offered%s" % (offered, disturbance(values)))
+                        peer_all=theirs,
+                        note="%.1f Mpps offered%s" % (offered, disturbance(values)))
             bars += [(label, median(ours), "synfront"), (label, median(theirs),
                                                          "testpmd macswap")]
     results.series("ports", "SYN to SYN-ACK, one core, shared memory", "Mpps", bars,
