@@ -373,6 +373,7 @@ add_frame(struct burst *burst, enum side side, const uint8_t *bytes, size_t len,
 {
 	unsigned int i = burst->n++;
 
+	/* cppcheck-suppress uninitvar ; callers have built it */
 	memcpy(burst->frames[i], bytes, len);
 	burst->len[i] = len;
 	burst->is_bad[i] = is_bad;
@@ -436,7 +437,6 @@ lab_in_burst(struct lab *lab, const struct lab_seg *specs, unsigned int n)
 	for (unsigned int i = 0; i < n; i++) {
 		uint8_t options[64], payload[FRAME_SIZE], frame[FRAME_SIZE];
 		struct frame_spec f = lab_frame(lab, &specs[i], options, payload);
-		/* cppcheck-suppress uninitvar ; frame_build() fills it first */
 		add_frame(&burst, specs[i].side, frame, frame_build(frame, &f),
 		          specs[i].bad_checksum != 0);
 	}
