@@ -29,11 +29,12 @@
 #include <rte_random.h>
 #include <rte_tcp.h>
 
+#include "generator_frame.h"
+
 #define BURST 32
 #define CLIENTS_MAX (1u << 16)
 #define CLIENT_NET RTE_IPV4(10, 64, 0, 0)
 #define LATENCIES_MAX (1u << 21)
-#define SYN_OPTIONS_SIZE 20
 #define REQUEST_SIZE 64
 #define TRIES_MAX 4
 
@@ -60,9 +61,8 @@ struct account {
 struct generator {
 	uint16_t port_id;
 	struct rte_mempool *pool;
-	struct rte_ether_addr own, peer;
-	uint32_t to, rate, client_rate, n_clients, seconds;
-	uint16_t to_port;
+	struct target to;
+	uint32_t rate, client_rate, n_clients, seconds;
 	bool has_flood, is_blind;
 	struct client *clients;
 	uint32_t next_client, sweep;
@@ -85,12 +85,6 @@ stop(int number)
 
 /* ---- frames ------------------------------------------------------------ */
 
-struct frame {
-	uint32_t from, seq, ack;
-	uint16_t from_port, payload_size;
-	uint8_t flags;
-};
-
 static void
 flush(struct generator *g)
 {
@@ -104,48 +98,6 @@ flush(struct generator *g)
 }
 
 static void
-frame_write(const struct generator *g, const struct frame *f, struct rte_mbuf *m)
-{
-	bool is_syn = f->flags & RTE_TCP_SYN_FLAG;
-	uint16_t options_size = is_syn ? SYN_OPTIONS_SIZE : 0;
-	uint16_t tcp_size = (uint16_t)(sizeof(struct rte_tcp_hdr) + options_size + f->payload_size);
-	uint16_t ip_size = (uint16_t)(sizeof(struct rte_ipv4_hdr) + tcp_size);
-	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
-	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
-	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(ip + 1);
-
-	m->data_len = (uint16_t)RTE_MAX(sizeof(*eth) + ip_size, 60u);
-	m->pkt_len = m->data_len;
-	eth->dst_addr = g->peer;
-	eth->src_addr = g->own;
-	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
-	*ip = (struct rte_ipv4_hdr){ .version_ihl = RTE_IPV4_VHL_DEF,
-		                     .total_length = rte_cpu_to_be_16(ip_size),
-		                     .fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG),
-		                     .time_to_live = 64,
-		                     .next_proto_id = IPPROTO_TCP,
-		                     .src_addr = rte_cpu_to_be_32(f->from),
-		                     .dst_addr = rte_cpu_to_be_32(g->to) };
-	*tcp = (struct rte_tcp_hdr){ .src_port = rte_cpu_to_be_16(f->from_port),
-		                     .dst_port = rte_cpu_to_be_16(g->to_port),
-		                     .sent_seq = rte_cpu_to_be_32(f->seq),
-		                     .recv_ack = rte_cpu_to_be_32(f->ack),
-		                     .data_off = (uint8_t)((sizeof(*tcp) + options_size) << 2),
-		                     .tcp_flags = f->flags,
-		                     .rx_win = rte_cpu_to_be_16(64240) };
-	if (is_syn) {
-		/* MSS 1460, SACK permitted, timestamps, NOP, window scale 7 */
-		static const uint8_t options[SYN_OPTIONS_SIZE] = { 2,  4, 0x05, 0xb4, 4, 2, 8,
-			                                           10, 0, 0,    0,    1, 0, 0,
-			                                           0,  0, 1,    3,    3, 7 };
-		memcpy(tcp + 1, options, sizeof(options));
-	}
-	memset((uint8_t *)(tcp + 1) + options_size, 'x', f->payload_size);
-	ip->hdr_checksum = rte_ipv4_cksum(ip);
-	tcp->cksum = rte_ipv4_udptcp_cksum(ip, tcp);
-}
-
-static void
 client_send(struct generator *g, uint32_t number, uint8_t flags, uint32_t seq, uint16_t payload)
 {
 	struct client *c = &g->clients[number];
@@ -153,7 +105,7 @@ client_send(struct generator *g, uint32_t number, uint8_t flags, uint32_t seq, u
 
 	if (m == NULL)
 		return;
-	frame_write(g,
+	frame_write(&g->to,
 	            &(struct frame){ .from = CLIENT_NET + number,
 	                             .from_port = c->port,
 	                             .seq = seq,
@@ -276,7 +228,7 @@ flood_send(struct generator *g, unsigned int n)
 		uint64_t random = rte_rand();
 		uint32_t net = 11 + (uint32_t)(random & 0xff) * 115 / 255;
 		frame_write(
-			g,
+			&g->to,
 			&(struct frame){ .from = net << 24 | ((uint32_t)(random >> 8) & 0xffffff),
 		                         .from_port = (uint16_t)(random >> 32 | 1024),
 		                         .seq = (uint32_t)(random >> 24),
@@ -302,7 +254,7 @@ receive(struct generator *g, uint64_t now)
 		if (in[i]->data_len < sizeof(*eth) + sizeof(*ip) + sizeof(*tcp) ||
 		    eth->ether_type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) ||
 		    ip->version_ihl != RTE_IPV4_VHL_DEF || ip->next_proto_id != IPPROTO_TCP ||
-		    ip->src_addr != rte_cpu_to_be_32(g->to))
+		    ip->src_addr != rte_cpu_to_be_32(g->to.address))
 			continue;
 		uint32_t number = rte_be_to_cpu_32(ip->dst_addr) - CLIENT_NET;
 		if (number < g->n_clients)
@@ -311,6 +263,30 @@ receive(struct generator *g, uint64_t now)
 			g->account.flood_answered++;
 	}
 	rte_pktmbuf_free_bulk(in, n);
+}
+
+/* One handshake, so that nothing is sent in vain while the other end still starts. */
+static bool
+wait_for_peer(struct generator *g)
+{
+	uint64_t end = rte_rdtsc() + 30 * g->hz;
+
+	while (!stopping && rte_rdtsc() < end) {
+		client_start(g, 0, rte_rdtsc());
+		flush(g);
+		for (unsigned int i = 0; i < 100; i++) {
+			rte_delay_us_block(100);
+			receive(g, rte_rdtsc());
+			if (g->clients[0].state == CLIENT_SYN_SENT)
+				continue;
+			flush(g);
+			g->clients[0].state = CLIENT_IDLE;
+			g->account = (struct account){ 0 };
+			g->n_connect = g->n_serve = 0;
+			return true;
+		}
+	}
+	return false;
 }
 
 static void
@@ -405,7 +381,8 @@ port_start(struct generator *g)
 	    rte_eth_dev_adjust_nb_rx_tx_desc(g->port_id, &rxd, &txd) < 0 ||
 	    rte_eth_rx_queue_setup(g->port_id, 0, rxd, SOCKET_ID_ANY, NULL, g->pool) < 0 ||
 	    rte_eth_tx_queue_setup(g->port_id, 0, txd, SOCKET_ID_ANY, NULL) < 0 ||
-	    rte_eth_macaddr_get(g->port_id, &g->own) < 0 || rte_eth_dev_start(g->port_id) < 0)
+	    rte_eth_macaddr_get(g->port_id, &g->to.own_mac) < 0 ||
+	    rte_eth_dev_start(g->port_id) < 0)
 		return -1;
 	/* The other end of a shared memory port may come later. */
 	for (unsigned int i = 0; i < 3000 && !stopping; i++) {
@@ -449,13 +426,13 @@ parse(struct generator *g, int argc, char **argv)
 		case 't':
 			if (sscanf(optarg, "%u.%u.%u.%u", &a[0], &a[1], &a[2], &a[3]) != 4)
 				return -1;
-			g->to = RTE_IPV4(a[0], a[1], a[2], a[3]);
+			g->to.address = RTE_IPV4(a[0], a[1], a[2], a[3]);
 			break;
 		case 'p':
-			g->to_port = (uint16_t)atoi(optarg);
+			g->to.port = (uint16_t)atoi(optarg);
 			break;
 		case 'm':
-			if (rte_ether_unformat_addr(optarg, &g->peer) != 0)
+			if (rte_ether_unformat_addr(optarg, &g->to.mac) != 0)
 				return -1;
 			break;
 		case 'r':
@@ -484,9 +461,9 @@ parse(struct generator *g, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	static struct generator g = { .to = RTE_IPV4(198, 18, 0, 1),
-		                      .to_port = 80,
-		                      .peer = { { 2, 0, 0, 0, 0, 1 } } };
+	static struct generator g = { .to = { .address = RTE_IPV4(198, 18, 0, 1),
+		                              .port = 80,
+		                              .mac = { { 2, 0, 0, 0, 0, 1 } } } };
 	int n = rte_eal_init(argc, argv);
 
 	if (n < 0) {
@@ -506,6 +483,10 @@ main(int argc, char **argv)
 	if (g.clients == NULL || g.connect_us == NULL || g.serve_us == NULL ||
 	    port_start(&g) != 0) {
 		fprintf(stderr, "generator: the port does not start\n");
+		return 1;
+	}
+	if (g.n_clients != 0 && !wait_for_peer(&g)) {
+		fprintf(stderr, "generator: nobody answers\n");
 		return 1;
 	}
 	loop(&g);

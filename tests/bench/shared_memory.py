@@ -133,8 +133,7 @@ def clients(results, stage, seconds, repeats):
                      or not generator.process.running())
             engine = synfront(stage, None, "clients%d" % Generator.number,
                               (RESPONDER % far).replace("connections: 64k", "connections: 8M"))
-            # What came before the engine polled is lost, and sent again after a second.
-            time.sleep(1.2)
+            time.sleep(0.5)
             pair = engine.process, generator.process
             before = waited(*pair)
             rate = Rate(lambda: {"served": counters(engine)["answered_data"]}).over(0.5)
