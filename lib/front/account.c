@@ -10,16 +10,14 @@ account_add(struct counters *sum, const struct counters *c)
 		sum->values[i] += counter_read(c, (enum counter)i);
 }
 
-uint64_t
-account_class(const struct counters *c, enum outcome_class class)
+static uint64_t
+sum_of_outcomes(const struct counters *c)
 {
 	uint64_t sum = 0;
 
-	for (unsigned int i = 0; i < COUNTER_COUNT; i++) {
-		uint8_t its = counter_infos[i].class;
-		if (its != OUTCOME_NOT && (class == OUTCOME_NOT || its == class))
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
+		if (counter_infos[i].class != OUTCOME_NOT)
 			sum += counter_read(c, (enum counter)i);
-	}
 	return sum;
 }
 
@@ -52,7 +50,7 @@ account_equations(const struct counters *c, uint64_t received, uint64_t half_ope
 	rows[0] = (struct account_equation){
 		.text = "received = sum of outcomes",
 		.left = received,
-		.right = account_class(c, OUTCOME_NOT),
+		.right = sum_of_outcomes(c),
 	};
 	rows[1] = (struct account_equation){
 		.text = "half-open made = completed + expired + reset + replaced + current",

@@ -10,9 +10,6 @@
 /* sum += c, by relaxed reads of c. */
 void account_add(struct counters *sum, const struct counters *c);
 
-/* All outcomes of a class together; OUTCOME_NOT: of every class. */
-uint64_t account_class(const struct counters *c, enum outcome_class class);
-
 /* Two sums that must be equal. */
 struct account_equation {
 	const char *text;

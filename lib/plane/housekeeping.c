@@ -95,8 +95,7 @@ make_rings(struct worker *w)
 struct worker *
 worker_new(struct plane *plane, unsigned int id, const uint8_t seed[64])
 {
-	unsigned int lcore = eal_worker_lcore(id);
-	int socket = (int)rte_lcore_to_socket_id(lcore);
+	int socket = (int)rte_lcore_to_socket_id(eal_worker_lcore(id));
 	struct core_params params = core_share(plane->conf, seed);
 	struct worker *w = rte_zmalloc_socket(NULL, sizeof(*w), 64, socket);
 
@@ -104,7 +103,6 @@ worker_new(struct plane *plane, unsigned int id, const uint8_t seed[64])
 		goto no_memory;
 	w->plane = plane;
 	w->id = id;
-	w->lcore = lcore;
 	w->socket = socket;
 	w->pool = plane->pools[id];
 	w->actions = (struct actions){ .list = w->action_list, .max = ACTIONS_MAX };

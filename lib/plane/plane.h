@@ -43,8 +43,7 @@ struct plane_port {
 	bool tx_chains;          /* ... and leave in such */
 	bool partial_checksums;  /* the kernel behind it may leave them to us */
 	bool rss;                /* brings outside segments to their owner */
-	uint64_t rss_types;
-	rte_spinlock_t tx_lock; /* taken only where workers share a transmit queue */
+	rte_spinlock_t tx_lock;  /* taken only where workers share a transmit queue */
 };
 
 struct plane {

@@ -130,7 +130,6 @@ choose_rss(struct plane *plane, struct plane_port *port, const struct rte_eth_de
 		.rss_key_len = key_size,
 		.rss_hf = types,
 	};
-	port->rss_types = types;
 	if ((types & over_ports) == over_ports && eal_is_pci(port->conf->device) &&
 	    key_size >= 40 && port->n_rx == plane->n_workers && info->reta_size != 0 &&
 	    OWNER_TABLE_SIZE % info->reta_size == 0 &&

@@ -31,7 +31,6 @@ receive(struct worker *w, enum side side)
 {
 	struct plane_port *port = &w->plane->ports[side];
 	struct rte_mbuf *mbufs[BURST];
-	uint64_t size = 0;
 	unsigned int n_received, n = 0;
 
 	if (w->id >= port->n_rx)
@@ -48,12 +47,10 @@ receive(struct worker *w, enum side side)
 			rte_prefetch0(rte_pktmbuf_mtod(mbufs[i + PREFETCH_AHEAD], void *));
 		/* Not every driver sets it, and whoever this is handed to goes by it. */
 		m->port = port->id;
-		size += m->pkt_len;
 		if (likely(parse(w, &m, &w->segments[n], n, side)))
 			mbufs[n++] = m;
 	}
 	account_count(&w->account.received[side], n_received);
-	account_count(&w->account.received_size[side], size);
 
 	if (w->plane->n_workers > 1)
 		n = hand_over(w, mbufs, n);
@@ -109,7 +106,7 @@ worker_run(void *arg)
 {
 	struct worker *w = arg;
 	struct plane *plane = w->plane;
-	unsigned int n_empty = 0;
+	unsigned int n_empty = 0, n_loops = 0;
 
 	rte_rcu_qsbr_thread_register(plane->quiescent, w->id);
 	rte_rcu_qsbr_thread_online(plane->quiescent, w->id);
@@ -127,7 +124,7 @@ worker_run(void *arg)
 
 		account_count(&w->account.loops, 1);
 		n_empty = n != 0 ? 0 : n_empty + 1;
-		if (++w->loops % HOUSEKEEPING_LOOPS == 0 || (n_empty != 0 && plane->sleeps))
+		if (++n_loops % HOUSEKEEPING_LOOPS == 0 || (n_empty != 0 && plane->sleeps))
 			worker_housekeeping(w);
 		if (n_empty != 0)
 			worker_idle(w, n_empty);

@@ -26,7 +26,6 @@ struct plane_port;
 /* Written by the worker, read by anyone; relaxed, as struct counters. */
 struct worker_account {
 	uint64_t received[SIDE_COUNT];
-	uint64_t received_size[SIDE_COUNT];
 	uint64_t sent[SIDE_COUNT];
 	uint64_t tx_full[SIDE_COUNT];     /* not taken by the port, freed */
 	uint64_t alloc_failed;            /* packets not made: no buffer */
@@ -49,10 +48,8 @@ struct worker {
 	struct core *core;
 	struct rte_mempool *pool;
 	unsigned int id;
-	unsigned int lcore;
 	int socket;
 	struct instant now;
-	uint64_t loops;
 	uint64_t last_tick_ms;
 	const struct policy *policy; /* of the snapshot that the core has now */
 	bool draining;

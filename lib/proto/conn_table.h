@@ -80,14 +80,13 @@ struct conn_side {
 	uint16_t service;
 	uint16_t born_s;         /* opened, seconds modulo 2^16 */
 	uint8_t promised_wscale; /* to the client, WSCALE_NONE */
-	uint8_t unused;
 };
 
 _Static_assert(sizeof(struct conn) == 64, "a connection is one cache line");
 _Static_assert(offsetof(struct conn, irs) == 36 && offsetof(struct conn, seq_delta) == 48 &&
                        offsetof(struct conn, ts_delta) == 52,
                "the map above");
-_Static_assert(sizeof(struct conn_side) <= 6, "16 Mi of both and their index fit in 1.5 GiB");
+_Static_assert(sizeof(struct conn_side) == 6, "16 Mi of both and their index fit in 1.5 GiB");
 
 struct conn_table {
 	struct conn *conns;

@@ -122,7 +122,6 @@ struct connection_view {
 	struct flow flow;
 	enum conn_state state;
 	uint16_t service;
-	uint16_t flags;
 	uint16_t expires_s; /* from now */
 };
 bool core_connection_view(const struct core *core, uint32_t number, const struct instant *now,

@@ -230,8 +230,6 @@ bool conn_remains(const struct conn *conn);
 void conn_set_state(struct core *core, struct conn *conn, enum conn_state state);
 uint32_t conn_number(const struct core *core, const struct conn *conn);
 void half_open_drop(struct core *core, uint32_t number, struct flow_slot at);
-/* Not counted in service and source any more. */
-void half_open_uncount(struct core *core, uint32_t number);
 /* Keep a connection alive for `lifetime_s`. */
 static inline void
 entry_touch(struct core *core, const struct step *step, uint32_t lifetime_s)

@@ -331,7 +331,8 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 	return conn;
 }
 
-void
+/* Not counted in its source any more. */
+static void
 half_open_uncount(struct core *core, uint32_t number)
 {
 	struct half_open_side *side = &core->half_open.sides[number];

@@ -119,16 +119,6 @@ flow_index_remove(struct flow_index *index, struct flow_slot at)
 	index->used--;
 }
 
-void
-flow_index_replace(struct flow_index *index, struct flow_slot at, uint32_t entry,
-                   uint16_t deadline_s)
-{
-	struct flow_bucket *b = &index->buckets[at.bucket];
-
-	b->entry[at.slot] = entry;
-	b->deadline[at.slot] = deadline_s;
-}
-
 /* Used slots whose deadline has come, a bit each; half-open ones too. */
 static uint32_t
 bucket_due(const struct flow_bucket *b, uint16_t now_s)

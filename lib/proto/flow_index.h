@@ -168,9 +168,6 @@ flow_walk_next(struct flow_walk *walk)
 bool flow_index_insert(struct flow_index *index, uint64_t hash, uint32_t entry, uint16_t deadline_s,
                        struct flow_slot *at);
 void flow_index_remove(struct flow_index *index, struct flow_slot at);
-/* Point a slot at another entry of the same flow (half-open becomes connection). */
-void flow_index_replace(struct flow_index *index, struct flow_slot at, uint32_t entry,
-                        uint16_t deadline_s);
 
 static inline void
 flow_index_touch(struct flow_index *index, struct flow_slot at, uint16_t deadline_s)

@@ -108,14 +108,3 @@ half_open_due(const struct half_open_table *table, uint32_t now_ms)
 	}
 	return FLOW_NONE;
 }
-
-uint32_t
-half_open_oldest(const struct half_open_table *table)
-{
-	/* Waits at least double from stage to stage, so whatever is in the last
-	 * stage ends before anything of an earlier one. */
-	for (unsigned int i = HALF_OPEN_STAGES; i-- > 0;)
-		if (table->head[i] != FLOW_NONE)
-			return table->head[i];
-	return FLOW_NONE;
-}

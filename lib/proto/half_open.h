@@ -81,7 +81,5 @@ void half_open_wait(struct half_open_table *table, uint32_t number, unsigned int
 /* An entry whose deadline has come, or FLOW_NONE. The caller gives it back or lets it
  * wait again. */
 uint32_t half_open_due(const struct half_open_table *table, uint32_t now_ms);
-/* The entry nearest to its end, to be replaced when the table is full; FLOW_NONE if empty. */
-uint32_t half_open_oldest(const struct half_open_table *table);
 
 #endif

@@ -115,14 +115,6 @@ path_get(struct path_table *table, const struct segment *seg)
 }
 
 void
-path_hold(struct path_table *table, uint16_t path)
-{
-	assert(path == 0 || table->paths[path].n_refs > 0);
-	if (path != 0)
-		table->paths[path].n_refs++;
-}
-
-void
 path_put(struct path_table *table, uint16_t path)
 {
 	struct path *p = &table->paths[path];

@@ -34,8 +34,7 @@ size_t path_table_size(uint32_t capacity);
 void path_table_init(struct path_table *table, void *memory, uint32_t capacity);
 /* The path of a segment, with one more reference; 0 when there is no room. */
 uint16_t path_get(struct path_table *table, const struct segment *seg);
-/* One more, one less reference on a path in use; nothing for 0. The last one frees it. */
-void path_hold(struct path_table *table, uint16_t path);
+/* One reference less on a path in use; nothing for 0. The last one frees it. */
 void path_put(struct path_table *table, uint16_t path);
 /* The envelope of a frame that leaves on `out`; not for 0. */
 struct link path_link(const struct path_table *table, uint16_t path, enum side out);

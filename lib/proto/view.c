@@ -72,7 +72,6 @@ core_connection_view(const struct core *core, uint32_t number, const struct inst
 		return true;
 	view->flow = conn->flow;
 	view->service = core->conns.sides[number].service;
-	view->flags = conn->flags;
 	if (conn_find_slot(core, number, &at)) {
 		int16_t left = (int16_t)(core->index.buckets[at.bucket].deadline[at.slot] -
 		                         clock_s(now, 0));

@@ -371,21 +371,3 @@ segment_checksum_ok(struct segment *seg)
 	seg->checksum_good = checksum_fold(sum) == 0xffff;
 	return seg->checksum_good;
 }
-
-const char *
-segment_fault_name(enum segment_fault fault)
-{
-	static const char *const names[FAULT_COUNT] = {
-		[FAULT_NONE] = "none",
-		[FAULT_IP_LENGTH] = "bad_ip_length",
-		[FAULT_IP_CHECKSUM] = "bad_ip_checksum",
-		[FAULT_TCP_LENGTH] = "bad_tcp_length",
-		[FAULT_FLAGS] = "bad_flags",
-		[FAULT_ADDRESS] = "bad_address",
-		[FAULT_PORT_ZERO] = "port_zero",
-		[FAULT_HEADER_CHAIN] = "bad_header_chain",
-		[FAULT_FRAGMENT] = "bad_fragment",
-	};
-
-	return (unsigned int)fault < FAULT_COUNT ? names[fault] : "unknown";
-}

@@ -165,7 +165,4 @@ void segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len,
  */
 bool segment_checksum_ok(struct segment *seg);
 
-/* Name of a fault for logs and counters, e.g. "bad_flags". */
-const char *segment_fault_name(enum segment_fault fault);
-
 #endif

@@ -28,10 +28,4 @@ seq_between(uint32_t low, uint32_t x, uint32_t high)
 	return x - low <= high - low;
 }
 
-static inline uint32_t
-seq_max(uint32_t a, uint32_t b)
-{
-	return seq_before(a, b) ? b : a;
-}
-
 #endif

@@ -131,17 +131,10 @@ random_step(uint32_t n_keys)
 		return;
 	}
 	TRIAL_CHECK(&model.trial, key_find(key, &at, &n) == 1);
-	switch (trial_pick(&model.trial, 4)) {
-	case 0:
+	if (trial_pick(&model.trial, 2) == 0) {
 		flow_index_touch(&model.index, at, deadline_s);
 		key->deadline_s = deadline_s;
-		break;
-	case 1:
-		key->entry ^= FLOW_HALF_OPEN;
-		flow_index_replace(&model.index, at, key->entry, deadline_s);
-		key->deadline_s = deadline_s;
-		break;
-	default:
+	} else {
 		key_remove(key, at);
 	}
 }

@@ -75,10 +75,6 @@ test_table_random_references_balance(void)
 			used += p->n_refs++ == 0;
 			p->number = number;
 		} else if (p->n_refs > 0) {
-			if (trial_pick(&trial, 4) == 0) {
-				path_hold(&table, p->number);
-				p->n_refs++;
-			}
 			check_link(&trial, &table, p);
 			path_put(&table, p->number);
 			used -= --p->n_refs == 0;
@@ -146,7 +142,6 @@ test_no_path_is_never_counted(void)
 	struct model_path p = model_path(3);
 
 	path_table_init(&table, memory, 2);
-	path_hold(&table, 0);
 	path_put(&table, 0);
 	path_put(&table, 0);
 	CU_ASSERT_EQUAL(table.used, 0);
