@@ -304,7 +304,7 @@ static const struct conf_mapping limits_mapping = { "Limits", KEYS(limits_keys),
 
 static const struct conf_key handshake_keys[] = {
 	{ "syn_ack_retries", CONF_NUMBER, CONF_LIVE, AT(policy, syn_ack_retries), .min = 0,
-	  .max = 5, .preset = "3",
+	  .max = SYN_ACK_RETRIES_MAX, .preset = "3",
 	  .help = "SYN-ACKs sent again from state, after 1, 2, 4 ... seconds." },
 	{ "hold_bytes", CONF_ENTRIES, 0, AT(policy, hold_bytes), .min = 1460, .max = 65535,
 	  .preset = "4k", .unit = "bytes",

@@ -27,7 +27,7 @@
 #include "addr.h"
 #include "flow_index.h"
 
-#define HALF_OPEN_STAGES 6u /* SYN-ACKs sent 1..6 */
+#define HALF_OPEN_STAGES 5u /* SYN-ACKs sent 1..5 */
 
 struct half_open {
 	struct flow flow;     /* 0 */

@@ -9,6 +9,10 @@
 
 #define RETRY_MS 1000u /* SYN-ACK again after 1, 2, 4 ... s */
 
+_Static_assert(HALF_OPEN_STAGES == SYN_ACK_RETRIES_MAX + 1, "a stage for each SYN-ACK");
+_Static_assert(RETRY_MS *((1u << SYN_ACK_RETRIES_MAX) - 1) < COOKIE_LIFE_MIN_S * 1000u,
+               "the last SYN-ACK of an entry still carries a good cookie");
+
 /* What a SYN-ACK says, from a fresh SYN or from its half-open entry. */
 struct answer {
 	uint32_t iss, irs;
@@ -187,11 +191,7 @@ syn_teaches(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
 	uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
-	const struct tcp_offer offer = {
-		.wscale = seg->options & OPTION_WSCALE ? seg->wscale : WSCALE_NONE,
-		.sack = seg->options & OPTION_SACK_PERMITTED,
-		.timestamps = seg->options & OPTION_TIMESTAMPS,
-	};
+	const struct tcp_offer offer = admission_offered(seg);
 	struct backend *b = backend_at(&core->backends,
 	                               backend_find(&core->backends, &seg->flow.server,
 	                                            seg->flow.server_port_be, true, now_s));
@@ -366,8 +366,7 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 		const struct service *service = core->by_id[h->service];
 		unsigned int sent = side->stage + 1u;
 
-		if (service == NULL || sent > core->policy->syn_ack_retries ||
-		    sent >= HALF_OPEN_STAGES) {
+		if (service == NULL || sent > core->policy->syn_ack_retries) {
 			struct flow_slot at;
 			uint32_t tags = core->paths.paths[h->path].tags;
 			core_count(core, COUNTER_half_open_expired);

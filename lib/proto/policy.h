@@ -18,6 +18,7 @@
 #define SERVICES_MAX 4096u
 #define SERVICE_NONE 0xffffu
 #define SERVICE_NAME_MAX 32
+#define SYN_ACK_RETRIES_MAX 4u /* each SYN-ACK leaves while its ISS is a good cookie */
 
 enum service_mode {
 	MODE_PROXY,   /* handshake with the client, then with the server, then splice */
@@ -107,7 +108,7 @@ struct policy {
 	uint64_t generation; /* grows by one with each reload */
 	const struct service *services;
 	uint32_t n_services;
-	uint32_t syn_ack_retries; /* 0..5, after 1, 2, 4 ... s */
+	uint32_t syn_ack_retries; /* 0..SYN_ACK_RETRIES_MAX, after 1, 2, 4 ... s */
 	uint32_t hold_bytes;      /* early client data per connection: the window of the SYN-ACK */
 	uint32_t adopt_per_net;   /* candidates per source net */
 	uint8_t closed_port; /* enum refusal: SYN to a protected address, no service on the port */

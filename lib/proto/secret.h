@@ -26,6 +26,7 @@
 
 #define EPOCH_S 30u
 #define EPOCH_LEAD_S 2u
+#define COOKIE_LIFE_MIN_S (EPOCH_S - EPOCH_LEAD_S)
 #define COOKIE_LIFE_MAX_S (2u * EPOCH_S)
 #define MASTER_SECRET_SIZE 32u
 

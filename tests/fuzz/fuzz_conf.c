@@ -42,7 +42,8 @@ check_conf(const struct conf *conf)
 	uint64_t sum = 0;
 
 	FUZZ_CHECK(conf->policy.index != NULL && conf->policy.n_services <= SERVICES_MAX);
-	FUZZ_CHECK(conf->policy.syn_ack_retries <= 5 && conf->policy.hold_bytes <= UINT16_MAX);
+	FUZZ_CHECK(conf->policy.syn_ack_retries <= SYN_ACK_RETRIES_MAX &&
+	           conf->policy.hold_bytes <= UINT16_MAX);
 	FUZZ_CHECK(conf->policy.hold_bytes > 0);
 	FUZZ_CHECK(conf->workers.count >= 1 && conf->outside.device != NULL);
 	FUZZ_CHECK(conf->workers.n_lcores == 0 || conf->workers.n_lcores == conf->workers.count);

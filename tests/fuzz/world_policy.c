@@ -66,7 +66,7 @@ world_policy_make(const uint8_t how[WORLD_POLICY_SIZE], const struct core_params
 		.services = p->services,
 		/* A reload may take the last service away. */
 		.n_services = how[0] & 0x80 ? WORLD_SERVICES - 1 : WORLD_SERVICES,
-		.syn_ack_retries = pick(how[5], 4, 3, 0, 1, 5),
+		.syn_ack_retries = pick(how[5], 4, 3, 0, 1, SYN_ACK_RETRIES_MAX),
 		.hold_bytes = params->hold_bytes,
 		.adopt_per_net = 4,
 		.closed_port = (uint8_t)pick(how[0], 4, REFUSE_RESET, REFUSE_DROP, REFUSE_PASS, REFUSE_RESET),

@@ -224,6 +224,17 @@ LAB_TEST(test_received_timer_sends_again_then_expires, "SYN_RECEIVED.OUTSIDE.TIM
 	OUTCOME_IS(taken_proof);
 }
 
+/* A cookie lives shortest that is made at the end of an epoch; all that are sent again
+ * are looked at (check_cookie()). */
+LAB_TEST(test_received_timer_last_syn_ack_still_good)
+{
+	lab->wall_ms += (EPOCH_S - lab->wall_ms / 1000 % EPOCH_S) * 1000 - 100;
+	lab->policy.syn_ack_retries = SYN_ACK_RETRIES_MAX;
+	start(lab);
+	EQUAL(lab_tick(lab, COOKIE_LIFE_MIN_S * 1000), SYN_ACK_RETRIES_MAX);
+	EQUAL(lab_count(lab, COUNTER_syn_ack_again), SYN_ACK_RETRIES_MAX);
+}
+
 LAB_TEST(test_received_timer_no_retries)
 {
 	lab->policy.syn_ack_retries = 0;
@@ -268,6 +279,7 @@ CU_TestInfo core_received_tests[] = {
 	CHECK_TEST(test_received_inside_segments_reset),
 	CHECK_TEST(test_received_inside_rst_dropped),
 	CHECK_TEST(test_received_timer_sends_again_then_expires),
+	CHECK_TEST(test_received_timer_last_syn_ack_still_good),
 	CHECK_TEST(test_received_timer_no_retries),
 	CHECK_TEST(test_received_timer_cookie_mode_silent),
 	CU_TEST_INFO_NULL,

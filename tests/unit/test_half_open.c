@@ -176,7 +176,7 @@ test_due_far_deadline_across_wrap_is_not_due(void)
 	half_open_table_init(&table, memory, 1);
 	number = half_open_take(&table);
 	TRIAL_CHECK(&trial, half_open_due(&table, 0) == FLOW_NONE);
-	half_open_wait(&table, number, 5, 100);
+	half_open_wait(&table, number, HALF_OPEN_STAGES - 1, 100);
 	TRIAL_CHECK(&trial, half_open_due(&table, UINT32_MAX - 1000) == FLOW_NONE);
 	TRIAL_CHECK(&trial, half_open_due(&table, 99) == FLOW_NONE);
 	TRIAL_CHECK(&trial, half_open_due(&table, 100) == number);
