@@ -47,7 +47,8 @@ print_memory(FILE *out, const struct conf *conf)
 	uint64_t n_workers = conf->workers.count, all = core_size(&params) * n_workers;
 	char text[16];
 
-	fprintf(out, "memory of the tables, %" PRIu64 " workers\n", n_workers);
+	fprintf(out, "memory of the tables, %" PRIu64 " worker%s\n", n_workers,
+	        n_workers == 1 ? "" : "s");
 	for (unsigned int i = 0; i < n; i++)
 		fprintf(out, "  %-24s %12" PRIu64 " entries %10s\n", rows[i].name,
 		        rows[i].entries * n_workers, size_text(text, rows[i].size * n_workers));

@@ -87,7 +87,7 @@ reload(struct control *c)
 	if (old != c->first)
 		conf_free(old);
 	log_set_level((enum conf_log_level)(c->log_level >= 0 ? c->log_level : fresh->log.level));
-	log_notice("reloaded %s: %u services, generation %" PRIu64, c->path,
+	log_notice("reloaded %s: services %u, generation %" PRIu64, c->path,
 	           fresh->policy.n_services, fresh->policy.generation);
 }
 

@@ -9,7 +9,7 @@
 #define COLUMNS_MAX 24
 
 static const char *
-cell(const json_t *value, char text[CELL_SIZE])
+value_text(const json_t *value, char text[CELL_SIZE])
 {
 	if (json_is_string(value))
 		snprintf(text, CELL_SIZE, "%s", json_string_value(value));
@@ -18,6 +18,22 @@ cell(const json_t *value, char text[CELL_SIZE])
 	else
 		snprintf(text, CELL_SIZE, "-");
 	return text;
+}
+
+static const char *
+cell(const json_t *row, const struct ctl_column *column, char text[CELL_SIZE])
+{
+	const json_t *value = json_object_get(row, column->key);
+	bool is_none = column->zero_is_none && json_integer_value(value) == 0;
+
+	return value_text(is_none ? NULL : value, text);
+}
+
+/* No blanks behind the last text of a line. */
+static int
+print_width(const int *widths, unsigned int c, unsigned int n_columns)
+{
+	return c + 1 == n_columns && widths[c] < 0 ? 0 : widths[c];
 }
 
 void
@@ -33,22 +49,22 @@ ctl_print_list(FILE *out, const json_t *list, const struct ctl_column *columns,
 		widths[c] = (int)strlen(columns[c].title);
 		json_array_foreach(list, i, row)
 		{
-			int n = (int)strlen(cell(json_object_get(row, columns[c].key), text));
+			int n = (int)strlen(cell(row, &columns[c], text));
 			widths[c] = n > widths[c] ? n : widths[c];
 		}
 		/* A column stands as its first value does. */
 		const json_t *first = json_object_get(json_array_get(list, 0), columns[c].key);
 		if (!json_is_integer(first))
 			widths[c] = -widths[c];
-		fprintf(out, "%s%*s", c == 0 ? "" : "  ", widths[c], columns[c].title);
+		fprintf(out, "%s%*s", c == 0 ? "" : "  ", print_width(widths, c, n_columns),
+		        columns[c].title);
 	}
 	fputc('\n', out);
 	json_array_foreach(list, i, row)
 	{
 		for (unsigned int c = 0; c < n_columns && c < COLUMNS_MAX; c++) {
-			int width = c + 1 == n_columns && widths[c] < 0 ? 0 : widths[c];
-			fprintf(out, "%s%*s", c == 0 ? "" : "  ", width,
-			        cell(json_object_get(row, columns[c].key), text));
+			fprintf(out, "%s%*s", c == 0 ? "" : "  ", print_width(widths, c, n_columns),
+			        cell(row, &columns[c], text));
 		}
 		fputc('\n', out);
 	}
@@ -62,7 +78,7 @@ ctl_print_object(FILE *out, const json_t *object)
 	json_t *value;
 
 	json_object_foreach((json_t *)object, key, value)
-		fprintf(out, "%-20s %s\n", key, cell(value, text));
+		fprintf(out, "%-20s %s\n", key, value_text(value, text));
 }
 
 static const char *
@@ -96,16 +112,18 @@ help_of(const char *name)
 }
 
 void
-ctl_print_counters(FILE *out, const json_t *object, const json_t *before, double seconds, int all)
+ctl_print_counters(FILE *out, const json_t *object, const json_t *before, double seconds, bool all)
 {
 	const char *key;
 	json_t *value;
+	bool is_empty = true;
 
 	json_object_foreach((json_t *)object, key, value)
 	{
 		json_int_t now = json_integer_value(value);
 		if (now == 0 && !all)
 			continue;
+		is_empty = false;
 		fprintf(out, "%-24s %15" JSON_INTEGER_FORMAT, key, now);
 		if (before != NULL) {
 			json_int_t then = json_integer_value(json_object_get(before, key));
@@ -113,4 +131,6 @@ ctl_print_counters(FILE *out, const json_t *object, const json_t *before, double
 		}
 		fprintf(out, "  %s\n", help_of(key));
 	}
+	if (is_empty)
+		fputs("all counters are at zero\n", out);
 }

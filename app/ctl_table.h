@@ -4,11 +4,13 @@
 #define SYNFRONT_CTL_TABLE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 struct ctl_column {
 	const char *key; /* in each object */
 	const char *title;
+	bool zero_is_none; /* shown as "-" */
 };
 
 /* One row for each object of `list`; numbers to the right, texts to the left. */
@@ -20,9 +22,10 @@ void ctl_print_object(FILE *out, const json_t *object);
 
 /*
  * The counters of an object, one a line, with what each means. Those at zero
- * only if `all`. With `before` (seconds ago, NULL for none) also the rate since.
+ * only if `all`; says so if all are. With `before` (seconds ago, NULL for none) also the
+ * rate since.
  */
 void ctl_print_counters(FILE *out, const json_t *object, const json_t *before, double seconds,
-                        int all);
+                        bool all);
 
 #endif

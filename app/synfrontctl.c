@@ -27,7 +27,7 @@ enum layout {
 
 static const struct ctl_column service_columns[] = {
 	{ "name", "SERVICE" },        { "mode", "MODE" },       { "cookie_mode", "COOKIES" },
-	{ "half_open", "HALF-OPEN" }, { "high", "HIGH" },       { "low", "LOW" },
+	{ "half_open", "HALF-OPEN" }, { "high", "HIGH", true }, { "low", "LOW", true },
 	{ "connections", "CONNS" },   { "syn", "SYN" },         { "syn_ack", "SYN-ACK" },
 	{ "opened", "OPENED" },       { "refused", "REFUSED" },
 };
@@ -108,6 +108,20 @@ clock_s(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* Why nothing was answered about worker `number`, if that is because there is none. */
+static void
+explain_worker(struct ctl_socket *s, const char *number)
+{
+	json_t *info = ctl_ask(s, COMMAND_ROOT "info", "");
+	json_int_t n_workers = json_integer_value(json_object_get(info, "workers"));
+
+	if (n_workers > 0 && strtoll(number, NULL, 10) >= n_workers)
+		snprintf(s->error, sizeof(s->error),
+		         "there is no worker %.20s; the last one is %" JSON_INTEGER_FORMAT, number,
+		         n_workers - 1);
+	json_decref(info);
+}
+
 static json_t *
 ask(struct ctl_socket *s, const struct options *o)
 {
@@ -116,7 +130,10 @@ ask(struct ctl_socket *s, const struct options *o)
 	snprintf(path, sizeof(path), COMMAND_ROOT "%s", o->command->name);
 	if (o->command->layout == LAYOUT_LIST)
 		return ctl_ask_all(s, path);
-	return ctl_ask(s, path, o->parameter);
+	json_t *answer = ctl_ask(s, path, o->parameter);
+	if (answer == NULL && o->command->layout == LAYOUT_COUNTERS && *o->parameter != '\0')
+		explain_worker(s, o->parameter);
+	return answer;
 }
 
 static void

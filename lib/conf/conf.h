@@ -61,10 +61,11 @@ enum conf_numa {
 	CONF_NUMA_STRICT, /* ... and refuse to start */
 };
 
+#define CONF_WORKERS_MAX 64u
 #define CONF_LCORE_ANY UINT32_MAX
 
 struct workers_conf {
-	uint32_t count;         /* 1.. */
+	uint32_t count;         /* 1..CONF_WORKERS_MAX */
 	uint32_t control_lcore; /* of the control thread; CONF_LCORE_ANY: not pinned */
 	uint32_t n_lcores;      /* 0: chosen at start; else == count */
 	const uint32_t *lcores;

@@ -87,8 +87,8 @@ static const struct conf_key port_keys[] = {
 	{ "device", CONF_TEXT, CONF_REQUIRED, AT(port_conf, device), .max = 255,
 	  .help = "PCI address, or a virtual device with its arguments, such as "
 	          "`0000:3b:00.0` or `net_tap0,iface=sf-outside`." },
-	{ "queues", CONF_NUMBER, 0, AT(port_conf, queues), .min = 1, .max = 64, .preset = "0",
-	  .zero = "one per worker",
+	{ "queues", CONF_NUMBER, 0, AT(port_conf, queues), .min = 1, .max = CONF_WORKERS_MAX,
+	  .preset = "0", .zero = "one per worker",
 	  .help = "Receive queues. A port that has fewer gets what it has." },
 	{ "rx_descriptors", CONF_ENTRIES, 0, AT(port_conf, rx_descriptors), .min = 64, .max = 32768,
 	  .preset = "1k", .help = "Receive ring; the driver may round it." },
@@ -120,10 +120,11 @@ static const struct conf_key ports_keys[] = {
 static const struct conf_mapping ports_mapping = { "Ports", KEYS(ports_keys), 0 };
 
 static const struct conf_key workers_keys[] = {
-	{ "count", CONF_NUMBER, 0, AT(workers_conf, count), .min = 1, .max = 64,
+	{ "count", CONF_NUMBER, 0, AT(workers_conf, count), .min = 1, .max = CONF_WORKERS_MAX,
 	  .derived = "as many as `lcores` lists, or 1", .help = "Worker threads." },
-	{ "lcores", CONF_LCORES, 0, COUNTED(workers_conf, lcores, n_lcores), .min = 0, .max = 64,
-	  .derived = "chosen at start", .help = "CPUs for the workers, one each." },
+	{ "lcores", CONF_LCORES, 0, COUNTED(workers_conf, lcores, n_lcores), .min = 0,
+	  .max = CONF_WORKERS_MAX, .derived = "chosen at start",
+	  .help = "CPUs for the workers, one each." },
 	{ "control_lcore", CONF_NUMBER, 0, AT(workers_conf, control_lcore), .min = 0, .max = 1023,
 	  .derived = "not pinned", .absent = CONF_LCORE_ANY,
 	  .help = "CPU for the control thread; none of `lcores`." },

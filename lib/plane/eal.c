@@ -131,8 +131,10 @@ add_lcores(struct eal_args *args, const struct conf *conf)
 	size_t n = 0;
 	cpu_set_t set;
 
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+	if (sched_getaffinity(0, sizeof(set), &set) != 0) {
+		log_error("workers: no list of usable CPUs: %m");
 		return -1;
+	}
 	for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
 		if (CPU_ISSET(cpu, &set))
 			cpus[n_cpus++] = cpu;
@@ -156,7 +158,7 @@ add_lcores(struct eal_args *args, const struct conf *conf)
 		return -1;
 	}
 	if (workers->count > n_cpus && workers->n_lcores == 0)
-		log_warning("workers.count: %u workers share %u CPUs", workers->count, n_cpus);
+		log_warning("workers.count: %u, more than CPUs (%u)", workers->count, n_cpus);
 	add(args, "--lcores=%s", text);
 	return 0;
 }

@@ -24,8 +24,10 @@ start_clock(struct plane *plane, const uint8_t master[MASTER_SECRET_SIZE])
 	plane->base_wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
 	plane->tsc_per_ms = rte_get_tsc_hz() / 1000;
 	plane->secrets = rte_zmalloc(NULL, sizeof(*plane->secrets), 64);
-	if (plane->secrets == NULL)
+	if (plane->secrets == NULL) {
+		log_error("no memory for the secrets");
 		return -1;
+	}
 	secret_init(plane->secrets, master, (uint64_t)wall.tv_sec);
 	return 0;
 }
@@ -60,19 +62,27 @@ start_workers(struct plane *plane)
 	uint8_t seed[64];
 
 	plane->quiescent = rte_zmalloc(NULL, size, 64);
-	if (plane->quiescent == NULL || rte_rcu_qsbr_init(plane->quiescent, plane->n_workers) != 0)
+	if (plane->quiescent == NULL ||
+	    rte_rcu_qsbr_init(plane->quiescent, plane->n_workers) != 0) {
+		log_error("no memory to publish policies with");
 		return -1;
+	}
 	for (unsigned int i = 0; i < plane->n_workers; i++) {
-		if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
+		if (getrandom(seed, sizeof(seed), 0) != sizeof(seed)) {
+			log_error("no randomness: %m");
 			return -1;
+		}
 		plane->workers[i] = worker_new(plane, i, seed);
 		explicit_bzero(seed, sizeof(seed));
 		if (plane->workers[i] == NULL)
 			return -1;
 	}
 	for (unsigned int i = 0; i < plane->n_workers; i++)
-		if (rte_eal_remote_launch(worker_run, plane->workers[i], eal_worker_lcore(i)) != 0)
+		if (rte_eal_remote_launch(worker_run, plane->workers[i], eal_worker_lcore(i)) !=
+		    0) {
+			log_error("worker %u does not start", i);
 			return -1;
+		}
 	return 0;
 }
 
@@ -86,18 +96,16 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
 	plane->conf = conf;
 	plane->policy = &conf->policy;
 	plane->n_workers = conf->workers.count;
-	if (plane->n_workers > WORKERS_MAX) {
-		log_error("workers.count: %u are asked, at most %u are possible", plane->n_workers,
-		          WORKERS_MAX);
-		return -1;
-	}
 	cookies = cookie_select("auto");
 	if (cookies == NULL) {
 		log_error("this CPU has no AES instructions");
 		return -1;
 	}
-	if (owner_map_init(&plane->owners, plane->n_workers) != 0 ||
-	    eal_start(conf, eal_args, n_eal_args, memory_wanted(conf)) != 0)
+	if (owner_map_init(&plane->owners, plane->n_workers) != 0) {
+		log_error("no randomness: %m");
+		return -1;
+	}
+	if (eal_start(conf, eal_args, n_eal_args, memory_wanted(conf)) != 0)
 		return -1;
 	if (start_clock(plane, master) != 0 || start_ports(plane) != 0 ||
 	    start_workers(plane) != 0) {
@@ -105,8 +113,8 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
 		plane_fini(plane);
 		return -1;
 	}
-	log_info("%u workers, %s when idle, cookies by %s", plane->n_workers,
-	         plane->sleeps ? "sleeping" : "polling", cookies);
+	log_info("%u worker%s, %s when idle, cookies by %s", plane->n_workers,
+	         plane->n_workers == 1 ? "" : "s", plane->sleeps ? "sleeping" : "polling", cookies);
 	return 0;
 }
 

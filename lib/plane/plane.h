@@ -25,7 +25,7 @@
 #include "owner.h"
 #include "worker.h"
 
-#define WORKERS_MAX 120u /* RTE_MAX_LCORE, less control and room */
+_Static_assert(CONF_WORKERS_MAX < RTE_MAX_LCORE, "an lcore for each worker, and control's");
 
 struct plane_port {
 	uint16_t id;
@@ -50,9 +50,9 @@ struct plane {
 	const struct conf *conf; /* of the start; ports and sizes are its */
 	struct plane_port ports[SIDE_COUNT];
 	unsigned int n_ports;
-	struct worker *workers[WORKERS_MAX];
+	struct worker *workers[CONF_WORKERS_MAX];
 	unsigned int n_workers;
-	struct rte_mempool *pools[WORKERS_MAX];
+	struct rte_mempool *pools[CONF_WORKERS_MAX];
 	uint32_t pool_size;          /* mbufs in each */
 	struct secret_ring *secrets; /* written by control */
 	struct owner_map owners;
@@ -71,8 +71,8 @@ struct plane {
 	bool stopping;
 };
 
-/* 0, or -1 with the reason logged. conf stays in use until plane_stop(). `eal_args`: n
- * more arguments for EAL. `seed` of the tables and `master` come from the caller. */
+/* 0, or -1 with the reason logged. conf stays in use until plane_fini(). `eal_args`: n
+ * more arguments for EAL. */
 int plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
                 unsigned int n_eal_args, const uint8_t master[MASTER_SECRET_SIZE]);
 

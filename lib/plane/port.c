@@ -66,7 +66,7 @@ choose_queues(struct plane *plane, struct plane_port *port, const struct rte_eth
 		return -1;
 	}
 	if (asked > plane->n_workers) {
-		log_error("%s.queues: %u are asked, %u workers poll them", name, asked,
+		log_error("%s.queues: %u are asked, workers.count is %u", name, asked,
 		          plane->n_workers);
 		return -1;
 	}
@@ -258,7 +258,9 @@ port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 	port->conf = conf;
 	rte_spinlock_init(&port->tx_lock);
 	if (find(conf->device, &port->id) != 0 || rte_eth_dev_info_get(port->id, &info) != 0) {
-		log_error("%s.device: %s: no such port", name, conf->device);
+		log_error("%s.device: %s: no such port, or its driver does not start it "
+		          "(log level info shows why)",
+		          name, conf->device);
 		return -1;
 	}
 	port->driver = info.driver_name;

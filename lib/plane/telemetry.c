@@ -203,8 +203,8 @@ services(const char *params, struct rte_tel_data *d)
 		list_text(&list, "mode", modes[s->mode]);
 		list_u64(&list, "cookie_mode", v.cookie_mode);
 		list_u64(&list, "half_open", v.half_open);
-		list_u64(&list, "high", s->high);
-		list_u64(&list, "low", s->low);
+		list_u64(&list, "high", s->mode == MODE_BYPASS ? 0 : s->high);
+		list_u64(&list, "low", s->mode == MODE_BYPASS ? 0 : s->low);
 		list_u64(&list, "connections", v.connections);
 		list_u64(&list, "syn", v.syn);
 		list_u64(&list, "syn_ack", v.syn_ack);
@@ -273,7 +273,7 @@ connections(const char *params, struct rte_tel_data *d)
 			count = strtoull(end + 1, NULL, 10);
 	}
 	count = count == 0 || count > CONNECTIONS_PAGE ? CONNECTIONS_PAGE : count;
-	unsigned int worker = (unsigned int)RTE_MIN(at >> 32, WORKERS_MAX);
+	unsigned int worker = (unsigned int)RTE_MIN(at >> 32, CONF_WORKERS_MAX);
 	uint32_t start = (uint32_t)at;
 	while (worker < here.plane->n_workers && n < count) {
 		struct mail mail = { .start = start, .max = (uint32_t)(count - n), .views = views };
