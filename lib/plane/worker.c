@@ -150,6 +150,25 @@ renew(struct worker *w, struct rte_mbuf *m)
 	return copy;
 }
 
+/* Nothing is read or written behind a piece. */
+static void
+check_pieces(const struct rte_mbuf *m, struct segment *seg, uint32_t readable)
+{
+	bool is_tcp = seg->class == SEGMENT_TCP || seg->class == SEGMENT_FRAGMENT_FIRST;
+
+	/* Extension headers can be longer than a piece, and an edit goes to the first. */
+	if (is_tcp && seg->l4_off + (uint32_t)seg->l4_len > m->data_len) {
+		seg->class = SEGMENT_MALFORMED;
+		seg->fault = FAULT_HEADER_CHAIN;
+	} else if (seg->class == SEGMENT_TCP && readable < m->pkt_len) {
+		/* Nor can its data be summed. */
+		seg->class = SEGMENT_MALFORMED;
+		seg->fault = FAULT_IP_LENGTH;
+	} else if (seg->class == SEGMENT_ICMP_ERROR && seg->frame_len > m->data_len) {
+		seg->class = SEGMENT_OTHER;
+	}
+}
+
 /*
  * Parse frame i of a burst. A frame in pieces is laid out in w->linear, from where it
  * is read; edits go to the mbuf, whose first piece holds all headers.
@@ -181,11 +200,8 @@ parse(struct worker *w, struct rte_mbuf **mbuf, struct segment *seg, unsigned in
 	if (w->plane->ports[side].rx_checksum)
 		seg->checksum_good = (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) ==
 		                     RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	/* Whoever sums or copies its data would leave the buffer. */
-	if (unlikely(readable < m->pkt_len && seg->class == SEGMENT_TCP)) {
-		seg->class = SEGMENT_MALFORMED;
-		seg->fault = FAULT_IP_LENGTH;
-	}
+	if (unlikely(m->nb_segs != 1))
+		check_pieces(m, seg, readable);
 	return true;
 }
 
@@ -199,7 +215,7 @@ owner_of(struct worker *w, const struct rte_mbuf *m, const struct segment *seg)
 
 	if (seg->class == SEGMENT_OTHER || seg->class == SEGMENT_MALFORMED)
 		return w->id;
-	if (core_answers_anywhere(w->core, seg))
+	if (core_answers_anywhere(w->core, seg, &w->now))
 		return w->id;
 	if (policy_find(core_policy(w->core), &seg->flow.server, be16toh(seg->flow.server_port_be),
 	                &service) == POLICY_NOT_OURS)

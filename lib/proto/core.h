@@ -135,6 +135,7 @@ const struct policy *core_policy(const struct core *core);
 
 /* True if the owner of this segment need not be asked: a SYN that a service in
  * cookie mode answers without state wherever it arrives. */
-bool core_answers_anywhere(const struct core *core, const struct segment *seg);
+bool core_answers_anywhere(struct core *core, const struct segment *seg,
+                           const struct instant *now);
 
 #endif

@@ -243,6 +243,18 @@ void conn_reset_ends(struct core *core, const struct conn *conn, struct actions 
 /* What may be promised for the destination of a SYN. */
 struct promise admission_promise(const struct service *service, const struct backend *backend,
                                  bool is_v4);
+/* The options that a SYN or SYN-ACK carries; mss 0 if it names none. */
+static inline struct tcp_offer
+admission_offered(const struct segment *seg)
+{
+	return (struct tcp_offer){
+		.mss = seg->mss,
+		.wscale = seg->options & OPTION_WSCALE ? seg->wscale : WSCALE_NONE,
+		.sack = seg->options & OPTION_SACK_PERMITTED,
+		.timestamps = seg->options & OPTION_TIMESTAMPS,
+	};
+}
+
 /* The client's offer, cut to what is promised. */
 struct tcp_offer admission_offer(const struct segment *seg, const struct promise *promise);
 /* Whether its source is over the budgets that a SYN may be answered with state

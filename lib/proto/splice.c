@@ -85,11 +85,15 @@ splice_follow(struct conn *conn, const struct segment *seg)
 	uint32_t ahead, behind;
 
 	/* What lies outside any window that can have been offered is somebody
-	 * else's and teaches nothing. */
+	 * else's and teaches nothing, its FIN neither. */
 	if (seg->side == SIDE_OUTSIDE) {
+		/* Anybody can send this: as narrow as the server's scale allows. */
+		uint32_t most = conn->flags & CONN_REWRITTEN
+		                        ? (uint32_t)UINT16_MAX << wscale_shift(conn->server_wscale)
+		                        : WINDOW_MAX;
 		ahead = end - conn->client_nxt;
 		behind = conn->server_nxt - seg->ack;
-		if (ahead != 0 && ahead <= WINDOW_MAX) {
+		if (ahead != 0 && ahead <= most) {
 			conn->client_nxt = end;
 			conn->client_lag = lag_add(conn->client_lag, ahead);
 		}
@@ -97,7 +101,7 @@ splice_follow(struct conn *conn, const struct segment *seg)
 			conn->server_lag = lag_add(0, behind);
 		if (seg->payload_len != 0)
 			conn->flags |= CONN_CLIENT_DATA;
-		if (seg->flags & TCP_FIN)
+		if ((seg->flags & TCP_FIN) && conn->client_nxt - end <= most)
 			conn->flags |= CONN_CLIENT_FIN;
 		return;
 	}
@@ -107,6 +111,11 @@ splice_follow(struct conn *conn, const struct segment *seg)
 	if (ahead != 0 && ahead <= WINDOW_MAX) {
 		conn->server_nxt = end;
 		conn->server_lag = lag_add(conn->server_lag, ahead);
+	}
+	if ((seg->flags & TCP_ACK) && 0u - behind <= WINDOW_MAX) {
+		/* It has got more than was seen from here: fragments are not followed. */
+		conn->client_nxt = seg->ack;
+		behind = 0;
 	}
 	if ((seg->flags & TCP_ACK) && behind <= WINDOW_MAX)
 		conn->client_lag = lag_add(0, behind);
@@ -226,8 +235,12 @@ closing_segment(struct core *core, struct step *step)
 			return;
 		}
 	}
-	if ((conn->flags & CONN_RESET) && from_receiver) {
-		/* It did not take the RST: somebody had guessed it. */
+	/* What was under way when the RST came says nothing; later, the receiver did
+	 * not take it: somebody had guessed it. */
+	uint16_t left = (uint16_t)(core->index.buckets[step->at.bucket].deadline[step->at.slot] -
+	                           clock_s(step->now, 0));
+	if ((conn->flags & CONN_RESET) && from_receiver &&
+	    2u * left <= core->policy->timeouts.reset_linger) {
 		conn->flags &= ~(unsigned int)CONN_RESET;
 		conn_set_state(core, conn, CONN_SPLICED);
 	}

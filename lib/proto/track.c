@@ -91,12 +91,7 @@ track_learn(struct core *core, struct step *step, const struct conn *conn)
 		.sack = offered_options & OPTION_SACK_PERMITTED,
 		.timestamps = offered_options & OPTION_TIMESTAMPS,
 	};
-	const struct tcp_offer answered = {
-		.mss = seg->mss,
-		.wscale = seg->options & OPTION_WSCALE ? seg->wscale : WSCALE_NONE,
-		.sack = seg->options & OPTION_SACK_PERMITTED,
-		.timestamps = seg->options & OPTION_TIMESTAMPS,
-	};
+	const struct tcp_offer answered = admission_offered(seg);
 
 	if (b == NULL)
 		return;

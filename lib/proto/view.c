@@ -81,14 +81,27 @@ core_connection_view(const struct core *core, uint32_t number, const struct inst
 }
 
 bool
-core_answers_anywhere(const struct core *core, const struct segment *seg)
+core_answers_anywhere(struct core *core, const struct segment *seg, const struct instant *now)
 {
 	const struct service *service;
+	const struct backend *b;
 
 	if (seg->class != SEGMENT_TCP || seg->side != SIDE_OUTSIDE ||
 	    (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN ||
 	    policy_find(core->policy, &seg->flow.server,
 	                __builtin_bswap16(seg->flow.server_port_be), &service) != POLICY_SERVICE)
 		return false;
-	return service->cookies == COOKIES_ALWAYS || core->services[service->id].cookie_mode;
+	bool cookie_mode = core->services[service->id].cookie_mode;
+	if (core->draining || (!cookie_mode && service->cookies != COOKIES_ALWAYS))
+		return false;
+	if (service->mode != MODE_PROXY)
+		return service->mode == MODE_RESPOND;
+	/* A SYN that passes, to probe or to teach, must pass where its answer will be
+	 * looked for. */
+	b = backend_at(&core->backends,
+	               backend_find(&core->backends, &seg->flow.server, seg->flow.server_port_be,
+	                            false, (uint32_t)(now->now_ms / 1000)));
+	const struct tcp_offer offered = admission_offered(seg);
+	return (b == NULL || !b->down) &&
+	       (cookie_mode || (b != NULL && !backend_curious(b, &offered)));
 }

@@ -144,6 +144,11 @@ LAB_TEST(test_closing_reset_linger_cancelled)
 	lab_splice(lab);
 	CLIENT(TCP_RST, lab->irs + 1, 0);
 	EQUAL(lab_state(lab), CONN_CLOSING);
+	/* Under way when the RST came: says nothing. */
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1, .payload_len = 10);
+	OUTCOME_IS(spliced);
+	EQUAL(lab_state(lab), CONN_CLOSING);
+	lab_tick(lab, 500 * lab->policy.timeouts.reset_linger + 500);
 	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1, .payload_len = 10);
 	OUTCOME_IS(spliced);
 	EQUAL(ONLY(SIDE_OUTSIDE)->seg.seq, lab->iss + 1);
