@@ -35,7 +35,19 @@ backend_table_init(struct backend_table *table, void *memory, uint32_t capacity,
 	};
 }
 
-/* The place for a new backend in a set: a free one, or the longest unused. */
+/* Is `b` given up sooner than `place`? One that has never answered is nothing but a
+ * port that somebody named: else who names many, of a service on all ports, pushes
+ * out what is known of real servers. */
+static bool
+gives_way(const struct backend *b, const struct backend *place, uint32_t now_s)
+{
+	if (place == NULL || b->known != place->known)
+		return place == NULL || place->known;
+	return (uint16_t)(now_s - b->seen_s) > (uint16_t)(now_s - place->seen_s);
+}
+
+/* The place for a new backend in a set: a free one, one that has never answered, or
+ * the longest unused. */
 static struct backend *
 set_place(struct backend *set, uint32_t now_s)
 {
@@ -45,9 +57,7 @@ set_place(struct backend *set, uint32_t now_s)
 		struct backend *b = &set[i];
 		if (b->port_be == 0)
 			return b;
-		if (b->n_connecting == 0 && !b->down &&
-		    (place == NULL ||
-		     (uint16_t)(now_s - b->seen_s) > (uint16_t)(now_s - place->seen_s)))
+		if (b->n_connecting == 0 && !(b->known && b->down) && gives_way(b, place, now_s))
 			place = b;
 	}
 	return place;
@@ -173,7 +183,10 @@ backend_probe(struct backend *backend, uint32_t now_s, uint32_t probe_every_s)
 {
 	if (!backend->down)
 		return true;
-	if ((int16_t)((uint16_t)now_s - backend->probe_s) < 0)
+	/* A time to come is at most one interval ahead; what looks further ahead is long
+	 * past. */
+	uint16_t left_s = (uint16_t)(backend->probe_s - (uint16_t)now_s);
+	if (left_s != 0 && left_s <= probe_every_s)
 		return false;
 	backend->probe_s = (uint16_t)(now_s + probe_every_s);
 	return true;

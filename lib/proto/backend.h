@@ -72,7 +72,8 @@ size_t backend_table_size(uint32_t capacity);
 void backend_table_init(struct backend_table *table, void *memory, uint32_t capacity,
                         const struct flow_hash_key *key);
 /* Number of the backend, or BACKEND_NONE. With `create`, one not in use
- * (n_connecting 0, not down, oldest) is replaced if its set is full. */
+ * (n_connecting 0) is replaced if its set is full: one that has never answered if
+ * there is any, else one that is not down; of these the longest unused. */
 uint32_t backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t port_be,
                       bool create, uint32_t now_s);
 static inline struct backend *

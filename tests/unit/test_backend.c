@@ -67,7 +67,7 @@ random_run(uint64_t seed, enum trial_hash kind, uint32_t capacity)
 		if (s->busy && trial_pick(&trial, 2) == 0)
 			b->n_connecting = 1;
 		else
-			b->down = s->busy;
+			b->known = b->down = s->busy;
 	}
 	TRIAL_CHECK(&trial, table.used <= table.capacity);
 	free(memory);
@@ -102,6 +102,38 @@ test_table_full_set_replaces_oldest(void)
 	CU_ASSERT_EQUAL(backend_find(&table, &addr, 2, false, 5), BACKEND_NONE);
 	CU_ASSERT_EQUAL(backend_find(&table, &addr, 1, false, 5), numbers[1]);
 	CU_ASSERT_EQUAL(table.used, 4);
+	free(memory);
+}
+
+/* Who names many ports that nobody answers on does not push out a server that does. */
+static void
+test_table_full_set_replaces_unanswered_first(void)
+{
+	struct backend_table table;
+	void *memory = trial_memory(backend_table_size(1));
+	struct ip_addr addr = ip_addr_v4(1);
+
+	addr_hash_kind = HASH_GOOD;
+	backend_table_init(&table, memory, 1, &key);
+	uint32_t server = backend_find(&table, &addr, 443, true, 0);
+	backend_at(&table, server)->known = true;
+	for (uint16_t port = 1000; port < 1100; port++) {
+		uint32_t number = backend_find(&table, &addr, port, true, port);
+		CU_ASSERT_NOT_EQUAL_FATAL(number, BACKEND_NONE);
+		CU_ASSERT_NOT_EQUAL(number, server);
+		/* It refuses, and is down for good. */
+		for (uint32_t net = 1; net <= BACKEND_DOWN_VOTES; net++)
+			backend_fail(backend_at(&table, number), net, port, 10);
+		CU_ASSERT_TRUE(backend_at(&table, number)->down);
+	}
+	CU_ASSERT_EQUAL(backend_find(&table, &addr, 443, false, 2000), server);
+	/* The servers that answer may fill it, and then replace each other. */
+	for (uint16_t port = 1; port <= 8; port++) {
+		uint32_t number = backend_find(&table, &addr, port, true, 2000u + port);
+		CU_ASSERT_NOT_EQUAL_FATAL(number, BACKEND_NONE);
+		backend_at(&table, number)->known = true;
+	}
+	CU_ASSERT_EQUAL(backend_find(&table, &addr, 443, false, 3000), BACKEND_NONE);
 	free(memory);
 }
 
@@ -313,12 +345,30 @@ test_fail_different_nets_take_down_until_success(void)
 	CU_ASSERT_TRUE(backend_probe(&b, now_s + 20, 10));
 }
 
+/* However long nobody asked, the next one who does may try. */
+static void
+test_probe_after_any_pause_is_due(void)
+{
+	for (uint32_t pause_s = 10; pause_s < 200000; pause_s += 1009) {
+		struct backend b = fresh();
+		uint16_t late_s = (uint16_t)(pause_s - 10);
+
+		for (uint32_t net = 1; net <= BACKEND_DOWN_VOTES; net++)
+			backend_fail(&b, net, 77, 10);
+		/* Within one interval of 2^16 seconds a past time looks like one to come. */
+		uint32_t now_s = 77 + pause_s + (late_s >= UINT16_MAX - 9u ? 10 : 0);
+		CU_ASSERT_TRUE(backend_probe(&b, now_s, 10));
+		CU_ASSERT_FALSE(backend_probe(&b, now_s, 10));
+	}
+}
+
 int
 main(void)
 {
 	CU_TestInfo tests[] = {
 		CHECK_TEST(test_table_random_run_keeps_busy_and_down),
 		CHECK_TEST(test_table_full_set_replaces_oldest),
+		CHECK_TEST(test_table_full_set_replaces_unanswered_first),
 		CHECK_TEST(test_learn_first_answer_is_known),
 		CHECK_TEST(test_learn_bare_syns_teach_no_absence),
 		CHECK_TEST(test_learn_absence_needs_votes_of_different_nets),
@@ -328,6 +378,7 @@ main(void)
 		CHECK_TEST(test_fail_one_net_never_takes_down),
 		CHECK_TEST(test_fail_success_between_starts_anew),
 		CHECK_TEST(test_fail_different_nets_take_down_until_success),
+		CHECK_TEST(test_probe_after_any_pause_is_due),
 		CU_TEST_INFO_NULL,
 	};
 	return check_run("backend", tests);
