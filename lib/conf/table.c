@@ -213,11 +213,14 @@ static const struct conf_key service_keys[] = {
 	{ "half_open", CONF_MAPPING, 0, .offset = 0, MAPPING(watermark_mapping),
 	  .help = "When cookie mode begins and ends." },
 	{ "overload", CONF_CHOICE, 0, AT(service, overload), .choices = silence_choices,
-	  .preset = "drop", .help = "Answer to a SYN over the limits." },
+	  .preset = "drop",
+	  .help = "With `cookies: never`: answer to a SYN that finds no room for state." },
 	{ "denied", CONF_CHOICE, 0, AT(service, denied), .choices = refusal_choices,
 	  .preset = "drop", .help = "Answer to a source in `deny` or not in `allow`." },
 	{ "unproven", CONF_CHOICE, 0, AT(service, unproven), .choices = silence_choices,
-	  .preset = "reset", .help = "Answer to an ACK without data that proves no cookie." },
+	  .preset = "reset",
+	  .help = "Answer to an ACK that proves no cookie (one with data is dropped in and shortly "
+	          "after cookie mode), and to a proven client over a limit." },
 	{ "signed_syn", CONF_CHOICE, 0, AT(service, signed_syn), .choices = refusal_choices,
 	  .preset = "pass",
 	  .help = "SYNs with TCP MD5 or TCP-AO, whose handshake cannot be split; "
@@ -228,7 +231,7 @@ static const struct conf_key service_keys[] = {
 	          "server speaks first." },
 	{ "max_connections", CONF_ENTRIES, 0, AT(service, max_connections), .min = 1,
 	  .max = 1u << 28, .preset = "0", .zero = "no limit",
-	  .help = "Connecting and established." },
+	  .help = "Connecting and established; closing ones do not count." },
 	{ "max_new_per_s", CONF_RATE, 0, AT(service, max_new_per_s), .min = 1, .max = 1000000000,
 	  .preset = "0", .zero = "no limit", .unit = "1/s", .help = "Proven clients." },
 	{ "max_connecting", CONF_ENTRIES, 0, AT(service, max_connecting), .min = 1, .max = 1u << 24,
@@ -298,8 +301,8 @@ static const struct conf_key limits_keys[] = {
 	  .help = "What synfront may be made to send to others." },
 	{ "adopt_per_net", CONF_ENTRIES, 0, AT(policy, adopt_per_net), .min = 1, .max = 1u << 20,
 	  .preset = "256",
-	  .help = "After start: unknown connections of one net that may be candidates at "
-	          "one time." },
+	  .help = "After start: unknown connections of one net that may become candidates in "
+	          "one second." },
 };
 static const struct conf_mapping limits_mapping = { "Limits", KEYS(limits_keys), 0 };
 
@@ -313,7 +316,8 @@ static const struct conf_key handshake_keys[] = {
 	          "the SYN-ACK." },
 	{ "closed_port", CONF_CHOICE, CONF_LIVE, AT(policy, closed_port),
 	  .choices = refusal_choices, .preset = "reset",
-	  .help = "Answer to a SYN for a protected address on a port of no service." },
+	  .help = "Answer to a SYN for a protected address on a port of no service, or to a "
+	          "server that is down." },
 };
 static const struct conf_mapping handshake_mapping = { "Handshake", KEYS(handshake_keys), 0 };
 
@@ -355,7 +359,9 @@ static const struct conf_mapping log_mapping = { "Log", KEYS(log_keys), 0 };
 
 static const struct conf_key eal_keys[] = {
 	{ "hugepages", CONF_CHOICE, 0, AT(eal_conf, hugepages), .choices = hugepages_choices,
-	  .preset = "auto", .help = "`auto`: used when the machine has free ones." },
+	  .preset = "auto",
+	  .help = "`auto`: used when the machine has enough free ones. `on`: required. `off`: "
+	          "ordinary pages." },
 	{ "args", CONF_TEXTS, 0, COUNTED(eal_conf, args, n_args), .min = 0, .max = 64,
 	  .derived = "none", .help = "More arguments for DPDK's EAL, as they stand." },
 };

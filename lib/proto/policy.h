@@ -58,9 +58,10 @@ struct service {
 	uint8_t mode;       /* enum service_mode */
 	uint8_t cookies;    /* enum cookie_policy */
 	uint8_t calm;       /* enum calm_policy */
-	uint8_t overload;   /* enum refusal: RESET or DROP, for SYNs over the limits */
+	uint8_t overload;   /* enum refusal: RESET or DROP, COOKIES_NEVER and no room for a SYN */
 	uint8_t denied;     /* enum refusal: for sources in deny or not in allow */
-	uint8_t unproven;   /* enum refusal: RESET or DROP, for a pure ACK that proves nothing */
+	uint8_t unproven;   /* enum refusal: RESET or DROP, for what proves nothing, and for the
+	                     * proven over a limit */
 	uint8_t signed_syn; /* enum refusal: SYNs with MD5 or AO: PASS (capped), RESET or DROP */
 	bool wait_for_data; /* open the server at the client's first byte */
 	uint32_t high;      /* half-open entries at which cookie mode begins */
@@ -110,8 +111,9 @@ struct policy {
 	uint32_t n_services;
 	uint32_t syn_ack_retries; /* 0..SYN_ACK_RETRIES_MAX, after 1, 2, 4 ... s */
 	uint32_t hold_bytes;      /* early client data per connection: the window of the SYN-ACK */
-	uint32_t adopt_per_net;   /* candidates per source net */
-	uint8_t closed_port; /* enum refusal: SYN to a protected address, no service on the port */
+	uint32_t adopt_per_net;   /* candidates per source net and second */
+	uint8_t closed_port; /* enum refusal: SYN to a protected address, no service on the port
+	                           * or its server down */
 	struct source_limits sources;
 	struct reflection_limits reflection;
 	struct timeouts timeouts;
