@@ -16,6 +16,10 @@
  * Sequence numbers: client_nxt counts in the client's own space (never
  * rewritten); server_nxt in the space that the client sees.
  *   seen by client = server's own + seq_delta (modulo 2^32), likewise ts_delta.
+ *
+ * While TRACKED, server_nxt 0 says that the server has not answered, and ts_delta is until
+ * CONFIRMED what the SYN offered (enum segment_option), or while ADOPTING the side of the
+ * first segment. Flags share bits where no state has both.
  */
 #ifndef SYNFRONT_CONN_TABLE_H
 #define SYNFRONT_CONN_TABLE_H
@@ -48,7 +52,7 @@ enum conn_flag {
 	CONN_STRIP_SACK = 0x080,      /* spliced: promised to the client, not had by the server */
 	CONN_ADOPTING = 0x080,        /* TRACKED: older than the engine, not yet CONFIRMED */
 	CONN_REWRITTEN = 0x100,       /* is or was spliced: the deltas apply */
-	CONN_RESET = 0x200,           /* CLOSING by RST: later traffic of the receiver cancels */
+	CONN_RESET = 0x200,           /* CLOSING, TRACKED: exact RST seen; later traffic cancels */
 };
 
 #define CONN_LAG_MAX 0x3fffu
@@ -63,7 +67,7 @@ struct conn {
 		uint32_t pending;   /* CONNECTING: number of the pending record */
 		uint32_t next_free; /* FREE */
 	};
-	uint32_t ts_delta; /* 52 */
+	uint32_t ts_delta; /* 52; TRACKED: see above */
 	/* 56: 64 bits */
 	uint64_t client_lag : 14;   /* client_nxt - last ACK of the server, CONN_LAG_MAX: more */
 	uint64_t server_lag : 14;   /* server_nxt - last ACK of the client */
