@@ -41,7 +41,7 @@ def test_check(bench):
         assert word in done.stdout, (word, done.stdout)
     for old, new, words in (
             ("mode: proxy", "mode: magic", ("mode", "magic", "proxy")),
-            ("  count: 1", "  cuont: 1", ("cuont",)),
+            ("  count: ", "  cuont: ", ("cuont",)),
             ("high: 512, low: 128", "high: 128, low: 512", ("low",)),
             ("ports: [80, 443]", "ports: [80, 7001]", ("web", "state"))):
         text = engine.text.replace("@INSTANCE@", engine.tag).replace("@WORK@", bench.lab.work)
@@ -133,7 +133,7 @@ def test_drain_by_control(bench):
     assert ask(connection, b"mine") == b"mine"
     try:
         engine.control("drain")
-        assert engine.report("info")["remaining"] >= 1
+        wait_for("the connection to be counted", lambda: engine.report("info")["remaining"] >= 1)
         opened = bench.count("opened")
         with bench.grows("tracked"), dial(bench.lab, port) as other:
             assert ask(other, b"passes") == b"passes"
