@@ -7,7 +7,7 @@
  *   core_locate(core, seg, n, &now)              find service and entry, MAC in one batch
  *   core_decide(core, seg, n, &now, &actions)    in order of arrival
  *   ... carry the actions out ...
- *   core_tick(core, &now, budget, &actions)      every few hundred bursts
+ *   core_tick(core, &now, budget, &actions)      about once a millisecond
  *
  * Ownership: one thread calls these. Other threads may read counters and
  * core_service_view()s, and nothing else.
@@ -129,13 +129,12 @@ bool core_connection_view(const struct core *core, uint32_t number, const struct
 /* Entries of the connection table ever used: bound for core_connection_view(). */
 uint32_t core_connection_bound(const struct core *core);
 
-/* The service that a segment from outside concerns (flow.server), from inside
- * likewise; used to answer ARP and pings and to hand segments over. */
+/* The policy in use: who answers ARP and pings or hands segments over needs to know
+ * which addresses are protected. */
 const struct policy *core_policy(const struct core *core);
 
 /* True if the owner of this segment need not be asked: a SYN that a service in
  * cookie mode answers without state wherever it arrives. */
-bool core_answers_anywhere(struct core *core, const struct segment *seg,
-                           const struct instant *now);
+bool core_answers_anywhere(struct core *core, const struct segment *seg, const struct instant *now);
 
 #endif

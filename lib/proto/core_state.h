@@ -17,16 +17,15 @@
 #include "seq.h"
 #include "source.h"
 
-#define SERVICE_CLOSED 0xfffeu /* segment.service: address protected, port not served */
-#define PROMISE_WSCALE \
-	7u /* promised where the server's own is not known to both ends of a cookie */
+#define SERVICE_CLOSED 0xfffeu    /* segment.service: address protected, port not served */
+#define PROMISE_WSCALE 7u         /* where both ends of a cookie cannot know the server's own */
 #define PROFILE_UNMADE 0xffu      /* segment.profile: no cookie made yet */
 #define PROOF_UNCHECKED 0xffu     /* segment.proof, .probe: no MAC computed yet */
 #define FRAGMENTS_TRACKED 1024u   /* datagrams whose later fragments may follow, a power of two */
 #define LEARN_PASSES_PER_S 8u     /* SYNs a second that may teach about one unknown server */
 #define LEARN_ALL_PER_S 256u      /* ... about all of them */
 #define SIGNED_PASSES_PER_S 1000u /* SYNs with MD5 or AO that pass */
-#define FIT_WINDOW (4u << 20)     /* adopt: how far apart SEQ and ACK of one connection may lie */
+#define FIT_WINDOW (4u << 20)     /* how far apart SEQ and ACK of one connection may lie */
 #define OUTBOUND_SHARE 8u /* protected hosts' own connections take at most 1/8 of the table */
 #define ADOPT_SHARE 8u    /* and so do candidates for adoption */
 #define WINDOW_MAX (65535u << 14) /* the largest that any receiver can offer */
