@@ -84,7 +84,15 @@ struct conn_side {
 	uint16_t service;
 	uint16_t born_s;         /* opened, seconds modulo 2^16 */
 	uint8_t promised_wscale; /* to the client, WSCALE_NONE */
+	uint8_t readmitted;      /* conn_mark() of an older ISS that may open, 0: none */
 };
+
+/* Eight bits of an ISS, never 0. */
+static inline uint8_t
+conn_mark(uint32_t iss)
+{
+	return (uint8_t)((iss ^ iss >> 8 ^ iss >> 16 ^ iss >> 24) % 255 + 1);
+}
 
 _Static_assert(sizeof(struct conn) == 64, "a connection is one cache line");
 _Static_assert(offsetof(struct conn, irs) == 36 && offsetof(struct conn, seq_delta) == 48 &&

@@ -175,7 +175,6 @@ conn_finish(struct core *core, uint32_t number, struct flow_slot at, const struc
 	}
 	conn_uncount(core, conn);
 	conn->state = CONN_SPENT;
-	conn->client_nxt = conn->irs; /* no older SYN admitted: spent_syn() */
 	flow_index_touch(&core->index, at, (uint16_t)(born_s + COOKIE_LIFE_MAX_S + 1u));
 }
 

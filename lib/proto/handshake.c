@@ -336,13 +336,14 @@ received_syn(struct core *core, struct step *step)
 void
 spent_syn(struct core *core, struct step *step)
 {
-	struct conn *conn = conn_of(core, step->entry);
+	const struct conn *conn = conn_of(core, step->entry);
 
 	/* spent_ack() takes only a newer ISS than the spent one's for a new
 	 * connection; a client whose ISS does not grow gets its turn all the same.
-	 * The spent one itself stays spent: its SYN may be a late copy. */
+	 * The spent one itself stays spent: its SYN may be a late copy. Of a closing one
+	 * nothing else may change, since anybody can forge the SYN. */
 	if (seq_before(step->seg->seq, conn->irs))
-		conn->client_nxt = step->seg->seq;
+		core->conns.sides[step->entry].readmitted = conn_mark(step->seg->seq);
 	core_count(core, COUNTER_syn_received);
 	step->state->syn++;
 	if (step->service->mode == MODE_PROXY && core->draining)

@@ -144,6 +144,16 @@ received_proven(struct core *core, struct step *step)
 	open_proven(core, step, &proven);
 }
 
+/* Does the client go by the SYN-ACK of this entry? Another one with the same ISS may have
+ * left before it, or from another worker, with other promises. */
+static bool
+echoes_entry(const struct segment *seg, const struct half_open_side *side)
+{
+	if ((seg->options ^ side->options) & OPTION_TIMESTAMPS)
+		return false;
+	return !(seg->options & OPTION_TIMESTAMPS) || seg->tsecr == side->ts_sent;
+}
+
 void
 received_ack(struct core *core, struct step *step)
 {
@@ -154,17 +164,19 @@ received_ack(struct core *core, struct step *step)
 	uint32_t ahead = seg->seq - (h->irs + 1);
 	struct proven proven;
 
-	if (acked &&
-	    (ahead == 0 || (ahead == ~0u && seg->payload_len <= 1 && !(seg->flags & TCP_FIN)))) {
+	bool next = ahead == 0 || (ahead == ~0u && segment_may_probe(seg));
+	bool echoes = echoes_entry(seg, &core->half_open.sides[number]);
+	bool proves = (!acked || (next && !echoes)) && proof_check(core, step, &proven);
+	if (acked && next && !proves) {
 		received_proven(core, step);
 		return;
 	}
-	if (acked && ahead <= UINT16_MAX) {
+	if (acked && !next && ahead <= UINT16_MAX) {
 		/* The first segment was lost: this one comes again behind it. */
 		act_drop(core, step, COUNTER_drop_early);
 		return;
 	}
-	if (acked) {
+	if (acked && !next) {
 		const struct half_open_side *side = &core->half_open.sides[number];
 		struct packet *p = act_challenge(core, step, h->iss + 1, h->irs + 1,
 		                                 held_window(core, side->promised_wscale));
@@ -172,7 +184,7 @@ received_ack(struct core *core, struct step *step)
 			packet_stamp(p, side->ts_sent, h->tsval);
 		return;
 	}
-	if (!proof_check(core, step, &proven)) {
+	if (!proves) {
 		act_reset(core, step);
 		return;
 	}
@@ -206,7 +218,8 @@ proof_after_end(struct core *core, struct step *step, const struct proven *prove
 		return;
 	}
 	if (proven->irs == conn->irs ||
-	    (seq_before(proven->irs, conn->irs) && proven->irs != conn->client_nxt)) {
+	    (seq_before(proven->irs, conn->irs) &&
+	     conn_mark(proven->irs) != core->conns.sides[step->entry].readmitted)) {
 		core_count(core, COUNTER_spent_replayed);
 		act_reset(core, step);
 		return;

@@ -158,10 +158,24 @@ LAB_TEST(test_closing_reset_linger_cancelled)
 	OUTCOME_IS(spliced);
 }
 
+/* Anybody can forge it: the last words of the ends still cross. */
+LAB_TEST(test_closing_forged_older_syn_changes_nothing, "CLOSING.OUTSIDE.SYN")
+{
+	start(lab);
+	CLIENT(TCP_SYN, lab->irs - 0x10000000, 0, .options = OPTION_TIMESTAMPS, .tsval = 1);
+	EQUAL(lab_state(lab), CONN_CLOSING);
+	CLIENT(TCP_ACK, lab->irs + 2, lab->iss + 1);
+	OUTCOME_IS(spliced);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.ack, lab->server_iss + 1);
+	CLIENT(TCP_RST, lab->irs + 2, 0);
+	OUTCOME_IS(spliced);
+}
+
 CU_TestInfo core_closing_tests[] = {
 	CHECK_TEST(test_closing_segments_rewritten),
 	CHECK_TEST(test_closing_newer_syn_fresh_handshake),
 	CHECK_TEST(test_closing_older_syn_challenged),
+	CHECK_TEST(test_closing_forged_older_syn_changes_nothing),
 	CHECK_TEST(test_closing_client_syn_ack_dropped),
 	CHECK_TEST(test_closing_client_rst_forwarded),
 	CHECK_TEST(test_closing_server_rst_forwarded),

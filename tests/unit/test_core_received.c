@@ -260,6 +260,33 @@ LAB_TEST_ONCE(test_received_timer_cookie_mode_silent)
 	EQUAL(lab_tick(lab, 300), 0);
 }
 
+/* An earlier SYN-ACK was late, not lost: what it promised counts. */
+LAB_TEST(test_received_ack_of_another_syn_ack_goes_by_that, "SYN_RECEIVED.OUTSIDE.ACK")
+{
+	/* Both in one epoch, not in one tick of the cookie's clock. */
+	lab->wall_ms -= lab->wall_ms % (EPOCH_S * 1000);
+	lab_start(lab);
+	lab_teach(lab);
+	lab->wall_ms += 2 * EPOCH_S * 1000 - lab->wall_ms % (EPOCH_S * 1000);
+	lab_tick(lab, 50);
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_syn_ack(lab);
+	if (!lab->timestamps)
+		return;
+	uint32_t iss = lab->iss, first = lab->out[0].seg.tsval;
+	lab_tick(lab, 1u << COOKIE_TS_SHIFT);
+	lab->services[0].cookies = COOKIES_AUTO;
+	lab_syn_ack(lab);
+	EQUAL(lab->iss, iss);
+	CHECK(lab->out[0].seg.tsval != first);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .tsecr = first);
+	OUTCOME_IS(taken_proof);
+	struct lab_out syn = *ONLY(SIDE_INSIDE);
+	lab_server_syn_ack(lab, &syn);
+	EQUAL(NTH(SIDE_OUTSIDE, 0)->seg.tsval, first);
+	EQUAL(core_usage(lab->core).half_open, 0);
+}
+
 CU_TestInfo core_received_tests[] = {
 	CHECK_TEST(test_received_same_syn_same_syn_ack),
 	CHECK_TEST(test_received_newer_syn_fresh_handshake),
@@ -267,6 +294,7 @@ CU_TestInfo core_received_tests[] = {
 	CHECK_TEST(test_received_syn_bad_checksum_dropped),
 	CHECK_TEST(test_received_syn_ack_dropped),
 	CHECK_TEST(test_received_ack_opens),
+	CHECK_TEST(test_received_ack_of_another_syn_ack_goes_by_that),
 	CHECK_TEST(test_received_data_opens),
 	CHECK_TEST(test_received_data_ahead_dropped),
 	CHECK_TEST(test_received_ack_outside_window_acked),
