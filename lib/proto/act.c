@@ -111,7 +111,8 @@ struct packet *
 act_challenge(struct core *core, struct step *step, uint32_t seq, uint32_t ack, uint16_t window)
 {
 	if (!bucket_take(&core->challenge_bucket, core->policy->reflection.challenge_per_s,
-	                 (uint32_t)step->now->now_ms)) {
+	                 (uint32_t)step->now->now_ms) ||
+	    !admission_reflect(core, core_net(core, &step->seg->flow), step->now)) {
 		act_drop(core, step, COUNTER_drop_challenge_cap);
 		return NULL;
 	}

@@ -402,6 +402,7 @@ connecting_syn_ack(struct core *core, struct step *step)
 	}
 	struct tcp_offer server = server_offer(seg, p);
 	uint16_t mss = seg->mss != 0 ? seg->mss : seg->is_v4 ? 536 : 1220;
+	bool promised = b != NULL && b->known && b->timestamps;
 	if (b != NULL) {
 		if (b->down)
 			core_count(core, COUNTER_backend_up);
@@ -418,7 +419,8 @@ connecting_syn_ack(struct core *core, struct step *step)
 	}
 	/* A lower MSS than promised is no reason: see backend.h. */
 	if (p->offer.timestamps && !server.timestamps) {
-		if (b != NULL)
+		/* A client can claim timestamps that nobody promised: its own loss alone. */
+		if (promised)
 			backend_forget(b);
 		promise_is_broken(core, step, conn);
 		return;

@@ -10,6 +10,7 @@
 #define PROVEN_BITS (1u << 20)
 #define PROVEN_PERIOD_MS 60000u
 #define SWEEP_MAX 64u /* expired connections handled in one tick */
+#define RESET_LOOK 4096u /* entries looked at in one call of core_reset_remaining() */
 
 /* ---- memory ---------------------------------------------------------- */
 
@@ -356,9 +357,10 @@ core_reset_remaining(struct core *core, const struct instant *now, unsigned int 
                      struct actions *out)
 {
 	struct conn_table *t = &core->conns;
+	unsigned int n = 0;
 
 	pending_settle(&core->pending);
-	for (unsigned int i = 0; i < max && core_remaining(core) > 0; i++) {
+	for (unsigned int i = 0; i < RESET_LOOK && n < max && core_remaining(core) > 0; i++) {
 		uint32_t number = t->hand;
 		struct conn *conn = &t->conns[number];
 		struct flow_slot at;
@@ -366,6 +368,7 @@ core_reset_remaining(struct core *core, const struct instant *now, unsigned int 
 		t->hand = number + 1 < t->fresh ? number + 1 : 0;
 		if (number >= t->fresh || !conn_remains(conn))
 			continue;
+		n++;
 		if (conn->state != CONN_CLOSING) {
 			core_count(core, COUNTER_drained);
 			conn_reset_ends(core, conn, out);

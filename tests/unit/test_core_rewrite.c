@@ -211,6 +211,25 @@ LAB_TEST(test_connecting_missing_timestamps_breaks_promise)
 	OUTCOME_IS(passed_syn);
 }
 
+/* Nobody promised them: what is known of the server stays. */
+LAB_TEST_ONCE(test_connecting_claimed_timestamps_forget_nothing)
+{
+	lab_start(lab);
+	for (uint32_t net = 100; net < 103; net++)
+		lab_teach_from(lab, net, LAB_ALL, LAB_ALL & ~OPTION_TIMESTAMPS);
+	lab_syn_ack(lab);
+	CHECK(!lab->timestamps);
+	uint16_t promised = lab->promised_mss;
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .options = OPTION_TIMESTAMPS, .tsval = 5,
+	       .tsecr = 6);
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = OPTION_MSS,
+	       .mss = lab->server_mss);
+	EQUAL(lab_grew(lab, COUNTER_promise_broken), 1);
+	lab->client_port++;
+	lab_syn_ack(lab);
+	EQUAL(lab->promised_mss, promised);
+}
+
 /* A server names a lower MSS where it knows the path to be narrow: for that client alone. */
 LAB_TEST(test_connecting_lower_mss_is_one_clients)
 {
@@ -249,6 +268,7 @@ CU_TestInfo core_rewrite_tests[] = {
 	CHECK_TEST(test_spliced_by_cookie_syn_covers_offer),
 	CHECK_TEST(test_spliced_missing_sack_stripped),
 	CHECK_TEST(test_connecting_missing_timestamps_breaks_promise),
+	CHECK_TEST(test_connecting_claimed_timestamps_forget_nothing),
 	CHECK_TEST(test_connecting_lower_mss_is_one_clients),
 	CHECK_TEST(test_connecting_higher_mss_keeps_promise),
 	CU_TEST_INFO_NULL,

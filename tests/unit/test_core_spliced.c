@@ -297,6 +297,58 @@ LAB_TEST(test_spliced_transfer_wraps)
 	EQUAL(lab_state(lab), CONN_CLOSING);
 }
 
+/* Whoever knows the ports can send them: of what follows nothing may depend on them. */
+LAB_TEST(test_spliced_forged_segments_change_nothing, "SPLICED.OUTSIDE.DATA")
+{
+	start(lab);
+	for (uint32_t i = 1; i < 16; i++) {
+		CLIENT(TCP_ACK | TCP_FIN, lab->irs + (i << 28), lab->iss + 1);
+		CLIENT(TCP_ACK, lab->irs + (i << 28), lab->iss + 1, .payload_len = 10);
+	}
+	SERVER(TCP_ACK | TCP_FIN, lab->server_iss + 1, lab->irs + 1);
+	EQUAL(lab_state(lab), CONN_SPLICED);
+	/* RCV.NXT is still what it was, and so is the FIN. */
+	CLIENT(TCP_RST, lab->irs + 2, 0);
+	EQUAL(lab_state(lab), CONN_SPLICED);
+	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->iss + 2);
+	EQUAL(lab_state(lab), CONN_CLOSING);
+}
+
+/* What crosses in fragments is not seen: the server's ACK tells of it. */
+LAB_TEST(test_spliced_server_ack_ahead_is_believed, "SPLICED.INSIDE.ACK")
+{
+	start(lab);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 90001);
+	CLIENT(TCP_RST, lab->irs + 90001, 0);
+	EQUAL(lab_state(lab), CONN_CLOSING);
+}
+
+/* A challenge ACK is an answer to what is unproven. */
+LAB_TEST_ONCE(test_spliced_challenge_within_reflection_cap, "SPLICED.OUTSIDE.SYN")
+{
+	lab->policy.reflection.per_net_per_s = 4;
+	start(lab);
+	for (unsigned int i = 0; i < 80; i++)
+		CLIENT(TCP_SYN, 77, 0);
+	CHECK(lab_count(lab, COUNTER_challenge_sent) >= 1);
+	CHECK(lab_count(lab, COUNTER_challenge_sent) < 40);
+}
+
+/* Entries that need no reset do not use up the budget. */
+LAB_TEST_ONCE(test_spliced_reset_remaining_finds_it)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	for (uint16_t i = 0; i < 7; i++)
+		SERVER(TCP_SYN, 5, 0, .server_port = LAB_WEB, .client_port = (uint16_t)(9000 + i));
+	lab_splice(lab);
+	struct instant now = { lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+	core_reset_remaining(lab->core, &now, 1, &lab->actions);
+	EQUAL(lab->actions.n, 2);
+	lab->actions.n = 0;
+	EQUAL(core_remaining(lab->core), 0);
+}
+
 LAB_TEST_ONCE(test_spliced_drain_resets_both_ends)
 {
 	start(lab);
@@ -340,6 +392,10 @@ CU_TestInfo core_spliced_tests[] = {
 	CHECK_TEST(test_spliced_half_closed_has_its_timeout),
 	CHECK_TEST(test_spliced_both_fins_close),
 	CHECK_TEST(test_spliced_transfer_wraps),
+	CHECK_TEST(test_spliced_forged_segments_change_nothing),
+	CHECK_TEST(test_spliced_server_ack_ahead_is_believed),
+	CHECK_TEST(test_spliced_challenge_within_reflection_cap),
+	CHECK_TEST(test_spliced_reset_remaining_finds_it),
 	CHECK_TEST(test_spliced_drain_resets_both_ends),
 	CU_TEST_INFO_NULL,
 };
