@@ -9,7 +9,7 @@
 #define RATE_CELLS 16384u /* 2 rows of 8 bytes: fits the second-level cache beside the rest */
 #define PROVEN_BITS (1u << 20)
 #define PROVEN_PERIOD_MS 60000u
-#define SWEEP_MAX 64u /* expired connections handled in one tick */
+#define SWEEP_MAX 64u    /* expired connections handled in one tick */
 #define RESET_LOOK 4096u /* entries looked at in one call of core_reset_remaining() */
 
 /* ---- memory ---------------------------------------------------------- */
