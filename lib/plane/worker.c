@@ -217,7 +217,9 @@ owner_of(struct worker *w, const struct rte_mbuf *m, const struct segment *seg)
 		return w->id;
 	if (core_answers_anywhere(w->core, seg, &w->now))
 		return w->id;
-	if (policy_find(core_policy(w->core), &seg->flow.server, be16toh(seg->flow.server_port_be),
+	/* After a reload there may be connections of services that are no more. */
+	if (core_policy(w->core)->generation == 1 &&
+	    policy_find(core_policy(w->core), &seg->flow.server, be16toh(seg->flow.server_port_be),
 	                &service) == POLICY_NOT_OURS)
 		return w->id;
 	if (seg->class == SEGMENT_FRAGMENT_LATER)

@@ -462,9 +462,9 @@ server_is_silent(struct core *core, struct pending *p, const struct instant *now
 void
 connect_timers(struct core *core, const struct instant *now, struct actions *out)
 {
-	uint32_t number;
+	uint32_t number, left = TIMERS_PER_TICK;
 
-	while (out->n + CORE_BURST_MAX < out->max &&
+	while (left-- > 0 && out->n + CORE_BURST_MAX < out->max &&
 	       (number = pending_due(&core->pending, now->now_ms)) != FLOW_NONE) {
 		struct pending *p = &core->pending.records[number];
 		uint64_t end_ms = p->started_ms + core->policy->timeouts.connecting * 1000ull;

@@ -9,7 +9,7 @@
 #define RATE_CELLS 16384u /* 2 rows of 8 bytes: fits the second-level cache beside the rest */
 #define PROVEN_BITS (1u << 20)
 #define PROVEN_PERIOD_MS 60000u
-#define SWEEP_MAX 64u    /* expired connections handled in one tick */
+#define SWEEP_MAX 256u   /* expired connections handled in one tick */
 #define RESET_LOOK 4096u /* entries looked at in one call of core_reset_remaining() */
 
 /* ---- memory ---------------------------------------------------------- */
@@ -77,8 +77,8 @@ core_init(void *memory, const struct core_params *params, const struct policy *p
 	memset(core, 0, sizeof(*core));
 	core->params = *params;
 	memcpy(&core->hash_key, params->seed, sizeof(core->hash_key));
-	memcpy(&core->random, params->seed, sizeof(core->random));
-	core->random |= 1;
+	/* Whom it drops can be watched: it must not give away the key. */
+	core->random = addr_hash(&core->hash_key, &(struct ip_addr){ 0 }, UINT32_MAX) | 1;
 	core->started_ms = now->now_ms;
 	/* A cookie of the run before may still be out. */
 	core->cookie_out_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;

@@ -17,17 +17,18 @@
 #include "seq.h"
 #include "source.h"
 
-#define SERVICE_CLOSED 0xfffeu    /* segment.service: address protected, port not served */
-#define PROMISE_WSCALE 7u         /* where both ends of a cookie cannot know the server's own */
-#define PROFILE_UNMADE 0xffu      /* segment.profile: no cookie made yet */
-#define PROOF_UNCHECKED 0xffu     /* segment.proof, .probe: no MAC computed yet */
-#define FRAGMENTS_TRACKED 1024u   /* datagrams whose later fragments may follow, a power of two */
-#define LEARN_PASSES_PER_S 8u     /* SYNs a second that may teach about one unknown server */
-#define LEARN_ALL_PER_S 256u      /* ... about all of them */
-#define SIGNED_PASSES_PER_S 1000u /* SYNs with MD5 or AO that pass */
-#define FIT_WINDOW (4u << 20)     /* how far apart SEQ and ACK of one connection may lie */
-#define OUTBOUND_SHARE 8u /* protected hosts' own connections take at most 1/8 of the table */
-#define ADOPT_SHARE 8u    /* and so do candidates for adoption */
+#define SERVICE_CLOSED 0xfffeu  /* segment.service: address protected, port not served */
+#define PROMISE_WSCALE 7u       /* where both ends of a cookie cannot know the server's own */
+#define PROFILE_UNMADE 0xffu    /* segment.profile: no cookie made yet */
+#define PROOF_UNCHECKED 0xffu   /* segment.proof, .probe: no MAC computed yet */
+#define FRAGMENTS_TRACKED 1024u /* datagrams whose later fragments may follow, a power of two */
+#define LEARN_PASSES_PER_S 8u   /* SYNs a second that may teach about one unknown server */
+#define LEARN_ALL_PER_S 256u    /* ... about all of them */
+#define PASSES_PER_S 1000u    /* SYNs that pass by policy: signed ones, and refusals of kind pass */
+#define TIMERS_PER_TICK 1024u /* half-open entries, and pending records, looked at in one tick */
+#define FIT_WINDOW (4u << 20) /* how far apart SEQ and ACK of one connection may lie */
+#define OUTBOUND_SHARE 8u     /* protected hosts' own connections take at most 1/8 of the table */
+#define ADOPT_SHARE 8u        /* and so do candidates for adoption */
 #define WINDOW_MAX (65535u << 14) /* the largest that any receiver can offer */
 
 /* What changes about a service while the engine runs. Written by the worker;
@@ -83,7 +84,7 @@ struct core {
 	struct rate reflection; /* by net */
 	struct rate adopt_rate; /* by net */
 	struct recent proven;   /* nets that completed a connection lately */
-	struct bucket port_bucket, proven_bucket, rst_bucket, challenge_bucket, signed_bucket;
+	struct bucket port_bucket, proven_bucket, rst_bucket, challenge_bucket, pass_bucket;
 	struct bucket learn_bucket;
 	struct flow_hash_key hash_key;
 	uint64_t random; /* state of core_random() */

@@ -179,7 +179,10 @@ refuse(struct core *core, struct step *step, enum refusal how, enum counter drop
 	step->state->refused++;
 	if (how == REFUSE_RESET)
 		act_reset(core, step);
-	else if (how == REFUSE_PASS && core->params.has_inside)
+	/* Followed, so that the answer is let through. */
+	else if (how == REFUSE_PASS &&
+	         bucket_take(&core->pass_bucket, PASSES_PER_S, (uint32_t)step->now->now_ms) &&
+	         track_begin(core, step, false))
 		act_forward(core, step, COUNTER_passed_closed);
 	else
 		act_drop(core, step, dropped);
@@ -255,7 +258,7 @@ syn_signed(struct core *core, struct step *step)
 		return;
 	}
 	if (service->signed_syn == REFUSE_PASS && core->params.has_inside &&
-	    bucket_take(&core->signed_bucket, SIGNED_PASSES_PER_S, (uint32_t)step->now->now_ms) &&
+	    bucket_take(&core->pass_bucket, PASSES_PER_S, (uint32_t)step->now->now_ms) &&
 	    track_begin(core, step, false)) {
 		act_forward(core, step, COUNTER_passed_syn);
 		return;
@@ -358,9 +361,9 @@ spent_syn(struct core *core, struct step *step)
 void
 handshake_timers(struct core *core, const struct instant *now, struct actions *out)
 {
-	uint32_t now_ms = (uint32_t)now->now_ms, number;
+	uint32_t now_ms = (uint32_t)now->now_ms, number, left = TIMERS_PER_TICK;
 
-	while (out->n + CORE_BURST_MAX < out->max &&
+	while (left-- > 0 && out->n + CORE_BURST_MAX < out->max &&
 	       (number = half_open_due(&core->half_open, now_ms)) != FLOW_NONE) {
 		struct half_open *h = &core->half_open.entries[number];
 		struct half_open_side *side = &core->half_open.sides[number];

@@ -367,6 +367,23 @@ LAB_TEST(test_limits_denied_dropped)
 	OUTCOME_IS(answered_syn_state);
 }
 
+/* What passes is followed, or its server's answer would get RST. */
+LAB_TEST(test_limits_denied_passes_with_its_answer)
+{
+	struct prefix prefix;
+
+	deny(lab, &prefix, REFUSE_PASS);
+	lab->services[0].deny = &prefix;
+	lab->services[0].n_deny = 1;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn(lab);
+	OUTCOME_IS(passed_closed);
+	SERVER(TCP_SYN | TCP_ACK, 70, lab->irs + 1);
+	OUTCOME_IS(passed_tracked);
+	EQUAL(ONLY(SIDE_OUTSIDE)->kind, ACTION_FORWARD);
+}
+
 LAB_TEST(test_limits_denied_reset)
 {
 	struct prefix prefix;
@@ -479,6 +496,7 @@ CU_TestInfo core_limits_tests[] = {
 	CHECK_TEST(test_limits_rst_capped),
 	CHECK_TEST(test_limits_signed_syn_capped),
 	CHECK_TEST(test_limits_denied_dropped),
+	CHECK_TEST(test_limits_denied_passes_with_its_answer),
 	CHECK_TEST(test_limits_denied_reset),
 	CHECK_TEST(test_limits_allow_list),
 	CHECK_TEST(test_limits_full_table_evicts),
