@@ -257,8 +257,9 @@ class Demo:
         say()
         say("The lab stays until Ctrl-C. In another terminal, from this directory:")
         say("  %s curl %s" % (inside("client"), URL))
-        say("  %s timeout 30 trafgen --cpus 1 --conf %s --dev eth0 --rate %dpps"
-            % (inside("attacker"), os.path.join(self.lab.work, "flood1.cfg"), self.rate))
+        say("  %s timeout 30 trafgen --no-sock-mem --notouch-irq --cpus 1 --conf %s --dev eth0"
+            " --rate %dpps" % (inside("attacker"), os.path.join(self.lab.work, "flood1.cfg"),
+                               self.rate))
         say("  %s --instance %s --watch 1 stats" % (control, self.engine.tag))
         say("  %s --instance %s services" % (control, self.engine.tag))
         say("  dpdk-telemetry.py -f %s" % self.engine.tag)
