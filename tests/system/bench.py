@@ -104,15 +104,15 @@ class Bench:
                          lambda name=name: self.count(name) > before[name], timeout)
 
     def evidence(self):
-        """What helps to understand a failure: the end of the engine's log."""
+        """What helps to understand a failure: the end of the engine's log, its counters."""
         engine = self.lab.engine
         if not isinstance(engine, Synfront):
             return []
         try:
             lines = ["engine: " + line for line in engine.process.output().splitlines()[-8:]]
             stats = engine.counters()
-            lines.append("drops: " + ", ".join("%s %d" % item for item in stats.items()
-                                               if item[0].startswith("drop_") and item[1]))
+            lines.append("counters: " + ", ".join("%s %d" % item for item in stats.items()
+                                                  if item[1]))
             return lines
         except (OSError, RuntimeError, AttributeError, ValueError) as error:
             return ["no evidence: %s" % error]
