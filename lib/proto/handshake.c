@@ -301,6 +301,21 @@ listen_syn(struct core *core, struct step *step)
 	syn_by_cookie(core, step, plan);
 }
 
+/* The SYN-ACK of an entry, once more. */
+static struct answer
+answer_again(const struct half_open *h, const struct half_open_side *side)
+{
+	return (struct answer){
+		.iss = h->iss,
+		.irs = h->irs,
+		.tsval = h->tsval,
+		.ts_sent = side->ts_sent,
+		.mss = side->promised_mss,
+		.options = side->options,
+		.wscale = side->promised_wscale,
+	};
+}
+
 void
 received_syn(struct core *core, struct step *step)
 {
@@ -323,13 +338,7 @@ received_syn(struct core *core, struct step *step)
 		return;
 	}
 	h->tsval = seg->tsval;
-	struct answer a = { h->iss,
-		            h->irs,
-		            h->tsval,
-		            side->ts_sent,
-		            side->promised_mss,
-		            side->options,
-		            side->promised_wscale };
+	struct answer a = answer_again(h, side);
 	step->state->syn_ack++;
 	core_count(core, COUNTER_syn_ack_sent);
 	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
@@ -390,13 +399,7 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 		                            TCP_SYN | TCP_ACK);
 		if (p == NULL)
 			continue;
-		struct answer a = { h->iss,
-			            h->irs,
-			            h->tsval,
-			            side->ts_sent,
-			            side->promised_mss,
-			            side->options,
-			            side->promised_wscale };
+		struct answer a = answer_again(h, side);
 		core_count(core, COUNTER_syn_ack_sent);
 		core_count(core, COUNTER_syn_ack_again);
 		syn_ack_fill(core, p, &a, service->mode == MODE_RESPOND);
