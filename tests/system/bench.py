@@ -33,6 +33,7 @@ class Bench:
         self.web = None
         self.stack = contextlib.ExitStack()
         self.ports = {}
+        self.figures = {}
 
     def close(self):
         self.tidy()
@@ -103,13 +104,22 @@ class Bench:
                 wait_for("counter %s to grow" % name,
                          lambda name=name: self.count(name) > before[name], timeout)
 
+    def record(self, table, **columns):
+        """A row of figures for the report: what was done, counted and seen by clients.
+        The columns of a table are those of its first row."""
+        self.figures.setdefault(table, []).append(columns)
+
     def evidence(self):
-        """What helps to understand a failure: the end of the engine's log, its counters."""
+        """What helps to understand a failure: sockets that are not at rest, the end of
+        the engine's log, its counters."""
         engine = self.lab.engine
         if not isinstance(engine, Synfront):
             return []
         try:
-            lines = ["engine: " + line for line in engine.process.output().splitlines()[-8:]]
+            lines = ["%s: %s" % (node, line) for node in ("client", "server")
+                     for line in self.lab.run(node, "ss", "-Htanio", "state", "connected",
+                                              "exclude", "time-wait").splitlines()[:16]]
+            lines += ["engine: " + line for line in engine.process.output().splitlines()[-8:]]
             stats = engine.counters()
             lines.append("counters: " + ", ".join("%s %d" % item for item in stats.items()
                                                   if item[1]))

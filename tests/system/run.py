@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Run the system tests: functions test_* of test_*.py, each with a Bench.
 
-    run.py [--long] [--only PATTERN] [--engine synfront|testpmd|wire] [--workers N] [--list]
+    run.py [--long] [--only PATTERN] [--engine synfront|testpmd|wire] [--workers N]
+           [--figures FILE] [--list]
 
 One lab and one engine serve all tests; a test that needs another engine puts it
 in with Bench.engine(), and the shared one comes back after it. With another
@@ -14,6 +15,7 @@ import argparse
 import contextlib
 import fnmatch
 import importlib
+import json
 import os
 import resource
 import secrets
@@ -65,6 +67,8 @@ def main():
     parser.add_argument("--only", metavar="PATTERN", help="tests whose name has or matches it")
     parser.add_argument("--engine", choices=("synfront", "testpmd", "wire"), default="synfront")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--figures", metavar="FILE",
+                        help="write what the tests measured and counted, as JSON")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
 
@@ -91,6 +95,10 @@ def main():
                 count["failed"] += len(tests) - number
                 break
             count[run_one(bench, name, function)] += 1
+    if options.figures:
+        with open(options.figures, "w") as file:
+            json.dump(bench.figures, file, indent=1)
+            file.write("\n")
     line = "%(passed)d passed, %(failed)d failed" % count
     if count["skipped"]:
         line += ", %(skipped)d skipped" % count
