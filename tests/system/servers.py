@@ -37,8 +37,11 @@ class Server:
 
     def handle(self, connection):
         connection.settimeout(60)
-        with connection, contextlib.suppress(OSError):
-            self.handler(connection)
+        try:
+            with connection:
+                self.handler(connection)
+        except OSError as error:
+            self.errors.append(error)
 
     def close(self):
         with contextlib.suppress(OSError):
@@ -120,15 +123,20 @@ class Both:
 
 
 def exchange(connection, size, seed):
-    """Send and receive at once; the SHA-256 of what was sent and what came."""
+    """Send and receive at once; the SHA-256 of what was sent and what came. An error
+    of either is raised: the kernel tells of a reset once, to whoever asks first,
+    and to the other it looks like the end."""
     sent = hashlib.sha256()
+    errors = []
 
     def send():
-        with contextlib.suppress(OSError):
+        try:
             for piece in pattern(size, seed):
                 connection.sendall(piece)
                 sent.update(piece)
             connection.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            errors.append(error)
 
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
@@ -139,6 +147,8 @@ def exchange(connection, size, seed):
             break
         received.update(data)
     sender.join()
+    if errors:
+        raise errors[0]
     return sent.hexdigest(), received.hexdigest()
 
 

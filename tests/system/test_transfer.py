@@ -31,7 +31,8 @@ def both_ways(bench, port, size, family=4, handler=None):
     handler.done.clear()
     with dial(bench.lab, port, family, timeout=120) as connection:
         sent, received = exchange(connection, size, 1)
-    assert handler.done.wait(60), "the server did not get the end of the data"
+    assert handler.done.wait(60), "the server did not get the end of the data: %s" \
+        % bench.server.errors
     assert handler.received == sent, "what the server got is not what was sent"
     expected = hashlib.sha256()
     for piece in handler.pieces():
