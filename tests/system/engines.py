@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 
-from lab import ROOT, wait_for
+from lab import ROOT, SERVER, wait_for
 
 BUILD = os.environ.get("SYNFRONT_BUILD", os.path.join(ROOT, "build"))
 # TAP ports of DPDK, and the bridge that each joins.
@@ -25,6 +25,7 @@ class Wire:
     """No engine: a cable between the bridges."""
 
     name = "wire"
+    home = SERVER  # whoever answers a ping once it is in place
 
     def begin(self, lab):
         self.lab = lab
@@ -41,6 +42,7 @@ class Testpmd:
     """DPDK's own forwarder: every frame crosses untouched."""
 
     name = "testpmd"
+    home = SERVER
 
     def __init__(self, frame_size=2048):
         self.frame_size = frame_size
@@ -62,19 +64,19 @@ class Testpmd:
         self.process = None
 
 
-def join_taps(lab, process):
+def join_taps(lab, process, taps=TAPS):
     """Put the TAP ports on their bridges as soon as they exist."""
     def ready():
         if not process.running():
             raise RuntimeError("%s ended at its start:\n%s" % (process.name, process.output()))
-        return all(has_link(lab, tap) for tap, _ in TAPS)
+        return all(has_link(lab, tap) for tap, _ in taps)
 
     wait_for(process.name + " to make its TAP ports", ready)
-    for tap, bridge in TAPS:
+    for tap, bridge in taps:
         lab.join(tap, bridge)
         # Room for what comes while the engine's CPU is somebody else's.
         lab.run("box", "ip", "link", "set", tap, "txqueuelen", "20000")
-    for tap, _ in TAPS:
+    for tap, _ in taps:
         wait_for(tap + " to be up", lambda: "LOWER_UP" in lab.run("box", "ip", "link", "show",
                                                                     "dev", tap))
 
@@ -83,6 +85,7 @@ class Synfront:
     """The engine, with a configuration file of the lab's."""
 
     name = "synfront"
+    home = SERVER
 
     def __init__(self, text, instance="engine", taps=TAPS):
         self.text = text
@@ -107,7 +110,7 @@ class Synfront:
         self.process = self.lab.spawn("box", self.instance, os.path.join(BUILD, "app/synfront"),
                                       "--config", self.path,
                                       favoured="idle: poll" not in self.text)
-        join_taps(self.lab, self.process)
+        join_taps(self.lab, self.process, self.taps)
         wait_for("telemetry of " + self.instance, self.answers)
 
     def answers(self):
