@@ -24,11 +24,11 @@ follow_policy(struct worker *w)
 {
 	const struct policy *policy = __atomic_load_n(&w->plane->policy, __ATOMIC_ACQUIRE);
 
-	if (policy != w->policy) {
-		core_set_policy(w->core, policy);
-		w->policy = policy;
-	}
-	rte_rcu_qsbr_quiescent(w->plane->quiescent, w->id);
+	if (policy == w->policy)
+		return;
+	core_set_policy(w->core, policy);
+	/* Release: every use of the one before has been. */
+	__atomic_store_n(&w->policy, policy, __ATOMIC_RELEASE);
 }
 
 void

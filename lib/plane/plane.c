@@ -58,15 +58,8 @@ start_ports(struct plane *plane)
 static int
 start_workers(struct plane *plane)
 {
-	size_t size = rte_rcu_qsbr_get_memsize(plane->n_workers);
 	uint8_t seed[64];
 
-	plane->quiescent = rte_zmalloc(NULL, size, 64);
-	if (plane->quiescent == NULL ||
-	    rte_rcu_qsbr_init(plane->quiescent, plane->n_workers) != 0) {
-		log_error("no memory to publish policies with");
-		return -1;
-	}
 	for (unsigned int i = 0; i < plane->n_workers; i++) {
 		if (getrandom(seed, sizeof(seed), 0) != sizeof(seed)) {
 			log_error("no randomness: %m");
@@ -122,15 +115,29 @@ void
 plane_publish(struct plane *plane, const struct policy *policy)
 {
 	__atomic_store_n(&plane->policy, policy, __ATOMIC_RELEASE);
-	uint64_t token = rte_rcu_qsbr_start(plane->quiescent);
-	while (rte_rcu_qsbr_check(plane->quiescent, token, false) == 0)
-		usleep(GRACE_POLL_US);
+	/*
+	 * A worker's word that it is between two bursts (rte_rcu_qsbr) would not do: between
+	 * its look at plane->policy and that word the policy may change, and then it
+	 * works on with the one that is freed.
+	 */
+	for (unsigned int i = 0; i < plane->n_workers; i++) {
+		const struct worker *w = plane->workers[i];
+		while (__atomic_load_n(&w->policy, __ATOMIC_ACQUIRE) != policy &&
+		       __atomic_load_n(&w->is_running, __ATOMIC_ACQUIRE))
+			usleep(GRACE_POLL_US);
+	}
 }
 
 void
 plane_drain(struct plane *plane, bool on)
 {
 	__atomic_store_n(&plane->draining, on, __ATOMIC_RELAXED);
+}
+
+bool
+plane_is_draining(const struct plane *plane)
+{
+	return __atomic_load_n(&plane->draining, __ATOMIC_RELAXED);
 }
 
 void
@@ -188,7 +195,6 @@ plane_fini(struct plane *plane)
 	if (plane->secrets != NULL)
 		secret_fini(plane->secrets);
 	rte_free(plane->secrets);
-	rte_free(plane->quiescent);
 	explicit_bzero(&plane->owners, sizeof(plane->owners));
 	rte_eal_cleanup();
 }

@@ -16,7 +16,6 @@
 
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
-#include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 #include <rte_spinlock.h>
 
@@ -60,10 +59,9 @@ struct plane {
 	uint64_t base_tsc, base_wall_ms; /* the workers' clock */
 	uint64_t tsc_per_ms;
 
-	/* Snapshot of the policy: release by control, acquire by workers. A worker
-	 * reports quiescent after it has taken the newest; then the old one is freed. */
+	/* Snapshot of the policy: release by control, acquire by workers. A worker says
+	 * in worker->policy which one it has, and the old one goes when all have the new. */
 	const struct policy *policy;
-	struct rte_rcu_qsbr *quiescent;
 
 	/* Written by control (relaxed), read by workers. */
 	bool draining;
@@ -80,6 +78,7 @@ int plane_start(struct plane *plane, const struct conf *conf, char *const *eal_a
 void plane_publish(struct plane *plane, const struct policy *policy);
 
 void plane_drain(struct plane *plane, bool on);
+bool plane_is_draining(const struct plane *plane);
 /* Reset what remains; goes on until plane_remaining() is 0. */
 void plane_reset_remaining(struct plane *plane);
 /* Sum of core_live() of all workers, as of their last housekeeping. */

@@ -10,18 +10,23 @@ stats_counters(const struct plane *plane, struct counters *sum)
 }
 
 void
-stats_account(const struct plane *plane, struct worker_account *sum)
+stats_add_account(struct worker_account *sum, const struct worker *worker)
 {
+	const uint64_t *from = (const uint64_t *)&worker->account;
 	uint64_t *to = (uint64_t *)sum;
 
 	_Static_assert(sizeof(struct worker_account) % sizeof(uint64_t) == 0,
 	               "nothing but counters");
+	for (unsigned int i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+		to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
+void
+stats_account(const struct plane *plane, struct worker_account *sum)
+{
 	memset(sum, 0, sizeof(*sum));
-	for (unsigned int i = 0; i < plane->n_workers; i++) {
-		const uint64_t *from = (const uint64_t *)&plane->workers[i]->account;
-		for (unsigned int k = 0; k < sizeof(*sum) / sizeof(uint64_t); k++)
-			to[k] += __atomic_load_n(&from[k], __ATOMIC_RELAXED);
-	}
+	for (unsigned int i = 0; i < plane->n_workers; i++)
+		stats_add_account(sum, plane->workers[i]);
 }
 
 struct core_usage

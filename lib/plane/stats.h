@@ -7,6 +7,8 @@
 #include "plane.h"
 
 void stats_counters(const struct plane *plane, struct counters *sum);
+/* One worker's, added to `sum`. */
+void stats_add_account(struct worker_account *sum, const struct worker *worker);
 void stats_account(const struct plane *plane, struct worker_account *sum);
 struct core_usage stats_usage(const struct plane *plane);
 struct service_view stats_service(const struct plane *plane, uint16_t service);

@@ -42,7 +42,7 @@ info(const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_string(d, "memory", rte_eal_has_hugepages() ? "hugepages" : "pages");
 	rte_tel_data_add_dict_u64(d, "services", here.policy->n_services);
 	rte_tel_data_add_dict_u64(d, "generation", here.policy->generation);
-	rte_tel_data_add_dict_int(d, "draining", plane->draining);
+	rte_tel_data_add_dict_int(d, "draining", plane_is_draining(plane));
 	rte_tel_data_add_dict_u64(d, "remaining", plane_remaining(plane));
 	return 0;
 }
@@ -87,7 +87,8 @@ stats(const char *params, struct rte_tel_data *d)
 			return -1;
 		memset(&sum, 0, sizeof(sum));
 		account_add(&sum, core_counters(plane->workers[id]->core));
-		account = plane->workers[id]->account;
+		memset(&account, 0, sizeof(account));
+		stats_add_account(&account, plane->workers[id]);
 	} else {
 		stats_counters(plane, &sum);
 		stats_account(plane, &account);
@@ -393,7 +394,7 @@ drain(const char *params, struct rte_tel_data *d)
 	if (params != NULL && *params != '\0')
 		log_notice("telemetry: drain %s", params);
 	rte_tel_data_start_dict(d);
-	rte_tel_data_add_dict_int(d, "draining", here.plane->draining);
+	rte_tel_data_add_dict_int(d, "draining", plane_is_draining(here.plane));
 	rte_tel_data_add_dict_u64(d, "remaining", plane_remaining(here.plane));
 	return 0;
 }

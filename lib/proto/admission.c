@@ -218,7 +218,7 @@ admission_count(struct core *core, struct step *step, struct conn *conn)
 		state->n_new = 0;
 	}
 	state->n_new++;
-	state->opened++;
+	sum_add(&state->opened, 1);
 	if (!admission_counts_sources(core))
 		return;
 	struct source_pair pair = source_find(&core->sources, &conn->flow.client, true);

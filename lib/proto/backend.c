@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "gauge.h"
 #include "pow2.h"
 
 #define SET_SIZE 4u
@@ -80,7 +81,7 @@ backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t p
 		b = create ? set_place(set, now_s) : NULL;
 		if (b == NULL)
 			return BACKEND_NONE;
-		table->used += b->port_be == 0;
+		gauge_add(&table->used, b->port_be == 0);
 		*b = (struct backend){ .addr = *addr, .port_be = port_be, .wscale = WSCALE_NONE };
 	}
 	b->seen_s = (uint16_t)now_s;

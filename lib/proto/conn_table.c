@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "gauge.h"
+
 size_t
 conn_table_size(uint32_t capacity)
 {
@@ -38,7 +40,7 @@ conn_table_take(struct conn_table *table)
 		return FLOW_NONE;
 	memset(&table->conns[number], 0, sizeof(table->conns[number]));
 	memset(&table->sides[number], 0, sizeof(table->sides[number]));
-	table->used++;
+	gauge_add(&table->used, 1);
 	return number;
 }
 
@@ -51,5 +53,5 @@ conn_table_give(struct conn_table *table, uint32_t number)
 	conn->state = CONN_FREE;
 	conn->next_free = table->free;
 	table->free = number;
-	table->used--;
+	gauge_sub(&table->used, 1);
 }

@@ -118,7 +118,7 @@ note_client(struct pending *p, const struct segment *seg)
 static void
 connect_refuse(struct core *core, struct step *step, const struct proven *proven)
 {
-	step->state->refused++;
+	sum_add(&step->state->refused, 1);
 	/* Remembering costs an entry: not when entries are what is short. */
 	if (core->conns.used < core->conns.capacity - core->conns.capacity / 8) {
 		struct conn *conn = conn_open(core, step, COOKIE_LIFE_MAX_S);
@@ -152,7 +152,7 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven)
 	}
 	struct conn *conn = conn_open(core, step, core->policy->timeouts.idle);
 	if (conn == NULL) { /* counted there */
-		step->state->refused++;
+		sum_add(&step->state->refused, 1);
 		act_reset(core, step);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "core.h"
 #include "flow_hash.h"
 #include "flow_index.h"
+#include "gauge.h"
 #include "half_open.h"
 #include "path.h"
 #include "pending.h"

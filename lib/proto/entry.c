@@ -102,14 +102,15 @@ conn_set_state(struct core *core, struct conn *conn, enum conn_state state)
 {
 	bool was = state_is_live(conn->state), is = state_is_live(state);
 
-	core->n_closing += (state == CONN_CLOSING) - (conn->state == CONN_CLOSING);
+	gauge_add(&core->n_closing,
+	          (uint32_t)((state == CONN_CLOSING) - (conn->state == CONN_CLOSING)));
 	if (was != is) {
 		const struct conn_side *side = &core->conns.sides[conn_number(core, conn)];
 		struct service_state *s = &core->services[side->service];
 		uint32_t change = is ? 1u : ~0u;
 
-		core->n_live += change;
-		__atomic_store_n(&s->connections, s->connections + change, __ATOMIC_RELAXED);
+		gauge_add(&core->n_live, change);
+		gauge_add(&s->connections, change);
 	}
 	conn->state = state;
 	/* What is closing counts against nobody's limit. */

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "gauge.h"
 #include "seq.h"
 
 size_t
@@ -44,7 +45,7 @@ half_open_take(struct half_open_table *table)
 	memset(&table->entries[number], 0, sizeof(table->entries[number]));
 	memset(&table->sides[number], 0, sizeof(table->sides[number]));
 	table->entries[number].next = table->entries[number].prev = number;
-	table->used++;
+	gauge_add(&table->used, 1);
 	return number;
 }
 
@@ -73,7 +74,7 @@ half_open_give(struct half_open_table *table, uint32_t number)
 	half_open_unlink(table, number);
 	table->entries[number].next = table->free;
 	table->free = number;
-	table->used--;
+	gauge_sub(&table->used, 1);
 }
 
 void

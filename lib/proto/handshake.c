@@ -92,7 +92,7 @@ syn_by_cookie(struct core *core, struct step *step, const struct syn_plan *plan)
 
 	cookie_is_out(core, step);
 	step->state->n_cookies++;
-	step->state->syn_ack++;
+	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
 	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_cookie, TCP_SYN | TCP_ACK),
 	             &a, step->service->mode == MODE_RESPOND);
@@ -166,7 +166,7 @@ syn_by_state(struct core *core, struct step *step, const struct syn_plan *plan)
 	if (half_open_make(core, step, &a, &plan->offer) == FLOW_NONE)
 		return false;
 	core->cookie_out_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
-	step->state->syn_ack++;
+	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
 	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
 	             step->service->mode == MODE_RESPOND);
@@ -176,7 +176,7 @@ syn_by_state(struct core *core, struct step *step, const struct syn_plan *plan)
 static __attribute__((noinline)) void
 refuse(struct core *core, struct step *step, enum refusal how, enum counter dropped)
 {
-	step->state->refused++;
+	sum_add(&step->state->refused, 1);
 	if (how == REFUSE_RESET)
 		act_reset(core, step);
 	/* Followed, so that the answer is let through. */
@@ -273,7 +273,7 @@ listen_syn(struct core *core, struct step *step)
 	const struct service *service = step->service;
 
 	core_count(core, COUNTER_syn_received);
-	step->state->syn++;
+	sum_add(&step->state->syn, 1);
 	if ((service->n_allow | service->n_deny) &&
 	    !policy_admits(core->policy, service, &seg->flow.client)) {
 		refuse(core, step, service->denied, COUNTER_drop_denied);
@@ -332,14 +332,14 @@ received_syn(struct core *core, struct step *step)
 		return;
 	}
 	core_count(core, COUNTER_syn_received);
-	step->state->syn++;
+	sum_add(&step->state->syn, 1);
 	if (!admission_reflect(core, core_net(core, &seg->flow), step->now)) {
 		act_drop(core, step, COUNTER_drop_reflection);
 		return;
 	}
 	h->tsval = seg->tsval;
 	struct answer a = answer_again(h, side);
-	step->state->syn_ack++;
+	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
 	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
 	             step->service->mode == MODE_RESPOND);
@@ -357,7 +357,7 @@ spent_syn(struct core *core, struct step *step)
 	if (seq_before(step->seg->seq, conn->irs))
 		core->conns.sides[step->entry].readmitted = conn_mark(step->seg->seq);
 	core_count(core, COUNTER_syn_received);
-	step->state->syn++;
+	sum_add(&step->state->syn, 1);
 	if (step->service->mode == MODE_PROXY && core->draining)
 		act_reset(core, step);
 	else if (!admission_reflect(core, core_net(core, &step->seg->flow), step->now))

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "gauge.h"
 #include "pow2.h"
 
 /* Most links of a chain that are followed. With no more paths than heads, a
@@ -110,7 +111,7 @@ path_get(struct path_table *table, const struct segment *seg)
 	wanted.next = *head;
 	table->paths[number] = wanted;
 	*head = number;
-	table->used++;
+	gauge_add(&table->used, 1);
 	return (uint16_t)number;
 }
 
@@ -131,7 +132,7 @@ path_put(struct path_table *table, uint16_t path)
 	*link = p->next;
 	p->next = table->free;
 	table->free = path;
-	table->used--;
+	gauge_sub(&table->used, 1);
 }
 
 struct link

@@ -2,6 +2,7 @@
 #include "pending.h"
 
 #include "flow_index.h"
+#include "gauge.h"
 
 #define NO_STAGE 0xffu
 
@@ -40,7 +41,7 @@ pending_take(struct pending_table *table)
 		return FLOW_NONE;
 	struct pending *p = &table->records[number];
 	table->free = p->next;
-	table->used++;
+	gauge_add(&table->used, 1);
 	memset(p, 0, sizeof(*p));
 	p->next = p->prev = FLOW_NONE;
 	p->stage = NO_STAGE;
@@ -71,7 +72,7 @@ pending_give(struct pending_table *table, uint32_t number)
 	pending_unlink(table, number);
 	table->records[number].next = table->resting;
 	table->resting = number;
-	table->used--;
+	gauge_sub(&table->used, 1);
 }
 
 void

@@ -29,13 +29,13 @@ respond_begin(struct core *core, struct step *step, const struct proven *proven)
 
 	if (over != COUNTER_COUNT) {
 		core_count(core, over);
-		step->state->refused++;
+		sum_add(&step->state->refused, 1);
 		act_reset(core, step);
 		return;
 	}
 	struct conn *conn = conn_open(core, step, core->policy->timeouts.idle);
 	if (conn == NULL) {
-		step->state->refused++;
+		sum_add(&step->state->refused, 1);
 		act_reset(core, step);
 		return;
 	}

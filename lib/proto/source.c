@@ -4,6 +4,7 @@
 
 #include <emmintrin.h>
 
+#include "gauge.h"
 #include "pow2.h"
 
 #define SET_SIZE 4u
@@ -124,7 +125,7 @@ source_find_one(struct source_table *table, uint64_t hash, uint64_t key, uint8_t
 		place = other;
 	if (place == NULL)
 		return NULL;
-	table->used += place->kind == SOURCE_FREE;
+	gauge_add(&table->used, place->kind == SOURCE_FREE);
 	*place = (struct source){ .key = key, .kind = kind, .second = table->now_s };
 	return place;
 }
@@ -153,7 +154,7 @@ source_settle_one(struct source_table *table, struct source *source)
 	if (source == NULL || source_holds(source) || source_new(table, source) != 0)
 		return;
 	source->kind = SOURCE_FREE;
-	table->used--;
+	gauge_sub(&table->used, 1);
 }
 
 void
