@@ -148,22 +148,23 @@ class Bench:
         port = self.port(service)
         server = self.keep(Server(self.lab, port, handler, **fields))
         if teach:
-            self.teach(port)
+            begun = self.teach(port)
+            wait_for("the server to have seen all that taught", lambda: server.accepted >= begun)
             server.accepted = 0
         self.server = server
         return port
 
     def teach(self, port, family=4):
-        """Connect until the engine knows the server and splices for it."""
+        """Connect until the engine knows the server and splices for it: how often."""
         if not isinstance(self.lab.engine, Synfront):
-            return
+            return 0
         for number in range(1, N_PREFIXES + 1):
             before = self.count("connected"), self.count("tracked")
             dial(self.lab, port, family, source=prefix_address(number, family)).close()
             wait_for("the engine to open a connection", lambda: (
                 self.count("connected"), self.count("tracked")) != before)
             if self.count("connected") > before[0]:
-                return
+                return number
         raise AssertionError("port %d: still not learned after %d connections"
                              % (port, N_PREFIXES))
 
