@@ -58,6 +58,7 @@ struct run {
 	struct input inputs[SIDES_BOTH];
 	pcap_dumper_t *outputs[SIDES_BOTH];
 	struct actions actions;
+	struct emit_memo memo;
 	uint64_t now_us;
 	uint64_t next_tick_us;
 	uint64_t n_received;
@@ -217,7 +218,7 @@ carry_out_all(struct run *run, const struct segment *seg, uint32_t len)
 			continue;
 		uint8_t *frame = a->kind == ACTION_SEND ? fresh : run->frame;
 		unsigned int fresh_len = carry_out(frame, a->kind == ACTION_SEND ? NULL : seg, a,
-		                                   EMIT_CHECKSUM_SOFTWARE);
+		                                   EMIT_CHECKSUM_SOFTWARE, &run->memo);
 		send_frame(run, (enum side)a->out, frame, fresh_len != 0 ? fresh_len : len);
 	}
 	run->actions.n = 0;
@@ -295,6 +296,7 @@ core_start(struct run *run, const struct options *options)
 	struct core_params params = core_share(run->conf, seed);
 	void *memory = aligned_alloc(64, (core_size(&params) + 63) & ~(size_t)63);
 	size_t n_actions = 64 * (1 + ACTIONS_PER_EVENT);
+	run->memo = EMIT_MEMO_NEW;
 	run->actions.list = calloc(n_actions, sizeof(struct action));
 	run->actions.max = (unsigned int)n_actions;
 	if (memory == NULL || run->actions.list == NULL) {

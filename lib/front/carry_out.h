@@ -27,11 +27,11 @@ carry_out_is_new(const struct action *a)
  * Make `frame` what `a` wants to leave. `seg` was parsed from this frame, or is
  * NULL for a SEND. A frame that is edited needs its headers in one piece, one that
  * is written anew carry_out_room() bytes. Returns its new length, 0 where it
- * keeps the one that it has. Not for ACTION_DROP.
+ * keeps the one that it has. `memo`: of the caller's burst. Not for ACTION_DROP.
  */
 static inline unsigned int
 carry_out(uint8_t *frame, const struct segment *seg, const struct action *a,
-          enum emit_checksum checksum)
+          enum emit_checksum checksum, struct emit_memo *memo)
 {
 	switch ((enum action_kind)a->kind) {
 	case ACTION_EDIT:
@@ -41,11 +41,12 @@ carry_out(uint8_t *frame, const struct segment *seg, const struct action *a,
 		icmp_rewrite_quote(frame, seg, a->rewrite.seq_add, a->rewrite.ack_add);
 		return 0;
 	case ACTION_REPLY:
-		return emit_reply(frame, seg, &a->packet, checksum);
+		return emit_reply(frame, seg, &a->packet, checksum, memo);
 	case ACTION_ONWARD:
-		return emit_onward(frame, seg, &a->packet, checksum);
+		return emit_onward(frame, seg, &a->packet, checksum, memo);
 	case ACTION_SEND:
-		return emit_new(frame, &a->link, &a->flow, (enum side)a->out, &a->packet, checksum);
+		return emit_new(frame, &a->link, &a->flow, (enum side)a->out, &a->packet, checksum,
+		                memo);
 	case ACTION_FORWARD:
 	case ACTION_DROP:
 		break;

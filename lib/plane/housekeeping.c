@@ -106,6 +106,7 @@ worker_new(struct plane *plane, unsigned int id, const uint8_t seed[64])
 	w->socket = socket;
 	w->pool = plane->pools[id];
 	w->actions = (struct actions){ .list = w->action_list, .max = ACTIONS_MAX };
+	w->memo = EMIT_MEMO_NEW;
 	w->linear_size = 0;
 	for (unsigned int side = 0; side < plane->n_ports; side++)
 		w->linear_size = RTE_MAX(w->linear_size, plane->ports[side].frame_size_max);

@@ -350,7 +350,8 @@ act_in_place(struct worker *w, struct rte_mbuf *m, const struct segment *seg,
 		rte_pktmbuf_free(m);
 		return;
 	}
-	unsigned int len = carry_out(rte_pktmbuf_mtod(m, uint8_t *), seg, a, checksum_by(port));
+	unsigned int len = carry_out(rte_pktmbuf_mtod(m, uint8_t *), seg, a, checksum_by(port),
+	                             &w->memo);
 	set_made(m, port, len, seg->l3_off, seg->is_v4);
 	stage(w, (enum side)a->out, m, false);
 }
@@ -365,7 +366,7 @@ send_long(struct worker *w, const struct action *a)
 
 	if (carry_out_room(a) > w->linear_size)
 		return NULL;
-	unsigned int len = carry_out(whole, NULL, a, EMIT_CHECKSUM_SOFTWARE);
+	unsigned int len = carry_out(whole, NULL, a, EMIT_CHECKSUM_SOFTWARE, &w->memo);
 	for (unsigned int done = 0; done < len;) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(w->pool);
 		if (m == NULL) {
@@ -399,7 +400,7 @@ act_send(struct worker *w, const struct action *a)
 		if (m != NULL) {
 			unsigned int n_tags = !!(a->link.tags >> 16) + !!(a->link.tags & 0xffff);
 			unsigned int len = carry_out(rte_pktmbuf_mtod(m, uint8_t *), NULL, a,
-			                             checksum_by(port));
+			                             checksum_by(port), &w->memo);
 			set_made(m, port, len, 14 + 4 * n_tags, ip_addr_is_v4(&a->flow.client));
 		}
 	} else {
@@ -433,7 +434,8 @@ worker_act(struct worker *w, struct rte_mbuf **mbufs)
 			break;
 		case ACTION_EDIT:
 		case ACTION_QUOTE:
-			carry_out(rte_pktmbuf_mtod(m, uint8_t *), seg, a, EMIT_CHECKSUM_SOFTWARE);
+			carry_out(rte_pktmbuf_mtod(m, uint8_t *), seg, a, EMIT_CHECKSUM_SOFTWARE,
+			          &w->memo);
 			stage(w, (enum side)a->out, m, false);
 			break;
 		case ACTION_FORWARD:

@@ -55,6 +55,7 @@ struct worker {
 	bool draining;
 	bool is_running; /* relaxed; false: its mailbox is not read any more */
 	struct actions actions;
+	struct emit_memo memo;
 	struct mailbox mailbox;
 	struct rte_ring **from; /* [n_workers]: segments handed to us; one writer each */
 	struct worker_account account;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "emit.h"
 
+#include <stddef.h>
 #include <tmmintrin.h>
 
 #include "bytes.h"
@@ -18,110 +19,136 @@
 #define IPV4_WORD2 ((uint32_t)TTL << 24 | PROTO_TCP << 16)
 #define IPV6_WORD0 0x60000000u
 
-/*
- * A place to write 32-bit words to, and their sum in memory order: checksums are
- * made of the values as they are written. Reading them back would wait for the
- * stores to reach the cache.
- */
-struct writer {
-	uint8_t *at;
-	uint64_t sum;
-};
-
-static inline void
-write_be(struct writer *w, uint32_t word_be)
+/* The tail of a TCP header in the making: where the next word goes. */
+static inline uint8_t *
+put_word(uint8_t *at, uint32_t word)
 {
-	bytes_put_u32_be(w->at, word_be);
-	w->at += 4;
-	w->sum += word_be;
-}
-
-static inline void
-write_word(struct writer *w, uint32_t word)
-{
-	write_be(w, htobe32(word));
+	bytes_put_u32_be(at, htobe32(word));
+	return at + 4;
 }
 
 /* Every option or pair of them fills whole words, so no padding follows. */
-static inline void
-write_options(struct writer *w, const struct packet *p)
+static uint8_t *
+put_options(uint8_t *at, const struct packet *p, struct emit_memo *memo)
 {
 	if (p->options & OPTION_MSS)
-		write_word(w, TCPOPT_WORD_MSS | p->mss);
+		at = put_word(at, TCPOPT_WORD_MSS | p->mss);
 	if (p->options & OPTION_TIMESTAMPS) {
-		write_word(w, p->options & OPTION_SACK_PERMITTED ? TCPOPT_WORD_SACK_TS
-		                                                 : TCPOPT_WORD_TS);
-		write_word(w, p->tsval);
-		write_word(w, p->tsecr);
+		at = put_word(at, p->options & OPTION_SACK_PERMITTED ? TCPOPT_WORD_SACK_TS
+		                                                     : TCPOPT_WORD_TS);
+		at = put_word(at, p->tsval);
+		memo->tsecr_off = (uint8_t)(TCP_DATA_OFF + (at - memo->tail));
+		at = put_word(at, 0);
 	} else if (p->options & OPTION_SACK_PERMITTED) {
-		write_word(w, TCPOPT_WORD_SACK);
+		at = put_word(at, TCPOPT_WORD_SACK);
 	}
 	if (p->options & OPTION_WSCALE)
-		write_word(w, TCPOPT_WORD_WSCALE | p->wscale);
+		at = put_word(at, TCPOPT_WORD_WSCALE | p->wscale);
+	return at;
 }
 
-/* Bytes that write_options() writes for each set of options. */
-#define SIZE(options)                                                             \
-	[options] = 4 * (!!((options)&OPTION_MSS) + !!((options)&OPTION_WSCALE) + \
-	                 ((options)&OPTION_TIMESTAMPS ? 3 : !!((options)&OPTION_SACK_PERMITTED)))
-static const uint8_t options_size[] = {
-	SIZE(0), SIZE(1), SIZE(2),  SIZE(3),  SIZE(4),  SIZE(5),  SIZE(6),  SIZE(7),
-	SIZE(8), SIZE(9), SIZE(10), SIZE(11), SIZE(12), SIZE(13), SIZE(14), SIZE(15),
-};
-#undef SIZE
-#define OPTIONS_WRITTEN (OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS)
-_Static_assert(sizeof(options_size) == OPTIONS_WRITTEN + 1, "every set");
-
-/* TCP header and payload of `len` bytes; `pseudo` is the sum of the
- * pseudo-header (RFC 9293, 3.1), `ports_be` both ports as they lie there. */
-static inline void
-write_tcp(uint8_t *tcp, uint32_t ports_be, const struct packet *p, unsigned int len,
-          uint64_t pseudo, enum emit_checksum checksum)
+/* Sums are of words as they lie in memory, so that they fold to what is stored. */
+static __attribute__((noinline)) void
+memo_fill(struct emit_memo *memo, const struct packet *p)
 {
-	struct writer w = { .at = tcp, .sum = pseudo };
-	uint32_t header_len = len - p->payload_len;
+	uint32_t ipv4[3];
 
-	write_be(&w, ports_be);
-	write_word(&w, p->seq);
-	write_word(&w, p->ack);
-	write_word(&w, header_len << 26 | (uint32_t)p->flags << 16 | p->window);
-	write_be(&w, 0);
-	write_options(&w, p);
-	if (p->payload_len != 0)
-		memcpy(w.at, p->payload, p->payload_len);
-	if (checksum == EMIT_CHECKSUM_OFFLOAD) {
-		bytes_put_u16_be(tcp + TCP_CHECK_OFF, checksum_fold(pseudo));
-		return;
-	}
-	if (p->payload_len != 0)
-		w.sum = checksum_add(w.sum, p->payload, p->payload_len);
-	bytes_put_u16_be(tcp + TCP_CHECK_OFF, (uint16_t)~checksum_fold(w.sum));
+	memset(memo, 0, sizeof(*memo));
+	memcpy(memo->said, p, sizeof(memo->said));
+	uint8_t *end = put_options(memo->tail + TCP_HEADER_SIZE - TCP_DATA_OFF, p, memo);
+	memo->header_len = (uint8_t)(TCP_DATA_OFF + (end - memo->tail));
+	memo->len = (uint16_t)(memo->header_len + p->payload_len);
+	put_word(memo->tail,
+	         (uint32_t)memo->header_len << 26 | (uint32_t)p->flags << 16 | p->window);
+	memo->sum = checksum_add((uint64_t)htobe32(PROTO_TCP) + htobe32(memo->len), memo->tail,
+	                         sizeof(memo->tail));
+
+	ipv4[0] = htobe32(IPV4_WORD0 | ((uint32_t)memo->len + IPV4_HEADER_SIZE));
+	ipv4[1] = htobe32(IPV4_WORD1);
+	ipv4[2] = htobe32(IPV4_WORD2);
+	memcpy(&memo->ipv4_first, ipv4, sizeof(memo->ipv4_first));
+	memo->ipv4_sum = checksum_fold((uint64_t)ipv4[0] + ipv4[1] + ipv4[2]);
+}
+_Static_assert(offsetof(struct packet, ack) == 16 && offsetof(struct packet, seq) == 20,
+               "what packets have in common is 16 bytes, what follows one word");
+_Static_assert(TCP_DATA_OFF == 12 && sizeof(((struct emit_memo *)0)->tail) == 48,
+               "three vectors from the data offset to the end of the longest header");
+
+static inline void
+memo_for(struct emit_memo *memo, const struct packet *p)
+{
+	__m128i said = _mm_loadu_si128((const __m128i *)memo->said);
+	__m128i says = _mm_loadu_si128((const __m128i *)p);
+
+	if (__builtin_expect(_mm_movemask_epi8(_mm_cmpeq_epi8(said, says)) != 0xffff, 0))
+		memo_fill(memo, p);
 }
 
 static inline void
-write_ipv4(uint8_t *ip, uint32_t src_be, uint32_t dst_be, unsigned int len,
+copy_vectors(uint8_t *to, const uint8_t *from, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		_mm_storeu_si128((__m128i *)to + i, _mm_loadu_si128((const __m128i *)from + i));
+}
+
+/*
+ * TCP header and payload; `addresses` is the sum of both, `ports_be` both ports as they
+ * lie there. The header is written as the longest: behind a shorter one come zeros, the
+ * padding of a short frame, and there is room. Checksums are made of the values as they are
+ * written: reading them back would wait for the stores to reach the cache.
+ */
+static inline void
+write_tcp(uint8_t *tcp, uint32_t ports_be, const struct packet *p, const struct emit_memo *memo,
+          uint64_t addresses, enum emit_checksum checksum)
+{
+	uint64_t sum = memo->sum + addresses + ports_be, numbers;
+
+	memcpy(&numbers, &p->ack, sizeof(numbers));
+	numbers = htobe64(numbers);
+	bytes_put_u32_be(tcp, ports_be);
+	memcpy(tcp + TCP_SEQ_OFF, &numbers, sizeof(numbers));
+	copy_vectors(tcp + TCP_DATA_OFF, memo->tail, 3);
+	sum = checksum_carry(sum, numbers);
+	if (memo->tsecr_off != 0) {
+		uint32_t tsecr_be = htobe32(p->tsecr);
+
+		bytes_put_u32_be(tcp + memo->tsecr_off, tsecr_be);
+		sum = checksum_carry(sum, tsecr_be);
+	}
+	if (p->payload_len != 0) {
+		memcpy(tcp + memo->header_len, p->payload, p->payload_len);
+		if (checksum == EMIT_CHECKSUM_SOFTWARE)
+			sum = checksum_carry(sum, checksum_add(0, p->payload, p->payload_len));
+	}
+	/* The pseudo-header alone (RFC 9293, 3.1), or all of it. */
+	bytes_put_u16_be(tcp + TCP_CHECK_OFF,
+	                 checksum == EMIT_CHECKSUM_OFFLOAD
+	                         ? checksum_fold(addresses + htobe32(PROTO_TCP) +
+	                                         (uint64_t)htobe32(memo->len))
+	                         : (uint16_t)~checksum_fold(sum));
+}
+
+static inline void
+write_ipv4(uint8_t *ip, uint32_t src_be, uint32_t dst_be, const struct emit_memo *memo,
            enum emit_checksum checksum)
 {
-	struct writer w = { .at = ip };
+	uint16_t check_be = 0;
 
-	write_word(&w, IPV4_WORD0 | (IPV4_HEADER_SIZE + len));
-	write_word(&w, IPV4_WORD1);
-	write_word(&w, IPV4_WORD2);
-	write_be(&w, src_be);
-	write_be(&w, dst_be);
 	if (checksum == EMIT_CHECKSUM_SOFTWARE)
-		bytes_put_u16_be(ip + IPV4_CHECK_OFF, (uint16_t)~checksum_fold(w.sum));
+		check_be = (uint16_t)~checksum_fold((uint64_t)memo->ipv4_sum + src_be + dst_be);
+	memcpy(ip, &memo->ipv4_first, sizeof(memo->ipv4_first));
+	bytes_put_u16_be(ip + IPV4_TTL_OFF, htobe16(IPV4_WORD2 >> 16));
+	bytes_put_u16_be(ip + IPV4_CHECK_OFF, check_be);
+	bytes_put_u32_be(ip + IPV4_SRC_OFF, src_be);
+	bytes_put_u32_be(ip + IPV4_DST_OFF, dst_be);
 }
 
 static inline void
 write_ipv6(uint8_t *ip, const struct ip_addr *src, const struct ip_addr *dst, unsigned int len)
 {
-	struct writer w = { .at = ip };
-
-	write_word(&w, IPV6_WORD0);
-	write_word(&w, (uint32_t)len << 16 | PROTO_TCP << 8 | TTL);
-	memcpy(ip + IPV6_SRC_OFF, src, sizeof(*src));
-	memcpy(ip + IPV6_DST_OFF, dst, sizeof(*dst));
+	put_word(put_word(ip, IPV6_WORD0), (uint32_t)len << 16 | PROTO_TCP << 8 | TTL);
+	copy_vectors(ip + IPV6_SRC_OFF, src->bytes, 1);
+	copy_vectors(ip + IPV6_DST_OFF, dst->bytes, 1);
 }
 
 static inline uint64_t
@@ -143,38 +170,33 @@ ports_of(const struct flow *flow, bool from_client)
 /* Everything from `l3_off` on, and the padding. Returns the frame length. */
 static inline unsigned int
 write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool from_client,
-             bool is_v4, const struct packet *p, enum emit_checksum checksum)
+             bool is_v4, const struct packet *p, enum emit_checksum checksum,
+             struct emit_memo *memo)
 {
 	const struct ip_addr *src = from_client ? &flow->client : &flow->server;
 	const struct ip_addr *dst = from_client ? &flow->server : &flow->client;
-	unsigned int len = TCP_HEADER_SIZE + options_size[p->options & OPTIONS_WRITTEN] +
-	                   p->payload_len;
 	unsigned int l4_off = l3_off + (is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE);
-	uint64_t pseudo = htobe32(PROTO_TCP) + (uint64_t)htobe32(len);
+	uint64_t addresses;
 
+	memo_for(memo, p);
 	if (is_v4) {
-		write_ipv4(frame + l3_off, src->words_be[3], dst->words_be[3], len, checksum);
-		pseudo += (uint64_t)src->words_be[3] + dst->words_be[3];
-	} else {
-		write_ipv6(frame + l3_off, src, dst, len);
-		pseudo += sum_addr(src) + sum_addr(dst);
-	}
-	write_tcp(frame + l4_off, ports_of(flow, from_client), p, len, pseudo, checksum);
+		uint32_t src_be = src->words_be[3], dst_be = dst->words_be[3];
 
-	unsigned int end = l4_off + len;
-	if (end >= FRAME_MIN)
-		return end;
-	/* Headers alone take 54 bytes, so that one store reaches to the 60th; there is
-	 * room for what it writes behind. */
-	_Static_assert(ETH_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_HEADER_SIZE + 8 >= FRAME_MIN,
-	               "one word pads any frame");
-	memset(frame + end, 0, 8);
-	return FRAME_MIN;
+		write_ipv4(frame + l3_off, src_be, dst_be, memo, checksum);
+		addresses = (uint64_t)src_be + dst_be;
+	} else {
+		write_ipv6(frame + l3_off, src, dst, memo->len);
+		addresses = sum_addr(src) + sum_addr(dst);
+	}
+	write_tcp(frame + l4_off, ports_of(flow, from_client), p, memo, addresses, checksum);
+
+	unsigned int end = l4_off + memo->len;
+	return end < FRAME_MIN ? FRAME_MIN : end;
 }
 
 unsigned int
 emit_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
-           enum emit_checksum checksum)
+           enum emit_checksum checksum, struct emit_memo *memo)
 {
 	const __m128i swap = _mm_setr_epi8(6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 12, 13, 14, 15);
 
@@ -182,21 +204,22 @@ emit_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
 	                 _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)frame), swap));
 	/* Nearly all answers go to clients: that way is compiled for them. */
 	if (__builtin_expect(seg->side == SIDE_OUTSIDE, 1))
-		return write_packet(frame, seg->l3_off, &seg->flow, false, seg->is_v4, p, checksum);
-	return write_packet(frame, seg->l3_off, &seg->flow, true, seg->is_v4, p, checksum);
+		return write_packet(frame, seg->l3_off, &seg->flow, false, seg->is_v4, p, checksum,
+		                    memo);
+	return write_packet(frame, seg->l3_off, &seg->flow, true, seg->is_v4, p, checksum, memo);
 }
 
 unsigned int
 emit_onward(uint8_t *frame, const struct segment *seg, const struct packet *p,
-            enum emit_checksum checksum)
+            enum emit_checksum checksum, struct emit_memo *memo)
 {
 	return write_packet(frame, seg->l3_off, &seg->flow, seg->side == SIDE_OUTSIDE, seg->is_v4,
-	                    p, checksum);
+	                    p, checksum, memo);
 }
 
 unsigned int
 emit_new(uint8_t *frame, const struct link *link, const struct flow *flow, enum side out,
-         const struct packet *p, enum emit_checksum checksum)
+         const struct packet *p, enum emit_checksum checksum, struct emit_memo *memo)
 {
 	bool is_v4 = ip_addr_is_v4(&flow->client);
 	unsigned int off = ETH_TYPE_OFF;
@@ -213,7 +236,7 @@ emit_new(uint8_t *frame, const struct link *link, const struct flow *flow, enum 
 		off += VLAN_TAG_SIZE;
 	}
 	bytes_put_u16(frame + off, is_v4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
-	return write_packet(frame, off + 2, flow, out == SIDE_INSIDE, is_v4, p, checksum);
+	return write_packet(frame, off + 2, flow, out == SIDE_INSIDE, is_v4, p, checksum, memo);
 }
 
 struct link

@@ -18,18 +18,40 @@
  * is in `options`, in the order MSS, SACK-permitted+timestamps, window scale,
  * padded with NOP in front where alignment wants it and zero at the end. */
 struct packet {
-	uint32_t seq;
-	uint32_t ack;
+	/* What packets of one kind have in common: read as a whole, see struct emit_memo. */
 	uint32_t tsval;
-	uint32_t tsecr;
 	uint16_t window; /* as on the wire */
 	uint16_t mss;
+	uint16_t payload_len;
 	uint8_t flags;   /* enum tcp_flag */
 	uint8_t options; /* enum segment_option: MSS, WSCALE, SACK_PERMITTED, TIMESTAMPS */
 	uint8_t wscale;
-	uint16_t payload_len;
+	uint8_t zero[3];
+
+	uint32_t ack; /* both numbers are read as one word */
+	uint32_t seq;
+	uint32_t tsecr;
 	const uint8_t *payload; /* copied behind the header; NULL if none */
 };
+
+/*
+ * The bytes of the last packet that do not depend on its flow and its numbers. Whoever
+ * emits a burst keeps one: in a flood every answer says the same. Any memo will do for
+ * any packet; it starts as EMIT_MEMO_NEW and is emit_*()'s alone.
+ */
+struct emit_memo {
+	uint64_t said[2];    /* the first 16 bytes of the packet that it was made for */
+	uint64_t ipv4_first; /* of the IPv4 header: all before TTL, in network byte order */
+	uint64_t sum;        /* of `tail`, and of the pseudo-header without addresses */
+	uint32_t ipv4_sum;   /* of the IPv4 header without addresses */
+	uint16_t len;        /* of TCP header and payload */
+	uint8_t header_len;  /* of the TCP header */
+	uint8_t tsecr_off;   /* from its begin; 0: none */
+	/* The TCP header from the data offset on, checksum and TSecr zero, then zeros. */
+	uint8_t tail[48];
+};
+
+#define EMIT_MEMO_NEW ((struct emit_memo){ .said = { ~0ull, ~0ull } }) /* of no packet */
 
 /* The Ethernet envelope of one direction: as it leaves. */
 struct link {
@@ -52,7 +74,7 @@ enum emit_checksum {
  * with zero).
  */
 unsigned int emit_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
-                        enum emit_checksum checksum);
+                        enum emit_checksum checksum, struct emit_memo *memo);
 
 /*
  * As emit_reply(), but in the direction of travel of `seg`: MACs, addresses
@@ -60,7 +82,7 @@ unsigned int emit_reply(uint8_t *frame, const struct segment *seg, const struct 
  * another form (a client's ACK that becomes the SYN to the server).
  */
 unsigned int emit_onward(uint8_t *frame, const struct segment *seg, const struct packet *p,
-                         enum emit_checksum checksum);
+                         enum emit_checksum checksum, struct emit_memo *memo);
 
 /*
  * Write a whole new frame for `flow` leaving on side `out`: towards the client
@@ -68,7 +90,8 @@ unsigned int emit_onward(uint8_t *frame, const struct segment *seg, const struct
  * SIDE_INSIDE. Family from the addresses. Returns its length.
  */
 unsigned int emit_new(uint8_t *frame, const struct link *link, const struct flow *flow,
-                      enum side out, const struct packet *p, enum emit_checksum checksum);
+                      enum side out, const struct packet *p, enum emit_checksum checksum,
+                      struct emit_memo *memo);
 
 /* The Ethernet envelope that answers `seg` (reply) or continues it (!reply). */
 struct link link_of_segment(const struct segment *seg, bool reply);

@@ -104,6 +104,7 @@ load_init(const struct load_params *params, uint8_t mode, uint8_t cookies, uint3
 
 	memset(load, 0, sizeof(*load));
 	load->params = *params;
+	load->memo = EMIT_MEMO_NEW;
 	load->random = 0x9e3779b97f4a7c15ull;
 	load_services(load, mode, cookies);
 	if ((why = policy_compile(&load->policy, &a, &b)) != NULL) {
@@ -268,10 +269,10 @@ load_run(struct load *load)
 			continue;
 		load->n_out++;
 		if (a->kind == ACTION_SEND)
-			carry_out(load->out, NULL, a, EMIT_CHECKSUM_SOFTWARE);
+			carry_out(load->out, NULL, a, EMIT_CHECKSUM_SOFTWARE, &load->memo);
 		else
 			carry_out(load->frames[a->seg], &load->segments[a->seg], a,
-			          EMIT_CHECKSUM_SOFTWARE);
+			          EMIT_CHECKSUM_SOFTWARE, &load->memo);
 	}
 	load->actions.n = 0;
 	load->n = 0;

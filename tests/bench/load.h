@@ -47,6 +47,7 @@ struct load {
 	struct segment segments[LOAD_BURST];
 	struct action list[LOAD_BURST * (1 + ACTIONS_PER_EVENT) + 64];
 	struct actions actions;
+	struct emit_memo memo;
 	uint8_t frames[LOAD_BURST][LOAD_FRAME_SIZE] __attribute__((aligned(64)));
 	uint32_t lengths[LOAD_BURST];
 	uint8_t sides[LOAD_BURST];

@@ -127,6 +127,7 @@ check_emit(const uint8_t *frame, uint32_t len, const struct plan *plan)
 		.payload = payload,
 	};
 	unsigned int room = EMIT_HEADER_MAX + p.payload_len;
+	struct emit_memo memo = EMIT_MEMO_NEW;
 	struct segment seg;
 
 	for (unsigned int kind = 0; kind < 3; kind++) {
@@ -134,16 +135,16 @@ check_emit(const uint8_t *frame, uint32_t len, const struct plan *plan)
 		segment_parse(&seg, copy, len, len, plan->side);
 		struct segment in = seg;
 		if (kind == 0) {
-			unsigned int n = emit_reply(copy, &seg, &p, EMIT_CHECKSUM_SOFTWARE);
+			unsigned int n = emit_reply(copy, &seg, &p, EMIT_CHECKSUM_SOFTWARE, &memo);
 			check_emitted(copy, n, &in, &p, plan->side ^ 1);
 		} else if (kind == 1) {
-			unsigned int n = emit_onward(copy, &seg, &p, EMIT_CHECKSUM_SOFTWARE);
+			unsigned int n = emit_onward(copy, &seg, &p, EMIT_CHECKSUM_SOFTWARE, &memo);
 			check_emitted(copy, n, &in, &p, plan->side);
 		} else {
 			struct link link = link_of_segment(&seg, plan->rewrite.edits & 1);
 			uint8_t *fresh = fuzz_copy(NULL, 0, room);
 			unsigned int n = emit_new(fresh, &link, &seg.flow, plan->side, &p,
-			                          EMIT_CHECKSUM_SOFTWARE);
+			                          EMIT_CHECKSUM_SOFTWARE, &memo);
 			check_emitted(fresh, n, &in, &p, plan->side ^ 1);
 			free(fresh);
 		}

@@ -111,6 +111,7 @@ world_init(struct world *w, const uint8_t how[4], const uint8_t policy[WORLD_POL
 	secret_init(&w->secrets, master, w->wall_ms / 1000);
 	w->policy = world_policy_make(policy, &w->params);
 	/* Exactly as long as the contract asks for, or so short that SENDs are not made. */
+	w->memo = EMIT_MEMO_NEW;
 	w->actions.max = how[1] & 0x40 ? CORE_BURST_MAX + 4
 	                               : CORE_BURST_MAX * (1 + ACTIONS_PER_EVENT);
 	w->actions.list = calloc(w->actions.max, sizeof(struct action));

@@ -75,6 +75,7 @@ struct world {
 	struct secret_ring secrets;
 	uint64_t now_ms, wall_ms;
 	struct actions actions;
+	struct emit_memo memo;
 	uint64_t n_received;
 	bool trace;
 	bool bytes_known; /* every payload so far was made of model_byte() */

@@ -197,7 +197,7 @@ carry_out_one(struct world *w, const struct action *a, const struct world_frame 
 	if (carry_out_is_new(a) && carry_out_room(a) > room)
 		room = carry_out_room(a);
 	uint8_t *frame = fuzz_copy(was != NULL ? was->bytes : NULL, len, room);
-	unsigned int n = carry_out(frame, in, a, EMIT_CHECKSUM_SOFTWARE);
+	unsigned int n = carry_out(frame, in, a, EMIT_CHECKSUM_SOFTWARE, &w->memo);
 	FUZZ_CHECK((n != 0) == carry_out_is_new(a) && n <= room);
 	if (n != 0)
 		check_generated(w, a, frame, n, in);

@@ -142,6 +142,7 @@ lab_start(struct lab *lab)
 	for (unsigned int i = 0; i < sizeof(lab->params.seed); i++)
 		lab->params.seed[i] = (uint8_t)(i * 37 + 11);
 	lab->memory = aligned_alloc(64, (core_size(&lab->params) + 63) & ~(size_t)63);
+	lab->memo = EMIT_MEMO_NEW;
 	lab->actions.max = 16384;
 	lab->actions.list = calloc(lab->actions.max, sizeof(struct action));
 	if (lab->memory == NULL || lab->actions.list == NULL)
@@ -326,7 +327,8 @@ carry_out_all(struct lab *lab, struct burst *burst)
 
 		if (a->kind == ACTION_SEND) {
 			CHECK(a->seg == ACTION_NO_SEGMENT);
-			unsigned int n = carry_out(fresh, NULL, a, EMIT_CHECKSUM_SOFTWARE);
+			unsigned int n = carry_out(fresh, NULL, a, EMIT_CHECKSUM_SOFTWARE,
+			                           &lab->memo);
 			add_out(lab, a, fresh, n, NULL, false);
 			continue;
 		}
@@ -336,7 +338,7 @@ carry_out_all(struct lab *lab, struct burst *burst)
 		if (a->kind == ACTION_DROP)
 			continue;
 		unsigned int n = carry_out(burst->frames[a->seg], &burst->seg[a->seg], a,
-		                           EMIT_CHECKSUM_SOFTWARE);
+		                           EMIT_CHECKSUM_SOFTWARE, &lab->memo);
 		add_out(lab, a, burst->frames[a->seg], n != 0 ? n : burst->len[a->seg],
 		        &burst->seg[a->seg], burst->is_bad[a->seg]);
 	}

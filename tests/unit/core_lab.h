@@ -109,6 +109,7 @@ struct lab {
 	struct port_range ports[LAB_SERVICES];
 
 	struct actions actions;
+	struct emit_memo memo;
 	struct lab_out out[LAB_OUT_MAX];
 	unsigned int n_out;
 	uint64_t n_received;
