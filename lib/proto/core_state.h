@@ -30,6 +30,7 @@
 #define FIT_WINDOW (4u << 20) /* how far apart SEQ and ACK of one connection may lie */
 #define OUTBOUND_SHARE 8u     /* protected hosts' own connections take at most 1/8 of the table */
 #define ADOPT_SHARE 8u        /* and so do candidates for adoption */
+#define UNCONFIRMED_S 10u     /* TRACKED: for the SYN-ACK, or an adopted flow's other direction */
 #define WINDOW_MAX (65535u << 14) /* the largest that any receiver can offer */
 
 /* What changes about a service while the engine runs. Written by the worker;

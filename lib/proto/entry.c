@@ -199,13 +199,35 @@ conn_reset_ends(struct core *core, const struct conn *conn, struct actions *out)
 	}
 }
 
+/* Nothing can come any more that matters: reset, or both FINs acknowledged. */
+static bool
+closing_over(const struct conn *conn)
+{
+	return (conn->flags & CONN_RESET) || (conn->client_lag | conn->server_lag) == 0;
+}
+
+/* What its deadline was put ahead by when it was last touched. */
+static uint32_t
+conn_lifetime(const struct core *core, const struct conn *conn)
+{
+	const struct timeouts *t = &core->policy->timeouts;
+
+	if (conn->state == CONN_SPENT)
+		return COOKIE_LIFE_MAX_S;
+	if (conn->flags & CONN_RESET)
+		return t->reset_linger;
+	if (conn->state == CONN_TRACKED && !(conn->flags & CONN_CONFIRMED))
+		return UNCONFIRMED_S;
+	return splice_lifetime(core, conn);
+}
+
 /* How willingly a connection is given up: 0 never, higher sooner. */
 static unsigned int
 evict_rank(const struct core *core, const struct conn *conn, uint16_t idle_s)
 {
 	switch ((enum conn_state)conn->state) {
 	case CONN_CLOSING:
-		return 4;
+		return closing_over(conn) || idle_s >= core->policy->timeouts.protect ? 4 : 0;
 	case CONN_SPENT:
 		return idle_s >= core->policy->timeouts.protect ? 3 : 0;
 	case CONN_SPLICED:
@@ -214,9 +236,7 @@ evict_rank(const struct core *core, const struct conn *conn, uint16_t idle_s)
 		               ? 2
 		               : 0;
 	case CONN_TRACKED:
-		return !(conn->flags & CONN_CONFIRMED) && idle_s >= core->policy->timeouts.protect
-		               ? 1
-		               : 0;
+		return !(conn->flags & CONN_CONFIRMED) && idle_s >= UNCONFIRMED_S / 2 ? 1 : 0;
 	default:
 		return 0;
 	}
@@ -246,11 +266,10 @@ conn_evict(struct core *core, const struct instant *now, struct actions *out)
 			continue;
 		if (!conn_find_slot(core, number, &at))
 			continue;
-		uint16_t left = (uint16_t)(core->index.buckets[at.bucket].deadline[at.slot] -
-		                           clock_s(now, 0));
-		uint32_t idle = c->state == CONN_SPENT ? COOKIE_LIFE_MAX_S
-		                                       : core->policy->timeouts.idle;
-		uint16_t idle_s = left > idle ? 0 : (uint16_t)(idle - left);
+		int16_t left = (int16_t)(core->index.buckets[at.bucket].deadline[at.slot] -
+		                         clock_s(now, 0));
+		int32_t idle = (int32_t)conn_lifetime(core, c) - left;
+		uint16_t idle_s = idle > 0 ? (uint16_t)idle : 0;
 		unsigned int rank = evict_rank(core, c, idle_s);
 		if (rank > best_rank || (rank == best_rank && rank > 0 && idle_s > best_idle)) {
 			best = number;

@@ -6,8 +6,6 @@
  */
 #include "decision.h"
 
-#define UNCONFIRMED_S 10u /* for the answer to a SYN, or the other direction of an adopted flow */
-
 bool
 track_begin(struct core *core, struct step *step, bool outbound)
 {

@@ -220,6 +220,12 @@ void lab_splice(struct lab *lab);
 void lab_close(struct lab *lab);
 /* The same until the entry is SPENT. */
 void lab_spend(struct lab *lab);
+/* Many connections, each with a number: client port 1000 + i, ISS 1000 + i, from the net
+ * `client`. The SYN, whose answer is in lab->out; then the proof; then all of it up to
+ * the splice. The last two return the engine's ISS. */
+void lab_syn_of(struct lab *lab, unsigned int i, uint32_t client);
+uint32_t lab_open_of(struct lab *lab, unsigned int i, uint32_t client);
+uint32_t lab_splice_of(struct lab *lab, unsigned int i, uint32_t client);
 
 /* State of the first connection that has the lab's client and ports, CONN_FREE
  * if there is none. */
@@ -235,7 +241,7 @@ unsigned int lab_rows_unclaimed(void);
 /* The suites. */
 extern CU_TestInfo core_listen_tests[], core_received_tests[], core_connecting_tests[],
 	core_tracked_tests[], core_spliced_tests[], core_rewrite_tests[], core_closing_tests[],
-	core_responding_tests[], core_spent_tests[], core_limits_tests[], core_backend_tests[],
-	core_foreign_tests[], core_cookie_tests[], core_random_tests[];
+	core_responding_tests[], core_spent_tests[], core_limits_tests[], core_evict_tests[],
+	core_backend_tests[], core_foreign_tests[], core_cookie_tests[], core_random_tests[];
 
 #endif

@@ -256,3 +256,29 @@ lab_spend(struct lab *lab)
 	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
 	EQUAL(lab_state(lab), CONN_SPENT);
 }
+
+void
+lab_syn_of(struct lab *lab, unsigned int i, uint32_t client)
+{
+	CLIENT(TCP_SYN, 1000 + i, 0, .client_port = (uint16_t)(1000 + i), .client = client);
+}
+
+uint32_t
+lab_open_of(struct lab *lab, unsigned int i, uint32_t client)
+{
+	lab_syn_of(lab, i, client);
+	uint32_t iss = NTH(SIDE_OUTSIDE, 0)->seg.seq;
+	CLIENT(TCP_ACK, 1001 + i, iss + 1, .client_port = (uint16_t)(1000 + i), .client = client);
+	return iss;
+}
+
+uint32_t
+lab_splice_of(struct lab *lab, unsigned int i, uint32_t client)
+{
+	uint32_t iss = lab_open_of(lab, i, client);
+	EQUAL(NTH(SIDE_INSIDE, 0)->seg.flags, TCP_SYN);
+	SERVER(TCP_SYN | TCP_ACK, 9000, 1001 + i, .client_port = (uint16_t)(1000 + i),
+	       .client = client, .options = OPTION_MSS, .mss = lab->server_mss);
+	OUTCOME_IS(taken_handshake);
+	return iss;
+}

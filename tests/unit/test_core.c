@@ -30,6 +30,7 @@ main(void)
 		{ .pName = "responding", .pTests = core_responding_tests },
 		{ .pName = "spent", .pTests = core_spent_tests },
 		{ .pName = "limits", .pTests = core_limits_tests },
+		{ .pName = "evict", .pTests = core_evict_tests },
 		{ .pName = "backend", .pTests = core_backend_tests },
 		{ .pName = "foreign", .pTests = core_foreign_tests },
 		{ .pName = "cookie", .pTests = core_cookie_tests },

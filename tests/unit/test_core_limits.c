@@ -2,32 +2,6 @@
 /* Limits before and after the handshake, caps, and full tables. */
 #include "core_lab.h"
 
-/* The SYN of some client; its answer is in lab->out. */
-static void
-syn_of(struct lab *lab, unsigned int i, uint32_t client)
-{
-	CLIENT(TCP_SYN, 1000 + i, 0, .client_port = (uint16_t)(1000 + i), .client = client);
-}
-
-/* ... and its proof. */
-static void
-open_of(struct lab *lab, unsigned int i, uint32_t client)
-{
-	syn_of(lab, i, client);
-	uint32_t iss = NTH(SIDE_OUTSIDE, 0)->seg.seq;
-	CLIENT(TCP_ACK, 1001 + i, iss + 1, .client_port = (uint16_t)(1000 + i), .client = client);
-}
-
-static void
-splice_of(struct lab *lab, unsigned int i, uint32_t client)
-{
-	open_of(lab, i, client);
-	EQUAL(NTH(SIDE_INSIDE, 0)->seg.flags, TCP_SYN);
-	SERVER(TCP_SYN | TCP_ACK, 9000, 1001 + i, .client_port = (uint16_t)(1000 + i),
-	       .client = client, .options = OPTION_MSS, .mss = lab->server_mss);
-	OUTCOME_IS(taken_handshake);
-}
-
 /* In at the high watermark, out at the low one, and nothing between changes it. */
 LAB_TEST_ONCE(test_limits_watermarks_have_hysteresis)
 {
@@ -40,13 +14,13 @@ LAB_TEST_ONCE(test_limits_watermarks_have_hysteresis)
 	lab_teach(lab);
 	for (; i < 8; i++) {
 		CHECK(!core_service_view(lab->core, 0).cookie_mode);
-		syn_of(lab, i, 0);
+		lab_syn_of(lab, i, 0);
 		OUTCOME_IS(answered_syn_state);
 	}
 	CHECK(core_service_view(lab->core, 0).cookie_mode);
 	EQUAL(core_service_view(lab->core, 0).half_open, 8);
 	for (; i < 20; i++) {
-		syn_of(lab, i, 0);
+		lab_syn_of(lab, i, 0);
 		OUTCOME_IS(answered_syn_cookie);
 	}
 	/* Four clients leave: still above the low watermark. */
@@ -62,7 +36,7 @@ LAB_TEST_ONCE(test_limits_watermarks_have_hysteresis)
 	EQUAL(core_service_view(lab->core, 0).half_open, 0);
 	CHECK(!core_service_view(lab->core, 0).cookie_mode);
 	EQUAL(lab_count(lab, COUNTER_cookie_mode_left), 1);
-	syn_of(lab, 100, 0);
+	lab_syn_of(lab, 100, 0);
 	OUTCOME_IS(answered_syn_state);
 }
 
@@ -74,13 +48,13 @@ LAB_TEST_ONCE(test_limits_cookie_mode_stays_while_flooded)
 	lab_start(lab);
 	lab_teach(lab);
 	for (unsigned int i = 0; i < 3000; i++) {
-		syn_of(lab, i, i % 50);
+		lab_syn_of(lab, i, i % 50);
 		lab_tick(lab, 10);
 	}
 	EQUAL(lab_count(lab, COUNTER_cookie_mode_entered), 1);
 	EQUAL(lab_count(lab, COUNTER_cookie_mode_left), 0);
 	/* A real client among them gets in. */
-	open_of(lab, 5000, 77);
+	lab_open_of(lab, 5000, 77);
 	EQUAL(NTH(SIDE_INSIDE, 0)->seg.flags, TCP_SYN);
 }
 
@@ -94,13 +68,13 @@ LAB_TEST_ONCE(test_limits_transparent_intercepts_when_flooded)
 	lab_start(lab);
 	lab_teach(lab);
 	for (; i < 8; i++) {
-		syn_of(lab, i, 0);
+		lab_syn_of(lab, i, 0);
 		OUTCOME_IS(passed_syn);
 	}
-	syn_of(lab, i++, 0);
+	lab_syn_of(lab, i++, 0);
 	OUTCOME_IS(answered_syn_cookie);
 	lab_tick(lab, 40000);
-	syn_of(lab, i, 0);
+	lab_syn_of(lab, i, 0);
 	OUTCOME_IS(passed_syn);
 }
 
@@ -113,7 +87,7 @@ LAB_TEST_ONCE(test_limits_cookies_never_refuses_when_full)
 	lab_start(lab);
 	lab_teach(lab);
 	for (unsigned int i = 0; i < 100; i++) {
-		syn_of(lab, i, 0);
+		lab_syn_of(lab, i, 0);
 		EQUAL(lab_grew(lab, COUNTER_answered_syn_cookie), 0);
 		n_dropped += lab_grew(lab, COUNTER_drop_overload) != 0;
 	}
@@ -128,7 +102,7 @@ LAB_TEST_ONCE(test_limits_full_half_open_table_answers_by_cookie)
 	lab_start(lab);
 	lab_teach(lab);
 	for (unsigned int i = 0; i < 40; i++) {
-		syn_of(lab, i, 0);
+		lab_syn_of(lab, i, 0);
 		EQUAL(NTH(SIDE_OUTSIDE, 0)->seg.flags, TCP_SYN | TCP_ACK);
 	}
 	CHECK(core_usage(lab->core).half_open <= 4);
@@ -141,11 +115,11 @@ LAB_TEST_ONCE(test_limits_source_half_open_by_cookie)
 	lab_start(lab);
 	lab_teach(lab);
 	for (unsigned int i = 0; i < 6; i++) {
-		syn_of(lab, i, 1);
+		lab_syn_of(lab, i, 1);
 		CHECK(lab_grew(lab, i < 3 ? COUNTER_answered_syn_state
 		                          : COUNTER_answered_syn_cookie) == 1);
 	}
-	syn_of(lab, 50, 2);
+	lab_syn_of(lab, 50, 2);
 	OUTCOME_IS(answered_syn_state);
 }
 
@@ -155,7 +129,7 @@ LAB_TEST_ONCE(test_limits_source_host_half_open_by_cookie)
 	lab_start(lab);
 	lab_teach(lab);
 	for (unsigned int i = 0; i < 4; i++) {
-		syn_of(lab, i, 1);
+		lab_syn_of(lab, i, 1);
 		CHECK(lab_grew(lab, i < 2 ? COUNTER_answered_syn_state
 		                          : COUNTER_answered_syn_cookie) == 1);
 	}
@@ -169,12 +143,12 @@ LAB_TEST_ONCE(test_limits_source_syn_rate_by_cookie)
 	lab_start(lab);
 	lab_teach(lab);
 	for (unsigned int i = 0; i < 10; i++) {
-		syn_of(lab, i, 1);
+		lab_syn_of(lab, i, 1);
 		CHECK(lab_grew(lab, i < 5 ? COUNTER_answered_syn_state
 		                          : COUNTER_answered_syn_cookie) == 1);
 	}
 	lab_tick(lab, 2500);
-	syn_of(lab, 60, 1);
+	lab_syn_of(lab, 60, 1);
 	OUTCOME_IS(answered_syn_state);
 }
 
@@ -183,17 +157,17 @@ LAB_TEST_ONCE(test_limits_source_connections_refused)
 	lab->policy.sources.connections_net = 2;
 	lab_start(lab);
 	lab_teach(lab);
-	splice_of(lab, 0, 1);
-	splice_of(lab, 1, 1);
-	open_of(lab, 2, 1);
+	lab_splice_of(lab, 0, 1);
+	lab_splice_of(lab, 1, 1);
+	lab_open_of(lab, 2, 1);
 	OUTCOME_IS(answered_rst);
 	EQUAL(lab_grew(lab, COUNTER_limit_source_connections), 1);
 	EQUAL(lab_grew(lab, COUNTER_opened), 0);
-	splice_of(lab, 3, 2);
+	lab_splice_of(lab, 3, 2);
 	/* One ends: there is room for one. */
 	CLIENT(TCP_RST, 1001, 0, .client_port = 1000, .client = 1);
 	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
-	splice_of(lab, 4, 1);
+	lab_splice_of(lab, 4, 1);
 }
 
 LAB_TEST_ONCE(test_limits_source_new_per_second_refused)
@@ -201,13 +175,13 @@ LAB_TEST_ONCE(test_limits_source_new_per_second_refused)
 	lab->policy.sources.new_per_s_net = 2;
 	lab_start(lab);
 	lab_teach(lab);
-	splice_of(lab, 0, 1);
-	splice_of(lab, 1, 1);
-	open_of(lab, 2, 1);
+	lab_splice_of(lab, 0, 1);
+	lab_splice_of(lab, 1, 1);
+	lab_open_of(lab, 2, 1);
 	EQUAL(lab_grew(lab, COUNTER_limit_source_new), 1);
-	splice_of(lab, 3, 2);
+	lab_splice_of(lab, 3, 2);
 	lab_tick(lab, 2000);
-	splice_of(lab, 4, 1);
+	lab_splice_of(lab, 4, 1);
 }
 
 LAB_TEST_ONCE(test_limits_service_connections_refused)
@@ -215,9 +189,9 @@ LAB_TEST_ONCE(test_limits_service_connections_refused)
 	lab->services[0].max_connections = 2;
 	lab_start(lab);
 	lab_teach(lab);
-	splice_of(lab, 0, 1);
-	splice_of(lab, 1, 2);
-	open_of(lab, 2, 3);
+	lab_splice_of(lab, 0, 1);
+	lab_splice_of(lab, 1, 2);
+	lab_open_of(lab, 2, 3);
 	OUTCOME_IS(answered_rst);
 	EQUAL(lab_grew(lab, COUNTER_limit_service_connections), 1);
 	EQUAL(core_service_view(lab->core, 0).connections, 2);
@@ -229,9 +203,9 @@ LAB_TEST_ONCE(test_limits_service_new_per_second_refused)
 	lab->services[0].unproven = REFUSE_DROP;
 	lab_start(lab);
 	lab_teach(lab);
-	splice_of(lab, 0, 1);
-	splice_of(lab, 1, 2);
-	open_of(lab, 2, 3);
+	lab_splice_of(lab, 0, 1);
+	lab_splice_of(lab, 1, 2);
+	lab_open_of(lab, 2, 3);
 	EQUAL(lab_grew(lab, COUNTER_limit_service_new), 1);
 	OUTCOME_IS(drop_connection_limit);
 }
@@ -241,14 +215,14 @@ LAB_TEST_ONCE(test_limits_connecting_refused)
 	lab->services[0].max_connecting = 2;
 	lab_start(lab);
 	lab_teach(lab);
-	open_of(lab, 0, 1);
-	open_of(lab, 1, 2);
-	open_of(lab, 2, 3);
+	lab_open_of(lab, 0, 1);
+	lab_open_of(lab, 1, 2);
+	lab_open_of(lab, 2, 3);
 	EQUAL(lab_grew(lab, COUNTER_limit_connecting), 1);
 	OUTCOME_IS(answered_rst);
 	SERVER(TCP_SYN | TCP_ACK, 9000, 1001, .client_port = 1000, .client = 1,
 	       .options = OPTION_MSS, .mss = lab->server_mss);
-	open_of(lab, 3, 4);
+	lab_open_of(lab, 3, 4);
 	OUTCOME_IS(taken_proof);
 }
 
@@ -258,8 +232,8 @@ LAB_TEST_ONCE(test_limits_refused_cookie_is_spent)
 	lab->services[0].max_connections = 1;
 	lab_start(lab);
 	lab_teach(lab);
-	splice_of(lab, 0, 1);
-	syn_of(lab, 1, 2);
+	lab_splice_of(lab, 0, 1);
+	lab_syn_of(lab, 1, 2);
 	uint32_t iss = NTH(SIDE_OUTSIDE, 0)->seg.seq;
 	CLIENT(TCP_ACK, 1002, iss + 1, .client_port = 1001, .client = 2);
 	OUTCOME_IS(answered_rst);
@@ -275,9 +249,9 @@ LAB_TEST_ONCE(test_limits_held_records_refused)
 	lab->params.held = 2;
 	lab_start(lab);
 	lab_teach(lab);
-	open_of(lab, 0, 1);
-	open_of(lab, 1, 1);
-	open_of(lab, 2, 1);
+	lab_open_of(lab, 0, 1);
+	lab_open_of(lab, 1, 1);
+	lab_open_of(lab, 2, 1);
 	EQUAL(lab_grew(lab, COUNTER_pending_full), 1);
 	EQUAL(core_usage(lab->core).held, 2);
 }
@@ -292,12 +266,12 @@ LAB_TEST_ONCE(test_limits_reflection_net_capped)
 	lab_start(lab);
 	lab_teach(lab);
 	for (unsigned int i = 0; i < 200; i++) {
-		syn_of(lab, i, 1);
+		lab_syn_of(lab, i, 1);
 		n += lab->n_out;
 		EQUAL(lab->n_out == 0, lab_grew(lab, COUNTER_drop_reflection) == 1);
 	}
 	CHECK(n >= 10 && n < 100);
-	syn_of(lab, 500, 2);
+	lab_syn_of(lab, 500, 2);
 	EQUAL(NTH(SIDE_OUTSIDE, 0)->seg.flags, TCP_SYN | TCP_ACK);
 }
 
@@ -309,7 +283,7 @@ LAB_TEST_ONCE(test_limits_reflection_port_capped)
 	lab_start(lab);
 	lab_teach(lab);
 	for (unsigned int i = 0; i < 200; i++) {
-		syn_of(lab, i, i % 100);
+		lab_syn_of(lab, i, i % 100);
 		n += lab->n_out;
 	}
 	CHECK(n >= 1 && n <= 40);
@@ -363,7 +337,7 @@ LAB_TEST(test_limits_denied_dropped)
 	lab_teach(lab);
 	EQUAL(lab_syn(lab), 0);
 	OUTCOME_IS(drop_denied);
-	syn_of(lab, 1, 1);
+	lab_syn_of(lab, 1, 1);
 	OUTCOME_IS(answered_syn_state);
 }
 
@@ -423,45 +397,6 @@ LAB_TEST(test_limits_allow_list)
 	}
 }
 
-/* A full table: entries that are closing go first, then those that never carried
- * client data and were silent for long; never one that is active. */
-LAB_TEST_ONCE(test_limits_full_table_evicts)
-{
-	lab->params.connections = 16;
-	lab->policy.timeouts.protect = 10;
-	lab_start(lab);
-	lab_teach(lab);
-	for (unsigned int i = 0; i < 16; i++)
-		splice_of(lab, i, i);
-	open_of(lab, 16, 20);
-	OUTCOME_IS(answered_rst);
-	EQUAL(lab_grew(lab, COUNTER_table_full), 1);
-	lab_tick(lab, 11000);
-	open_of(lab, 17, 21);
-	OUTCOME_IS(taken_proof);
-	EQUAL(lab_count(lab, COUNTER_evicted), 1);
-	unsigned int n_rst[SIDE_COUNT] = { 0 };
-	for (unsigned int i = 0; i < lab->n_out; i++)
-		n_rst[lab->out[i].side] += (lab->out[i].seg.flags & TCP_RST) != 0;
-	EQUAL(n_rst[SIDE_OUTSIDE], 1);
-	EQUAL(n_rst[SIDE_INSIDE], 1);
-}
-
-LAB_TEST_ONCE(test_limits_full_table_evicts_closing_first)
-{
-	lab->params.connections = 16;
-	lab->policy.timeouts.protect = 10;
-	lab_start(lab);
-	lab_teach(lab);
-	for (unsigned int i = 0; i < 16; i++)
-		splice_of(lab, i, i);
-	CLIENT(TCP_RST, 1001 + 7, 0, .client_port = 1007, .client = 7);
-	open_of(lab, 16, 20);
-	OUTCOME_IS(taken_proof);
-	EQUAL(lab_count(lab, COUNTER_table_full), 0);
-	EQUAL(lab_count(lab, COUNTER_reset), 1);
-}
-
 /* Protected hosts' own connections have a share of their own, and no more. */
 LAB_TEST_ONCE(test_limits_outbound_share)
 {
@@ -499,8 +434,6 @@ CU_TestInfo core_limits_tests[] = {
 	CHECK_TEST(test_limits_denied_passes_with_its_answer),
 	CHECK_TEST(test_limits_denied_reset),
 	CHECK_TEST(test_limits_allow_list),
-	CHECK_TEST(test_limits_full_table_evicts),
-	CHECK_TEST(test_limits_full_table_evicts_closing_first),
 	CHECK_TEST(test_limits_outbound_share),
 	CU_TEST_INFO_NULL,
 };
