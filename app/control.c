@@ -131,9 +131,11 @@ finish(struct control *c, const sigset_t *signals)
 void
 control_run(struct control *c, const sigset_t *signals)
 {
+	watch_init(&c->watch, c->plane);
 	for (;;) {
 		int sig = wait_signal(signals, STEP_MS);
 		step_secrets(c);
+		watch_step(&c->watch);
 		log_cookie_modes(c);
 		if (sig == SIGHUP)
 			reload(c);

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "plane.h"
+#include "watch.h"
 
 struct control {
 	struct plane *plane;
@@ -15,6 +16,7 @@ struct control {
 	struct conf_ids ids;
 	int log_level;                     /* of the command line; -1: as configured */
 	bool in_cookie_mode[SERVICES_MAX]; /* as last logged */
+	struct watch watch;
 };
 
 /* Block the signals that control waits for; before any thread begins. */

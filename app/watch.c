@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "watch.h"
+
+#include <inttypes.h>
+#include <rte_ethdev.h>
+#include <time.h>
+
+#include "log.h"
+
+/* A step of the wall clock that NTP would not make by slewing. */
+#define CLOCK_STEP_MS 1000
+/* Between two looks; they are a few hundred milliseconds apart. */
+#define PROCESS_STILL_MS 2000u
+#define WORKER_STILL_MS 1000u
+
+static const char *const side_names[SIDE_COUNT] = { "outside", "inside" };
+
+static uint64_t
+clock_ms(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static double
+seconds(uint64_t ms)
+{
+	return (double)ms / 1000;
+}
+
+/* Monotonic time is slewed as wall time is, so that they part only when that is set. */
+static void
+look_at_clock(int64_t step_ms)
+{
+	if (step_ms >= CLOCK_STEP_MS)
+		log_warning("the wall clock went forward by %.1f s: clients that hold a cookie may "
+		            "have to connect again; keep it in step (NTP)",
+		            seconds((uint64_t)step_ms));
+	else if (step_ms <= -CLOCK_STEP_MS)
+		log_warning("the wall clock went back by %.1f s: secrets follow at half speed for "
+		            "%.0f s; until then other nodes may refuse this one's cookies; keep it "
+		            "in step (NTP)",
+		            seconds((uint64_t)-step_ms), 2 * seconds((uint64_t)-step_ms));
+}
+
+static void
+look_at_workers(struct watch *watch, uint64_t now_ms, bool was_stopped)
+{
+	for (unsigned int i = 0; i < watch->plane->n_workers; i++) {
+		const struct worker *w = watch->plane->workers[i];
+		struct watched_worker *seen = &watch->workers[i];
+		uint64_t loops = __atomic_load_n(&w->account.loops, __ATOMIC_RELAXED);
+		uint64_t still_ms = now_ms - seen->since_ms;
+
+		if (loops != seen->loops || was_stopped) {
+			if (seen->is_still)
+				log_warning("worker %u runs again after %.1f s", i,
+				            seconds(still_ms));
+			*seen = (struct watched_worker){ .loops = loops, .since_ms = now_ms };
+		} else if (still_ms >= WORKER_STILL_MS && !seen->is_still) {
+			seen->is_still = true;
+			log_warning("worker %u stands still: something else has its CPU, or its "
+			            "port's driver does not return; what its queues cannot hold "
+			            "is lost",
+			            i);
+		}
+	}
+}
+
+static void
+look_at_links(struct watch *watch)
+{
+	for (unsigned int side = 0; side < watch->plane->n_ports; side++) {
+		const struct plane_port *port = &watch->plane->ports[side];
+		struct rte_eth_link link;
+
+		if (rte_eth_link_get_nowait(port->id, &link) != 0)
+			continue;
+		bool is_down = link.link_status == RTE_ETH_LINK_DOWN;
+		if (is_down == watch->link_is_down[side])
+			continue;
+		watch->link_is_down[side] = is_down;
+		if (is_down)
+			log_warning("%s: the link of %s is down: nothing crosses", side_names[side],
+			            port->conf->device);
+		else
+			log_warning("%s: the link of %s is up again", side_names[side],
+			            port->conf->device);
+	}
+}
+
+void
+watch_init(struct watch *watch, const struct plane *plane)
+{
+	*watch = (struct watch){
+		.plane = plane,
+		.monotonic_ms = clock_ms(CLOCK_MONOTONIC),
+		.wall_ms = clock_ms(CLOCK_REALTIME),
+	};
+	for (unsigned int i = 0; i < plane->n_workers; i++)
+		watch->workers[i].since_ms = watch->monotonic_ms;
+}
+
+void
+watch_step(struct watch *watch)
+{
+	uint64_t now_ms = clock_ms(CLOCK_MONOTONIC), wall_ms = clock_ms(CLOCK_REALTIME);
+	uint64_t gone_ms = now_ms - watch->monotonic_ms;
+	bool was_stopped = gone_ms >= PROCESS_STILL_MS;
+
+	look_at_clock((int64_t)(wall_ms - watch->wall_ms - gone_ms));
+	watch->monotonic_ms = now_ms;
+	watch->wall_ms = wall_ms;
+	if (was_stopped)
+		log_warning(
+			"control stood still for %.1f s: the process was stopped, its CPUs were "
+			"somebody else's, or a worker did not take a reload",
+			seconds(gone_ms));
+	look_at_workers(watch, now_ms, was_stopped);
+	look_at_links(watch);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the control thread looks out for and the packet path cannot see: a wall clock that
+ * is set, a worker or the whole process that stands still, a link that goes. Each is
+ * logged when it begins and when it is over.
+ */
+#ifndef SYNFRONT_WATCH_H
+#define SYNFRONT_WATCH_H
+
+#include "plane.h"
+
+struct watch {
+	const struct plane *plane;
+	uint64_t monotonic_ms, wall_ms; /* of the last look */
+	struct watched_worker {
+		uint64_t loops;    /* as last seen */
+		uint64_t since_ms; /* since when */
+		bool is_still;     /* as last logged */
+	} workers[CONF_WORKERS_MAX];
+	bool link_is_down[SIDE_COUNT]; /* as last logged */
+};
+
+void watch_init(struct watch *watch, const struct plane *plane);
+/* One look; a few times a second. */
+void watch_step(struct watch *watch);
+
+#endif
