@@ -1,15 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "log.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
 #include <rte_log.h>
 #include <stdarg.h>
 #include <string.h>
 #include <syslog.h>
+#include <unistd.h>
+
+/* How long a reader of our standard error may be behind before lines are lost. */
+#define PATIENCE_MS 100
 
 static struct {
 	int level; /* relaxed atomic: a reload may change it */
 	bool is_syslog;
-} log_state = { .level = CONF_LOG_NOTICE };
+	pthread_mutex_t lock; /* of what follows, and of standard error */
+	uint64_t n_lost;      /* lines since the last that was written */
+	int why;              /* errno of the first of them */
+	bool is_torn;         /* the last one stands there in part */
+} log_state = { .level = CONF_LOG_NOTICE, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 void
 log_open(const struct log_conf *conf, const char *ident)
@@ -26,6 +38,49 @@ log_set_level(enum conf_log_level level)
 	__atomic_store_n(&log_state.level, (int)level, __ATOMIC_RELAXED);
 }
 
+/* Write all of it, without waiting long: a full disk or a reader that hangs must not
+ * stop who logs. 0, or the errno. */
+static int
+write_line(const char *text, size_t size)
+{
+	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (poll(&fd, 1, log_state.n_lost == 0 ? PATIENCE_MS : 0) == 0)
+		return EAGAIN;
+	ssize_t n = write(STDERR_FILENO, text, size);
+	log_state.is_torn |= n > 0 && (size_t)n < size;
+	if (n < 0)
+		return errno;
+	return (size_t)n == size ? 0 : ENOSPC;
+}
+
+/* A line, or if that cannot be written, one more to speak of later. */
+static void
+put_line(const char *text, size_t size)
+{
+	char report[256];
+	int rc = 0;
+
+	pthread_mutex_lock(&log_state.lock);
+	if (log_state.n_lost != 0) {
+		int n = snprintf(report, sizeof(report),
+		                 "%ssynfront: warning: %" PRIu64
+		                 " log lines before this one could not be written: %s\n",
+		                 log_state.is_torn ? "\n" : "", log_state.n_lost,
+		                 strerror(log_state.why));
+		rc = write_line(report, (size_t)n);
+		if (rc == 0) {
+			log_state.n_lost = 0;
+			log_state.is_torn = false;
+		}
+	}
+	if (rc == 0)
+		rc = write_line(text, size);
+	if (rc != 0 && log_state.n_lost++ == 0)
+		log_state.why = rc;
+	pthread_mutex_unlock(&log_state.lock);
+}
+
 void
 log_message(enum conf_log_level level, const char *format, ...)
 {
@@ -39,7 +94,7 @@ log_message(enum conf_log_level level, const char *format, ...)
 		[CONF_LOG_NOTICE] = "",       [CONF_LOG_INFO] = "",
 		[CONF_LOG_DEBUG] = "debug: ",
 	};
-	char text[1024];
+	char text[1024], line[1100];
 	va_list args;
 
 	if ((int)level > __atomic_load_n(&log_state.level, __ATOMIC_RELAXED))
@@ -47,10 +102,12 @@ log_message(enum conf_log_level level, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	if (log_state.is_syslog)
+	if (log_state.is_syslog) {
 		syslog(priorities[level], "%s", text);
-	else
-		fprintf(stderr, "synfront: %s%s\n", names[level], text);
+		return;
+	}
+	int n = snprintf(line, sizeof(line), "synfront: %s%s\n", names[level], text);
+	put_line(line, (size_t)n);
 }
 
 /* Drivers complain about what they can do without, and of what we cannot do without we say
