@@ -11,23 +11,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "runtime_path.h"
+
 #define ANSWER_SIZE_DEFAULT 16384u
 #define ANSWER_SIZE_MAX (1u << 20)
 #define TIMEOUT_S 5
-
-/* Where EAL puts its sockets. */
-static const char *
-runtime_dir(void)
-{
-	const char *dir = getenv("RUNTIME_DIRECTORY");
-
-	if (dir != NULL)
-		return dir;
-	if (getuid() == 0)
-		return "/var/run";
-	dir = getenv("XDG_RUNTIME_DIR");
-	return dir != NULL ? dir : "/tmp";
-}
 
 static json_t *
 receive(struct ctl_socket *s)
@@ -57,18 +45,16 @@ receive(struct ctl_socket *s)
 int
 ctl_open(struct ctl_socket *s, const char *instance)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
 	struct timeval timeout = { .tv_sec = TIMEOUT_S };
 
 	*s = (struct ctl_socket){ .fd = -1, .answer_size_max = ANSWER_SIZE_DEFAULT };
-	int n = snprintf(s->path, sizeof(s->path), "%s/dpdk/%s/dpdk_telemetry.v2", runtime_dir(),
-	                 instance);
-	if (n < 0 || (size_t)n >= sizeof(s->path)) {
+	if (runtime_telemetry(&address, instance) != 0) {
 		snprintf(s->error, sizeof(s->error), "the path of instance %.64s is too long",
 		         instance);
 		return -1;
 	}
-	memcpy(address.sun_path, s->path, sizeof(s->path));
+	memcpy(s->path, address.sun_path, sizeof(s->path));
 	s->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
 		bool is_absent = errno == ENOENT || errno == ECONNREFUSED;

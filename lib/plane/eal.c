@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <numa.h>
+#include <rte_devargs.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "claim.h"
 #include "log.h"
 #include "plane.h"
 
@@ -187,6 +189,34 @@ add_devices(struct eal_args *args, const struct conf *conf)
 		add(args, "--no-pci");
 }
 
+/* Say which devices belong to no driver; false if all do. */
+static bool
+name_unknown(const struct conf *conf)
+{
+	const struct {
+		const char *name, *device;
+	} ports[] = {
+		{ "outside", conf->outside.device },
+		{ "inside", conf->has_inside ? conf->inside.device : NULL },
+	};
+	bool is_any = false;
+
+	for (unsigned int i = 0; i < RTE_DIM(ports); i++) {
+		struct rte_devargs parsed = { 0 };
+		if (ports[i].device == NULL || eal_is_pci(ports[i].device))
+			continue;
+		if (rte_devargs_parse(&parsed, ports[i].device) == 0) {
+			free(parsed.data);
+			continue;
+		}
+		is_any = true;
+		log_error("%s.device: %s: DPDK has no driver of this name; expected a PCI address, "
+		          "or one such as net_tap0 or net_virtio_user0 with its arguments",
+		          ports[i].name, ports[i].device);
+	}
+	return is_any;
+}
+
 int
 eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint64_t memory_size)
 {
@@ -195,6 +225,11 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint6
 	static char *given[ARGS_MAX];
 	FILE *stream = log_stream();
 
+	if (conf->telemetry && claim_instance(conf->instance) != 0)
+		return -1;
+	if (claim_port("outside", conf->outside.device) != 0 ||
+	    (conf->has_inside && claim_port("inside", conf->inside.device) != 0))
+		return -1;
 	add(&args, "synfront");
 	add(&args, "--file-prefix=%s", conf->instance);
 	if (add_lcores(&args, conf) != 0 || add_memory(&args, conf, memory_size) != 0)
@@ -215,10 +250,11 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint6
 	if (stream != NULL)
 		rte_openlog_stream(stream);
 	memcpy(given, args.argv, sizeof(given));
-	if (rte_eal_init(args.argc, given) < 0) {
+	if (rte_eal_init(args.argc, given) >= 0)
+		return 0;
+	int why = rte_errno;
+	if (why != ENODEV || !name_unknown(conf))
 		log_error("EAL does not start: %s (log level info shows its own messages)",
-		          rte_strerror(rte_errno));
-		return -1;
-	}
-	return 0;
+		          rte_strerror(why));
+	return -1;
 }

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "runtime_path.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* As EAL chooses it. */
+static const char *
+base(void)
+{
+	const char *dir = getenv("RUNTIME_DIRECTORY");
+
+	if (dir != NULL)
+		return dir;
+	if (getuid() == 0)
+		return "/var/run";
+	dir = getenv("XDG_RUNTIME_DIR");
+	return dir != NULL ? dir : "/tmp";
+}
+
+int
+runtime_telemetry(struct sockaddr_un *address, const char *instance)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	int n = snprintf(address->sun_path, sizeof(address->sun_path),
+	                 "%s/dpdk/%s/dpdk_telemetry.v2", base(), instance);
+
+	return n > 0 && (size_t)n < sizeof(address->sun_path) ? 0 : -1;
+}
