@@ -69,8 +69,9 @@ struct workers_conf {
 	uint32_t control_lcore; /* of the control thread; CONF_LCORE_ANY: not pinned */
 	uint32_t n_lcores;      /* 0: chosen at start; else == count */
 	const uint32_t *lcores;
-	uint8_t idle; /* enum conf_idle */
-	uint8_t numa; /* enum conf_numa */
+	uint32_t buffers; /* of each; 0: what rings and bursts can hold at most */
+	uint8_t idle;     /* enum conf_idle */
+	uint8_t numa;     /* enum conf_numa */
 };
 
 /* Entries for the whole engine; a worker takes its share. */

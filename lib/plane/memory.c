@@ -14,8 +14,9 @@
 #define OTHER_SIZE (96u << 20)
 #define WORKER_SIZE (4u << 20)
 
+/* Buffers of a worker when every ring is full. */
 static uint32_t
-pool_count(const struct conf *conf)
+pool_most(const struct conf *conf)
 {
 	uint32_t n = conf->outside.rx_descriptors + conf->outside.tx_descriptors;
 
@@ -25,6 +26,12 @@ pool_count(const struct conf *conf)
 		n += HAND_OVER_RING * (conf->workers.count - 1);
 	/* Caches hold up to one and a half times their size, on control's lcore too. */
 	return n + POOL_IN_HAND + 3 * POOL_CACHE;
+}
+
+static uint32_t
+pool_count(const struct conf *conf)
+{
+	return conf->workers.buffers != 0 ? conf->workers.buffers : pool_most(conf);
 }
 
 uint64_t
@@ -45,13 +52,20 @@ memory_pools(struct plane *plane)
 	uint16_t room = (uint16_t)(port_buffer_size(plane) + RTE_PKTMBUF_HEADROOM);
 
 	plane->pool_size = pool_count(plane->conf);
+	/* What lies in a cache is nobody else's: a small pool has none. */
+	unsigned int cache = plane->pool_size < 8 * POOL_CACHE ? 0 : POOL_CACHE;
+
+	if (plane->pool_size < pool_most(plane->conf))
+		log_warning("workers.buffers: %u, and rings and bursts can hold %u: what finds no "
+		            "buffer is lost",
+		            plane->pool_size, pool_most(plane->conf));
 	for (unsigned int i = 0; i < plane->n_workers; i++) {
 		char name[RTE_MEMPOOL_NAMESIZE];
 		int socket = (int)rte_lcore_to_socket_id(eal_worker_lcore(i));
 
 		snprintf(name, sizeof(name), "buffers%u", i);
-		plane->pools[i] = rte_pktmbuf_pool_create(name, plane->pool_size, POOL_CACHE, 0,
-		                                          room, socket);
+		plane->pools[i] = rte_pktmbuf_pool_create(name, plane->pool_size, cache, 0, room,
+		                                          socket);
 		if (plane->pools[i] == NULL) {
 			log_error("worker %u: no memory on node %d for %u buffers of %u bytes", i,
 			          socket, plane->pool_size, room);

@@ -276,6 +276,7 @@ test_defaults_are_the_intended(void)
 	CU_ASSERT_TRUE(c->outside.promiscuous);
 	CU_ASSERT_EQUAL(c->workers.count, 1);
 	CU_ASSERT_EQUAL(c->workers.control_lcore, CONF_LCORE_ANY);
+	CU_ASSERT_EQUAL(c->workers.buffers, 0);
 	CU_ASSERT_EQUAL(c->memory.connections, 1048576);
 	CU_ASSERT_EQUAL(c->memory.half_open, 65536);
 	CU_ASSERT_EQUAL(c->memory.backends, 4096);
