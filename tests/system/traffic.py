@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 
+from frames import trafgen_text
 from lab import SERVER, address, wait_for
 
 NGINX = """
@@ -112,18 +113,23 @@ def commas(raw):
 
 
 class Flood:
-    """SYNs from spoofed sources, by trafgen: bounded in number and so in time."""
+    """SYNs from spoofed sources, or other frames, by trafgen: bounded in number and so in
+    time."""
 
     number = 0
 
-    def __init__(self, lab, rate, seconds, port=80, sources=ANYWHERE, to=SERVER, node="attacker"):
-        """`rate` is in SYNs per second, 0 as fast as it goes. `sources`:
-        templates of four bytes, as trafgen writes them."""
+    def __init__(self, lab, rate, seconds, port=80, sources=ANYWHERE, to=SERVER, node="attacker",
+                 frames=None):
+        """`rate` is in frames per second, 0 as fast as it goes. `sources`: templates of
+        four bytes, as trafgen writes them. `frames`: of frames.py, instead of SYNs."""
         Flood.number += 1
         name = "flood%d" % Flood.number
         path = os.path.join(lab.work, name + ".cfg")
         mac = lambda text: commas(bytes.fromhex(text.replace(":", "")))
         with open(path, "w") as file:
+            if frames is not None:
+                file.write(trafgen_text(frames))
+                sources = ()
             for source in sources:
                 file.write(SYN4 % {"dst": mac(lab.mac("server")), "src": mac(lab.mac(node)),
                                    "source": source, "port": port,
@@ -150,7 +156,7 @@ class Flood:
         self.end()
 
     def end(self):
-        """Stop it; how many SYNs it sent."""
+        """Stop it; how many frames it sent."""
         self.lab.end(self.process, signal.SIGINT)
         return self.sent()
 
