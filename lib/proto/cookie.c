@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Cookies: profiles, timestamps, and the way from jobs to blocks and back.
+ * Cookies: profiles, timestamps, and those that are made or checked one by one.
  * The AES itself is in cookie_<variant>.c.
  */
 #include <cpuid.h>
-#include <emmintrin.h>
 #include <string.h>
 
-#include "cookie.h"
-#include "cookie_batch.h"
+#include "cookie_lane.h"
 
 /*
  * A profile is MSS row << 3 | SACK << 2 | scale column. Every table grows, so
@@ -132,137 +130,64 @@ cookie_select(const char *name)
 	return NULL;
 }
 
-/* What the six low bits are XORed with: a fold of the whole MAC. */
-static inline uint32_t
-low_mask(uint32_t mac)
+/* IPv6: CBC-MAC of three blocks, one pass over the rows each. */
+static __attribute__((noinline)) void
+run_v6(struct cookie_lane *lane)
 {
-	uint32_t folded = mac ^ mac >> 13;
+	__m128i *x = (__m128i *)lane->row[0].blocks;
 
-	return (folded ^ folded >> 6) & 63u;
-}
+	chosen->encrypt(&lane->keys->v6, &lane->row[0], lane->n);
+	for (unsigned int block = 1; block < 3; block++) {
+		const __m128i *next = (const __m128i *)lane->row[block].blocks;
 
-static inline __m128i
-load_mask(const struct epoch_keys *keys, const struct cookie_job *job)
-{
-	return _mm_load_si128((const __m128i *)keys->profile_mask[job->profile & 31]);
-}
-
-/* Lay out the IPv4 blocks (see cookie.h) and encrypt them. */
-static void
-row_v4(const struct epoch_keys *keys, const struct cookie_job *jobs, const uint8_t *order,
-       unsigned int n, struct cookie_row *row)
-{
-	for (unsigned int i = 0; i < n; i++) {
-		const struct cookie_job *job = &jobs[order[i]];
-		const struct flow *flow = job->flow;
-		__m128i client = _mm_cvtsi32_si128((int)flow->client.words_be[3]);
-		__m128i irs = _mm_cvtsi32_si128((int)job->irs);
-		/* Server address and both ports lie side by side. */
-		__m128i server = _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]);
-		__m128i block = _mm_unpacklo_epi64(_mm_unpacklo_epi32(client, irs), server);
-
-		block = _mm_xor_si128(block, load_mask(keys, job));
-		_mm_store_si128((__m128i *)row->blocks[i], block);
+		for (unsigned int i = 0; i < lane->n; i++)
+			x[i] = _mm_xor_si128(x[i], next[i]);
+		chosen->encrypt(&lane->keys->v6, &lane->row[0], lane->n);
 	}
-	chosen->encrypt(&keys->v4, row, n);
-}
-_Static_assert(__builtin_offsetof(struct flow, client_port_be) == 32 &&
-                       __builtin_offsetof(struct flow, server_port_be) == 34,
-               "row_v4 and row_v6 read the ports after the server's address");
-
-/* The same for IPv6: CBC-MAC of three blocks, one row pass each. */
-static void
-row_v6(const struct epoch_keys *keys, const struct cookie_job *jobs, const uint8_t *order,
-       unsigned int n, struct cookie_row *row)
-{
-	__m128i *x = (__m128i *)row->blocks;
-
-	for (unsigned int i = 0; i < n; i++)
-		x[i] = _mm_loadu_si128((const __m128i *)jobs[order[i]].flow->client.bytes);
-	chosen->encrypt(&keys->v6, row, n);
-
-	for (unsigned int i = 0; i < n; i++) {
-		const struct flow *flow = jobs[order[i]].flow;
-
-		x[i] = _mm_xor_si128(x[i], _mm_loadu_si128((const __m128i *)flow->server.bytes));
-	}
-	chosen->encrypt(&keys->v6, row, n);
-
-	for (unsigned int i = 0; i < n; i++) {
-		const struct cookie_job *job = &jobs[order[i]];
-		uint32_t ports;
-
-		memcpy(&ports, &job->flow->client_port_be, sizeof(ports));
-		__m128i last = _mm_unpacklo_epi32(_mm_cvtsi32_si128((int)ports),
-		                                  _mm_cvtsi32_si128((int)job->irs));
-		x[i] = _mm_xor_si128(x[i], _mm_xor_si128(last, load_mask(keys, job)));
-	}
-	chosen->encrypt(&keys->v6, row, n);
 }
 
-/* The MACs of the n jobs listed in `order`, all of one family and key. */
-static void
-mac_row(const struct epoch_keys *keys, const struct cookie_job *jobs, const uint8_t *order,
-        unsigned int n, bool is_v4, uint32_t *words)
+void
+cookie_lane_run(struct cookie_lane *lane)
 {
-	struct cookie_row row;
-
-	if (n == 0)
+	if (lane->n == 0)
 		return;
-	if (is_v4)
-		row_v4(keys, jobs, order, n, &row);
+	if (lane->is_v4)
+		chosen->encrypt(&lane->keys->v4, &lane->row[0], lane->n);
 	else
-		row_v6(keys, jobs, order, n, &row);
-	for (unsigned int i = 0; i < n; i++)
-		memcpy(&words[order[i]], row.blocks[i], sizeof(words[0]));
+		run_v6(lane);
 }
 
-/*
- * The MAC of each of n (1..COOKIE_ROW) jobs, in the upper COOKIE_MAC_BITS bits
- * of words[i]; the rest of the word is more of the cipher's output. The jobs of
- * a family are listed from both ends of `order`, one for each key.
- */
+/* The cookies of up to COOKIE_ROW jobs, each made with its profile and parity. */
 static void
-mac_words(const struct secret_set *set, const struct cookie_job *jobs, unsigned int n,
-          uint32_t *words)
+make_part(const struct secret_set *set, const struct cookie_job *jobs, unsigned int n,
+          uint32_t *iss)
 {
-	uint8_t order[COOKIE_ROW + 1];
-	unsigned int n_done = 0;
+	struct cookie_lane lane;
 
-	for (unsigned int is_v4 = 2; n_done < n && is_v4-- > 0;) {
-		unsigned int n_even = 0, odd = COOKIE_ROW;
-
-		for (unsigned int i = 0; i < n; i++) {
-			if (jobs[i].is_v4 != is_v4)
-				continue;
-			/* To both ends: which one stays is a matter of arithmetic. */
-			unsigned int is_odd = jobs[i].parity & 1u;
-			order[n_even] = (uint8_t)i;
-			order[odd] = (uint8_t)i;
-			n_even += is_odd ^ 1;
-			odd -= is_odd;
-		}
-		mac_row(&set->parity[0], jobs, order, n_even, is_v4, words);
-		mac_row(&set->parity[1], jobs, order + odd + 1, COOKIE_ROW - odd, is_v4, words);
-		n_done += n_even + COOKIE_ROW - odd;
+	for (unsigned int kind = 0; kind < 4; kind++) {
+		cookie_lane_start(&lane, set, kind & 1, kind >> 1);
+		for (unsigned int i = 0; i < n; i++)
+			if (jobs[i].is_v4 == lane.is_v4 && (jobs[i].parity & 1) == lane.parity)
+				cookie_lane_add(&lane, jobs[i].flow, jobs[i].irs, jobs[i].profile,
+				                i);
+		cookie_lane_run(&lane);
+		for (unsigned int i = 0; i < lane.n; i++)
+			iss[lane.number[i]] = cookie_lane_get(&lane, i,
+			                                      jobs[lane.number[i]].profile & 31u);
 	}
 }
 
 void
 cookie_make(const struct secret_set *set, struct cookie_job *jobs, unsigned int n)
 {
-	uint32_t words[COOKIE_ROW];
+	uint32_t iss[COOKIE_ROW];
 
 	for (; n > 0;) {
 		unsigned int part = n < COOKIE_ROW ? n : COOKIE_ROW;
 
-		mac_words(set, jobs, part, words);
-		for (unsigned int i = 0; i < part; i++) {
-			uint32_t mac = words[i] >> 6;
-			uint32_t low = (jobs[i].parity & 1u) << 5 | (jobs[i].profile & 31u);
-
-			jobs[i].iss = mac << 6 | (low ^ low_mask(mac));
-		}
+		make_part(set, jobs, part, iss);
+		for (unsigned int i = 0; i < part; i++)
+			jobs[i].iss = iss[i];
 		jobs += part;
 		n -= part;
 	}
@@ -271,20 +196,20 @@ cookie_make(const struct secret_set *set, struct cookie_job *jobs, unsigned int 
 void
 cookie_check(const struct secret_set *set, struct cookie_job *jobs, unsigned int n, uint8_t *proof)
 {
-	uint32_t words[COOKIE_ROW];
+	uint32_t iss[COOKIE_ROW];
 
 	for (; n > 0;) {
 		unsigned int part = n < COOKIE_ROW ? n : COOKIE_ROW;
 
 		for (unsigned int i = 0; i < part; i++) {
-			uint32_t low = jobs[i].iss ^ low_mask(jobs[i].iss >> 6);
+			uint32_t low = cookie_low(jobs[i].iss);
 
-			jobs[i].parity = low >> 5 & 1;
+			jobs[i].parity = low >> 5;
 			jobs[i].profile = low & 31;
 		}
-		mac_words(set, jobs, part, words);
+		make_part(set, jobs, part, iss);
 		for (unsigned int i = 0; i < part; i++)
-			proof[i] = (words[i] ^ jobs[i].iss) >> 6 == 0 ? PROOF_EXACT : PROOF_NONE;
+			proof[i] = iss[i] == jobs[i].iss ? PROOF_EXACT : PROOF_NONE;
 		jobs += part;
 		proof += part;
 		n -= part;

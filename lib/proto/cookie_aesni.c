@@ -2,7 +2,7 @@
 /* The plain variant: AES-NI, eight blocks in flight to cover its latency. */
 #include <immintrin.h>
 
-#include "cookie_batch.h"
+#include "cookie_lane.h"
 
 #define TARGET __attribute__((target("aes,sse4.1")))
 

@@ -2,7 +2,7 @@
 /* VAES on 256-bit registers: two blocks each, eight registers in flight. */
 #include <immintrin.h>
 
-#include "cookie_batch.h"
+#include "cookie_lane.h"
 
 #define TARGET __attribute__((target("avx2,vaes,aes")))
 

@@ -2,7 +2,7 @@
 /* VAES on 512-bit registers: four blocks each, eight registers in flight. */
 #include <immintrin.h>
 
-#include "cookie_batch.h"
+#include "cookie_lane.h"
 
 #define TARGET __attribute__((target("avx512f,vaes,aes")))
 

@@ -7,6 +7,7 @@
 #define SYNFRONT_CORE_STATE_H
 
 #include "backend.h"
+#include "cookie_lane.h"
 #include "core.h"
 #include "flow_hash.h"
 #include "flow_index.h"
@@ -106,7 +107,8 @@ struct core {
 	struct service_state services[SERVICES_MAX];
 	struct fragment fragments[FRAGMENTS_TRACKED];
 	struct syn_plan plans[CORE_BURST_MAX]; /* by number of the segment in the burst */
-	struct cookie_job syn_jobs[CORE_BURST_MAX];
+	/* Of the burst: SYNs by family, and ACKs by family and parity, two tries each. */
+	struct cookie_lane syn_lanes[2], ack_lanes[2][2];
 };
 
 /* One segment being decided on. */

@@ -44,12 +44,18 @@ plan_late(struct core *core, struct step *step, struct syn_plan *plan)
 {
 	struct segment *seg = step->seg;
 	struct syn_plan_memo memo = { .to = 0 };
-	struct cookie_job job;
 
-	syn_plan_make(core, seg, step->service, step->now, &memo, plan, &job);
+	syn_plan_make(core, seg, step->service, step->now, &memo, plan);
+	struct cookie_job job = {
+		.flow = &seg->flow,
+		.irs = seg->seq,
+		.profile = memo.profile,
+		.parity = step->now->secrets->epoch & 1,
+		.is_v4 = seg->is_v4,
+	};
 	cookie_make(step->now->secrets, &job, 1);
 	seg->cookie = job.iss;
-	seg->profile = job.profile;
+	seg->profile = memo.profile;
 }
 
 static inline const struct syn_plan *

@@ -8,13 +8,6 @@
 #include "core_state.h"
 #include "syn_plan.h"
 
-/* ACKs of a burst whose cookies are to be checked. */
-struct ack_batch {
-	struct cookie_job jobs[CORE_BURST_MAX];
-	uint8_t segment[CORE_BURST_MAX]; /* number in the burst */
-	unsigned int n;
-};
-
 static uint16_t
 service_of(const struct core *core, const struct segment *seg)
 {
@@ -65,38 +58,59 @@ locate_entry(struct core *core, struct segment *s)
 		__builtin_prefetch(&core->conns.conns[s->entry]);
 }
 
-static inline void
-ack_add(struct ack_batch *acks, const struct segment *s, unsigned int number, uint32_t irs)
+static void
+lanes_start(struct core *core, const struct secret_set *secrets)
 {
-	acks->jobs[acks->n] = (struct cookie_job){
-		.flow = &s->flow, .irs = irs, .iss = s->ack - 1, .is_v4 = s->is_v4
-	};
-	acks->segment[acks->n++] = (uint8_t)number;
+	for (unsigned int is_v4 = 0; is_v4 < 2; is_v4++) {
+		cookie_lane_start(&core->syn_lanes[is_v4], secrets, secrets->epoch & 1, is_v4);
+		for (uint32_t parity = 0; parity < 2; parity++)
+			cookie_lane_start(&core->ack_lanes[is_v4][parity], secrets, parity, is_v4);
+	}
 }
 
-/* One MAC for each ACK, and a second one for what may be a probe and has not proven a
- * cookie by the first; see proof_check(). */
-static void
-check_acks(struct segment *seg, struct ack_batch *acks, const struct instant *now)
+static inline void
+syn_add(struct core *core, struct segment *s, unsigned int number, uint8_t profile)
 {
-	uint8_t proof[CORE_BURST_MAX];
-	unsigned int n = acks->n;
+	s->profile = profile;
+	cookie_lane_add(&core->syn_lanes[s->is_v4], &s->flow, s->seq, profile, number);
+}
 
-	cookie_check(now->secrets, acks->jobs, n, proof);
-	acks->n = 0;
-	for (unsigned int i = 0; i < n; i++) {
-		struct segment *s = &seg[acks->segment[i]];
+/* Both tries at once: of SEG.SEQ - 1, and of SEG.SEQ for what may be a probe. Whether the
+ * second one counts is proof_check()'s to say. */
+static inline void
+ack_add(struct core *core, struct segment *s, unsigned int number)
+{
+	uint32_t low = cookie_low(s->ack - 1);
+	struct cookie_lane *lane = &core->ack_lanes[s->is_v4][low >> 5];
 
-		s->proof = proof[i];
-		s->profile = acks->jobs[i].profile;
-		if (proof[i] == PROOF_NONE && segment_may_probe(s))
-			ack_add(acks, s, acks->segment[i], s->seq);
+	s->profile = low & 31;
+	cookie_lane_add(lane, &s->flow, s->seq - 1, s->profile, number);
+	cookie_lane_add(lane, &s->flow, s->seq, s->profile, number);
+}
+
+static void
+syn_finish(struct segment *seg, struct cookie_lane *lane)
+{
+	cookie_lane_run(lane);
+	for (unsigned int i = 0; i < lane->n; i++) {
+		struct segment *s = &seg[lane->number[i]];
+
+		s->cookie = cookie_lane_get(lane, i, s->profile);
 	}
-	if (acks->n == 0)
-		return;
-	cookie_check(now->secrets, acks->jobs, acks->n, proof);
-	for (unsigned int i = 0; i < acks->n; i++)
-		seg[acks->segment[i]].probe = proof[i];
+}
+
+static void
+ack_finish(struct segment *seg, struct cookie_lane *lane)
+{
+	cookie_lane_run(lane);
+	for (unsigned int i = 0; i < lane->n; i += 2) {
+		struct segment *s = &seg[lane->number[i]];
+		uint32_t iss = s->ack - 1;
+
+		s->proof = cookie_lane_get(lane, i, s->profile) == iss ? PROOF_EXACT : PROOF_NONE;
+		s->probe = cookie_lane_get(lane, i + 1, s->profile) == iss ? PROOF_EXACT
+		                                                           : PROOF_NONE;
+	}
 }
 
 void
@@ -104,13 +118,10 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 {
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
 	struct syn_plan_memo memo = { .to = 0 };
-	struct ack_batch acks;
-	uint8_t syn_segment[CORE_BURST_MAX];
-	unsigned int n_syn = 0;
 
-	acks.n = 0;
 	core->mutations = 0;
 	core->sources.now_s = (uint32_t)(now->now_ms / 1000);
+	lanes_start(core, now->secrets);
 	for (unsigned int i = 0; i < n; i++)
 		locate_index(core, &seg[i]);
 	for (unsigned int i = 0; i < n; i++) {
@@ -123,21 +134,17 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 			continue;
 		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 		if (control == TCP_SYN) {
-			syn_plan_make(core, s, core->by_id[s->service], now, &memo, &core->plans[i],
-			              &core->syn_jobs[n_syn]);
+			syn_plan_make(core, s, core->by_id[s->service], now, &memo,
+			              &core->plans[i]);
 			rate_prefetch(&core->reflection, core->plans[i].net);
-			syn_segment[n_syn++] = (uint8_t)i;
+			syn_add(core, s, i, memo.profile);
 		} else if (control == TCP_ACK && s->entry == FLOW_NONE && gate_open) {
-			ack_add(&acks, s, i, s->seq - 1);
+			ack_add(core, s, i);
 		}
 	}
-	if (n_syn > 0)
-		cookie_make(now->secrets, core->syn_jobs, n_syn);
-	for (unsigned int i = 0; i < n_syn; i++) {
-		/* cppcheck-suppress uninitvar ; filled up to n_syn above */
-		seg[syn_segment[i]].cookie = core->syn_jobs[i].iss;
-		seg[syn_segment[i]].profile = core->syn_jobs[i].profile;
+	for (unsigned int is_v4 = 0; is_v4 < 2; is_v4++) {
+		syn_finish(seg, &core->syn_lanes[is_v4]);
+		ack_finish(seg, &core->ack_lanes[is_v4][0]);
+		ack_finish(seg, &core->ack_lanes[is_v4][1]);
 	}
-	if (acks.n > 0)
-		check_acks(seg, &acks, now);
 }

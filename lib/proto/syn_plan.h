@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Planning the answer to a SYN: all of it but the cookie, for which it leaves a
- * job. Inside lib/proto only. */
+/* Planning the answer to a SYN: all of it but the cookie, whose profile it leaves in the
+ * memo. Inside lib/proto only. */
 #ifndef SYNFRONT_SYN_PLAN_H
 #define SYNFRONT_SYN_PLAN_H
 
@@ -50,8 +50,7 @@ syn_plan_work_out(const struct segment *seg, const struct service *service,
 
 static inline void
 syn_plan_make(struct core *core, const struct segment *seg, const struct service *service,
-              const struct instant *now, struct syn_plan_memo *memo, struct syn_plan *plan,
-              struct cookie_job *job)
+              const struct instant *now, struct syn_plan_memo *memo, struct syn_plan *plan)
 {
 	const struct backend *backend = NULL;
 	uint64_t said;
@@ -71,13 +70,6 @@ syn_plan_make(struct core *core, const struct segment *seg, const struct service
 	}
 	*plan = memo->plan;
 	plan->net = core_net(core, &seg->flow);
-	*job = (struct cookie_job){
-		.flow = &seg->flow,
-		.irs = seg->seq,
-		.profile = memo->profile,
-		.parity = now->secrets->epoch & 1,
-		.is_v4 = seg->is_v4,
-	};
 }
 
 #endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Cookies on the way: the blocks of many under one key, laid out for the cipher as they
+ * are added, encrypted at once, and read out again.
+ *
+ * The variants encrypt a row of blocks and know nothing of flows; all give the same
+ * bits because each is AES-128. Inside lib/proto only.
+ */
+#ifndef SYNFRONT_COOKIE_LANE_H
+#define SYNFRONT_COOKIE_LANE_H
+
+#include <emmintrin.h>
+
+#include "cookie.h"
+
+/* One row: two tries for each segment of a burst. */
+#define COOKIE_ROW 128u
+
+struct cookie_row {
+	uint8_t blocks[COOKIE_ROW][16];
+} __attribute__((aligned(64)));
+
+/* Encrypt the first n (0..COOKIE_ROW) blocks in place. */
+typedef void cookie_encrypt_fn(const struct aes_key *key, struct cookie_row *row, unsigned int n);
+
+cookie_encrypt_fn cookie_encrypt_aesni;   /* needs AES-NI */
+cookie_encrypt_fn cookie_encrypt_vaes256; /* needs AVX2, VAES */
+cookie_encrypt_fn cookie_encrypt_vaes512; /* needs AVX-512F, VAES */
+
+struct cookie_lane {
+	struct cookie_row row[3];   /* IPv4: one block each; IPv6: three. [0] takes the MACs */
+	uint8_t number[COOKIE_ROW]; /* whose they are: the caller's */
+	const struct epoch_keys *keys;
+	uint32_t parity;
+	bool is_v4;
+	unsigned int n;
+};
+
+/* Begin a lane for cookies of one family and epoch parity. */
+static inline void
+cookie_lane_start(struct cookie_lane *lane, const struct secret_set *set, uint32_t parity,
+                  bool is_v4)
+{
+	lane->keys = &set->parity[parity];
+	lane->parity = parity;
+	lane->is_v4 = is_v4;
+	lane->n = 0;
+}
+
+_Static_assert(__builtin_offsetof(struct flow, client_port_be) == 32 &&
+                       __builtin_offsetof(struct flow, server_port_be) == 34,
+               "the ports are read with the end of the server's address");
+
+/* Add one cookie: at most COOKIE_ROW. Blocks are laid out as cookie.h says. */
+static inline void
+cookie_lane_add(struct cookie_lane *lane, const struct flow *flow, uint32_t irs,
+                unsigned int profile, unsigned int number)
+{
+	unsigned int at = lane->n++;
+	__m128i mask = _mm_load_si128((const __m128i *)lane->keys->profile_mask[profile & 31]);
+	__m128i irs_word = _mm_cvtsi32_si128((int)irs);
+
+	lane->number[at] = (uint8_t)number;
+	if (lane->is_v4) {
+		__m128i client = _mm_cvtsi32_si128((int)flow->client.words_be[3]);
+		__m128i server = _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]);
+		__m128i block = _mm_unpacklo_epi64(_mm_unpacklo_epi32(client, irs_word), server);
+
+		_mm_store_si128((__m128i *)lane->row[0].blocks[at], _mm_xor_si128(block, mask));
+		return;
+	}
+	__m128i client = _mm_loadu_si128((const __m128i *)flow->client.bytes);
+	__m128i server = _mm_loadu_si128((const __m128i *)flow->server.bytes);
+	__m128i ports = _mm_srli_si128(_mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]),
+	                               4);
+	__m128i last = _mm_unpacklo_epi32(ports, irs_word);
+
+	_mm_store_si128((__m128i *)lane->row[0].blocks[at], client);
+	_mm_store_si128((__m128i *)lane->row[1].blocks[at], server);
+	_mm_store_si128((__m128i *)lane->row[2].blocks[at], _mm_xor_si128(last, mask));
+}
+
+/* Compute them all. */
+void cookie_lane_run(struct cookie_lane *lane);
+
+/* What the six low bits are XORed with: a fold of the whole MAC. */
+static inline uint32_t
+cookie_fold(uint32_t mac)
+{
+	uint32_t folded = mac ^ mac >> 13;
+
+	return (folded ^ folded >> 6) & 63u;
+}
+
+/* Parity << 5 | profile of a cookie. */
+static inline uint32_t
+cookie_low(uint32_t iss)
+{
+	return (iss ^ cookie_fold(iss >> 6)) & 63u;
+}
+
+/* Cookie `at` of a lane that has run; `profile` as it was added. */
+static inline uint32_t
+cookie_lane_get(const struct cookie_lane *lane, unsigned int at, uint32_t profile)
+{
+	uint32_t word;
+
+	memcpy(&word, lane->row[0].blocks[at], sizeof(word));
+	return (word & ~63u) | (lane->parity << 5 ^ profile ^ cookie_fold(word >> 6));
+}
+
+#endif
