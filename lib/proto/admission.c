@@ -20,16 +20,23 @@ admission_promise(const struct service *service, const struct backend *backend, 
 		return (struct promise){ .mss = is_v4 ? MSS_ETHERNET_V4 : MSS_ETHERNET_V6,
 			                 .wscale = PROMISE_WSCALE,
 			                 .timestamps = true };
-	if (backend != NULL && backend->known)
-		return (struct promise){ .mss = backend->mss,
-			                 .wscale = backend->wscale,
-			                 .sack = backend->sack,
-			                 .timestamps = backend->timestamps };
 	/* What can be kept whatever the server turns out to do: scales are
 	 * converted, SACK is stripped, timestamps could be neither. */
-	return (struct promise){ .mss = is_v4 ? MSS_SAFE_V4 : MSS_SAFE_V6,
-		                 .wscale = PROMISE_WSCALE,
-		                 .sack = true };
+	struct promise promise = { .mss = is_v4 ? MSS_SAFE_V4 : MSS_SAFE_V6,
+		                   .wscale = PROMISE_WSCALE,
+		                   .sack = true };
+
+	if (backend == NULL || !backend->known)
+		return promise;
+	/* It may have answered nothing but bare SYNs: each option for itself. */
+	if (backend->mss != 0)
+		promise.mss = backend->mss;
+	if (backend->settled & OPTION_WSCALE)
+		promise.wscale = backend->wscale;
+	if (backend->settled & OPTION_SACK_PERMITTED)
+		promise.sack = backend->sack;
+	promise.timestamps = backend->timestamps;
+	return promise;
 }
 
 struct tcp_offer

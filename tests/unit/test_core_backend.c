@@ -203,6 +203,41 @@ LAB_TEST_ONCE(test_backend_bare_syn_teaches_nothing_absent)
 	EQUAL(ONLY(SIDE_OUTSIDE)->seg.options, LAB_ALL);
 }
 
+/* SYN-ACK to a client that offers all, when no more SYNs pass to learn from. */
+static const struct segment *
+promised_by_now(struct lab *lab)
+{
+	for (uint32_t i = 0; i < 20; i++) {
+		CLIENT(TCP_SYN, 1000, 0, .client_port = (uint16_t)(2000 + i), .options = LAB_ALL,
+		       .mss = 1460, .wscale = 9, .tsval = 1);
+		if (lab->out[0].side == SIDE_OUTSIDE)
+			return &lab->out[0].seg;
+	}
+	CU_FAIL_FATAL("all SYNs pass");
+	return NULL;
+}
+
+/* A server that only bare SYNs have asked: what it has is open, and clients are promised
+ * what can be kept either way, not less. */
+LAB_TEST(test_backend_asked_by_bare_syns_promises_what_can_be_kept)
+{
+	const struct segment *seg;
+
+	lab_start(lab);
+	lab_teach_from(lab, 100, OPTION_MSS, OPTION_MSS);
+	seg = promised_by_now(lab);
+	EQUAL(seg->options, OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED);
+	EQUAL(seg->mss, lab->server_mss);
+}
+
+/* One that names no MSS means 536 or 1220 (MUST-15), and never 0. */
+LAB_TEST(test_backend_that_names_no_mss_promises_default)
+{
+	lab_start(lab);
+	lab_teach_from(lab, 100, 0, 0);
+	EQUAL(promised_by_now(lab)->mss, lab->variant->is_v6 ? 1220 : 536);
+}
+
 /* The server's own figures are what clients are told. */
 LAB_TEST_ONCE(test_backend_promises_what_it_learned)
 {
@@ -238,6 +273,8 @@ CU_TestInfo core_backend_tests[] = {
 	CHECK_TEST(test_backend_probe_is_a_syn_that_passes),
 	CHECK_TEST(test_backend_learns_absent_option_by_votes),
 	CHECK_TEST(test_backend_bare_syn_teaches_nothing_absent),
+	CHECK_TEST(test_backend_asked_by_bare_syns_promises_what_can_be_kept),
+	CHECK_TEST(test_backend_that_names_no_mss_promises_default),
 	CHECK_TEST(test_backend_promises_what_it_learned),
 	CHECK_TEST(test_backend_absent_mss_means_default),
 	CU_TEST_INFO_NULL,
