@@ -63,6 +63,7 @@ _Static_assert(sizeof(struct backend) == 64, "a backend is one cache line");
 struct backend_table {
 	struct backend *backends;
 	uint32_t capacity, mask, used; /* mask: sets - 1 */
+	uint32_t n_forgotten;          /* known ones that gave way to others */
 	const struct flow_hash_key *key;
 };
 

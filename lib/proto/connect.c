@@ -137,9 +137,7 @@ void
 connect_begin(struct core *core, struct step *step, const struct proven *proven)
 {
 	const struct segment *seg = step->seg;
-	uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
-	uint32_t backend = backend_find(&core->backends, &seg->flow.server,
-	                                seg->flow.server_port_be, true, now_s);
+	uint32_t backend = server_of(core, step);
 	struct backend *b = backend_at(&core->backends, backend);
 	enum counter over = admission_over(core, step, b);
 

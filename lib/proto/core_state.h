@@ -240,6 +240,8 @@ entry_touch(struct core *core, const struct step *step, uint32_t lifetime_s)
 {
 	flow_index_touch(&core->index, step->at, clock_s(step->now, lifetime_s));
 }
+/* What is known of the server of step's segment, made if need be: its number. */
+uint32_t server_of(struct core *core, const struct step *step);
 /* RST to both ends of a spliced connection, or the client of another. */
 void conn_reset_ends(struct core *core, const struct conn *conn, struct actions *out);
 

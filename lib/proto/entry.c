@@ -350,6 +350,19 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 	return conn;
 }
 
+uint32_t
+server_of(struct core *core, const struct step *step)
+{
+	const struct segment *seg = step->seg;
+	uint32_t before = core->backends.n_forgotten;
+	uint32_t number = backend_find(&core->backends, &seg->flow.server, seg->flow.server_port_be,
+	                               true, (uint32_t)(step->now->now_ms / 1000));
+
+	if (core->backends.n_forgotten != before)
+		core_count(core, COUNTER_backend_forgotten);
+	return number;
+}
+
 /* Not counted in its source any more. */
 static void
 half_open_uncount(struct core *core, uint32_t number)

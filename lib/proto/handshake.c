@@ -118,8 +118,10 @@ half_open_make(struct core *core, struct step *step, const struct answer *a,
 	const struct segment *seg = step->seg;
 	uint32_t number = half_open_take(&core->half_open);
 
-	if (number == FLOW_NONE)
+	if (number == FLOW_NONE) {
+		core_count(core, COUNTER_half_open_full);
 		return FLOW_NONE;
+	}
 	uint16_t path = path_get(&core->paths, seg);
 	if (path == 0 ||
 	    !flow_index_insert(&core->index, seg->hash, FLOW_HALF_OPEN | number, 0, &step->at)) {
@@ -201,9 +203,7 @@ syn_teaches(struct core *core, struct step *step)
 	const struct segment *seg = step->seg;
 	uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
 	const struct tcp_offer offer = admission_offered(seg);
-	struct backend *b = backend_at(&core->backends,
-	                               backend_find(&core->backends, &seg->flow.server,
-	                                            seg->flow.server_port_be, true, now_s));
+	struct backend *b = backend_at(&core->backends, server_of(core, step));
 
 	if (b == NULL || (b->known && !backend_curious(b, &offer)))
 		return false;

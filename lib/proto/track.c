@@ -80,10 +80,7 @@ track_learn(struct core *core, struct step *step, const struct conn *conn)
 {
 	const struct segment *seg = step->seg;
 	unsigned int offered_options = conn->ts_delta;
-	struct backend *b = backend_at(&core->backends,
-	                               backend_find(&core->backends, &seg->flow.server,
-	                                            seg->flow.server_port_be, true,
-	                                            (uint32_t)(step->now->now_ms / 1000)));
+	struct backend *b = backend_at(&core->backends, server_of(core, step));
 	const struct tcp_offer offered = {
 		.wscale = offered_options & OPTION_WSCALE ? 0 : WSCALE_NONE,
 		.sack = offered_options & OPTION_SACK_PERMITTED,
@@ -240,9 +237,7 @@ tracked_rst(struct core *core, struct step *step)
 	act_forward(core, step, COUNTER_passed_tracked);
 	if (refused) {
 		uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
-		struct backend *b = backend_at(&core->backends,
-		                               backend_find(&core->backends, &seg->flow.server,
-		                                            seg->flow.server_port_be, true, now_s));
+		struct backend *b = backend_at(&core->backends, server_of(core, step));
 		core_count(core, COUNTER_refused_by_server);
 		if (b != NULL &&
 		    backend_fail(b, (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client),
