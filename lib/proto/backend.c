@@ -109,7 +109,7 @@ votes_add(struct backend_votes *votes, uint32_t net, unsigned int enough)
 /* What an answer says of one option; returns whether the server has it. */
 static bool
 learn_option(struct backend *backend, enum segment_option option, struct backend_votes *votes,
-             bool had, bool answered, uint32_t net)
+             bool had, bool answered, uint32_t net, uint32_t now_s)
 {
 	if (answered) {
 		votes->n = 0;
@@ -119,12 +119,14 @@ learn_option(struct backend *backend, enum segment_option option, struct backend
 	if (!votes_add(votes, net, BACKEND_ABSENT_VOTES))
 		return had;
 	backend->settled |= (uint8_t)option;
+	if (!backend->down)
+		backend->probe_s = (uint16_t)(now_s + BACKEND_ASK_AGAIN_S);
 	return false;
 }
 
 void
 backend_learn(struct backend *backend, const struct tcp_offer *offered,
-              const struct tcp_offer *answered, uint32_t net)
+              const struct tcp_offer *answered, uint32_t net, uint32_t now_s)
 {
 	bool scales = backend->wscale != WSCALE_NONE;
 
@@ -139,28 +141,59 @@ backend_learn(struct backend *backend, const struct tcp_offer *offered,
 	}
 	if (offered->sack)
 		backend->sack = learn_option(backend, OPTION_SACK_PERMITTED, &backend->sack_votes,
-		                             backend->sack, answered->sack, net);
+		                             backend->sack, answered->sack, net, now_s);
 	if (offered->timestamps)
 		backend->timestamps = learn_option(backend, OPTION_TIMESTAMPS,
 		                                   &backend->timestamps_votes, backend->timestamps,
-		                                   answered->timestamps, net);
+		                                   answered->timestamps, net, now_s);
 	if (offered->wscale == WSCALE_NONE)
 		return;
 	if (!learn_option(backend, OPTION_WSCALE, &backend->wscale_votes, scales,
-	                  answered->wscale != WSCALE_NONE, net))
+	                  answered->wscale != WSCALE_NONE, net, now_s))
 		backend->wscale = WSCALE_NONE;
 	else if (answered->wscale != WSCALE_NONE)
 		backend->wscale = answered->wscale;
 }
 
+static unsigned int
+options_of(const struct tcp_offer *offer)
+{
+	return (offer->sack ? OPTION_SACK_PERMITTED : 0u) |
+	       (offer->timestamps ? OPTION_TIMESTAMPS : 0u) |
+	       (offer->wscale != WSCALE_NONE ? OPTION_WSCALE : 0u);
+}
+
 bool
 backend_curious(const struct backend *backend, const struct tcp_offer *offered)
 {
-	unsigned int offer = (offered->sack ? OPTION_SACK_PERMITTED : 0u) |
-	                     (offered->timestamps ? OPTION_TIMESTAMPS : 0u) |
-	                     (offered->wscale != WSCALE_NONE ? OPTION_WSCALE : 0u);
+	return !backend->known || (options_of(offered) & ~(unsigned int)backend->settled) != 0;
+}
 
-	return !backend->known || (offer & ~(unsigned int)backend->settled) != 0;
+/* Is it `at_s`, or later? Then the next time is put `every_s` ahead. A time to come is at
+ * most one interval ahead; what looks further ahead is long past. */
+static bool
+turn_comes(uint16_t *at_s, uint32_t now_s, uint32_t every_s)
+{
+	uint16_t left_s = (uint16_t)(*at_s - (uint16_t)now_s);
+
+	if (left_s != 0 && left_s <= every_s)
+		return false;
+	*at_s = (uint16_t)(now_s + every_s);
+	return true;
+}
+
+bool
+backend_ask_again(struct backend *backend, const struct tcp_offer *offered, uint32_t now_s)
+{
+	const struct tcp_offer has = {
+		.sack = backend->sack,
+		.timestamps = backend->timestamps,
+		.wscale = backend->wscale,
+	};
+	unsigned int absent = backend->settled & ~options_of(&has);
+
+	return !backend->down && (options_of(offered) & absent) != 0 &&
+	       turn_comes(&backend->probe_s, now_s, BACKEND_ASK_AGAIN_S);
 }
 
 void
@@ -183,15 +216,7 @@ backend_fail(struct backend *backend, uint32_t net, uint32_t now_s, uint32_t pro
 bool
 backend_probe(struct backend *backend, uint32_t now_s, uint32_t probe_every_s)
 {
-	if (!backend->down)
-		return true;
-	/* A time to come is at most one interval ahead; what looks further ahead is long
-	 * past. */
-	uint16_t left_s = (uint16_t)(backend->probe_s - (uint16_t)now_s);
-	if (left_s != 0 && left_s <= probe_every_s)
-		return false;
-	backend->probe_s = (uint16_t)(now_s + probe_every_s);
-	return true;
+	return !backend->down || turn_comes(&backend->probe_s, now_s, probe_every_s);
 }
 
 void

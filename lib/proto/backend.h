@@ -27,6 +27,10 @@
 /* Failures towards different prefixes, with no success between, until down. */
 #define BACKEND_DOWN_VOTES 3u
 
+/* How often a server is asked again for an option that counts as absent, seconds: it may
+ * have been given it since. */
+#define BACKEND_ASK_AGAIN_S 600u
+
 #define BACKEND_VOTES_MAX 3u
 
 _Static_assert(BACKEND_ABSENT_VOTES <= BACKEND_VOTES_MAX && BACKEND_ABSENT_VOTES > 0 &&
@@ -54,7 +58,8 @@ struct backend {
 	uint8_t learn_s;       /* a second, modulo 2^8 ... */
 	uint8_t n_learn;       /* ... and the SYNs that passed in it to learn from; the caller's */
 	uint32_t n_connecting; /* the caller's to count */
-	uint16_t probe_s; /* down: when to try one client next; seconds modulo 2^16, like ... */
+	/* Seconds modulo 2^16: */
+	uint16_t probe_s; /* down: when to try one client next; up: when to ask again */
 	uint16_t seen_s;  /* last used, for replacement */
 } __attribute__((aligned(64)));
 
@@ -86,11 +91,14 @@ backend_at(const struct backend_table *table, uint32_t number)
 /* A SYN-ACK of the server to a SYN that offered `offered`: learn from it.
  * `net`: hash of the client's prefix. `answered->mss` 0: it named none. */
 void backend_learn(struct backend *backend, const struct tcp_offer *offered,
-                   const struct tcp_offer *answered, uint32_t net);
+                   const struct tcp_offer *answered, uint32_t net, uint32_t now_s);
 /* Whether the answer to a SYN with this offer would decide what is still open. (A
  * server that was only ever asked by bare SYNs is known, and nothing of it is
  * settled.) */
 bool backend_curious(const struct backend *backend, const struct tcp_offer *offered);
+/* Whether this offer has an option that counts as absent and it is time to ask again;
+ * true once in BACKEND_ASK_AGAIN_S. */
+bool backend_ask_again(struct backend *backend, const struct tcp_offer *offered, uint32_t now_s);
 /* The server answered: it is up. */
 void backend_succeed(struct backend *backend);
 /* It refused or kept silent towards a client of `net`. True if that took it down. */

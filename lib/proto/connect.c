@@ -405,7 +405,7 @@ connecting_syn_ack(struct core *core, struct step *step)
 		if (b->down)
 			core_count(core, COUNTER_backend_up);
 		backend_succeed(b);
-		backend_learn(b, &p->offer, &server, p->net);
+		backend_learn(b, &p->offer, &server, p->net, (uint32_t)(step->now->now_ms / 1000));
 		core_count(core, COUNTER_learned);
 	}
 	if (p->flags & PENDING_CLIENT_GONE) {

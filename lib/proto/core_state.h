@@ -297,6 +297,7 @@ void admission_count(struct core *core, struct step *step, struct conn *conn);
 struct proven {
 	uint32_t iss, irs;
 	struct tcp_offer offer;
+	bool by_cookie; /* else by the half-open entry */
 	uint8_t promised_wscale;
 	uint32_t ts_sent;
 };

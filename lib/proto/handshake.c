@@ -205,7 +205,8 @@ syn_teaches(struct core *core, struct step *step)
 	const struct tcp_offer offer = admission_offered(seg);
 	struct backend *b = backend_at(&core->backends, server_of(core, step));
 
-	if (b == NULL || (b->known && !backend_curious(b, &offer)))
+	if (b == NULL ||
+	    (b->known && !backend_curious(b, &offer) && !backend_ask_again(b, &offer, now_s)))
 		return false;
 	if (b->learn_s != (uint8_t)now_s) {
 		b->learn_s = (uint8_t)now_s;

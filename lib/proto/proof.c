@@ -44,12 +44,11 @@ proof_check(struct core *core, struct step *step, struct proven *proven)
 	if (seg->proof == PROOF_NONE)
 		return false;
 	core_count(core, COUNTER_cookies_good);
-	if (step->state->n_cookies > 0)
-		step->state->n_cookies--;
 	*proven = (struct proven){
 		.iss = seg->ack - 1,
 		.irs = seg->proof == PROOF_PROBE ? seg->seq : seg->seq - 1,
 		.offer = cookie_profile_offer(seg->profile, seg->is_v4),
+		.by_cookie = true,
 	};
 	if (seg->options & OPTION_TIMESTAMPS) {
 		cookie_ts_read(seg->tsecr, seg->profile, seg->is_v4, &proven->offer, &scale);
@@ -71,6 +70,17 @@ open_proven(struct core *core, struct step *step, const struct proven *proven)
 
 	recent_add(&core->proven, source_net_hash(&core->hash_key, &seg->flow.client),
 	           (uint32_t)step->now->now_ms);
+	/* Waiting for data needs no entry: the first byte proves the same cookie once more,
+	 * and until then the client costs nothing. */
+	if (step->service->mode == MODE_PROXY && step->service->wait_for_data &&
+	    seg->payload_len == 0 && !(seg->flags & TCP_FIN)) {
+		act_drop(core, step, COUNTER_taken_ack);
+		return;
+	}
+	/* Only where it opens: a cookie proven again and again must not make a flood look
+	 * answered. */
+	if (proven->by_cookie && step->state->n_cookies > 0)
+		step->state->n_cookies--;
 	switch ((enum service_mode)step->service->mode) {
 	case MODE_RESPOND:
 		respond_begin(core, step, proven);
@@ -79,13 +89,7 @@ open_proven(struct core *core, struct step *step, const struct proven *proven)
 		act_forward(core, step, COUNTER_passed_handoff);
 		return;
 	default:
-		/* Waiting for data needs no entry: the first byte proves the same
-		 * cookie once more, and until then the client costs nothing. */
-		if (step->service->wait_for_data && seg->payload_len == 0 &&
-		    !(seg->flags & TCP_FIN))
-			act_drop(core, step, COUNTER_taken_ack);
-		else
-			connect_begin(core, step, proven);
+		connect_begin(core, step, proven);
 	}
 }
 

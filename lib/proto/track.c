@@ -94,7 +94,8 @@ track_learn(struct core *core, struct step *step, const struct conn *conn)
 		core_count(core, COUNTER_backend_up);
 	backend_succeed(b);
 	backend_learn(b, &offered, &answered,
-	              (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client));
+	              (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client),
+	              (uint32_t)(step->now->now_ms / 1000));
 	core_count(core, COUNTER_learned);
 }
 

@@ -153,7 +153,7 @@ test_learn_first_answer_is_known(void)
 	struct backend b = fresh();
 
 	CU_ASSERT_TRUE(backend_curious(&b, &bare));
-	backend_learn(&b, &full, &full, 1);
+	backend_learn(&b, &full, &full, 1, 0);
 	CU_ASSERT_TRUE(b.known && b.sack && b.timestamps);
 	CU_ASSERT_EQUAL(b.mss, 1460);
 	CU_ASSERT_EQUAL(b.wscale, 7);
@@ -166,13 +166,13 @@ test_learn_bare_syns_teach_no_absence(void)
 	struct backend b = fresh();
 
 	for (uint32_t net = 0; net < 100; net++)
-		backend_learn(&b, &bare, &bare, net);
+		backend_learn(&b, &bare, &bare, net, 0);
 	CU_ASSERT_TRUE(b.known && !b.sack && !b.timestamps);
 	CU_ASSERT_TRUE(backend_curious(&b, &full));
 	CU_ASSERT_FALSE(backend_curious(&b, &bare));
-	backend_learn(&b, &full, &full, 1);
+	backend_learn(&b, &full, &full, 1, 0);
 	for (uint32_t net = 0; net < 100; net++)
-		backend_learn(&b, &bare, &bare, net);
+		backend_learn(&b, &bare, &bare, net, 0);
 	CU_ASSERT_TRUE(b.sack && b.timestamps);
 	CU_ASSERT_EQUAL(b.wscale, 7);
 }
@@ -182,12 +182,12 @@ test_learn_absence_needs_votes_of_different_nets(void)
 {
 	struct backend b = fresh();
 
-	backend_learn(&b, &full, &full, 1);
+	backend_learn(&b, &full, &full, 1, 0);
 	for (unsigned int i = 0; i < 100; i++)
-		backend_learn(&b, &full, &bare, 2 + i % (BACKEND_ABSENT_VOTES - 1));
+		backend_learn(&b, &full, &bare, 2 + i % (BACKEND_ABSENT_VOTES - 1), 0);
 	CU_ASSERT_TRUE(b.sack && b.timestamps);
 	CU_ASSERT_EQUAL(b.wscale, 7);
-	backend_learn(&b, &full, &bare, 50);
+	backend_learn(&b, &full, &bare, 50, 0);
 	CU_ASSERT_FALSE(b.sack || b.timestamps);
 	CU_ASSERT_EQUAL(b.wscale, WSCALE_NONE);
 	CU_ASSERT_TRUE(b.known);
@@ -201,10 +201,36 @@ test_learn_options_unseen_settle_by_votes(void)
 
 	for (uint32_t net = 1; net <= BACKEND_ABSENT_VOTES; net++) {
 		CU_ASSERT_TRUE(backend_curious(&b, &full));
-		backend_learn(&b, &full, &bare, net);
+		backend_learn(&b, &full, &bare, net, 0);
 		CU_ASSERT_FALSE(b.sack || b.timestamps);
 	}
 	CU_ASSERT_FALSE(backend_curious(&b, &full));
+}
+
+/* What counts as absent is asked for again, now and then, and never forgotten for it. */
+static void
+test_learn_absent_is_asked_again(void)
+{
+	struct backend b = fresh();
+	uint32_t now_s = UINT16_MAX - 5; /* 16 bits of it are kept */
+
+	CU_ASSERT_FALSE(backend_ask_again(&b, &full, now_s));
+	for (uint32_t net = 1; net <= BACKEND_ABSENT_VOTES; net++)
+		backend_learn(&b, &full, &bare, net, now_s);
+	for (unsigned int round = 0; round < 3; round++) {
+		CU_ASSERT_FALSE(backend_ask_again(&b, &full, now_s));
+		CU_ASSERT_FALSE(backend_ask_again(&b, &full, now_s + BACKEND_ASK_AGAIN_S - 1));
+		now_s += BACKEND_ASK_AGAIN_S;
+		CU_ASSERT_FALSE(backend_ask_again(&b, &bare, now_s));
+		CU_ASSERT_TRUE(backend_ask_again(&b, &full, now_s));
+		backend_learn(&b, &full, &bare, 9, now_s);
+		CU_ASSERT_FALSE(b.sack || b.timestamps || backend_curious(&b, &full));
+	}
+	now_s += BACKEND_ASK_AGAIN_S;
+	CU_ASSERT_TRUE(backend_ask_again(&b, &full, now_s));
+	backend_learn(&b, &full, &full, 9, now_s);
+	CU_ASSERT_TRUE(b.sack && b.timestamps && b.wscale != WSCALE_NONE);
+	CU_ASSERT_FALSE(backend_ask_again(&b, &full, now_s + 2 * BACKEND_ASK_AGAIN_S));
 }
 
 static void
@@ -213,27 +239,27 @@ test_learn_mss_lower_by_votes_and_wscale_last(void)
 	struct backend b = fresh();
 	struct tcp_offer answer = full;
 
-	backend_learn(&b, &full, &full, 1);
+	backend_learn(&b, &full, &full, 1, 0);
 	answer.mss = 1200;
 	answer.wscale = 3;
 	/* To one net, however often, it is that net's path. */
 	for (unsigned int i = 0; i < 5; i++)
-		backend_learn(&b, &full, &answer, 1);
+		backend_learn(&b, &full, &answer, 1, 0);
 	CU_ASSERT_EQUAL(b.mss, 1460);
-	backend_learn(&b, &full, &answer, 2);
-	backend_learn(&b, &full, &full, 3);
-	backend_learn(&b, &full, &answer, 4);
-	backend_learn(&b, &full, &answer, 5);
+	backend_learn(&b, &full, &answer, 2, 0);
+	backend_learn(&b, &full, &full, 3, 0);
+	backend_learn(&b, &full, &answer, 4, 0);
+	backend_learn(&b, &full, &answer, 5, 0);
 	CU_ASSERT_EQUAL(b.mss, 1460);
-	backend_learn(&b, &full, &answer, 6);
+	backend_learn(&b, &full, &answer, 6, 0);
 	CU_ASSERT_EQUAL(b.mss, 1200);
 	answer.mss = 9000;
 	answer.wscale = 14;
-	backend_learn(&b, &full, &answer, 1);
+	backend_learn(&b, &full, &answer, 1, 0);
 	CU_ASSERT_EQUAL(b.mss, 9000);
 	CU_ASSERT_EQUAL(b.wscale, 14);
 	answer.mss = 0;
-	backend_learn(&b, &full, &answer, 1);
+	backend_learn(&b, &full, &answer, 1, 0);
 	CU_ASSERT_EQUAL(b.mss, 9000);
 }
 
@@ -282,7 +308,7 @@ test_learn_random_answers_agree_with_model(void)
 			answer.wscale = WSCALE_NONE;
 		answer.sack = offer.sack && trial_pick(&trial, 3) == 0;
 		answer.timestamps = offer.timestamps && trial_pick(&trial, 3) == 0;
-		backend_learn(&b, &offer, &answer, net & 0xffff);
+		backend_learn(&b, &offer, &answer, net & 0xffff, 0);
 		model_learn(&sack, offer.sack, answer.sack, net & 0xffff);
 		model_learn(&timestamps, offer.timestamps, answer.timestamps, net & 0xffff);
 		model_learn(&wscale, offer.wscale != WSCALE_NONE, answer.wscale != WSCALE_NONE,
@@ -373,6 +399,7 @@ main(void)
 		CHECK_TEST(test_learn_bare_syns_teach_no_absence),
 		CHECK_TEST(test_learn_absence_needs_votes_of_different_nets),
 		CHECK_TEST(test_learn_options_unseen_settle_by_votes),
+		CHECK_TEST(test_learn_absent_is_asked_again),
 		CHECK_TEST(test_learn_mss_lower_by_votes_and_wscale_last),
 		CHECK_TEST(test_learn_random_answers_agree_with_model),
 		CHECK_TEST(test_fail_one_net_never_takes_down),

@@ -58,6 +58,26 @@ LAB_TEST_ONCE(test_limits_cookie_mode_stays_while_flooded)
 	EQUAL(NTH(SIDE_INSIDE, 0)->seg.flags, TCP_SYN);
 }
 
+/* One cookie proven again and again does not make the flood look answered. */
+LAB_TEST_ONCE(test_limits_cookie_mode_stays_while_replayed)
+{
+	lab->services[0].high = 8;
+	lab->services[0].low = 3;
+	lab_start(lab);
+	lab_teach(lab);
+	for (unsigned int i = 0; i < 50; i++)
+		lab_syn_of(lab, i, i);
+	uint32_t iss = lab_open_of(lab, 5000, 77);
+	SERVER(TCP_RST | TCP_ACK, 0, 6001, .client_port = 6000, .client = 77);
+	for (unsigned int i = 0; i < 2500; i++) {
+		lab_syn_of(lab, i, i % 50);
+		lab_tick(lab, 10);
+		CLIENT(TCP_ACK, 6001, iss + 1, .client_port = 6000, .client = 77);
+		EQUAL(lab_grew(lab, COUNTER_spent_replayed), 1);
+	}
+	EQUAL(lab_count(lab, COUNTER_cookie_mode_left), 0);
+}
+
 LAB_TEST_ONCE(test_limits_transparent_intercepts_when_flooded)
 {
 	unsigned int i = 0;
@@ -413,6 +433,7 @@ LAB_TEST_ONCE(test_limits_outbound_share)
 CU_TestInfo core_limits_tests[] = {
 	CHECK_TEST(test_limits_watermarks_have_hysteresis),
 	CHECK_TEST(test_limits_cookie_mode_stays_while_flooded),
+	CHECK_TEST(test_limits_cookie_mode_stays_while_replayed),
 	CHECK_TEST(test_limits_transparent_intercepts_when_flooded),
 	CHECK_TEST(test_limits_cookies_never_refuses_when_full),
 	CHECK_TEST(test_limits_full_half_open_table_answers_by_cookie),
