@@ -106,9 +106,13 @@ hold(struct core *core, struct conn *conn, const struct segment *seg)
 	return true;
 }
 
+/* A later segment that came sooner is the one that counts: with an older TSval than the
+ * SYN had the server takes what is held for a duplicate (RFC 7323, 5.3). */
 static void
 note_client(struct pending *p, const struct segment *seg)
 {
+	if ((seg->options & OPTION_TIMESTAMPS) && seq_before(seg->tsval, p->tsval))
+		return;
 	p->window = seg->window;
 	if (seg->options & OPTION_TIMESTAMPS)
 		p->tsval = seg->tsval;
@@ -174,6 +178,7 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven)
 	p->net = (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client);
 	p->offer = proven->offer;
 	p->promised_wscale = proven->promised_wscale;
+	p->tsval = seg->tsval;
 	note_client(p, seg);
 	if (b != NULL)
 		b->n_connecting++;

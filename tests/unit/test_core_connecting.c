@@ -65,6 +65,28 @@ LAB_TEST(test_connecting_client_ack_noted, "CONNECTING.OUTSIDE.ACK")
 	}
 }
 
+/* The request overtook the bare ACK: what is held goes on with a TSval that is not older
+ * than the SYN's, or the server takes it for a duplicate. */
+LAB_TEST(test_connecting_late_client_ack_changes_nothing, "CONNECTING.OUTSIDE.ACK")
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	uint32_t early = lab->ts_clock[SIDE_OUTSIDE];
+	lab->ts_clock[SIDE_OUTSIDE] += 5;
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 100, .window = 2222);
+	struct lab_out syn = *ONLY(SIDE_INSIDE);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .window = lab->timestamps ? 1111 : 2222,
+	       .tsval = early);
+	OUTCOME_IS(taken_ack);
+	lab_server_syn_ack(lab, &syn);
+	const struct lab_out *out = NTH(SIDE_INSIDE, 0);
+	EQUAL(out->seg.payload_len, 100);
+	EQUAL(out->seg.window, 2222);
+	if (lab->timestamps)
+		EQUAL(out->seg.tsval, syn.seg.tsval);
+}
+
 /* Released in order and byte by byte, once. */
 LAB_TEST(test_connecting_data_held_and_released, "CONNECTING.OUTSIDE.DATA",
          "CONNECTING.INSIDE.SYN_ACK")
@@ -343,6 +365,7 @@ CU_TestInfo core_connecting_tests[] = {
 	CHECK_TEST(test_connecting_client_syn_challenged),
 	CHECK_TEST(test_connecting_client_syn_ack_dropped),
 	CHECK_TEST(test_connecting_client_ack_noted),
+	CHECK_TEST(test_connecting_late_client_ack_changes_nothing),
 	CHECK_TEST(test_connecting_data_held_and_released),
 	CHECK_TEST(test_connecting_data_beyond_budget_dropped),
 	CHECK_TEST(test_connecting_data_gap_dropped),
