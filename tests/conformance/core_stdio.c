@@ -46,6 +46,7 @@ struct run {
 	void *memory;
 	struct secret_ring secrets;
 	struct actions actions;
+	struct emit_memo memo;
 	uint64_t now_us, next_tick_us;
 	uint64_t n_received, n_sent;
 	uint8_t frame[FRAME_SIZE_MAX], fresh[FRAME_SIZE_MAX];
@@ -80,7 +81,8 @@ send_all(struct run *run, const struct segment *seg, uint32_t size)
 			continue;
 		bool made = a->kind == ACTION_SEND;
 		uint8_t *frame = made ? run->fresh : run->frame;
-		unsigned int fresh = carry_out(frame, made ? NULL : seg, a, EMIT_CHECKSUM_SOFTWARE);
+		unsigned int fresh = carry_out(frame, made ? NULL : seg, a, EMIT_CHECKSUM_SOFTWARE,
+		                               &run->memo);
 		run->n_sent++;
 		put(run, a->out, frame, fresh != 0 ? fresh : size);
 	}
@@ -134,6 +136,7 @@ start(struct run *run, uint64_t now_us)
 	run->memory = aligned_alloc(64, (core_size(&params) + 63) & ~(size_t)63);
 	run->actions.list = calloc(n_actions, sizeof(struct action));
 	run->actions.max = (unsigned int)n_actions;
+	run->memo = EMIT_MEMO_NEW;
 	if (run->memory == NULL || run->actions.list == NULL)
 		return -1;
 	struct instant now = instant_now(run);
