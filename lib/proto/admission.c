@@ -93,7 +93,7 @@ void
 admission_half_open(struct core *core, uint16_t id, int change)
 {
 	struct service_state *state = &core->services[id];
-	const struct service *service = core->by_id[id];
+	const struct service *service = state->service;
 	uint32_t count = state->half_open + (uint32_t)change;
 
 	__atomic_store_n(&state->half_open, count, __ATOMIC_RELAXED);
@@ -108,7 +108,7 @@ void
 admission_second(struct core *core, uint16_t id)
 {
 	struct service_state *state = &core->services[id];
-	const struct service *service = core->by_id[id];
+	const struct service *service = state->service;
 	uint32_t unanswered = state->half_open + state->n_cookies;
 
 	state->n_cookies = 0;

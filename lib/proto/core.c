@@ -114,9 +114,17 @@ core_set_policy(struct core *core, const struct policy *policy)
 		core->has_orphans = true;
 	core->policy = policy;
 	core->reflect_cap = core_share(core, policy->reflection.per_net_per_s);
-	memset(core->by_id, 0, sizeof(core->by_id));
-	for (uint32_t i = 0; i < policy->n_services; i++)
-		core->by_id[policy->services[i].id] = &policy->services[i];
+	for (uint32_t i = 0; i < SERVICES_MAX; i++)
+		core->services[i].service = NULL;
+	for (uint32_t i = 0; i < policy->n_services; i++) {
+		const struct service *service = &policy->services[i];
+		struct service_state *state = &core->services[service->id];
+
+		state->service = service;
+		state->mode = service->mode;
+		state->cookies = service->cookies;
+		state->is_listed = service->n_allow != 0 || service->n_deny != 0;
+	}
 }
 
 /* ---- decide ---------------------------------------------------------- */
@@ -260,9 +268,9 @@ decide_segment(struct core *core, struct step *step)
 			act_forward(core, step, COUNTER_passed_other);
 		return;
 	}
-	step->service = core->by_id[seg->service];
 	step->state = &core->services[seg->service];
-	if (seg->class != SEGMENT_TCP || step->service->mode == MODE_BYPASS) {
+	step->service = step->state->service;
+	if (seg->class != SEGMENT_TCP || step->state->mode == MODE_BYPASS) {
 		if (!decide_orphan(core, step))
 			foreign_decide(core, step);
 		return;

@@ -19,7 +19,6 @@
 #include "seq.h"
 #include "source.h"
 
-#define SERVICE_CLOSED 0xfffeu  /* segment.service: address protected, port not served */
 #define PROMISE_WSCALE 7u       /* where both ends of a cookie cannot know the server's own */
 #define PROFILE_UNMADE 0xffu    /* segment.profile: no cookie made yet */
 #define PROOF_UNCHECKED 0xffu   /* segment.proof, .probe: no MAC computed yet */
@@ -35,18 +34,29 @@
 #define WINDOW_MAX (65535u << 14) /* the largest that any receiver can offer */
 
 /* What changes about a service while the engine runs. Written by the worker;
- * cookie_mode, half_open, connections and the sums are read by others, relaxed. */
+ * cookie_mode, half_open, connections and the sums are read by others, relaxed. What a SYN
+ * needs is the first line. */
 struct service_state {
-	uint32_t half_open;
-	uint32_t connections;
+	/* Of the policy: service, NULL if none has this id, and copies of its fields. */
+	const struct service *service;
+	uint8_t mode;
+	uint8_t cookies;
+	bool is_listed; /* it has allow or deny lists */
+
 	bool cookie_mode;
+	uint32_t half_open;
 	uint64_t cookies_until_ms; /* a cookie of this service may still be out */
-	uint32_t n_new;            /* proven in the running second */
-	uint32_t second;
+	uint64_t syn, syn_ack;
 	uint32_t
 		n_cookies; /* SYN-ACKs sent without state in the running second, less those proven */
-	uint64_t syn, syn_ack, opened, refused;
-};
+
+	uint32_t connections;
+	uint64_t opened, refused;
+	uint32_t n_new; /* proven in the running second */
+	uint32_t second;
+} __attribute__((aligned(64)));
+
+_Static_assert(offsetof(struct service_state, connections) <= 64, "a SYN needs one line");
 
 struct promise {
 	uint16_t mss;
@@ -103,8 +113,7 @@ struct core {
 	bool draining;
 	bool has_orphans;  /* a reload came while there were connections */
 	uint64_t ticked_s; /* the last second whose service counts were looked at */
-	const struct service *by_id[SERVICES_MAX]; /* policy's, NULL: none */
-	struct service_state services[SERVICES_MAX];
+	struct service_state services[SERVICES_MAX]; /* by id */
 	struct fragment fragments[FRAGMENTS_TRACKED];
 	struct syn_plan plans[CORE_BURST_MAX]; /* by number of the segment in the burst */
 	/* Of the burst: SYNs by family, and ACKs by family and parity, two tries each. */
@@ -271,9 +280,9 @@ static inline bool
 admission_wants_cookie(struct core *core, struct step *step)
 {
 	/* In cookie mode no budget can change the answer. */
-	if (step->service->cookies == COOKIES_ALWAYS || step->state->cookie_mode)
+	if (step->state->cookies == COOKIES_ALWAYS || step->state->cookie_mode)
 		return true;
-	return step->service->cookies != COOKIES_NEVER && admission_over_budget(core, step);
+	return step->state->cookies != COOKIES_NEVER && admission_over_budget(core, step);
 }
 /*
  * The watermarks, looked at in these two places alone. Entering: when half-open

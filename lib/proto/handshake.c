@@ -45,7 +45,7 @@ plan_late(struct core *core, struct step *step, struct syn_plan *plan)
 	struct segment *seg = step->seg;
 	struct syn_plan_memo memo = { .to = 0 };
 
-	syn_plan_make(core, seg, step->service, step->now, &memo, plan);
+	syn_plan_make(core, seg, step->state, step->now, &memo, plan);
 	struct cookie_job job = {
 		.flow = &seg->flow,
 		.irs = seg->seq,
@@ -101,7 +101,7 @@ syn_by_cookie(struct core *core, struct step *step, const struct syn_plan *plan)
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
 	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_cookie, TCP_SYN | TCP_ACK),
-	             &a, step->service->mode == MODE_RESPOND);
+	             &a, step->state->mode == MODE_RESPOND);
 }
 
 void
@@ -281,8 +281,7 @@ listen_syn(struct core *core, struct step *step)
 
 	core_count(core, COUNTER_syn_received);
 	sum_add(&step->state->syn, 1);
-	if ((service->n_allow | service->n_deny) &&
-	    !policy_admits(core->policy, service, &seg->flow.client)) {
+	if (step->state->is_listed && !policy_admits(core->policy, service, &seg->flow.client)) {
 		refuse(core, step, service->denied, COUNTER_drop_denied);
 		return;
 	}
@@ -290,7 +289,7 @@ listen_syn(struct core *core, struct step *step)
 		syn_signed(core, step);
 		return;
 	}
-	if (service->mode == MODE_PROXY && syn_to_server(core, step))
+	if (step->state->mode == MODE_PROXY && syn_to_server(core, step))
 		return;
 	const struct syn_plan *plan = plan_of(core, step);
 	if (!admission_reflect(core, plan->net, step->now)) {
@@ -383,7 +382,7 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 	       (number = half_open_due(&core->half_open, now_ms)) != FLOW_NONE) {
 		struct half_open *h = &core->half_open.entries[number];
 		struct half_open_side *side = &core->half_open.sides[number];
-		const struct service *service = core->by_id[h->service];
+		const struct service *service = core->services[h->service].service;
 		unsigned int sent = side->stage + 1u;
 
 		if (service == NULL || sent > core->policy->syn_ack_retries) {

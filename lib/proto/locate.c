@@ -8,22 +8,6 @@
 #include "core_state.h"
 #include "syn_plan.h"
 
-static uint16_t
-service_of(const struct core *core, const struct segment *seg)
-{
-	const struct service *service;
-
-	switch (policy_find(core->policy, &seg->flow.server,
-	                    __builtin_bswap16(seg->flow.server_port_be), &service)) {
-	case POLICY_SERVICE:
-		return service->id;
-	case POLICY_CLOSED:
-		return SERVICE_CLOSED;
-	default:
-		return SERVICE_NONE;
-	}
-}
-
 static inline void
 locate_index(struct core *core, struct segment *s)
 {
@@ -34,7 +18,8 @@ locate_index(struct core *core, struct segment *s)
 	s->profile = PROFILE_UNMADE;
 	if (s->class == SEGMENT_OTHER)
 		return;
-	s->service = service_of(core, s);
+	s->service = policy_find_id(core->policy, &s->flow.server, s->is_v4,
+	                            __builtin_bswap16(s->flow.server_port_be));
 	if (s->service >= SERVICES_MAX)
 		return;
 	s->hash = flow_hash(&core->hash_key, &s->flow, s->tags);
@@ -134,7 +119,7 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 			continue;
 		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 		if (control == TCP_SYN) {
-			syn_plan_make(core, s, core->by_id[s->service], now, &memo,
+			syn_plan_make(core, s, &core->services[s->service], now, &memo,
 			              &core->plans[i]);
 			rate_prefetch(&core->reflection, core->plans[i].net);
 			syn_add(core, s, i, memo.profile);

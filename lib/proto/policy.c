@@ -20,6 +20,7 @@
 struct port_slot {
 	uint16_t first, last;
 	uint16_t service; /* index in policy->services */
+	uint16_t id;      /* its id */
 };
 
 /* The value of a prefix. */
@@ -28,10 +29,12 @@ struct port_run {
 		struct port_range only; /* n_less_1 == 0 */
 		uint32_t start;         /* index of the first of many in ports[] */
 	};
-	uint16_t service;  /* of `only`, or SERVICE_NONE: no ports at all */
-	uint16_t n_less_1; /* 1..65536 ranges */
+	uint16_t service; /* of `only`, or SERVICE_NONE: no ports at all */
+	uint16_t id;
+	uint32_t n_less_1; /* 1..65536 ranges */
 };
-_Static_assert(sizeof(struct port_run) == sizeof(uint64_t), "a run is a prefix's value");
+_Static_assert(sizeof(struct port_run) == sizeof(((struct prefix_slot *)0)->value),
+               "a run is a prefix's value");
 
 struct admission_lists {
 	struct prefix_set allow, deny;
@@ -64,13 +67,10 @@ run_of(const struct prefix_slot *slot)
 	return run;
 }
 
-/* The service of `port` in a run, or SERVICE_NONE. */
-static inline uint16_t
-run_find(const struct policy_index *index, struct port_run run, uint16_t port)
+/* The range of many that `port` is in; service SERVICE_NONE if it is in none. */
+static __attribute__((noinline)) struct port_slot
+run_search(const struct policy_index *index, struct port_run run, uint16_t port)
 {
-	if (run.n_less_1 == 0)
-		return port >= run.only.first && port <= run.only.last ? run.service : SERVICE_NONE;
-
 	/* The last range that begins at or below the port. */
 	const struct port_slot *base = &index->ports[run.start];
 	uint32_t n = run.n_less_1 + 1u;
@@ -81,7 +81,20 @@ run_find(const struct policy_index *index, struct port_run run, uint16_t port)
 		base = base[half].first <= port ? base + half : base;
 		n -= half;
 	}
-	return port >= base->first && port <= base->last ? base->service : SERVICE_NONE;
+	if (port >= base->first && port <= base->last)
+		return *base;
+	return (struct port_slot){ .service = SERVICE_NONE, .id = SERVICE_NONE };
+}
+
+/* The range of a run that `port` is in; service SERVICE_NONE if it is in none. */
+static inline struct port_slot
+run_find(const struct policy_index *index, struct port_run run, uint16_t port)
+{
+	if (__builtin_expect(run.n_less_1 != 0, 0))
+		return run_search(index, run, port);
+	if (port < run.only.first || port > run.only.last)
+		return (struct port_slot){ .service = SERVICE_NONE, .id = SERVICE_NONE };
+	return (struct port_slot){ .service = run.service, .id = run.id };
 }
 
 enum policy_match
@@ -95,13 +108,31 @@ policy_find(const struct policy *policy, const struct ip_addr *dst, uint16_t por
 	uint32_t at = 0;
 
 	while ((slot = prefix_set_next(&index->addresses, dst, is_v4, &at)) != NULL) {
-		uint16_t found = run_find(index, run_of(slot), port);
+		uint16_t found = run_find(index, run_of(slot), port).service;
 
 		if (found != SERVICE_NONE) {
 			*service = &policy->services[found];
 			return POLICY_SERVICE;
 		}
 		match = POLICY_CLOSED;
+	}
+	return match;
+}
+
+uint16_t
+policy_find_id(const struct policy *policy, const struct ip_addr *dst, bool is_v4, uint16_t port)
+{
+	const struct policy_index *index = policy->index;
+	const struct prefix_slot *slot;
+	uint16_t match = SERVICE_NONE;
+	uint32_t at = 0;
+
+	while ((slot = prefix_set_next(&index->addresses, dst, is_v4, &at)) != NULL) {
+		uint16_t found = run_find(index, run_of(slot), port).id;
+
+		if (__builtin_expect(found != SERVICE_NONE, 1))
+			return found;
+		match = SERVICE_CLOSED;
 	}
 	return match;
 }
@@ -190,16 +221,17 @@ static struct port_run
 run_make(const struct policy_index *index, uint32_t start)
 {
 	uint32_t n = index->n_ports - start;
-	struct port_run run = { .only = { 1, 0 }, .service = SERVICE_NONE };
+	struct port_run run = { .only = { 1, 0 }, .service = SERVICE_NONE, .id = SERVICE_NONE };
 
 	if (n == 1) {
 		const struct port_slot *slot = &index->ports[start];
 
 		run.only = (struct port_range){ slot->first, slot->last };
 		run.service = slot->service;
+		run.id = slot->id;
 	} else if (n > 1) {
 		run.start = start;
-		run.n_less_1 = (uint16_t)(n - 1);
+		run.n_less_1 = n - 1;
 	}
 	return run;
 }
@@ -217,6 +249,7 @@ ports_append(struct policy_index *index, const struct policy *policy, uint16_t s
 			s->ports[i].first,
 			s->ports[i].last,
 			service,
+			s->id,
 		};
 	return true;
 }
@@ -282,7 +315,7 @@ prefix_runs_make(struct policy_index *index, const struct policy *policy,
 static const struct port_slot *
 run_ranges(const struct policy_index *index, struct port_run run, struct port_slot *room)
 {
-	*room = (struct port_slot){ run.only.first, run.only.last, run.service };
+	*room = (struct port_slot){ run.only.first, run.only.last, run.service, run.id };
 	return run.n_less_1 == 0 ? room : &index->ports[run.start];
 }
 

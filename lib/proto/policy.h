@@ -17,6 +17,7 @@
 
 #define SERVICES_MAX 4096u
 #define SERVICE_NONE 0xffffu
+#define SERVICE_CLOSED 0xfffeu /* address protected, port not served */
 #define SERVICE_NAME_MAX 32
 #define SYN_ACK_RETRIES_MAX 4u /* each SYN-ACK leaves while its ISS is a good cookie */
 
@@ -147,6 +148,11 @@ enum policy_match {
  * POLICY_SERVICE. */
 enum policy_match policy_find(const struct policy *policy, const struct ip_addr *dst, uint16_t port,
                               const struct service **service);
+
+/* The same for whom the id is enough: that of the service, SERVICE_CLOSED or SERVICE_NONE.
+ * `is_v4` is ip_addr_is_v4(dst). */
+uint16_t policy_find_id(const struct policy *policy, const struct ip_addr *dst, bool is_v4,
+                        uint16_t port);
 
 /* Whether the service's allow and deny lists admit this source. Constant in
  * the number of prefixes listed. */

@@ -5,30 +5,15 @@
 
 #define MAPPED_LEN 96u /* of ::ffff:0:0/96, within which IPv4 addresses lie */
 
-/* The slot that holds the prefix, or the empty one where its probe ends. The
- * table is at most a quarter full: there is one, and most probes end at the first
- * slot, as no branch foretells how long one is. */
-static inline struct prefix_slot *
-probe(const struct prefix_set *set, const struct ip_addr *masked, uint8_t len)
+/* The empty slot where the probe for a prefix ends. */
+static struct prefix_slot *
+place(const struct prefix_set *set, const struct prefix *prefix)
 {
-	uint32_t i = (uint32_t)addr_hash(set->key, masked, len) & set->slot_mask;
+	uint32_t i = (uint32_t)addr_hash(set->key, &prefix->addr, prefix->len) & set->slot_mask;
 
-	for (;; i = (i + 1) & set->slot_mask) {
-		struct prefix_slot *slot = &set->slots[i];
-
-		if (slot->prefix.len == PREFIX_SLOT_EMPTY)
-			return slot;
-		if (slot->prefix.len == len && ip_addr_equal(&slot->prefix.addr, masked))
-			return slot;
-	}
-}
-
-struct prefix_slot *
-prefix_set_exact(const struct prefix_set *set, const struct ip_addr *masked, uint8_t len)
-{
-	struct prefix_slot *slot = probe(set, masked, len);
-
-	return slot->prefix.len == PREFIX_SLOT_EMPTY ? NULL : slot;
+	while (set->slots[i].prefix.len != PREFIX_SLOT_EMPTY)
+		i = (i + 1) & set->slot_mask;
+	return &set->slots[i];
 }
 
 /* Make the list of lengths that addresses of one family are probed for. */
@@ -76,11 +61,10 @@ prefix_set_init(struct prefix_set *set, const struct flow_hash_key *key,
 	for (size_t i = 0; i < n; i++) {
 		uint8_t len = prefixes[i].len;
 		struct prefix p = { ip_addr_mask(&prefixes[i].addr, len), len };
-		struct prefix_slot *slot = probe(set, &p.addr, p.len);
 
-		if (slot->prefix.len != PREFIX_SLOT_EMPTY)
+		if (prefix_set_exact(set, &p.addr, len) != NULL)
 			continue;
-		slot->prefix = p;
+		place(set, &p)->prefix = p;
 		set->n_prefixes++;
 		/* A short IPv6 prefix such as ::/0 contains IPv4 addresses too. */
 		bool within = p.len >= MAPPED_LEN && ip_addr_is_v4(&p.addr);

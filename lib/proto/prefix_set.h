@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A set of prefixes of both families, each with a 64-bit value.
+ * A set of prefixes of both families, each with a value of 12 bytes.
  *
  * One open-addressed table of masked addresses under a keyed hash, and the
  * list of the lengths in use, longest first. A look-up probes once for each
@@ -23,7 +23,7 @@
 
 struct prefix_slot {
 	struct prefix prefix; /* len PREFIX_SLOT_EMPTY: no prefix here */
-	uint64_t value;
+	uint32_t value[3];
 };
 _Static_assert(sizeof(struct prefix_slot) == 32, "two slots a cache line, none across");
 
@@ -47,9 +47,22 @@ bool prefix_set_init(struct prefix_set *set, const struct flow_hash_key *key,
                      const struct prefix *prefixes, size_t n);
 void prefix_set_fini(struct prefix_set *set);
 
-/* The slot of exactly this masked address and length, or NULL. */
-struct prefix_slot *prefix_set_exact(const struct prefix_set *set, const struct ip_addr *masked,
-                                     uint8_t len);
+/* The slot of exactly this masked address and length, or NULL. The table is at most a
+ * quarter full: most probes end at the first slot, as no branch foretells how long one is. */
+static inline struct prefix_slot *
+prefix_set_exact(const struct prefix_set *set, const struct ip_addr *masked, uint8_t len)
+{
+	uint32_t i = (uint32_t)addr_hash(set->key, masked, len) & set->slot_mask;
+
+	for (;; i = (i + 1) & set->slot_mask) {
+		struct prefix_slot *slot = &set->slots[i];
+
+		if (slot->prefix.len == len && ip_addr_equal(&slot->prefix.addr, masked))
+			return slot;
+		if (slot->prefix.len == PREFIX_SLOT_EMPTY)
+			return NULL;
+	}
+}
 
 /*
  * Walk over the prefixes that contain `addr`, the most specific first: start

@@ -18,9 +18,8 @@ rate_init(struct rate *rate, void *memory, uint32_t cells)
 	uint32_t n = pow2_ceil(cells);
 
 	memset(memory, 0, rate_size(cells));
-	*rate = (struct rate){ .mask = n - 1 };
-	for (unsigned int i = 0; i < RATE_ROWS; i++)
-		rate->cells[i] = (uint64_t *)memory + (size_t)i * n;
+	/* The lowest bits of each half of the hash go unused. */
+	*rate = (struct rate){ .cells = memory, .mask = (n - 1) * RATE_CELL_STEP };
 }
 
 uint32_t

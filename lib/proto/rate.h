@@ -18,6 +18,8 @@
 #include <stdint.h>
 
 #define RATE_ROWS 2u
+#define RATE_CELL_STEP \
+	((uint32_t)(RATE_ROWS * sizeof(uint64_t))) /* bytes from cell to cell of a row */
 
 /*
  * A cell knows which second it counts, so none is ever cleared: one of an
@@ -33,13 +35,13 @@
  * now: events in that second; before: in the one before it.
  */
 struct rate {
-	uint64_t *cells[RATE_ROWS];
-	uint32_t mask;       /* cells in a row - 1 */
+	uint64_t *cells;     /* of the rows in turn: cells[RATE_ROWS * i + row] */
+	uint32_t mask;       /* cells in a row - 1, in bytes of all rows */
 	uint32_t second;     /* the running one, counted from 0 at the first hit */
 	uint32_t started_ms; /* when it began */
 };
 
-/* `cells` in each row, rounded up to a power of two, at most 2^31. */
+/* `cells` in each row, rounded up to a power of two, at most 2^27. */
 size_t rate_size(uint32_t cells);
 /* `memory`: rate_size(cells) bytes, 64-byte aligned; zeroed here. */
 void rate_init(struct rate *rate, void *memory, uint32_t cells);
@@ -55,7 +57,9 @@ _Static_assert(RATE_SECOND_BITS + 2 * RATE_COUNT_BITS == 64, "a cell is one word
 static inline uint64_t *
 rate_cell(const struct rate *rate, unsigned int row, uint64_t hash)
 {
-	return &rate->cells[row][(uint32_t)(hash >> (32 * row)) & rate->mask];
+	uint8_t *at = (uint8_t *)rate->cells + ((uint32_t)(hash >> (32 * row)) & rate->mask);
+
+	return (uint64_t *)(void *)at + row;
 }
 
 #define RATE_NOW_SHIFT (RATE_SECOND_BITS + RATE_COUNT_BITS)
@@ -78,7 +82,7 @@ rate_cell_turned(uint64_t cell, uint32_t second)
 {
 	uint32_t age = (second - (uint32_t)cell) & RATE_SECONDS;
 
-	if (__builtin_expect(age == 0, 1))
+	if (age == 0)
 		return cell;
 	uint64_t before = age == 1 ? rate_cell_now(cell) : 0;
 	return before << RATE_SECOND_BITS | (second & RATE_SECONDS);
@@ -102,19 +106,25 @@ rate_hit(struct rate *rate, uint64_t hash, uint32_t now_ms)
 
 	if (__builtin_expect(into_ms >= 1000, 0))
 		into_ms = rate_turn(rate, now_ms);
-	uint64_t *cells[RATE_ROWS] = { rate_cell(rate, 0, hash), rate_cell(rate, 1, hash) };
-	uint64_t a = rate_cell_turned(*cells[0], rate->second);
-	uint64_t b = rate_cell_turned(*cells[1], rate->second);
-	uint32_t now_a = rate_cell_now(a), now_b = rate_cell_now(b);
-	uint32_t before_a = rate_cell_before(a), before_b = rate_cell_before(b);
-	uint32_t least = now_a < now_b ? now_a : now_b;
-	uint32_t before = before_a < before_b ? before_a : before_b;
-	uint32_t now = least + 1 - ((least + 1) >> RATE_COUNT_BITS); /* stops at the most */
+	uint64_t *at_a = rate_cell(rate, 0, hash), *at_b = rate_cell(rate, 1, hash);
+	uint64_t a = *at_a, b = *at_b;
 
-	/* A cell above the least belongs to other keys as well: it need not grow. As the
-	 * sign of a difference, for no branch could foretell which of the two is. */
-	*cells[0] = a + ((uint64_t)((now_a - now) >> 31) << RATE_NOW_SHIFT);
-	*cells[1] = b + ((uint64_t)((now_b - now) >> 31) << RATE_NOW_SHIFT);
+	if (__builtin_expect(((uint32_t)a ^ rate->second) & RATE_SECONDS, 0) ||
+	    __builtin_expect(((uint32_t)b ^ rate->second) & RATE_SECONDS, 0)) {
+		a = rate_cell_turned(a, rate->second);
+		b = rate_cell_turned(b, rate->second);
+	}
+	/* `now` is uppermost: the lesser cell has the lesser one. */
+	uint32_t now = rate_cell_now(a < b ? a : b) + 1;
+	uint32_t before_a = rate_cell_before(a), before_b = rate_cell_before(b);
+	uint32_t before = before_a < before_b ? before_a : before_b;
+	/* A cell above the least belongs to other keys as well: it need not grow. One at the
+	 * most does not: the limit wraps to 0. Without branches, for none could foretell. */
+	uint64_t limit = (uint64_t)now << RATE_NOW_SHIFT, one = 1ull << RATE_NOW_SHIFT;
+
+	*at_a = a + (a < limit ? one : 0);
+	*at_b = b + (b < limit ? one : 0);
+	now -= now >> RATE_COUNT_BITS;
 	if (before == 0)
 		return now;
 	return now + (uint32_t)(((uint64_t)before * (1000 - into_ms) + 999) / 1000);

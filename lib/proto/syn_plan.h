@@ -49,24 +49,24 @@ syn_plan_work_out(const struct segment *seg, const struct service *service,
 }
 
 static inline void
-syn_plan_make(struct core *core, const struct segment *seg, const struct service *service,
+syn_plan_make(struct core *core, const struct segment *seg, const struct service_state *state,
               const struct instant *now, struct syn_plan_memo *memo, struct syn_plan *plan)
 {
 	const struct backend *backend = NULL;
 	uint64_t said;
 
-	if (service->mode == MODE_PROXY)
+	if (state->mode == MODE_PROXY)
 		backend = backend_at(&core->backends,
 		                     backend_find(&core->backends, &seg->flow.server,
 		                                  seg->flow.server_port_be, false,
 		                                  (uint32_t)(now->now_ms / 1000)));
-	uint64_t to = (uintptr_t)backend | (seg->is_v4 ? 4u : 2u) | (service->mode == MODE_RESPOND);
+	uint64_t to = (uintptr_t)backend | (seg->is_v4 ? 4u : 2u) | (state->mode == MODE_RESPOND);
 	memcpy(&said, &seg->options, sizeof(said));
 	said <<= 8;
 	if (said != memo->said || to != memo->to) {
 		memo->said = said;
 		memo->to = to;
-		syn_plan_work_out(seg, service, backend, now, memo);
+		syn_plan_work_out(seg, state->service, backend, now, memo);
 	}
 	*plan = memo->plan;
 	plan->net = core_net(core, &seg->flow);

@@ -184,6 +184,10 @@ compare_look_ups(const struct world *world, uint64_t *state)
 		enum policy_match match = policy_find(policy, &addr, port, &found);
 		CU_ASSERT_EQUAL(match, model_find(policy, &addr, port, &expected));
 		CU_ASSERT_PTR_EQUAL(found, expected);
+		CU_ASSERT_EQUAL(policy_find_id(policy, &addr, ip_addr_is_v4(&addr), port),
+		                match == POLICY_SERVICE  ? expected->id
+		                : match == POLICY_CLOSED ? SERVICE_CLOSED
+		                                         : SERVICE_NONE);
 
 		const struct service *s = &policy->services[below(state, policy->n_services)];
 		bool admits = (s->n_allow == 0 || model_covers(s->allow, s->n_allow, &addr)) &&

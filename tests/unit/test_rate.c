@@ -50,7 +50,7 @@ rate_run(uint64_t seed, const struct rate_run *run)
 	rate_init(&rate, memory, run->cells);
 	for (; trial.step < 200000; trial.step++) {
 		uint32_t key = trial_pick(&trial, run->n_keys);
-		uint64_t hash = trial_hash(run->kind, key * 0x100000001ull);
+		uint64_t hash = trial_hash(run->kind, key * 0x1000000010ull);
 		uint32_t exact = count_hit(&counts[run->one_key ? 0 : key], now_ms), got;
 
 		rate_prefetch(&rate, hash);
@@ -100,7 +100,7 @@ test_rate_cell_full_stops_counting(void)
 	rate_init(&rate, memory, 1);
 	rate_hit(&rate, 0, 0);
 	for (unsigned int row = 0; row < RATE_ROWS; row++)
-		rate.cells[row][0] = ((1ull << 22) - 2) << 42; /* `now`, one below its most */
+		rate.cells[row] = ((1ull << 22) - 2) << 42; /* `now`, one below its most */
 	for (unsigned int i = 0; i < 3; i++)
 		most = rate_hit(&rate, 0, 0);
 	CU_ASSERT_EQUAL(most, (1u << 22) - 1);
@@ -127,7 +127,7 @@ recent_run(uint64_t seed, enum trial_hash kind, bool few)
 	recent_turn(&recent, (uint32_t)now_ms);
 	for (; trial.step < 100000; trial.step++) {
 		uint32_t key = trial_pick(&trial, N_KEYS);
-		uint64_t hash = trial_hash(kind, key * 0x100000001ull);
+		uint64_t hash = trial_hash(kind, key * 0x1000000010ull);
 		uint64_t period = (now_ms - start_ms) / PERIOD;
 
 		recent_turn(&recent, (uint32_t)now_ms);

@@ -67,6 +67,7 @@ test_plan_memo_and_afresh_same(void)
 	for (unsigned int i = 0; i < N_SYNS; i++) {
 		uint64_t r = check_random(&state);
 		struct service service = { .mode = modes[r >> 8 & 3] };
+		struct service_state at = { .service = &service, .mode = service.mode };
 		struct syn_plan_memo fresh = { .to = 0 };
 		struct syn_plan with, without;
 
@@ -96,8 +97,8 @@ test_plan_memo_and_afresh_same(void)
 			}
 		}
 		uint64_t said = memo.said, to = memo.to;
-		syn_plan_make(core, &seg, &service, &now, &memo, &with);
-		syn_plan_make(core, &seg, &service, &now, &fresh, &without);
+		syn_plan_make(core, &seg, &at, &now, &memo, &with);
+		syn_plan_make(core, &seg, &at, &now, &fresh, &without);
 		n_same += said == memo.said && to == memo.to;
 		n_different += with.net != without.net || with.mss != without.mss ||
 		               with.ts_sent != without.ts_sent || with.options != without.options ||
