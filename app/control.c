@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "notify.h"
 #include "stats.h"
 #include "telemetry.h"
 
@@ -112,6 +113,7 @@ wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms)
 static void
 finish(struct control *c, const sigset_t *signals)
 {
+	notify("STOPPING=1");
 	plane_drain(c->plane, true);
 	log_notice("draining for at most %u s", c->live->drain_timeout_s);
 	if (!wait_for_end(c, signals, (uint64_t)c->live->drain_timeout_s * 1000)) {

@@ -8,6 +8,8 @@
 #include "check.h"
 #include "control.h"
 #include "log.h"
+#include "notify.h"
+#include "privilege.h"
 #include "telemetry.h"
 
 /* Exit codes. */
@@ -21,18 +23,21 @@ enum {
 
 struct options {
 	const char *config;
-	int log_level; /* -1: as configured */
+	const char *user; /* NULL: as configured */
+	int log_level;    /* -1: as configured */
 	bool check;
 };
 
 static void
 usage(FILE *out)
 {
-	fputs("usage: synfront --config FILE [--check] [--log-level LEVEL] [-- EAL ARGUMENTS]\n"
+	fputs("usage: synfront --config FILE [--check] [--user NAME] [--log-level LEVEL]\n"
+	      "                [-- EAL ARGUMENTS]\n"
 	      "\n"
 	      "Answers SYNs before they reach a server, and connects only proven clients.\n"
 	      "  --config FILE      YAML; see config/REFERENCE.md\n"
 	      "  --check            say what the configuration would do, and end\n"
+	      "  --user NAME        whom to become when the ports are up; beats the file\n"
 	      "  --log-level LEVEL  error, warning, notice, info or debug; beats the file\n"
 	      "  --version, --help\n"
 	      "\n"
@@ -62,6 +67,7 @@ parse_options(int argc, char **argv, struct options *o)
 	static const struct option known[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "check", no_argument, NULL, 'k' },
+		{ "user", required_argument, NULL, 'u' },
 		{ "log-level", required_argument, NULL, 'l' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -76,6 +82,9 @@ parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'k':
 			o->check = true;
+			break;
+		case 'u':
+			o->user = optarg;
 			break;
 		case 'l':
 			o->log_level = parse_level(optarg);
@@ -119,8 +128,10 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	static struct plane plane;
 	static struct control control;
 	uint8_t master[MASTER_SECRET_SIZE];
+	const char *user = options->user != NULL ? options->user : conf->user;
 	sigset_t signals;
 
+	privilege_begin();
 	log_open(&conf->log, conf->instance);
 	if (options->log_level >= 0)
 		log_set_level((enum conf_log_level)options->log_level);
@@ -138,15 +149,21 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	control.first = control.live = conf;
 	conf_mark_ids(&control.ids, &conf->policy);
 	telemetry_start(&plane, &conf->policy);
-	log_notice("running");
-	control_run(&control, &signals);
+	if (privilege_drop(&plane, user, options->config) == 0) {
+		log_notice("running");
+		notify("READY=1");
+		control_run(&control, &signals);
+	} else {
+		rc = EXIT_START;
+	}
 	telemetry_stop();
 	plane_stop(&plane);
-	bool is_good = control_final_account(&control);
+	if (rc == EXIT_OK && !control_final_account(&control))
+		rc = EXIT_ACCOUNT;
 	plane_fini(&plane);
 	if (control.live != conf)
 		conf_free(control.live);
-	return is_good ? EXIT_OK : EXIT_ACCOUNT;
+	return rc;
 }
 
 int

@@ -130,6 +130,7 @@ struct conf {
 	struct log_conf log;
 	bool telemetry;
 	const char *instance; /* EAL's --file-prefix, syslog ident, telemetry path */
+	const char *user;     /* whom to become when the ports are up; NULL: nobody else */
 	struct eal_conf eal;
 	struct policy policy; /* compiled; ids 0..n_services-1, generation 1 */
 

@@ -399,6 +399,9 @@ static const struct conf_key root_keys[] = {
 	{ "instance", CONF_NAME, 0, AT(conf, instance), .max = 63, .preset = "synfront",
 	  .help = "Name of this process among others on the machine: EAL's file prefix, the "
 	          "telemetry path, the syslog identity." },
+	{ "user", CONF_TEXT, 0, AT(conf, user), .max = 32, .derived = "stay who it is",
+	  .help = "Whom the process becomes when its ports are up; root can. Has to be able to "
+	          "read this file and the secret, or reloads are refused." },
 	{ "eal", CONF_MAPPING, 0, AT(conf, eal), MAPPING(eal_mapping), .help = "DPDK's EAL." },
 };
 const struct conf_mapping conf_root = { "The file", KEYS(root_keys), sizeof(struct conf) };

@@ -285,6 +285,7 @@ test_defaults_are_the_intended(void)
 	CU_ASSERT_PTR_NULL(c->secret_file);
 	CU_ASSERT_EQUAL(c->drain_timeout_s, 30);
 	CU_ASSERT_STRING_EQUAL(c->instance, "synfront");
+	CU_ASSERT_PTR_NULL(c->user);
 
 	const struct policy *p = &c->policy;
 	CU_ASSERT_EQUAL(p->generation, 1);
