@@ -71,9 +71,11 @@ open_proven(struct core *core, struct step *step, const struct proven *proven)
 	recent_add(&core->proven, source_net_hash(&core->hash_key, &seg->flow.client),
 	           (uint32_t)step->now->now_ms);
 	/* Waiting for data needs no entry: the first byte proves the same cookie once more,
-	 * and until then the client costs nothing. */
+	 * and until then the client costs nothing. What comes behind a first segment that was
+	 * lost proves nothing by itself. */
 	if (step->service->mode == MODE_PROXY && step->service->wait_for_data &&
 	    seg->payload_len == 0 && !(seg->flags & TCP_FIN)) {
+		step->state->cookies_until_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 		act_drop(core, step, COUNTER_taken_ack);
 		return;
 	}
