@@ -168,6 +168,12 @@ class Bench:
         raise AssertionError("port %d: still not learned after %d connections"
                              % (port, N_PREFIXES))
 
+    def calm(self, service="bulk", timeout=90):
+        """Wait until a service is out of cookie mode."""
+        if isinstance(self.lab.engine, Synfront):
+            wait_for("%s to be calm" % service,
+                     lambda: not self.lab.engine.service(service)["cookie_mode"], timeout)
+
     def flood(self, rate=20000, seconds=60, **fields):
         return Flood(self.lab, rate, seconds, **fields)
 
