@@ -108,9 +108,9 @@ def test_sack_stripped(bench):
     with lab.sysctls("server", {"ipv4.tcp_sack": 0}), bench.flood(5000, 60, port=flooded):
         wait_for("cookie mode", entered)
         for family in (4, 6):
-            port = bench.serve("bulk", Both(3000000, 2), teach=False)
-            with bench.grows("spliced", "sack_rewritten"), lossy(bench, 3, ["client"]):
-                both_ways(bench, port, 3000000, family)
+            port = bench.serve("bulk", Both(1000000, 2), teach=False)
+            with bench.grows("spliced", "sack_rewritten"), lossy(bench, 1.5, ["client"]):
+                both_ways(bench, port, 1000000, family)
 
 
 @anywhere
