@@ -81,11 +81,18 @@ def join_taps(lab, process, taps=TAPS):
                                                                     "dev", tap))
 
 
+def shuffled():
+    """The environment of an engine whose ports give every frame to a random queue."""
+    return dict(os.environ, SYNFRONT_SHUFFLE="1",
+                LD_PRELOAD=os.path.join(BUILD, "tests/race/preload.so"))
+
+
 class Synfront:
     """The engine, with a configuration file of the lab's."""
 
     name = "synfront"
     home = SERVER
+    env = None  # of all that start from now on
 
     def __init__(self, text, instance="engine", taps=TAPS):
         self.text = text
@@ -108,7 +115,7 @@ class Synfront:
     def launch(self):
         # One that polls would leave the others on its CPU nothing.
         self.process = self.lab.spawn("box", self.instance, os.path.join(BUILD, "app/synfront"),
-                                      "--config", self.path,
+                                      "--config", self.path, env=self.env,
                                       favoured="idle: poll" not in self.text)
         join_taps(self.lab, self.process, self.taps)
         wait_for("telemetry of " + self.instance, self.answers)

@@ -3,7 +3,7 @@
 """Run the system tests: functions test_* of test_*.py, each with a Bench.
 
     run.py [--long] [--only PATTERN] [--engine synfront|testpmd|wire] [--workers N]
-           [--figures FILE] [--list]
+           [--shuffle] [--figures FILE] [--list]
 
 One lab and one engine serve all tests; a test that needs another engine puts it
 in with Bench.engine(), and the shared one comes back after it. With another
@@ -27,6 +27,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 # pylint: disable=wrong-import-position
 from bench import Bench, Skip
+from engines import Synfront, shuffled
 from lab import Lab
 
 
@@ -67,6 +68,8 @@ def main():
     parser.add_argument("--only", metavar="PATTERN", help="tests whose name has or matches it")
     parser.add_argument("--engine", choices=("synfront", "testpmd", "wire"), default="synfront")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--shuffle", action="store_true",
+                        help="every frame goes to a random worker")
     parser.add_argument("--figures", metavar="FILE",
                         help="write what the tests measured and counted, as JSON")
     parser.add_argument("--list", action="store_true")
@@ -78,6 +81,8 @@ def main():
         for name, function in tests:
             print("%-44s %s" % (name, (function.__doc__ or "").split("\n")[0]))
         return 0
+    if options.shuffle:
+        Synfront.env = shuffled()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     count = dict.fromkeys(("passed", "failed", "skipped"), 0)
