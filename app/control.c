@@ -2,6 +2,7 @@
 #include "control.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 #include "log.h"
@@ -163,6 +164,16 @@ log_ports(const struct plane *plane, const struct worker_account *a)
 		           "lost", a->alloc_failed, a->unfit);
 }
 
+/* DPDK's AF_XDP driver ends without giving back the buffers that its fill ring holds. */
+static bool
+has_leaky_port(const struct plane *plane)
+{
+	for (unsigned int i = 0; i < plane->n_ports; i++)
+		if (strcmp(plane->ports[i].driver, "net_af_xdp") == 0)
+			return true;
+	return false;
+}
+
 bool
 control_final_account(const struct control *control)
 {
@@ -170,7 +181,7 @@ control_final_account(const struct control *control)
 	struct account_equation rows[ACCOUNT_EQUATIONS];
 	struct worker_account account;
 	struct counters sum;
-	bool is_good = true;
+	bool is_leaky = has_leaky_port(plane), is_good = true;
 
 	stats_account(plane, &account);
 	stats_counters(plane, &sum);
@@ -196,6 +207,13 @@ control_final_account(const struct control *control)
 	for (unsigned int i = 0; i < plane->n_workers; i++) {
 		unsigned int n = rte_mempool_avail_count(plane->pools[i]);
 		bool is_whole = n == plane->pool_size;
+		if (!is_whole && is_leaky) {
+			log_notice(
+				"  %u of %u buffers of worker %u are back; AF_XDP's driver keeps "
+				"those of its fill ring",
+				n, plane->pool_size, i);
+			continue;
+		}
 		log_message(is_whole ? CONF_LOG_NOTICE : CONF_LOG_ERROR,
 		            "  %s: buffers of worker %u are all back: %u of %u",
 		            is_whole ? "holds" : "DOES NOT HOLD", i, n, plane->pool_size);

@@ -20,6 +20,17 @@ INSTALLED = "/usr/local/bin/synfront"
 USER = "nobody"
 # Of 100, as `systemd-analyze security` counts.
 EXPOSURE_MAX = 40
+CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
+RESPONDER = """
+ports:
+  outside: {device: "net_af_xdp0,iface=x-outside"}
+services:
+  - {name: any, addresses: 198.18.0.0/24, ports: all, mode: respond}
+memory: {connections: 16k, half_open: 1k, backends: 64, sources: 4k, held_connections: 64}
+drain_timeout: 1s
+instance: @INSTANCE@
+eal: {hugepages: off}
+"""
 
 
 def threads(engine):
@@ -30,14 +41,15 @@ def threads(engine):
                    (line.partition(":") for line in file)}
 
 
-def has_nothing_left(engine, user, group):
-    """All threads: this user, no capability, and no way to any."""
+def has_nothing_left(engine, user, group, keep=0):
+    """All threads: this user, no capability but some, and no way to any other."""
     n_threads = 0
     for status in threads(engine):
         n_threads += 1
         assert status["NoNewPrivs"] == ["1"], status
-        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
-            assert int(status[name][0], 16) == 0, (status["Name"], name, status[name])
+        for name, may in (("CapInh", 0), ("CapPrm", keep), ("CapEff", keep), ("CapBnd", keep),
+                          ("CapAmb", 0)):
+            assert int(status[name][0], 16) == may, (status["Name"], name, status[name])
         assert status["Uid"] == [str(user)] * 4 and status["Gid"] == [str(group)] * 4, status
         assert status["Umask"] == ["0077"], status
     assert n_threads >= 4, n_threads
@@ -115,6 +127,26 @@ def test_unknown_user(bench):
                               "--config", path, "--user", "no-such-user")
     assert process.wait(60) == 3, process.output()
     assert "no-such-user" in process.output() and "running" not in process.output()
+
+
+def test_af_xdp(bench):
+    """What AF_XDP needs to take its program off the interface is kept, and it does so."""
+    lab = bench.lab
+    lab.run("box", "ip", "link", "add", "x-outside", "type", "veth", "peer", "name", "x-far")
+    for device in ("x-outside", "x-far"):
+        lab.run("box", "ip", "link", "set", device, "up")
+    engine = Synfront(RESPONDER, "xdp", taps=())
+    try:
+        engine.begin(lab)
+        has_nothing_left(engine, 0, 0, keep=1 << CAP_NET_ADMIN | 1 << CAP_SYS_ADMIN)
+        assert "xdp" in lab.run("box", "ip", "link", "show", "dev", "x-outside")
+        process = engine.process
+        process.kill(signal.SIGTERM)
+        assert process.wait(60) == 0, process.output()[-2000:]
+        assert "xdp" not in lab.run("box", "ip", "link", "show", "dev", "x-outside")
+    finally:
+        engine.end()
+        lab.run("box", "ip", "link", "del", "x-outside")
 
 
 def second(bench, name):
