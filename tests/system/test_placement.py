@@ -4,9 +4,9 @@ owner of its connection, and segments of one flow overtake each other."""
 
 import time
 
-from crowd import Crowd, converse
 from engines import Synfront, shuffled
 from lab import wait_for
+from party import Party, converse
 from servers import ask, dial, echo
 
 SERVICES = ("state", "cookie", "lazy", "calm")
@@ -25,13 +25,13 @@ def test_any_worker(bench):
     """Bytes arrive as sent, no connection is lost, each has one owner."""
     shared = engine(bench)
     ports = [bench.serve(service, echo, teach=service != "calm") for service in SERVICES]
-    crowd = Crowd()
+    party = Party()
     before = bench.count("handed_over")
     for port in ports:
         for family in (4, 6):
-            crowd.add(converse, bench.lab, port, family)
+            party.add(converse, bench.lab, port, family)
     time.sleep(60 if bench.options.long else 4)
-    errors = crowd.end()
+    errors = party.end()
     assert not errors, errors
     held = [bench.keep(dial(bench.lab, port, family)) for port in ports for family in (4, 6)]
     data = bytes(range(256)) * 800
@@ -42,9 +42,9 @@ def test_any_worker(bench):
     assert len(ends) == len(set(ends)), "a connection has two owners"
     assert len({row["worker"] for row in rows}) == WORKERS, "workers that own nothing"
     handed = bench.count("handed_over") - before
-    assert handed > crowd.done, "hardly anything was handed over"
+    assert handed > party.done, "hardly anything was handed over"
     bench.record("placement", what="conversations on random queues", workers=WORKERS,
-                 done=crowd.done, lost=len(errors), handed_over=handed)
+                 done=party.done, lost=len(errors), handed_over=handed)
 
 
 def test_flood_is_not_handed_over(bench):
