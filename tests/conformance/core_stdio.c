@@ -127,8 +127,11 @@ start(struct run *run, uint64_t now_us)
 	uint8_t seed[64], master[MASTER_SECRET_SIZE];
 	size_t n_actions = 64 * (1 + ACTIONS_PER_EVENT);
 
-	memset(seed, 0x5a, sizeof(seed));
-	memset(master, 0xc3, sizeof(master));
+	/* Any will do, but its two halves must not be equal (lib/proto/secret.c). */
+	for (unsigned int i = 0; i < sizeof(seed); i++)
+		seed[i] = (uint8_t)(i * 37 + 11);
+	for (unsigned int i = 0; i < sizeof(master); i++)
+		master[i] = (uint8_t)(i * 59 + 23);
 	run->now_us = now_us;
 	run->next_tick_us = now_us + TICK_US;
 	secret_init(&run->secrets, master, now_us / 1000000);

@@ -24,11 +24,9 @@ import wire
 MASK = 0xFFFFFFFF
 NEXT = {"hop": 0, "dst": 60, "rt": 43, "frag": 44, "esp": 50, "none": 59}
 TCP, ICMP, ICMP6, FRAGMENT = 6, 1, 58, 44
+# Keys of a frame whose checksums are wrong.
+SPOILT = {"badsum", "badip", "iplen", "doff", "cut"}
 ECHO = {4: (8, 0), 6: (128, 129)}
-
-
-class BadFrame(Exception):
-    """A frame with a wrong checksum or length."""
 
 
 def tcp_bytes(f):
@@ -116,16 +114,23 @@ def encode(f):
     return out
 
 
+SIZES = {2: 4, 3: 3, 4: 2, 8: 10}
+
+
 def options_of(data):
-    """Kind -> value of each option; `kinds` in order."""
+    """Kind -> value of each option; `kinds` in order. `broken`: they cannot be read."""
     out, i = {"kinds": []}, 0
     while i < len(data) and data[i] != 0:
         if data[i] == 1:
             i += 1
             continue
         if i + 1 >= len(data) or data[i + 1] < 2 or i + data[i + 1] > len(data):
-            raise BadFrame("TCP options cannot be read: " + data.hex())
+            out["broken"] = True
+            break
         kind, value = data[i], data[i + 2:i + data[i + 1]]
+        i += data[i + 1]
+        if len(value) + 2 != SIZES.get(kind, len(value) + 2):
+            continue
         out["kinds"].append(kind)
         if kind == 2:
             out["mss"], = struct.unpack("!H", value)
@@ -136,10 +141,10 @@ def options_of(data):
         elif kind == 8:
             out["ts"] = struct.unpack("!II", value)
         elif kind == 5:
-            out["blocks"] = list(struct.unpack("!%dI" % (len(value) // 4), value))
+            n = len(value) // 4
+            out["blocks"] = list(struct.unpack("!%dI" % n, value[:4 * n]))
         else:
             out.setdefault("other", []).append(kind)
-        i += data[i + 1]
     return out
 
 
@@ -184,8 +189,8 @@ def ip_parts(packet):
 
 
 def decode(frame):
-    """A frame that came out, verified: lengths, checksums of IP, TCP and ICMP. None if it
-    is neither TCP nor ICMP."""
+    """A frame that came out; None if it is neither TCP nor ICMP. `wrong` says which of its
+    checksums (IP, TCP, ICMP) is."""
     kind, = struct.unpack_from("!H", frame, 12)
     if kind not in (0x0800, 0x86DD):
         return None
@@ -193,21 +198,21 @@ def decode(frame):
     src, dst, proto, body, fields = ip_parts(packet)
     out = dict(fields, src=src, dst=dst, proto=proto, family=4 if kind == 0x0800 else 6)
     if "header" in fields and wire.csum(fields["header"]) != 0xFFFF:
-        raise BadFrame("IPv4 header checksum wrong")
+        out["wrong"] = "IPv4 header checksum wrong"
     if fields["fragment"] & 0x1FFF:
         return dict(out, later=body)
     if proto == TCP:
         if not fields["fragment"] & 0x2000 and \
                 wire.csum(wire.pseudo(src, dst, TCP, len(body)) + body) != 0xFFFF:
-            raise BadFrame("TCP checksum wrong")
+            out["wrong"] = "TCP checksum wrong"
         out.update(decode_tcp(body))
         return out
     if proto == ICMP:
         if wire.csum(body) != 0xFFFF:
-            raise BadFrame("ICMP checksum wrong")
+            out["wrong"] = "ICMP checksum wrong"
     elif proto == ICMP6:
         if wire.csum(wire.pseudo(src, dst, ICMP6, len(body)) + body) != 0xFFFF:
-            raise BadFrame("ICMPv6 checksum wrong")
+            out["wrong"] = "ICMPv6 checksum wrong"
     else:
         return None
     out["icmp"] = (body[0], body[1])

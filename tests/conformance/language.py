@@ -88,7 +88,8 @@ def expand(lines, values):
         if words[0] == "done":
             raise ScriptError(place + ": done without each")
         if words[0] != "each":
-            out.append((place, re.sub(r"\$(\w+)", lambda m: str(values.get(m[1], m[0])), text)))
+            out.append((place, re.sub(
+                r"\$(?:{(\w+)}|(\w+))", lambda m: str(values.get(m[1] or m[2], m[0])), text)))
             continue
         body, depth = [], 1
         while depth:

@@ -14,7 +14,7 @@ LISTENER = {4: "198.51.100.10", 6: "2001:db8:1::10"}
 RAW = {4: "198.51.100.30", 6: "2001:db8:1::30"}
 USUAL = {"mss": 1460, "sack": True, "ts": (1000, 0), "wscale": 7}
 FLAGS = dict(frames.wire.FLAGS)
-NEAR = 1 << 24
+NEAR = 1 << 21
 CLOSED_PORT = 6999
 KINDS = {"mss": 2, "wscale": 3, "sack": 4, "blocks": 5, "ts": 8}
 ICMP = {"port-unreachable": ((3, 3), (1, 4)), "too-big": ((3, 4), (2, 0)),
@@ -153,7 +153,8 @@ class Play:
             if isinstance(node, ast.Constant):
                 return node.value
             if isinstance(node, ast.Name):
-                names = dict(self.flow.names, **self.numbers)
+                names = dict(self.flow.names, own_mss=1460 if self.family == 4 else 1440,
+                             **self.numbers)
                 return names[node.id]
             if isinstance(node, ast.UnaryOp):
                 return -walk(node.operand)
@@ -165,12 +166,13 @@ class Play:
         where = self.flow.names if words[0] in self.flow.names else self.numbers
         where[words[0]] = self.value(words[1])
 
-    def number(self, value):
-        """As the report shows it: relative to the connection's first ones."""
+    def number(self, value, own=True):
+        """As the report shows it: relative to the connection's first ones, those of the
+        sender that it is a SEQ of (`own`) before the other's."""
         if value == 0:
             return "0"
         names = self.flow.names
-        for name in ("iss", "irs", "siss"):
+        for name in ("irs", "iss", "siss") if own else ("iss", "irs", "siss"):
             if name in names:
                 ahead = (value - names[name] + (1 << 31) & MASK) - (1 << 31)
                 if abs(ahead) < NEAR:
@@ -207,7 +209,7 @@ class Play:
         f["data"] = f.get("data", b"")
         stamps = self.flow.timestamps if side == OUTSIDE else self.flow.server_timestamps
         if stamps and not syn and not f["flags"] & FLAGS["RST"] and "ts" not in given:
-            names["tsval"] += 1
+            names["tsval"] = (names["tsval"] + 1) & MASK
             f["ts"] = (names["tsval"], names["tsecr"]) if side == OUTSIDE else \
                 (names.get("stsval", 9000), names.get("stsecr", 0))
         if f.get("ts") is False:
@@ -242,6 +244,9 @@ class Play:
             f[key] = (b"0123456789" * 7000)[:int(text[1:])] if text[0] == "*" else text.encode()
         elif key in ("raw", "ipopt"):
             f[key] = bytes.fromhex(words.pop(0))
+        elif key == "pad":  # so many NOPs, and `tail` at the very end of the options
+            pad, _, tail = int(words.pop(0)), words.pop(0), bytes.fromhex(words.pop(0))
+            f["raw"] = b"\1" * (pad + (-pad - len(tail)) % 4) + tail
         elif key in ("src", "dst"):
             addresses = words.pop(0).split(",")
             f[key] = f["dst" if key == "src" else "src"] if addresses == ["peer"] else \
@@ -285,7 +290,7 @@ class Play:
             self.seen.append("nothing")
 
     def expect(self, side, words, within=None):
-        if words == ["nothing"]:
+        if words[0].startswith("nothing"):
             self.nothing(side)
             return
         packet = self.get(side, within)
@@ -324,11 +329,16 @@ class Play:
         if flags & FLAGS["SYN"]:
             first = "irs" if side == OUTSIDE else "iss"
             want["seq"] = names.get(first)
+            if side == OUTSIDE and "like" not in words:
+                want["seq"] = None
         options = packet["options"]
+        if "broken" in options:
+            raise Mismatch("came with broken options: " + self.show(packet))
         while words:
             key = words.pop(0)
             if key in ("seq", "ack", "len", "mss", "wscale", "urg", "win", "tsecr", "tsval"):
-                want[key] = self.value(words.pop(0))
+                value = words.pop(0)
+                want[key] = None if value == "any" else self.value(value)
                 asked.append(key)
             elif key == "data":
                 text = words.pop(0)
@@ -347,6 +357,10 @@ class Play:
             elif key == "open-window":
                 want[key] = True
                 asked.append(key)
+            elif key == "other":  # an option that only its kind is known of
+                want[key] = [int(words.pop(0))]
+            elif key == "any-seq":
+                want["seq"] = None
             elif key == "like":  # as the SYN-ACK before it
                 want["seq"] = names["irs"]
             else:
@@ -365,14 +379,14 @@ class Play:
         out = {key: packet[key] for key in ("seq", "ack", "urg", "win", "data")}
         out["len"] = len(packet["data"])
         out["open-window"] = packet["win"] > 0
-        for key in ("mss", "wscale", "blocks"):
+        for key in ("mss", "wscale", "blocks", "other"):
             out[key] = options.get(key)
         out["tsval"], out["tsecr"] = options.get("ts", (None, None))
         return out
 
     def text(self, key, value):
-        if key in ("seq", "ack"):
-            return self.number(value)
+        if key in ("seq", "ack") and value is not None:
+            return self.number(value, key == "seq")
         if key == "data":
             return "%r" % value[:20]
         return str(value)
@@ -398,6 +412,7 @@ class Play:
                 names["irs"] = packet["seq"]
                 names["rcv"] = (packet["seq"] + 1) & MASK
                 self.flow.timestamps = "ts" in options
+                names["tsecr0"] = options.get("ts", (0, 0))[0]
             elif packet["seq"] == names["rcv"]:
                 length = len(packet["data"]) + bool(flags & FLAGS["FIN"])
                 names["rcv"] = (names["rcv"] + length) & MASK
@@ -424,7 +439,7 @@ class Play:
         out = flags_name(packet["flags"], packet["reserved"]) + " SEQ=" + \
             self.number(packet["seq"])
         if packet["flags"] & FLAGS["ACK"]:
-            out += " ACK=" + self.number(packet["ack"])
+            out += " ACK=" + self.number(packet["ack"], False)
         if packet["data"]:
             out += " LEN=%d" % len(packet["data"])
         values = self.values(packet)
@@ -433,7 +448,7 @@ class Play:
                 names = [n for n, k in KINDS.items() if k in packet["options"]["kinds"]]
                 out += " <%s>" % ",".join(names)
             elif key == "blocks":
-                out += " blocks=" + ":".join(self.number(e) for e in values[key] or ())
+                out += " blocks=" + ":".join(self.number(e, False) for e in values[key] or ())
             elif key == "open-window":
                 out += " WND>0"
             elif key not in ("seq", "ack", "len", "data"):
@@ -480,6 +495,14 @@ class Play:
         self.send(OUTSIDE, ["RST"])
         self.expect(INSIDE, ["RST"])
         self.flow, self.seen = flow, seen
+
+    def do_stray(self, words):
+        """stray SEGMENT: one to which nothing at all may be said, to nobody"""
+        before = self.driver.n_out
+        self.send(OUTSIDE, words)
+        if self.driver.n_out != before:
+            raise Mismatch("something left")
+        self.seen.append("nothing")
 
     def do_wait(self, words):
         self.driver.sleep(float(words[0]))
