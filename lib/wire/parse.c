@@ -337,17 +337,28 @@ segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len, uint
 		parse_any(seg, frame, head, len, side);
 }
 
-/* A TCP header: 20 bytes and whole words of options. */
+/* A segment of less than 64 bytes, in as few steps as its length has bits. */
 static inline uint64_t
-sum_tcp_header(uint64_t sum, const uint8_t *tcp, uint32_t header_len)
+sum_short(uint64_t sum, const uint8_t *at, uint32_t len)
 {
-	const uint8_t *at = tcp + TCP_HEADER_SIZE, *end = tcp + header_len;
-
-	sum = checksum_add_u64(checksum_add_u64(sum, tcp), tcp + 8);
-	sum = checksum_carry(sum, bytes_get_u32_be(tcp + 16));
-	for (; end - at >= 8; at += 8)
+	if (len & 32) {
+		sum = checksum_add_u64(checksum_add_u64(sum, at), at + 8);
+		sum = checksum_add_u64(checksum_add_u64(sum, at + 16), at + 24);
+		at += 32;
+	}
+	if (len & 16) {
+		sum = checksum_add_u64(checksum_add_u64(sum, at), at + 8);
+		at += 16;
+	}
+	if (len & 8) {
 		sum = checksum_add_u64(sum, at);
-	return at == end ? sum : checksum_carry(sum, bytes_get_u32_be(at));
+		at += 8;
+	}
+	if (len & 4) {
+		sum = checksum_carry(sum, bytes_get_u32_be(at));
+		at += 4;
+	}
+	return (len & 3) == 0 ? sum : checksum_carry(sum, checksum_add(0, at, len & 3));
 }
 
 bool
@@ -365,9 +376,10 @@ segment_checksum_ok(struct segment *seg)
 		sum = checksum_add_u64(checksum_add_u64(sum, client->bytes), client->bytes + 8);
 		sum = checksum_add_u64(checksum_add_u64(sum, server->bytes), server->bytes + 8);
 	}
-	sum = sum_tcp_header(sum, seg->frame + seg->l4_off, seg->l4_len);
-	if (seg->payload_len != 0)
-		sum = checksum_add(sum, segment_payload(seg), seg->payload_len);
+	if (len < 64)
+		sum = sum_short(sum, seg->frame + seg->l4_off, len);
+	else
+		sum = checksum_carry(sum, checksum_add(0, seg->frame + seg->l4_off, len));
 	seg->checksum_good = checksum_fold(sum) == 0xffff;
 	return seg->checksum_good;
 }

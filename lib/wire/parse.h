@@ -37,8 +37,8 @@ has_bad_flags(uint8_t flags)
 static inline uint64_t
 sum_ipv4(const uint8_t *ip)
 {
-	return (uint64_t)bytes_get_u32_be(ip) + bytes_get_u32_be(ip + 4) +
-	       bytes_get_u32_be(ip + 8) + bytes_get_u32_be(ip + 12) + bytes_get_u32_be(ip + 16);
+	return checksum_carry(checksum_add_u64(checksum_add_u64(0, ip), ip + 8),
+	                      bytes_get_u32_be(ip + 16));
 }
 
 /*

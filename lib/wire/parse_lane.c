@@ -4,7 +4,7 @@
  * a frame is of the usual kind, and leaves all judgement of others to parse.c.
  * Fields that lie side by side are compared as one word in the order of the wire.
  */
-#include <emmintrin.h>
+#include <smmintrin.h>
 #include <stddef.h>
 
 #include "parse.h"
@@ -22,57 +22,93 @@
 #define WHOLE_TCP_MASK htobe32((uint32_t)(IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_MASK) << 16 | 0xffu)
 #define WHOLE_TCP htobe32((uint32_t)PROTO_TCP)
 
-/* An address is written as one vector, as who hashes it will read it. */
-static inline void
-put_addr_v4(struct ip_addr *addr, uint32_t addr_be)
-{
-	__m128i mapped = _mm_cvtsi64_si128(
-		(long long)((uint64_t)addr_be << 32 | IP_ADDR_V4_WORD2_BE));
+/* How the first 16 bytes of a TCP header become what struct segment has from the ports
+ * on: numbers and window in host order, the data offset last. From inside, the ports
+ * change places. */
+#define FROM_SEQ 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12
+static const uint8_t tcp_order[SIDE_COUNT][16] __attribute__((aligned(16))) = {
+	[SIDE_OUTSIDE] = { 0, 1, 2, 3, FROM_SEQ },
+	[SIDE_INSIDE] = { 2, 3, 0, 1, FROM_SEQ },
+};
+_Static_assert(offsetof(struct segment, flow.client_port_be) + 4 == offsetof(struct segment, seq) &&
+                       offsetof(struct segment, seq) + 4 == offsetof(struct segment, ack) &&
+                       offsetof(struct segment, ack) + 4 == offsetof(struct segment, window) &&
+                       offsetof(struct segment, window) + 2 == offsetof(struct segment, flags) &&
+                       offsetof(struct segment, flags) + 1 == offsetof(struct segment, l4_len),
+               "ports to l4_len are one vector");
 
-	_mm_storeu_si128((__m128i *)addr->bytes, _mm_slli_si128(mapped, 8));
-}
+/* What struct segment has from `class` on, for either family: as bytes, since the compiler
+ * does not make one word of fields. */
+static const uint8_t lane_v4_is[8] = { SEGMENT_TCP,     FAULT_NONE, true,           true,
+	                               ETH_HEADER_SIZE, 0,          LANE_V4_L4_OFF, 0 };
+static const uint8_t lane_v6_is[8] = { SEGMENT_TCP,     FAULT_NONE, false,          true,
+	                               ETH_HEADER_SIZE, 0,          LANE_V6_L4_OFF, 0 };
+_Static_assert(offsetof(struct segment, fault) == offsetof(struct segment, class) + 1 &&
+                       offsetof(struct segment, is_v4) == offsetof(struct segment, class) + 2 &&
+                       offsetof(struct segment, payload_here) ==
+                               offsetof(struct segment, class) + 3 &&
+                       offsetof(struct segment, l3_off) == offsetof(struct segment, class) + 4 &&
+                       offsetof(struct segment, l4_off) == offsetof(struct segment, class) + 6,
+               "class to l4_off are one word");
 
 /* The TCP header at `l4_off` of a packet that ends at `end`, of which all is there. */
-static inline bool
+static inline __attribute__((always_inline)) bool
 lane_tcp(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32_t end,
          enum side side)
 {
 	const uint8_t *tcp = frame + l4_off;
 	uint32_t len = end - l4_off, header_len = (tcp[TCP_DATA_OFF] >> 4) * 4u;
 	uint32_t ports = bytes_get_u32_be(tcp);
-	uint8_t flags = tcp[TCP_FLAGS_OFF];
 
 	if (header_len < TCP_HEADER_SIZE || header_len > len || (ports & 0xffff) == 0 ||
-	    ports >> 16 == 0 || has_bad_flags(flags))
+	    ports >> 16 == 0 || has_bad_flags(tcp[TCP_FLAGS_OFF]))
 		return false;
-	if (side == SIDE_INSIDE)
-		ports = ports << 16 | ports >> 16;
-	memcpy(&seg->flow.client_port_be, &ports, sizeof(ports));
+	_mm_storeu_si128((__m128i *)(void *)&seg->flow.client_port_be,
+	                 _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)tcp),
+	                                  _mm_load_si128((const __m128i *)tcp_order[side])));
+	seg->l4_len = (uint8_t)header_len;
+	memcpy(&seg->class, l4_off == LANE_V4_L4_OFF ? lane_v4_is : lane_v6_is, sizeof(lane_v4_is));
 	seg->frame = frame;
 	seg->tags = 0;
-	seg->seq = bytes_get_u32(tcp + TCP_SEQ_OFF);
-	seg->ack = bytes_get_u32(tcp + TCP_ACK_OFF);
-	seg->class = SEGMENT_TCP;
-	seg->fault = FAULT_NONE;
-	seg->side = (uint8_t)side;
-	seg->flags = flags;
-	seg->payload_len = (uint16_t)(len - header_len);
-	seg->l4_len = (uint8_t)header_len;
-	seg->is_v4 = l4_off == LANE_V4_L4_OFF;
-	seg->payload_here = true;
-	seg->checksum_good = false;
-	seg->l3_off = ETH_HEADER_SIZE;
-	seg->l4_off = (uint16_t)l4_off;
-	seg->window = bytes_get_u16(tcp + TCP_WINDOW_OFF);
-	seg->frame_len = end;
 	seg->fragment_id = 0;
-	tcp_layout_clear(seg);
+	seg->side = (uint8_t)side;
+	seg->checksum_good = false;
+	seg->frame_len = end;
+	seg->payload_len = (uint16_t)(len - header_len);
 	if (!tcp_layout_read(seg, tcp, header_len))
 		tcp_options_parse(seg, tcp, header_len);
 	return true;
 }
-_Static_assert(offsetof(struct flow, server_port_be) == offsetof(struct flow, client_port_be) + 2,
-               "both ports are one word");
+
+/* The client's and the server's address, from source and destination side by side: each
+ * goes to the last word of the 16 bytes, behind ::ffff. Written as one vector, as who
+ * hashes an address will read it. */
+#define ADDR_SRC -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 2, 3
+#define ADDR_DST -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 4, 5, 6, 7
+static const int8_t addr_order[SIDE_COUNT + 1][16] __attribute__((aligned(16))) = {
+	/* the client's; the server's is the next one */
+	[SIDE_OUTSIDE] = { ADDR_SRC },
+	[SIDE_INSIDE] = { ADDR_DST },
+	[SIDE_COUNT] = { ADDR_SRC },
+};
+
+static inline void
+put_addrs_v4(struct segment *seg, const uint8_t *src_and_dst, enum side side)
+{
+	const __m128i mapped = _mm_setr_epi32(0, 0, (int)IP_ADDR_V4_WORD2_BE, 0);
+	const __m128i *order = (const __m128i *)addr_order[side];
+	__m128i both = _mm_loadl_epi64((const __m128i *)src_and_dst);
+
+	_mm_storeu_si128((__m128i *)seg->flow.client.bytes,
+	                 _mm_or_si128(_mm_shuffle_epi8(both, _mm_load_si128(order)), mapped));
+	_mm_storeu_si128((__m128i *)seg->flow.server.bytes,
+	                 _mm_or_si128(_mm_shuffle_epi8(both, _mm_load_si128(order + 1)), mapped));
+}
+
+/* First bytes of addresses that are not simply unicast: 0, 127, and class D and up, of
+ * which is_unusable_v4() lets some pass. As a table, for no branch could foretell what a
+ * random source has. */
+static const bool odd_net[256] = { [0] = true, [127] = true, [224 ... 255] = true };
 
 static inline bool
 lane_v4(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side)
@@ -84,11 +120,10 @@ lane_v4(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 
 	if (end > head || end < LANE_V4_L4_OFF + TCP_HEADER_SIZE ||
 	    (bytes_get_u32_be(ip + IPV4_FRAGMENT_OFF) & WHOLE_TCP_MASK) != WHOLE_TCP ||
-	    checksum_fold(sum_ipv4(ip)) != 0xffff || is_unusable_v4(src) || is_unusable_v4(dst) ||
+	    checksum_fold(sum_ipv4(ip)) != 0xffff || odd_net[src & 0xff] | odd_net[dst & 0xff] ||
 	    src == dst)
 		return false;
-	put_addr_v4(side == SIDE_OUTSIDE ? &seg->flow.client : &seg->flow.server, src);
-	put_addr_v4(side == SIDE_OUTSIDE ? &seg->flow.server : &seg->flow.client, dst);
+	put_addrs_v4(seg, ip + IPV4_SRC_OFF, side);
 	return lane_tcp(seg, frame, LANE_V4_L4_OFF, end, side);
 }
 

@@ -67,36 +67,41 @@ enum segment_option {
 	OPTION_BAD = 0x80, /* a length byte was impossible: parsing stopped there */
 };
 
-/* Two cache lines; core_locate() reads little beyond the first. */
+/* Two cache lines; core_locate() reads little beyond the first. The parser's fast lane
+ * writes fields that lie side by side as one word or vector. */
 struct segment {
 	const uint8_t *frame; /* first byte of the Ethernet header */
 	struct flow flow;     /* canonical: client is the outside end */
-	uint32_t
-		tags; /* 0: untagged; else outer << 16 | inner, see segment_tag(); one tag: outer */
 	uint32_t seq;
 	uint32_t ack;
-	uint8_t class;        /* enum segment_class */
-	uint8_t fault;        /* enum segment_fault */
-	uint8_t side;         /* enum side it came in by */
-	uint8_t flags;        /* enum tcp_flag */
-	uint16_t payload_len; /* bytes of TCP data */
-	uint8_t l4_len;       /* TCP header with options */
+	uint16_t window; /* as on the wire, not scaled */
+	uint8_t flags;   /* enum tcp_flag */
+	uint8_t l4_len;  /* TCP header with options */
+
+	uint8_t class; /* enum segment_class */
+	uint8_t fault; /* enum segment_fault */
 	bool is_v4;
 	bool payload_here; /* all of the payload is contiguous behind the header */
-	bool checksum_good; /* set by the caller when hardware has verified it, or by segment_checksum_ok() */
-	uint16_t l3_off;    /* from frame */
-	uint16_t l4_off;    /* from frame */
-	uint16_t window;    /* as on the wire, not scaled */
+	uint16_t l3_off;   /* from frame */
+	uint16_t l4_off;   /* from frame */
+
 	uint8_t options;    /* enum segment_option */
 	uint8_t ts_off;     /* of the timestamps option from l4_off */
 	uint8_t sack_off;   /* of the SACK option from l4_off */
 	uint8_t sack_count; /* blocks in it */
 	uint16_t mss;       /* value of the MSS option, 0 if absent */
 	uint8_t wscale;     /* shift count, above 14 read as 14 (RFC 7323, 2.3) */
+	uint8_t zero;       /* 0 */
 	uint32_t tsval;
 	uint32_t tsecr;
-	uint32_t frame_len;   /* Ethernet header to the end of the IP packet, without padding */
+
+	uint32_t
+		tags; /* 0: untagged; else outer << 16 | inner, see segment_tag(); one tag: outer */
 	uint32_t fragment_id; /* fragments only */
+	uint32_t frame_len;   /* Ethernet header to the end of the IP packet, without padding */
+	uint16_t payload_len; /* bytes of TCP data */
+	uint8_t side;         /* enum side it came in by */
+	bool checksum_good; /* set by the caller when hardware has verified it, or by segment_checksum_ok() */
 
 	/* Written by core_locate(), read by core_decide(). */
 	uint64_t hash;

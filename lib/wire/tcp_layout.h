@@ -6,6 +6,9 @@
 #ifndef SYNFRONT_TCP_LAYOUT_H
 #define SYNFRONT_TCP_LAYOUT_H
 
+#include <stddef.h>
+#include <tmmintrin.h>
+
 #include "bytes.h"
 #include "protocols.h"
 #include "tcp_options.h"
@@ -37,6 +40,7 @@ tcp_layout_clear(struct segment *seg)
 	seg->sack_count = 0;
 	seg->mss = 0;
 	seg->wscale = 0;
+	seg->zero = 0;
 	seg->tsval = 0;
 	seg->tsecr = 0;
 }
@@ -49,11 +53,46 @@ tcp_layout_timestamps(struct segment *seg, const uint8_t *tcp, unsigned int off)
 	seg->tsecr = bytes_get_u32(tcp + off + 6);
 }
 
-/* False, with nothing written, if the layout is another one. The option fields of
- * `seg` are clear before. */
+/*
+ * MSS, SACK-permitted, timestamps, NOP, window scale: Linux, Android. All but the scale
+ * lies in 16 bytes, and so do the fields that it fills.
+ */
+static inline bool
+tcp_layout_read_40(struct segment *seg, const uint8_t *tcp)
+{
+	const __m128i mask = _mm_setr_epi8(-1, -1, 0, 0, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0);
+	const __m128i kinds = _mm_setr_epi8(TCPOPT_MSS, 4, 0, 0, TCPOPT_SACK_PERMITTED, 2,
+	                                    TCPOPT_TIMESTAMPS, 10, 0, 0, 0, 0, 0, 0, 0, 0);
+	/* MSS, nothing, TSval, TSecr in host order */
+	const __m128i order = _mm_setr_epi8(-1, -1, -1, -1, 3, 2, -1, -1, 11, 10, 9, 8, 15, 14, 13,
+	                                    12);
+	const __m128i known = _mm_setr_epi8(OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED |
+	                                            OPTION_TIMESTAMPS,
+	                                    26, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	__m128i options = _mm_loadu_si128((const __m128i *)(tcp + TCP_HEADER_SIZE));
+	uint32_t last = bytes_get_u32(tcp + 36);
+
+	if (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(options, mask), kinds)) != 0xffff ||
+	    last >> 8 != TCPOPT_WORD_WSCALE >> 8)
+		return false;
+	_mm_storeu_si128((__m128i *)(void *)&seg->options,
+	                 _mm_or_si128(_mm_shuffle_epi8(options, order), known));
+	seg->wscale = tcp_wscale((uint8_t)last);
+	return true;
+}
+_Static_assert(offsetof(struct segment, ts_off) == offsetof(struct segment, options) + 1 &&
+                       offsetof(struct segment, mss) == offsetof(struct segment, options) + 4 &&
+                       offsetof(struct segment, tsval) == offsetof(struct segment, options) + 8 &&
+                       offsetof(struct segment, tsecr) == offsetof(struct segment, options) + 12,
+               "what a segment's options say is one vector");
+
+/* False, with the fields of a header without options, if the layout is another one. */
 static inline bool
 tcp_layout_read(struct segment *seg, const uint8_t *tcp, unsigned int header_len)
 {
+	if (header_len == 40 && tcp_layout_read_40(seg, tcp))
+		return true;
+	tcp_layout_clear(seg);
 	if (header_len == TCP_HEADER_SIZE)
 		return true;
 	uint32_t first = bytes_get_u32(tcp + 20);
@@ -66,19 +105,6 @@ tcp_layout_read(struct segment *seg, const uint8_t *tcp, unsigned int header_len
 	}
 	if (first >> 16 != TCPOPT_WORD_MSS >> 16)
 		return false;
-	/* MSS, SACK-permitted, timestamps, NOP, window scale: Linux, Android. */
-	if (header_len == 40) {
-		uint32_t last = bytes_get_u32(tcp + 36);
-		if (bytes_get_u32(tcp + 24) != TCPOPT_WORD_SACK_TS ||
-		    last >> 8 != TCPOPT_WORD_WSCALE >> 8)
-			return false;
-		seg->options = OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED |
-		               OPTION_TIMESTAMPS;
-		seg->mss = (uint16_t)first;
-		tcp_layout_timestamps(seg, tcp, 26);
-		seg->wscale = tcp_wscale((uint8_t)last);
-		return true;
-	}
 	if (header_len == 24) {
 		seg->options = OPTION_MSS;
 		seg->mss = (uint16_t)first;

@@ -97,7 +97,6 @@ walk(struct segment *seg, const uint8_t *tcp, unsigned int header_len)
 void
 tcp_options_parse(struct segment *seg, const uint8_t *tcp, unsigned int header_len)
 {
-	tcp_layout_clear(seg);
 	if (!tcp_layout_read(seg, tcp, header_len))
 		walk(seg, tcp, header_len);
 }
