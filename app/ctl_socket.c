@@ -31,7 +31,8 @@ receive(struct ctl_socket *s)
 	ssize_t n = recv(s->fd, text, s->answer_size_max, 0);
 	if (n <= 0) {
 		snprintf(s->error, sizeof(s->error), "no answer from %s: %s", s->path,
-		         n < 0 ? strerror(errno) : "it has closed the connection");
+		         n < 0 ? strerror(errno)
+		               : "it has closed the connection (DPDK serves 10 clients at a time)");
 	} else {
 		json = json_loadb(text, (size_t)n, 0, &error);
 		if (json == NULL)
@@ -56,6 +57,11 @@ ctl_open(struct ctl_socket *s, const char *instance)
 	}
 	memcpy(s->path, address.sun_path, sizeof(s->path));
 	s->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	/* An engine that stands still takes no connection either. */
+	if (s->fd >= 0) {
+		setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+		setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	}
 	if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
 		bool is_absent = errno == ENOENT || errno == ECONNREFUSED;
 		snprintf(s->error, sizeof(s->error), "%s%s: %s",
@@ -66,8 +72,6 @@ ctl_open(struct ctl_socket *s, const char *instance)
 		ctl_close(s);
 		return -1;
 	}
-	setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-
 	json_t *hello = receive(s);
 	if (hello == NULL) {
 		ctl_close(s);

@@ -5,6 +5,9 @@
 #include "secret_file.h"
 
 #define PATH_STEPS 4
+/* Were all in rings, a driver that frees what it has sent when it sends again would
+ * never get anything to send. */
+#define BUFFERS_BESIDE 32u
 
 /* A path below a place, each step with its node if the file has it. */
 struct path_below {
@@ -54,6 +57,7 @@ check_ports(struct conf_reader *r, const struct conf_place *root)
 static int
 check_workers(struct conf_reader *r, const struct conf_place *root)
 {
+	const struct conf *c = r->conf;
 	struct workers_conf *w = &r->conf->workers;
 	struct path_below path;
 
@@ -63,6 +67,14 @@ check_workers(struct conf_reader *r, const struct conf_place *root)
 		return conf_fail(r, BELOW(r, &path, root, "workers", "count"),
 		                 "found %u; expected %u, the number of lcores, or no such key",
 		                 w->count, w->n_lcores);
+	uint32_t rings = c->outside.rx_descriptors + c->outside.tx_descriptors;
+	if (c->has_inside)
+		rings += c->inside.rx_descriptors + c->inside.tx_descriptors;
+	if (w->buffers != 0 && w->buffers < rings + BUFFERS_BESIDE)
+		return conf_fail(r, BELOW(r, &path, root, "workers", "buffers"),
+		                 "found %u; expected at least %u: what the rings of the ports may "
+		                 "keep, and %u to work with",
+		                 w->buffers, rings + BUFFERS_BESIDE, BUFFERS_BESIDE);
 	for (uint32_t i = 0; i < w->n_lcores; i++)
 		if (w->lcores[i] == w->control_lcore)
 			return conf_fail(r, BELOW(r, &path, root, "workers", "control_lcore"),

@@ -128,10 +128,11 @@ static const struct conf_key workers_keys[] = {
 	{ "control_lcore", CONF_NUMBER, 0, AT(workers_conf, control_lcore), .min = 0, .max = 1023,
 	  .derived = "not pinned", .absent = CONF_LCORE_ANY,
 	  .help = "CPU for the control thread; none of `lcores`." },
-	{ "buffers", CONF_ENTRIES, 0, AT(workers_conf, buffers), .min = 128, .max = 1u << 24,
+	{ "buffers", CONF_ENTRIES, 0, AT(workers_conf, buffers), .min = 160, .max = 1u << 24,
 	  .preset = "0", .zero = "what rings and bursts can hold at most",
-	  .help = "Packet buffers of each worker. More for a driver that keeps more than its "
-	          "rings; fewer save memory, and frames are lost when none is left." },
+	  .help = "Packet buffers of each worker; at least 32 beside the descriptors of all "
+	          "ports. More for a driver that keeps more than its rings; fewer save memory, "
+	          "and packets are lost when none is left." },
 	{ "idle", CONF_CHOICE, 0, AT(workers_conf, idle), .choices = idle_choices, .preset = "auto",
 	  .help = "What a worker does with nothing to do. `auto`: sleep if every port is a "
 	          "kernel's "

@@ -45,7 +45,12 @@ write_line(const char *text, size_t size)
 {
 	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
 
-	if (poll(&fd, 1, log_state.n_lost == 0 ? PATIENCE_MS : 0) == 0)
+	int timeout_ms = log_state.n_lost == 0 ? PATIENCE_MS : 0, rc;
+
+	/* A TAP signals its frames to this process. */
+	while ((rc = poll(&fd, 1, timeout_ms)) < 0 && errno == EINTR)
+		timeout_ms = 0;
+	if (rc == 0)
 		return EAGAIN;
 	ssize_t n = write(STDERR_FILENO, text, size);
 	log_state.is_torn |= n > 0 && (size_t)n < size;

@@ -283,6 +283,9 @@ static void
 test_workers_that_disagree_are_refused(void)
 {
 	static const struct wrong cases[] = {
+		{ GOOD "workers: {buffers: 4127}\n",
+		  "t:3:20: workers.buffers: found 4127; expected at least 4128: what the rings of "
+		  "the ports may keep, and 32 to work with" },
 		{ GOOD "workers:\n  count: 3\n  lcores: [1, 2]\n",
 		  "t:4:10: workers.count: found 3; expected 2, "
 		  "the number of lcores, or no such key" },

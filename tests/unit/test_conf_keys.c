@@ -12,6 +12,10 @@
 #include "value.h"
 
 #define PORTS "ports: {outside: {device: net_null0}, inside: {device: net_null1}}\n"
+/* Rings that the fewest buffers suffice for. */
+#define SMALL_RINGS                                                                       \
+	"ports: {outside: {device: net_null0, rx_descriptors: 64, tx_descriptors: 64}}\n" \
+	"services: [{name: web, addresses: 192.0.2.1, ports: 80, mode: respond}]\n"
 #define WEB "services: [{name: web, addresses: 192.0.2.1, ports: 80, mode: proxy}]\n"
 #define LIST PORTS "services:\n- name: web\n  addresses: 192.0.2.1\n  ports: 80\n  mode: proxy\n"
 
@@ -32,7 +36,7 @@ static const struct scaffold scaffolds[] = {
 	{ "services[0]", LIST, LIST, 2 },
 	{ "services[0].half_open", "memory: {half_open: 16M}\n" LIST "  half_open:\n",
 	  "memory: {half_open: 16M}\n" LIST, 4 },
-	{ "workers", PORTS WEB "workers:\n", PORTS WEB, 2 },
+	{ "workers", SMALL_RINGS "workers:\n", SMALL_RINGS, 2 },
 	{ "memory", PORTS WEB "memory:\n", PORTS WEB, 2 },
 	{ "handshake", PORTS WEB "handshake:\n", PORTS WEB, 2 },
 	{ "limits", PORTS WEB "limits:\n", PORTS WEB, 2 },
