@@ -175,7 +175,9 @@ spliced_rst(struct core *core, struct step *step)
 		return;
 	}
 	splice_forward(core, step, COUNTER_spliced);
-	if (!exact) /* the receiver answers with a challenge ACK (RFC 5961, 3.2) */
+	/* Unless exact, the receiver answers with a challenge ACK (RFC 5961, 3.2). Once one was,
+	 * late copies to an end that has gone get one each: they do not prolong the linger. */
+	if (!exact || (conn->flags & CONN_RESET))
 		return;
 	conn->flags |= CONN_RESET;
 	if (seg->side == SIDE_INSIDE)

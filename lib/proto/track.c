@@ -247,7 +247,7 @@ tracked_rst(struct core *core, struct step *step)
 		entry_clear(core, step);
 		return;
 	}
-	if (!exact)
+	if (!exact || (conn->flags & CONN_RESET)) /* as spliced_rst() */
 		return;
 	conn->flags |= CONN_RESET;
 	entry_touch(core, step, core->policy->timeouts.reset_linger);

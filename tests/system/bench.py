@@ -155,18 +155,31 @@ class Bench:
         return port
 
     def teach(self, port, family=4):
-        """Connect until the engine knows the server and splices for it: how often."""
-        if not isinstance(self.lab.engine, Synfront):
+        """Connect until each worker knows the server and splices for it: how often."""
+        engine = self.lab.engine
+        if not isinstance(engine, Synfront):
             return 0
-        for number in range(1, N_PREFIXES + 1):
-            before = self.count("connected"), self.count("tracked")
-            dial(self.lab, port, family, source=prefix_address(number, family)).close()
-            wait_for("the engine to open a connection", lambda: (
-                self.count("connected"), self.count("tracked")) != before)
-            if self.count("connected") > before[0]:
-                return number
-        raise AssertionError("port %d: still not learned after %d connections"
-                             % (port, N_PREFIXES))
+
+        def counts():
+            """(connected, tracked) of each worker."""
+            found = [engine.ask("stats,%d" % worker) for worker in range(engine.workers())]
+            return [(stats["connected"], stats["tracked"]) for stats in found]
+
+        taught = [False] * len(counts())
+        number = 0
+        while not all(taught):
+            number += 1
+            assert number <= N_PREFIXES + 40 * (len(taught) - 1), \
+                "port %d: still not learned after %d connections" % (port, number)
+            before = counts()
+            source = prefix_address((number - 1) % N_PREFIXES + 1, family)
+            dial(self.lab, port, family, source=source).close()
+            after = wait_for("the engine to open a connection",
+                             lambda before=before: (lambda now: now if now != before else None)
+                             (counts()))
+            taught = [known or now[0] > then[0]
+                      for known, now, then in zip(taught, after, before)]
+        return number
 
     def calm(self, service="bulk", timeout=90):
         """Wait until a service is out of cookie mode."""

@@ -167,6 +167,9 @@ class Synfront:
         """Every counter by its name, all workers together."""
         return self.ask("stats") or {}
 
+    def workers(self):
+        return self.ask("info")["workers"]
+
     def service(self, name):
         return next(row for row in self.report("services") if row["name"] == name)
 

@@ -136,6 +136,22 @@ LAB_TEST_ONCE(test_closing_timer_old_connection_freed)
 	EQUAL(lab_state(lab), CONN_FREE);
 }
 
+/* The server has gone and answers each late copy of the request with RST. */
+LAB_TEST(test_closing_reset_again_prolongs_nothing, "CLOSING.INSIDE.RST")
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1, .payload_len = 10);
+	CLIENT(TCP_RST, lab->irs + 1, 0);
+	EQUAL(lab_state(lab), CONN_CLOSING);
+	for (unsigned int i = 0; i < 2; i++) {
+		lab_tick(lab, 500 * lab->policy.timeouts.reset_linger + 500);
+		SERVER(TCP_RST, lab->server_iss + 1, 0);
+	}
+	EQUAL(lab_state(lab), CONN_SPENT);
+}
+
 /* The receiver goes on: the RST never reached it, or was not for it. */
 LAB_TEST(test_closing_reset_linger_cancelled)
 {
@@ -183,6 +199,7 @@ CU_TestInfo core_closing_tests[] = {
 	CHECK_TEST(test_closing_inside_syn_ack_reset),
 	CHECK_TEST(test_closing_timer_spends_then_frees),
 	CHECK_TEST(test_closing_timer_old_connection_freed),
+	CHECK_TEST(test_closing_reset_again_prolongs_nothing),
 	CHECK_TEST(test_closing_reset_linger_cancelled),
 	CU_TEST_INFO_NULL,
 };
