@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The report as Markdown."""
 
+import re
+
 # What a table shows, for those whose name does not say enough.
 TITLES = {
     "floods": ("Floods", "Real clients work while each flood runs. `rate` is what the attacker was "
@@ -45,17 +47,11 @@ def section(title, *lines):
     yield from lines
 
 
-def conformance(found):
-    yield from section("Conformance", found["closing_line"])
-    rules = found["rules"]
-    if isinstance(rules, dict):
-        rules = next((value for value in rules.values() if isinstance(value, list)), [])
-    if isinstance(rules, list) and rules and isinstance(rules[0], dict):
-        yield ""
-        yield from table(rules)
-    elif isinstance(rules, str):
-        yield ""
-        yield rules
+def embedded(text):
+    """Another document, a level further down, without comments."""
+    text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
+    yield ""
+    yield from re.sub(r"^#", "##", text, flags=re.MULTILINE).strip().splitlines()
 
 
 def lines_of(data):
@@ -66,6 +62,8 @@ def lines_of(data):
         machine["date"], machine["cpu"], machine["cpus"], machine["memory_mb"], machine["kernel"],
         machine["dpdk"], machine["synfront"], "; long variants" if data["long"] else "")
     yield "Load of the machine before: %.2f." % machine["load_before"]
+    if data["taken"]:
+        yield "From earlier runs: %s." % ", ".join(data["taken"])
     if data["runs"]:
         yield ""
         yield from table([{"what ran": name, "result": line}
@@ -77,15 +75,14 @@ def lines_of(data):
         yield from section(title, *([text, ""] if text else []))
         yield from table(data["tables"][name])
     if data.get("conformance"):
-        yield from conformance(data["conformance"])
+        yield from embedded(data["conformance"])
     if data["fuzz"]:
         yield from section("Fuzzing", "Executions %s in %s s of CPU, the last run of each." % (
             cell(sum(row["executions"] for row in data["fuzz"])),
             cell(sum(row["seconds"] for row in data["fuzz"]))), "")
         yield from table(data["fuzz"])
     if data["soak"]:
-        yield from section("Soak", "The account of the last one:", "", "```", data["soak"].rstrip(),
-                           "```")
+        yield from embedded(data["soak"])
 
 
 def markdown(data):

@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 from document import markdown
-from sources import BUILD, ROOT, conformance, fuzz, fuzz_now, machine, soak
+from sources import BUILD, ROOT, conformance, fuzz, fuzz_now, machine, read, soak
 
 SYSTEM = os.path.join(ROOT, "tests/system")
 
@@ -22,6 +22,8 @@ def options():
                         help="only test files whose name has it")
     parser.add_argument("--figures", action="append", default=[], metavar="FILE",
                         help="figures of an earlier run instead of a new one; may be repeated")
+    parser.add_argument("--conformance", metavar="FILE",
+                        help="the report of an earlier tests/conformance/run --report FILE")
     parser.add_argument("--fuzz", type=int, default=0, metavar="SECONDS")
     parser.add_argument("--out", default=os.path.join(BUILD, "report"), metavar="DIRECTORY")
     return parser.parse_args()
@@ -53,23 +55,27 @@ def run_system(name, is_long):
 
 def main():
     chosen = options()
-    data = {"machine": machine(), "long": chosen.long, "runs": {}, "tables": {}}
+    data = {"machine": machine(), "long": chosen.long, "taken": chosen.figures, "runs": {},
+            "tables": {}, "conformance": None}
     failed = False
-    if chosen.figures:
-        for path in chosen.figures:
-            with open(path) as file:
-                merge(data["tables"], json.load(file))
-    else:
+    for path in chosen.figures:
+        with open(path) as file:
+            merge(data["tables"], json.load(file))
+    if not chosen.figures:
         for name in recording_tests(chosen.only):
             line, status, figures = run_system(name, chosen.long)
             data["runs"]["system tests, " + name] = line
             failed |= status != 0
             merge(data["tables"], figures)
-    if not chosen.only:
-        data["conformance"], status = conformance()
-        failed |= status != 0
-        if chosen.fuzz:
-            failed |= fuzz_now(chosen.fuzz) != 0
+    if chosen.conformance:
+        data["conformance"] = read(chosen.conformance)
+    elif not chosen.figures and not chosen.only:
+        found = conformance()
+        if found:
+            data["runs"]["conformance"], status, data["conformance"] = found
+            failed |= status != 0
+    if chosen.fuzz:
+        failed |= fuzz_now(chosen.fuzz) != 0
     data["fuzz"], data["soak"] = fuzz(), soak()
     os.makedirs(chosen.out, exist_ok=True)
     with open(os.path.join(chosen.out, "report.json"), "w") as file:

@@ -2,7 +2,6 @@
 """What a report is made of besides the system tests' figures."""
 
 import glob
-import json
 import os
 import re
 import subprocess
@@ -19,26 +18,26 @@ CONFORMANCE = os.path.join(ROOT, "tests/conformance/run")
 
 
 def conformance():
-    """(the report of the conformance table or None, status)."""
+    """(closing line, status, the report as Markdown), or None without such tests."""
     if not os.access(CONFORMANCE, os.X_OK):
-        return None, 0
+        return None
     print("report: conformance", flush=True)
     with tempfile.TemporaryDirectory() as place:
-        path = os.path.join(place, "conformance")
+        path = os.path.join(place, "conformance.md")
         done = subprocess.run((CONFORMANCE, "--report", path), stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
-        line = (done.stdout.strip().splitlines() or [""])[-1]
-        if done.returncode:
-            print(done.stdout)
-        text = ""
-        if os.path.exists(path):
-            with open(path) as file:
-                text = file.read()
+        lines = done.stdout.strip().splitlines() or [""]
+        print("".join("  %s\n" % line for line in lines if not line.startswith("ok ")), end="")
+        return lines[-1], done.returncode, read(path)
+
+
+def read(path):
+    """A text that may be missing."""
     try:
-        rules = json.loads(text)
-    except ValueError:
-        rules = text
-    return {"closing_line": line, "rules": rules}, done.returncode
+        with open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
 
 
 def fuzz_now(seconds):
@@ -64,9 +63,5 @@ def fuzz():
 
 
 def soak():
-    """The account of the last soak, as text, or None."""
-    for path in sorted(glob.glob(os.path.join(BUILD, "soak", "account.*"))):
-        if path.endswith((".txt", ".md")):
-            with open(path) as file:
-                return file.read()
-    return None
+    """The account of the last soak, as Markdown, or None."""
+    return read(os.path.join(BUILD, "soak/account.md"))

@@ -52,7 +52,7 @@ class Floods:
         bench.teach(80)
         self.sender = Sender(self.lab)
         self.rate = 20000 if bench.options.long else 8000
-        self.seconds = 12 if bench.options.long else 2.5
+        self.seconds = 10 if bench.options.long else 2
 
     def __enter__(self):
         return self
