@@ -41,9 +41,11 @@ enum conn_state {
 
 enum conn_flag {
 	CONN_TIMESTAMPS = 0x001, /* agreed with the client */
+	CONN_SEEDED = 0x001,     /* ADOPTING: client_nxt and server_nxt are the server's view */
 	CONN_CLIENT_FIN = 0x002,
 	CONN_SERVER_FIN = 0x004,
 	CONN_CLIENT_DATA = 0x008, /* the client has sent data */
+	CONN_MISFIT = 0x008,      /* ADOPTING: a segment from outside did not fit that view */
 	CONN_OUTBOUND = 0x010,    /* TRACKED: opened by a protected host */
 	CONN_CONVERT = 0x010,     /* spliced: windows are converted between two scales */
 	CONN_CONFIRMED = 0x020,   /* TRACKED: the handshake is complete, or both directions fit */

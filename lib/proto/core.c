@@ -309,6 +309,9 @@ expire(struct core *core, struct flow_slot at, const struct instant *now, struct
 		core_count(core, COUNTER_expired);
 		conn_reset_ends(core, conn, out);
 		break;
+	case CONN_TRACKED:
+		track_expire(core, conn, out);
+		break;
 	case CONN_CONNECTING: /* has a timer of its own */
 		flow_index_touch(&core->index, at, clock_s(now, core->policy->timeouts.connecting));
 		return;

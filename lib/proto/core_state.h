@@ -344,6 +344,8 @@ void respond_begin(struct core *core, struct step *step, const struct proven *pr
 /* track.c */
 bool track_begin(struct core *core, struct step *step, bool outbound);
 bool track_adopt(struct core *core, struct step *step);
+/* Before its entry goes: RST to both ends of a candidate that did not fit. */
+void track_expire(struct core *core, const struct conn *conn, struct actions *out);
 
 /* foreign.c: what is not a TCP segment of a service. */
 void foreign_decide(struct core *core, struct step *step);

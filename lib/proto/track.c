@@ -125,37 +125,105 @@ tracked_syn_ack(struct core *core, struct step *step)
 	act_forward(core, step, COUNTER_passed_tracked);
 }
 
-/* A candidate's other direction: does it fit the first one? */
+/*
+ * A candidate for adoption. What comes from inside says how the server counts; what
+ * comes from outside anybody may have sent, and it counts only where it fits.
+ */
 static void
-adopt_confirm(struct core *core, struct step *step, struct conn *conn)
+adopt_seed(struct conn *conn, const struct segment *seg)
 {
-	const struct segment *seg = step->seg;
+	uint32_t end = seg->seq + segment_seq_len(seg);
+	bool outside = seg->side == SIDE_OUTSIDE;
+
+	conn->client_nxt = outside ? end : seg->ack;
+	conn->server_nxt = outside ? seg->ack : end;
+	if (!outside)
+		conn->flags |= CONN_SEEDED;
+}
+
+/* Do the two directions count alike? */
+static bool
+adopt_fits(const struct conn *conn, const struct segment *seg)
+{
 	uint32_t own = seg->side == SIDE_OUTSIDE ? conn->client_nxt : conn->server_nxt;
 	uint32_t peer = seg->side == SIDE_OUTSIDE ? conn->server_nxt : conn->client_nxt;
 
-	if (seg->seq - own + FIT_WINDOW <= 2 * FIT_WINDOW &&
-	    seg->ack - peer + FIT_WINDOW <= 2 * FIT_WINDOW) {
-		conn->flags &= ~(unsigned int)CONN_ADOPTING;
-		core->n_adopting--;
-		conn->flags |= CONN_CONFIRMED;
-		core_count(core, COUNTER_adopted);
-		core_count(core, COUNTER_tracked);
-		splice_follow(conn, seg);
-		entry_touch(core, step, splice_lifetime(core, conn));
-		act_forward(core, step, COUNTER_passed_adopted);
+	return seg->seq - own + FIT_WINDOW <= 2 * FIT_WINDOW &&
+	       seg->ack - peer + FIT_WINDOW <= 2 * FIT_WINDOW;
+}
+
+static void
+adopt_confirm(struct core *core, struct step *step, struct conn *conn)
+{
+	conn->flags &= ~(unsigned int)(CONN_ADOPTING | CONN_SEEDED | CONN_MISFIT);
+	conn->flags |= CONN_CONFIRMED;
+	core->n_adopting--;
+	core_count(core, COUNTER_adopted);
+	core_count(core, COUNTER_tracked);
+	splice_follow(conn, step->seg);
+	entry_touch(core, step, splice_lifetime(core, conn));
+}
+
+/*
+ * Spliced by an earlier run, or forged from outside: `expected` is what that sender
+ * awaits of the server. A client that counts as the server does says so when it is sent
+ * a keep-alive (RFC 9293, 3.8.4); what is silent or counts otherwise until the entry
+ * expires is reset.
+ */
+static void
+adopt_doubt(struct core *core, struct step *step, struct conn *conn, uint32_t expected)
+{
+	conn->ts_delta = expected;
+	if (conn->flags & CONN_MISFIT)
+		return;
+	conn->flags |= CONN_MISFIT;
+	entry_touch(core, step, UNCONFIRMED_S);
+	struct packet *p = act_send(core, step->out, &conn->flow, conn->path, NULL, SIDE_OUTSIDE,
+	                            TCP_ACK);
+	if (p == NULL)
+		return;
+	p->seq = conn->server_nxt - 1;
+	p->ack = conn->client_nxt;
+	p->window = UINT16_MAX;
+	core_count(core, COUNTER_adopt_asked);
+}
+
+static void
+adopt_segment(struct core *core, struct step *step, struct conn *conn)
+{
+	const struct segment *seg = step->seg;
+	bool outside = seg->side == SIDE_OUTSIDE;
+	uint32_t expected = outside ? seg->ack : conn->server_nxt;
+
+	if (!(seg->flags & TCP_ACK))
+		return;
+	/* Both directions have been seen: one of the two is this segment's. */
+	bool fits = adopt_fits(conn, seg), other = outside == !!(conn->flags & CONN_SEEDED);
+	if (other && fits) {
+		adopt_confirm(core, step, conn);
 		return;
 	}
-	/* Spliced by an earlier run: nobody knows its deltas any more. */
+	if (!outside || !other)
+		adopt_seed(conn, seg);
+	if (other)
+		adopt_doubt(core, step, conn, expected);
+}
+
+void
+track_expire(struct core *core, const struct conn *conn, struct actions *out)
+{
+	struct packet *p;
+
+	if (!(conn->flags & CONN_ADOPTING) || !(conn->flags & CONN_MISFIT))
+		return;
 	core_count(core, COUNTER_adopt_refused);
-	struct packet *p = act_send(core, step->out, &conn->flow, conn->path, NULL, seg->side ^ 1,
-	                            TCP_RST | TCP_ACK);
-	if (p != NULL) {
-		p->seq = own;
-		p->ack = peer;
+	for (unsigned int side = 0; side < SIDE_COUNT; side++) {
+		p = act_send(core, out, &conn->flow, conn->path, NULL, (enum side)side, TCP_RST);
+		if (p == NULL)
+			continue;
+		p->seq = side == SIDE_OUTSIDE ? conn->ts_delta : conn->client_nxt;
 		core_count(core, COUNTER_rst_sent);
 	}
-	act_reset(core, step);
-	entry_clear(core, step);
 }
 
 bool
@@ -176,13 +244,10 @@ track_adopt(struct core *core, struct step *step)
 	struct conn *conn = conn_open(core, step, UNCONFIRMED_S);
 	if (conn == NULL)
 		return false;
-	uint32_t end = seg->seq + segment_seq_len(seg);
 	conn->state = CONN_TRACKED;
 	conn->flags = CONN_ADOPTING;
 	core->n_adopting++;
-	conn->ts_delta = seg->side;
-	conn->client_nxt = seg->side == SIDE_OUTSIDE ? end : seg->ack;
-	conn->server_nxt = seg->side == SIDE_OUTSIDE ? seg->ack : end;
+	adopt_seed(conn, seg);
 	act_forward(core, step, COUNTER_passed_adopted);
 	return true;
 }
@@ -210,13 +275,12 @@ tracked_segment(struct core *core, struct step *step)
 	const struct segment *seg = step->seg;
 
 	if (conn->flags & CONN_ADOPTING) {
-		if (seg->side != conn->ts_delta && (seg->flags & TCP_ACK)) {
-			adopt_confirm(core, step, conn);
-			return;
-		}
-	} else if (!(conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND))) {
-		track_confirm(core, step, conn);
+		adopt_segment(core, step, conn);
+		act_forward(core, step, COUNTER_passed_adopted);
+		return;
 	}
+	if (!(conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND)))
+		track_confirm(core, step, conn);
 	if (conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND)) {
 		conn->flags &= ~(unsigned int)CONN_RESET;
 		splice_follow(conn, seg);

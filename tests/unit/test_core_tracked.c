@@ -170,22 +170,54 @@ LAB_TEST(test_tracked_adopt_server_first, "TRACKED.OUTSIDE.ACK")
 	EQUAL(lab_count(lab, COUNTER_adopted), 1);
 }
 
-/* Spliced by an earlier run: the two sides do not fit, and both are told. */
-LAB_TEST(test_tracked_adopt_unfit_reset, "TRACKED.INSIDE.DATA")
+/* Spliced by an earlier run: the two sides do not fit. The client is asked, and goes on
+ * counting its own way: both are told in the end. */
+LAB_TEST(test_tracked_adopt_unfit_reset, "TRACKED.INSIDE.DATA", "TRACKED.INSIDE.TIMER")
 {
 	lab->policy.timeouts.adopt = 60;
 	lab_start(lab);
 	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 0x50000000, .payload_len = 50);
 	OUTCOME_IS(passed_adopted);
 	SERVER(TCP_ACK, lab->server_iss, lab->irs + 1050, .payload_len = 7);
-	EQUAL(lab->n_out, 2);
+	OUTCOME_IS(passed_adopted);
+	const struct lab_out *asked = NTH(SIDE_OUTSIDE, 0);
+	EQUAL(asked->seg.flags, TCP_ACK);
+	EQUAL(asked->seg.seq, lab->server_iss + 7 - 1);
+	EQUAL(asked->seg.ack, lab->irs + 1050);
+	for (unsigned int s = 0; s < 9; s++) {
+		EQUAL(lab_tick(lab, 1000), 0);
+		CLIENT(TCP_ACK, lab->irs + 1050, lab->server_iss + 0x50000000);
+		EQUAL(ONLY(SIDE_INSIDE)->kind, ACTION_FORWARD);
+	}
+	EQUAL(lab_tick(lab, 3000), 2);
 	const struct lab_out *client = NTH(SIDE_OUTSIDE, 0), *server = NTH(SIDE_INSIDE, 0);
-	CHECK(client->seg.flags & TCP_RST);
+	EQUAL(client->seg.flags, TCP_RST);
 	EQUAL(client->seg.seq, lab->server_iss + 0x50000000);
-	CHECK(server->seg.flags & TCP_RST);
+	EQUAL(server->seg.flags, TCP_RST);
 	EQUAL(server->seg.seq, lab->irs + 1050);
+	EQUAL(lab_count(lab, COUNTER_adopt_asked), 1);
 	EQUAL(lab_count(lab, COUNTER_adopt_refused), 1);
 	EQUAL(lab_state(lab), CONN_FREE);
+}
+
+/* Who knows the ports of a connection cannot have it reset: its client answers when it
+ * is asked, whatever else comes from outside. */
+LAB_TEST(test_tracked_adopt_forged_segments_do_no_harm)
+{
+	lab->policy.timeouts.adopt = 60;
+	lab_start(lab);
+	CLIENT(TCP_ACK, lab->irs + 0x40000000, lab->server_iss + 0x40000000, .payload_len = 5);
+	SERVER(TCP_ACK, lab->server_iss, lab->irs + 1050);
+	CLIENT(TCP_ACK, lab->irs + 0x20000000, lab->server_iss);
+	OUTCOME_IS(passed_adopted);
+	CLIENT(TCP_ACK, lab->irs + 1050, lab->server_iss);
+	EQUAL(lab_count(lab, COUNTER_adopted), 1);
+	CLIENT(TCP_ACK, lab->irs + 0x40000000, lab->server_iss + 0x40000000, .payload_len = 5);
+	for (unsigned int s = 0; s < 30; s++)
+		EQUAL(lab_tick(lab, 1000), 0);
+	SERVER(TCP_ACK, lab->server_iss, lab->irs + 1050, .payload_len = 7);
+	check_passed(lab, SIDE_OUTSIDE);
+	EQUAL(lab_count(lab, COUNTER_adopt_refused), 0);
 }
 
 LAB_TEST(test_tracked_adopt_over_after_its_time)
@@ -238,6 +270,7 @@ CU_TestInfo core_tracked_tests[] = {
 	CHECK_TEST(test_tracked_adopt_client_first),
 	CHECK_TEST(test_tracked_adopt_server_first),
 	CHECK_TEST(test_tracked_adopt_unfit_reset),
+	CHECK_TEST(test_tracked_adopt_forged_segments_do_no_harm),
 	CHECK_TEST(test_tracked_adopt_over_after_its_time),
 	CHECK_TEST(test_tracked_adopt_capped_per_net),
 	CHECK_TEST(test_tracked_adopt_proof_comes_first),
