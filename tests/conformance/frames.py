@@ -182,6 +182,9 @@ def ip_parts(packet):
         else:
             step = 8 + body[1] * 8
         fields["ext"].append(proto)
+        if step > len(body):
+            proto = NEXT["none"]
+            break
         proto, body = body[0], body[step:]
         if fields["fragment"] & 0x1FFF:
             break
@@ -205,7 +208,8 @@ def decode(frame):
         if not fields["fragment"] & 0x2000 and \
                 wire.csum(wire.pseudo(src, dst, TCP, len(body)) + body) != 0xFFFF:
             out["wrong"] = "TCP checksum wrong"
-        out.update(decode_tcp(body))
+        if len(body) >= 8:
+            out.update(decode_tcp(body))
         return out
     if proto == ICMP:
         if wire.csum(body) != 0xFFFF:

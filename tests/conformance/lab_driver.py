@@ -98,16 +98,17 @@ class Servers:
 
     @staticmethod
     def drain(connection):
-        """What mode `respond` does: take all and answer the end with the end."""
+        """What mode `respond` does: take all. (When it ends the script says.)"""
         with contextlib.suppress(OSError):
             while connection.recv(65536):
                 pass
-            connection.shutdown(socket.SHUT_WR)
 
     def app(self, key):
-        if key in self.accepted and key not in self.apps:
-            self.apps[key] = App(self.accepted[key])
-        return self.apps.get(key)
+        connection = self.accepted.get(key)
+        app = self.apps.get(key)
+        if connection is not None and (app is None or app.connection is not connection):
+            app = self.apps[key] = App(connection)
+        return app
 
     def forget(self):
         """End all that was accepted, without waiting for anybody."""

@@ -7,7 +7,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 COLUMNS = ("core", "wire", "linux")
 ENGINE = ("core", "wire")
 LEVELS = ("MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY")
-SERVICES = {"state": 7000, "cookie": 7100, "lazy": 7200, "respond": 7300, "respond-cookie": 7400}
+SERVICES = {"state": 7000, "cookie": 7100, "lazy": 7200, "respond": 7300,
+            "respond-cookie": 7400, "quiet": 7500}
 HEADS = ("shows", "service", "families", "columns", "because", "server", "config")
 
 

@@ -16,8 +16,12 @@ USUAL = {"mss": 1460, "sack": True, "ts": (1000, 0), "wscale": 7}
 FLAGS = dict(frames.wire.FLAGS)
 NEAR = 1 << 21
 CLOSED_PORT = 6999
+QUOTE_SIZE = 500
+TEACH_TRIES, TEACH_PATIENCE = 20, 0.25
 KINDS = {"mss": 2, "wscale": 3, "sack": 4, "blocks": 5, "ts": 8}
 ICMP = {"port-unreachable": ((3, 3), (1, 4)), "too-big": ((3, 4), (2, 0)),
+        "parameter-problem": ((12, 0), (4, 0)), "unknown-header": ((3, 2), (4, 1)),
+        "incomplete-chain": ((12, 3), (4, 3)),
         "host-unreachable": ((3, 1), (1, 3)), "time-exceeded": ((11, 0), (3, 0))}
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
              ast.LShift: operator.lshift}
@@ -122,7 +126,7 @@ class Play:
             elif key == "port":
                 port = int(words.pop(0))
             else:
-                iss = int(words.pop(0), 0) & MASK
+                iss = self.value(words.pop(0))
         if self.test.server == "raw":
             port = self.raw_port(port)
         server = (RAW if self.test.server == "raw" else LISTENER)[self.family]
@@ -154,6 +158,7 @@ class Play:
                 return node.value
             if isinstance(node, ast.Name):
                 names = dict(self.flow.names, own_mss=1460 if self.family == 4 else 1440,
+                             mtu_payload=1260 if self.family == 4 else 1240,
                              **self.numbers)
                 return names[node.id]
             if isinstance(node, ast.UnaryOp):
@@ -177,6 +182,10 @@ class Play:
                 ahead = (value - names[name] + (1 << 31) & MASK) - (1 << 31)
                 if abs(ahead) < NEAR:
                     return name.upper() + ("%+d" % ahead if ahead else "")
+        for name, flow in self.flows.items():
+            ahead = (value - flow.names.get("irs", value + NEAR) + (1 << 31) & MASK) - (1 << 31)
+            if abs(ahead) < NEAR:
+                return "IRS(%s)" % name + ("%+d" % ahead if ahead else "")
         return str(value)
 
     # Sending
@@ -193,7 +202,7 @@ class Play:
         own, far = ("snd", "rcv") if side == OUTSIDE else ("ssnd", "srcv")
         local, lport, remote, rport = self.flow.key(side)
         f = {"src": local, "dst": remote, "sport": lport, "dport": rport, "win": 65535,
-             "id": self.random.getrandbits(16), "ttl": 64}
+             "id": random.getrandbits(16), "ttl": 64}
         if words[0] == "ICMP":
             return self.icmp(f, side, words[1:])
         f["flags"], reserved = flags_of(words.pop(0))
@@ -273,7 +282,7 @@ class Play:
         other = INSIDE if side == OUTSIDE else OUTSIDE
         quoted = self.fields(other, words[at + 1:])
         self.flow.names = saved
-        f["quote"] = frames.packets(quoted)[0]
+        f["quote"] = frames.packets(quoted)[0][:QUOTE_SIZE]
         return f
 
     # Expecting
@@ -290,12 +299,12 @@ class Play:
             self.seen.append("nothing")
 
     def expect(self, side, words, within=None):
-        if words[0].startswith("nothing"):
+        if words[0] == "nothing":
             self.nothing(side)
             return
         packet = self.get(side, within)
         if packet is None:
-            raise Mismatch("nothing came")
+            raise Mismatch("nothing came for " + " ".join(words))
         asked = self.compare(side, packet, words)
         self.note(side, packet)
         shown = ("to server: " if side == INSIDE else "") + self.show(packet, asked)
@@ -317,6 +326,8 @@ class Play:
         words, asked, names = list(words), [], self.flow.names
         if words[0] == "ICMP":
             return self.compare_icmp(packet, words[1:])
+        if words[0] == "fragment" and len(packet.get("later", b"")) == int(words[1]):
+            return asked
         if "flags" not in packet:
             raise Mismatch("came: " + self.show(packet))
         flags, reserved = flags_of(words.pop(0))
@@ -486,13 +497,19 @@ class Play:
             self.teach_words = words
         if not self.engine:
             return
-        flow, seen, number = self.flow, list(self.seen), len(self.flows)
-        self.new_flow("teacher %d" % number, [])
-        self.send(OUTSIDE, ["SYN", "usual"])
-        self.expect(INSIDE, ["SYN"])
+        flow, seen = self.flow, list(self.seen)
+        for number in range(TEACH_TRIES):
+            self.new_flow("teacher %d" % (len(self.flows) + number), [])
+            self.send(OUTSIDE, ["SYN", "usual"])
+            if self.get(INSIDE, TEACH_PATIENCE) is not None:
+                break
+            # So many SYNs have taught in this second that this one was answered instead.
+            self.driver.sleep(TEACH_PATIENCE)
+        self.flow.names["srcv"] = (self.flow.names["iss"] + 1) & MASK
         self.send(INSIDE, ["SYN-ACK"] + self.teach_words)
         self.expect(OUTSIDE, ["SYN-ACK"])
         self.send(OUTSIDE, ["RST"])
+        self.flow.names["ssnd"] = (self.flow.names["siss"] + 1) & MASK
         self.expect(INSIDE, ["RST"])
         self.flow, self.seen = flow, seen
 
@@ -503,6 +520,27 @@ class Play:
         if self.driver.n_out != before:
             raise Mismatch("something left")
         self.seen.append("nothing")
+
+    def do_count(self, words):
+        """count > FLAGS LEAST MOST: so many of these come, one like the other"""
+        self.driver.quiet(self.flow, self.test.server == "raw")
+        number = 0
+        while True:
+            packet = self.get(OUTSIDE, 0)
+            if packet is None:
+                break
+            if packet["flags"] != flags_of(words[1])[0]:
+                raise Mismatch("came: " + self.show(packet))
+            number += 1
+        if not int(words[2]) <= number <= int(words[3]):
+            raise Mismatch("%d came" % number)
+        self.seen.append("%s to %s times %s" % (words[2], words[3], words[1]))
+
+    def do_differ(self, words):
+        """differ VALUE VALUE: two numbers that must not be equal"""
+        if self.value(words[0]) == self.value(words[1]):
+            raise Mismatch("they are equal")
+        self.seen.append("different")
 
     def do_wait(self, words):
         self.driver.sleep(float(words[0]))
