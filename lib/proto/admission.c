@@ -146,14 +146,11 @@ admission_reflect(struct core *core, uint64_t net, const struct instant *now)
 {
 	uint32_t now_ms = (uint32_t)now->now_ms, cap = core->reflect_cap;
 
-	if (cap != 0) {
-		uint32_t seen = rate_hit(&core->reflection, net, now_ms);
-
-		/* Over the cap, drop at random so that on average the cap is met and
-		 * a retry may pass, whoever it belongs to. */
-		if (__builtin_expect(seen > cap, 0) && core_random(core) % seen >= cap)
-			return false;
-	}
+	/* Only what is answered counts. So the cap holds from the first second on (answers
+	 * drawn by lot exceed it until the flood's rate is known, and each pause makes it
+	 * unknown again), and room for another opens all the time, for a retry to find. */
+	if (cap != 0 && rate_hit_up_to(&core->reflection, net, now_ms, cap) > cap)
+		return false;
 	return core->policy->reflection.per_port_per_s == 0 || reflect_port(core, net, now_ms);
 }
 

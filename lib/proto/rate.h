@@ -96,38 +96,41 @@ rate_prefetch(const struct rate *rate, uint64_t hash)
 		__builtin_prefetch(rate_cell(rate, row, hash), 1, 3);
 }
 
-/* Count one event of `hash`; returns events in the last second, this one included:
- * those of the running second, and of the one before as far as it still counts
- * (as if it had been even, rounded up). */
+/* Count one event of `hash`, unless that were more than `most` in a second; returns
+ * events in the last second, this one included: those of the running second, and of the
+ * one before as far as it still counts (as if it had been even, rounded up). */
 static inline uint32_t
-rate_hit(struct rate *rate, uint64_t hash, uint32_t now_ms)
+rate_hit_up_to(struct rate *rate, uint64_t hash, uint32_t now_ms, uint32_t most)
 {
 	uint32_t into_ms = now_ms - rate->started_ms;
 
 	if (__builtin_expect(into_ms >= 1000, 0))
 		into_ms = rate_turn(rate, now_ms);
-	uint64_t *at_a = rate_cell(rate, 0, hash), *at_b = rate_cell(rate, 1, hash);
-	uint64_t a = *at_a, b = *at_b;
-
-	if (__builtin_expect(((uint32_t)a ^ rate->second) & RATE_SECONDS, 0) ||
-	    __builtin_expect(((uint32_t)b ^ rate->second) & RATE_SECONDS, 0)) {
-		a = rate_cell_turned(a, rate->second);
-		b = rate_cell_turned(b, rate->second);
-	}
-	/* `now` is uppermost: the lesser cell has the lesser one. */
-	uint32_t now = rate_cell_now(a < b ? a : b) + 1;
+	uint64_t *cells[RATE_ROWS] = { rate_cell(rate, 0, hash), rate_cell(rate, 1, hash) };
+	uint64_t a = rate_cell_turned(*cells[0], rate->second);
+	uint64_t b = rate_cell_turned(*cells[1], rate->second);
+	uint32_t now_a = rate_cell_now(a), now_b = rate_cell_now(b);
 	uint32_t before_a = rate_cell_before(a), before_b = rate_cell_before(b);
+	uint32_t least = now_a < now_b ? now_a : now_b;
 	uint32_t before = before_a < before_b ? before_a : before_b;
-	/* A cell above the least belongs to other keys as well: it need not grow. One at the
-	 * most does not: the limit wraps to 0. Without branches, for none could foretell. */
-	uint64_t limit = (uint64_t)now << RATE_NOW_SHIFT, one = 1ull << RATE_NOW_SHIFT;
+	uint32_t now = least + 1 - ((least + 1) >> RATE_COUNT_BITS); /* stops at the most */
+	uint32_t seen = now;
 
-	*at_a = a + (a < limit ? one : 0);
-	*at_b = b + (b < limit ? one : 0);
-	now -= now >> RATE_COUNT_BITS;
-	if (before == 0)
-		return now;
-	return now + (uint32_t)(((uint64_t)before * (1000 - into_ms) + 999) / 1000);
+	if (before != 0)
+		seen += (uint32_t)(((uint64_t)before * (1000 - into_ms) + 999) / 1000);
+	if (__builtin_expect(seen > most, 0))
+		return seen;
+	/* A cell above the least belongs to other keys as well: it need not grow. As the
+	 * sign of a difference, for no branch could foretell which of the two is. */
+	*cells[0] = a + ((uint64_t)((now_a - now) >> 31) << RATE_NOW_SHIFT);
+	*cells[1] = b + ((uint64_t)((now_b - now) >> 31) << RATE_NOW_SHIFT);
+	return seen;
+}
+
+static inline uint32_t
+rate_hit(struct rate *rate, uint64_t hash, uint32_t now_ms)
+{
+	return rate_hit_up_to(rate, hash, now_ms, UINT32_MAX);
 }
 
 #define RECENT_FILTERS 3u /* filled; of the period before; being cleared for the next */
