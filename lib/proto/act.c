@@ -58,6 +58,16 @@ act_reply(struct core *core, struct step *step, enum counter outcome, uint8_t fl
 }
 
 struct packet *
+act_reply_with(struct core *core, struct step *step, enum counter outcome,
+               const struct packet *packet)
+{
+	struct action *a = act_append(core, step, ACTION_REPLY, step->seg->side, outcome);
+
+	a->packet = *packet;
+	return &a->packet;
+}
+
+struct packet *
 act_onward(struct core *core, struct step *step, enum counter outcome, uint8_t flags)
 {
 	return act_packet(act_append(core, step, ACTION_ONWARD, step->seg->side ^ 1, outcome),

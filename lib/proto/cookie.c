@@ -168,8 +168,8 @@ make_part(const struct secret_set *set, const struct cookie_job *jobs, unsigned 
 		cookie_lane_start(&lane, set, kind & 1, kind >> 1);
 		for (unsigned int i = 0; i < n; i++)
 			if (jobs[i].is_v4 == lane.is_v4 && (jobs[i].parity & 1) == lane.parity)
-				cookie_lane_add(&lane, jobs[i].flow, jobs[i].irs, jobs[i].profile,
-				                i);
+				cookie_lane_add(&lane, lane.is_v4, jobs[i].flow, jobs[i].irs,
+				                jobs[i].profile, i);
 		cookie_lane_run(&lane);
 		for (unsigned int i = 0; i < lane.n; i++)
 			iss[lane.number[i]] = cookie_lane_get(&lane, i,

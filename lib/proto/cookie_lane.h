@@ -51,9 +51,10 @@ _Static_assert(__builtin_offsetof(struct flow, client_port_be) == 32 &&
                        __builtin_offsetof(struct flow, server_port_be) == 34,
                "the ports are read with the end of the server's address");
 
-/* Add one cookie: at most COOKIE_ROW. Blocks are laid out as cookie.h says. */
+/* Add one cookie: at most COOKIE_ROW. Blocks are laid out as cookie.h says. `is_v4` is the
+ * lane's, for the caller who knows it. */
 static inline void
-cookie_lane_add(struct cookie_lane *lane, const struct flow *flow, uint32_t irs,
+cookie_lane_add(struct cookie_lane *lane, bool is_v4, const struct flow *flow, uint32_t irs,
                 unsigned int profile, unsigned int number)
 {
 	unsigned int at = lane->n++;
@@ -61,7 +62,7 @@ cookie_lane_add(struct cookie_lane *lane, const struct flow *flow, uint32_t irs,
 	__m128i irs_word = _mm_cvtsi32_si128((int)irs);
 
 	lane->number[at] = (uint8_t)number;
-	if (lane->is_v4) {
+	if (is_v4) {
 		__m128i client = _mm_cvtsi32_si128((int)flow->client.words_be[3]);
 		__m128i server = _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]);
 		__m128i block = _mm_unpacklo_epi64(_mm_unpacklo_epi32(client, irs_word), server);

@@ -222,7 +222,7 @@ decide_found(struct core *core, struct step *step)
 		act_drop(core, step, COUNTER_drop_address);
 		return;
 	}
-	decision_table[state][seg->side][event].handler(core, step);
+	decision_handlers[state][seg->side][event](core, step);
 }
 
 /* What stands for a service that a reload has taken away. */

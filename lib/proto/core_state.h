@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "cookie_lane.h"
 #include "core.h"
+#include "emit.h"
 #include "flow_hash.h"
 #include "flow_index.h"
 #include "gauge.h"
@@ -64,15 +65,17 @@ struct promise {
 	bool sack, timestamps;
 };
 
-/* What a SYN will be answered with, worked out while the burst's cookies are
- * made. Good as long as segment.profile is not PROFILE_UNMADE. */
+/* What a SYN will be answered with, worked out while the burst's cookies are made. */
 struct syn_plan {
-	uint64_t net;           /* source_net_hash() of the client */
+	struct packet answer;   /* all but the numbers and TSecr */
 	struct tcp_offer offer; /* the client's, cut to what is promised for its server */
-	uint16_t mss;           /* of the SYN-ACK, as the rest */
-	uint32_t ts_sent;
-	uint8_t options;
-	uint8_t wscale;
+	uint8_t profile;        /* of the cookie */
+};
+
+/* One SYN of a burst. Good as long as segment.profile is not PROFILE_UNMADE. */
+struct syn_planned {
+	const struct syn_plan *plan;
+	uint64_t net; /* source_net_hash() of the client */
 };
 
 /* A datagram whose first fragment crossed. */
@@ -115,7 +118,8 @@ struct core {
 	uint64_t ticked_s; /* the last second whose service counts were looked at */
 	struct service_state services[SERVICES_MAX]; /* by id */
 	struct fragment fragments[FRAGMENTS_TRACKED];
-	struct syn_plan plans[CORE_BURST_MAX]; /* by number of the segment in the burst */
+	struct syn_planned syns[CORE_BURST_MAX];   /* by number of the segment in the burst */
+	struct syn_plan plans[CORE_BURST_MAX + 1]; /* the last for a SYN by itself */
 	/* Of the burst: SYNs by family, and ACKs by family and parity, two tries each. */
 	struct cookie_lane syn_lanes[2], ack_lanes[2][2];
 };
@@ -198,6 +202,9 @@ void act_forward(struct core *core, struct step *step, enum counter outcome);
 struct rewrite *act_edit(struct core *core, struct step *step, enum counter outcome);
 /* The packets come zeroed but for flags. */
 struct packet *act_reply(struct core *core, struct step *step, enum counter outcome, uint8_t flags);
+/* The same for a packet that is ready but for what the caller still changes. */
+struct packet *act_reply_with(struct core *core, struct step *step, enum counter outcome,
+                              const struct packet *packet);
 struct packet *act_onward(struct core *core, struct step *step, enum counter outcome,
                           uint8_t flags);
 /* A packet of its own. `link` NULL: from the path; NULL if there is none or no room. */
@@ -317,6 +324,13 @@ void connect_abandon(struct core *core, struct conn *conn);
 void connect_stamp(struct core *core, const struct conn *conn, struct packet *p);
 
 /* handshake.c */
+/* The window of a SYN-ACK: what one connection may have held; never zero, or the first
+ * data waits for a window probe. Never scaled (RFC 7323, 2.2). */
+static inline uint16_t
+syn_ack_window(const struct core *core, uint8_t mode)
+{
+	return mode == MODE_RESPOND ? UINT16_MAX : (uint16_t)core->params.hold_bytes;
+}
 void handshake_syn_by_cookie(struct core *core, struct step *step);
 void handshake_timers(struct core *core, const struct instant *now, struct actions *out);
 

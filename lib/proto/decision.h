@@ -38,6 +38,11 @@ struct decision_row {
 
 extern const struct decision_row decision_table[STATE_COUNT][SIDE_COUNT][EVENT_COUNT];
 
+/* Its handlers alone, eight to a line: what a packet reads. */
+#define EVENTS_ROOM 8u
+extern void (*const decision_handlers[STATE_COUNT][SIDE_COUNT][EVENTS_ROOM])(struct core *core,
+                                                                             struct step *step);
+
 /* Which event a TCP segment is. RST comes first, then SYN. */
 static inline enum event
 decision_event(const struct segment *seg)

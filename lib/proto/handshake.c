@@ -24,15 +24,13 @@ struct answer {
 };
 
 static void
-syn_ack_fill(const struct core *core, struct packet *p, const struct answer *a, bool respond)
+syn_ack_fill(const struct core *core, struct packet *p, const struct answer *a, uint8_t mode)
 {
 	p->seq = a->iss;
 	p->ack = a->irs + 1;
 	p->tsval = a->ts_sent;
 	p->tsecr = a->tsval;
-	/* What one connection may have held; never zero, or the first data waits
-	 * for a window probe. Never scaled (RFC 7323, 2.2). */
-	p->window = respond ? UINT16_MAX : (uint16_t)core->params.hold_bytes;
+	p->window = syn_ack_window(core, mode);
 	p->mss = a->mss;
 	p->options = a->options;
 	p->wscale = a->wscale;
@@ -40,32 +38,30 @@ syn_ack_fill(const struct core *core, struct packet *p, const struct answer *a, 
 
 /* Plan and ISS of a SYN that core_locate() did not make them for. */
 static __attribute__((noinline)) void
-plan_late(struct core *core, struct step *step, struct syn_plan *plan)
+plan_late(struct core *core, struct step *step)
 {
 	struct segment *seg = step->seg;
-	struct syn_plan_memo memo = { .to = 0 };
-
-	syn_plan_make(core, seg, step->state, step->now, &memo, plan);
+	struct syn_plan_memo memo = { .next = &core->plans[CORE_BURST_MAX] };
+	const struct syn_plan *plan = syn_plan_make(core, seg, step->state, step->now, &memo);
 	struct cookie_job job = {
 		.flow = &seg->flow,
 		.irs = seg->seq,
-		.profile = memo.profile,
+		.profile = plan->profile,
 		.parity = step->now->secrets->epoch & 1,
 		.is_v4 = seg->is_v4,
 	};
 	cookie_make(step->now->secrets, &job, 1);
 	seg->cookie = job.iss;
-	seg->profile = memo.profile;
+	seg->profile = plan->profile;
+	core->syns[step->number] = (struct syn_planned){ plan, core_net(core, &seg->flow) };
 }
 
-static inline const struct syn_plan *
-plan_of(struct core *core, struct step *step)
+static inline const struct syn_planned *
+planned(struct core *core, struct step *step)
 {
-	struct syn_plan *plan = &core->plans[step->number];
-
 	if (__builtin_expect(step->seg->profile == PROFILE_UNMADE, 0))
-		plan_late(core, step, plan);
-	return plan;
+		plan_late(core, step);
+	return &core->syns[step->number];
 }
 
 static inline struct answer
@@ -75,10 +71,10 @@ answer_of(const struct segment *seg, const struct syn_plan *plan)
 		.iss = seg->cookie,
 		.irs = seg->seq,
 		.tsval = seg->tsval,
-		.ts_sent = plan->ts_sent,
-		.mss = plan->mss,
-		.options = plan->options,
-		.wscale = plan->wscale,
+		.ts_sent = plan->answer.tsval,
+		.mss = plan->answer.mss,
+		.options = plan->answer.options,
+		.wscale = plan->answer.wscale,
 	};
 }
 
@@ -94,20 +90,22 @@ cookie_is_out(struct core *core, struct step *step)
 static inline void
 syn_by_cookie(struct core *core, struct step *step, const struct syn_plan *plan)
 {
-	struct answer a = answer_of(step->seg, plan);
+	const struct segment *seg = step->seg;
 
 	cookie_is_out(core, step);
 	step->state->n_cookies++;
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
-	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_cookie, TCP_SYN | TCP_ACK),
-	             &a, step->state->mode == MODE_RESPOND);
+	struct packet *p = act_reply_with(core, step, COUNTER_answered_syn_cookie, &plan->answer);
+	p->seq = seg->cookie;
+	p->ack = seg->seq + 1;
+	p->tsecr = seg->tsval;
 }
 
 void
 handshake_syn_by_cookie(struct core *core, struct step *step)
 {
-	syn_by_cookie(core, step, plan_of(core, step));
+	syn_by_cookie(core, step, planned(core, step)->plan);
 }
 
 /* An entry for this SYN; FLOW_NONE if there is no room. */
@@ -177,7 +175,7 @@ syn_by_state(struct core *core, struct step *step, const struct syn_plan *plan)
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
 	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
-	             step->service->mode == MODE_RESPOND);
+	             step->service->mode);
 	return true;
 }
 
@@ -273,38 +271,53 @@ syn_signed(struct core *core, struct step *step)
 	act_drop(core, step, COUNTER_drop_signed);
 }
 
+/* Denied to its source, or with a signature: true if that has settled it. */
+static __attribute__((noinline)) bool
+syn_is_special(struct core *core, struct step *step)
+{
+	const struct service *service = step->service;
+
+	if (!policy_admits(core->policy, service, &step->seg->flow.client)) {
+		refuse(core, step, service->denied, COUNTER_drop_denied);
+		return true;
+	}
+	if (step->seg->options & (OPTION_MD5 | OPTION_AO)) {
+		syn_signed(core, step);
+		return true;
+	}
+	return false;
+}
+
+/* With state; without, if there is no room and the service allows it. */
+static __attribute__((noinline)) void
+syn_admit(struct core *core, struct step *step, const struct syn_plan *plan)
+{
+	if (syn_by_state(core, step, plan))
+		return;
+	if (step->service->cookies == COOKIES_NEVER)
+		refuse(core, step, step->service->overload, COUNTER_drop_overload);
+	else
+		syn_by_cookie(core, step, plan);
+}
+
 void
 listen_syn(struct core *core, struct step *step)
 {
-	const struct segment *seg = step->seg;
-	const struct service *service = step->service;
-
 	core_count(core, COUNTER_syn_received);
 	sum_add(&step->state->syn, 1);
-	if (step->state->is_listed && !policy_admits(core->policy, service, &seg->flow.client)) {
-		refuse(core, step, service->denied, COUNTER_drop_denied);
+	if (__builtin_expect(
+		    step->state->is_listed || (step->seg->options & (OPTION_MD5 | OPTION_AO)), 0) &&
+	    syn_is_special(core, step))
 		return;
-	}
-	if (seg->options & (OPTION_MD5 | OPTION_AO)) {
-		syn_signed(core, step);
-		return;
-	}
 	if (step->state->mode == MODE_PROXY && syn_to_server(core, step))
 		return;
-	const struct syn_plan *plan = plan_of(core, step);
-	if (!admission_reflect(core, plan->net, step->now)) {
+	const struct syn_planned *syn = planned(core, step);
+	if (!admission_reflect(core, syn->net, step->now))
 		act_drop(core, step, COUNTER_drop_reflection);
-		return;
-	}
-	if (!admission_wants_cookie(core, step)) {
-		if (syn_by_state(core, step, plan))
-			return;
-		if (service->cookies == COOKIES_NEVER) {
-			refuse(core, step, service->overload, COUNTER_drop_overload);
-			return;
-		}
-	}
-	syn_by_cookie(core, step, plan);
+	else if (admission_wants_cookie(core, step))
+		syn_by_cookie(core, step, syn->plan);
+	else
+		syn_admit(core, step, syn->plan);
 }
 
 /* The SYN-ACK of an entry, once more. */
@@ -348,7 +361,7 @@ received_syn(struct core *core, struct step *step)
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
 	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
-	             step->service->mode == MODE_RESPOND);
+	             step->service->mode);
 }
 
 void
@@ -408,6 +421,6 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 		struct answer a = answer_again(h, side);
 		core_count(core, COUNTER_syn_ack_sent);
 		core_count(core, COUNTER_syn_ack_again);
-		syn_ack_fill(core, p, &a, service->mode == MODE_RESPOND);
+		syn_ack_fill(core, p, &a, service->mode);
 	}
 }

@@ -8,14 +8,16 @@
 #include "core_state.h"
 #include "syn_plan.h"
 
+_Static_assert(FLOW_NONE == UINT32_MAX && SERVICE_NONE == UINT16_MAX &&
+                       PROOF_UNCHECKED == UINT8_MAX && PROFILE_UNMADE == UINT8_MAX,
+               "nothing known is all ones");
+
 static inline void
 locate_index(struct core *core, struct segment *s)
 {
-	s->entry = FLOW_NONE;
-	s->service = SERVICE_NONE;
-	s->proof = PROOF_UNCHECKED;
-	s->probe = PROOF_UNCHECKED;
-	s->profile = PROFILE_UNMADE;
+	/* Entry, service, proof, probe and profile: none, unchecked, unmade. */
+	memset(&s->entry, 0xff,
+	       offsetof(struct segment, at_slot) - offsetof(struct segment, entry));
 	if (s->class == SEGMENT_OTHER)
 		return;
 	s->service = policy_find_id(core->policy, &s->flow.server, s->is_v4,
@@ -54,10 +56,23 @@ lanes_start(struct core *core, const struct secret_set *secrets)
 }
 
 static inline void
-syn_add(struct core *core, struct segment *s, unsigned int number, uint8_t profile)
+syn_add(struct core *core, struct segment *s, unsigned int number, const struct instant *now,
+        struct syn_plan_memo *memo)
 {
-	s->profile = profile;
-	cookie_lane_add(&core->syn_lanes[s->is_v4], &s->flow, s->seq, profile, number);
+	struct syn_planned *syn = &core->syns[number];
+	const struct syn_plan *plan;
+
+	plan = syn_plan_make(core, s, &core->services[s->service], now, memo);
+	syn->plan = plan;
+	syn->net = source_net_hash_of(&core->hash_key, &s->flow.client, s->is_v4);
+	rate_prefetch(&core->reflection, syn->net);
+	s->profile = plan->profile;
+	if (s->is_v4)
+		cookie_lane_add(&core->syn_lanes[true], true, &s->flow, s->seq, plan->profile,
+		                number);
+	else
+		cookie_lane_add(&core->syn_lanes[false], false, &s->flow, s->seq, plan->profile,
+		                number);
 }
 
 /* Both tries at once: of SEG.SEQ - 1, and of SEG.SEQ for what may be a probe. Whether the
@@ -69,8 +84,13 @@ ack_add(struct core *core, struct segment *s, unsigned int number)
 	struct cookie_lane *lane = &core->ack_lanes[s->is_v4][low >> 5];
 
 	s->profile = low & 31;
-	cookie_lane_add(lane, &s->flow, s->seq - 1, s->profile, number);
-	cookie_lane_add(lane, &s->flow, s->seq, s->profile, number);
+	if (s->is_v4) {
+		cookie_lane_add(lane, true, &s->flow, s->seq - 1, s->profile, number);
+		cookie_lane_add(lane, true, &s->flow, s->seq, s->profile, number);
+	} else {
+		cookie_lane_add(lane, false, &s->flow, s->seq - 1, s->profile, number);
+		cookie_lane_add(lane, false, &s->flow, s->seq, s->profile, number);
+	}
 }
 
 static void
@@ -102,7 +122,7 @@ void
 core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
 {
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
-	struct syn_plan_memo memo = { .to = 0 };
+	struct syn_plan_memo memo = { .next = core->plans };
 
 	core->mutations = 0;
 	core->sources.now_s = (uint32_t)(now->now_ms / 1000);
@@ -119,10 +139,7 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 			continue;
 		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 		if (control == TCP_SYN) {
-			syn_plan_make(core, s, &core->services[s->service], now, &memo,
-			              &core->plans[i]);
-			rate_prefetch(&core->reflection, core->plans[i].net);
-			syn_add(core, s, i, memo.profile);
+			syn_add(core, s, i, now, &memo);
 		} else if (control == TCP_ACK && s->entry == FLOW_NONE && gate_open) {
 			ack_add(core, s, i);
 		}

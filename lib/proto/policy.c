@@ -123,13 +123,17 @@ uint16_t
 policy_find_id(const struct policy *policy, const struct ip_addr *dst, bool is_v4, uint16_t port)
 {
 	const struct policy_index *index = policy->index;
-	const struct prefix_slot *slot;
+	const struct prefix_set *set = &index->addresses;
+	const struct prefix_length *length = set->lengths[is_v4];
+	const struct prefix_length *end = length + set->n_lengths[is_v4];
 	uint16_t match = SERVICE_NONE;
-	uint32_t at = 0;
 
-	while ((slot = prefix_set_next(&index->addresses, dst, is_v4, &at)) != NULL) {
+	for (; length < end; length++) {
+		const struct prefix_slot *slot = prefix_set_try(set, dst, length);
+
+		if (slot == NULL)
+			continue;
 		uint16_t found = run_find(index, run_of(slot), port).id;
-
 		if (__builtin_expect(found != SERVICE_NONE, 1))
 			return found;
 		match = SERVICE_CLOSED;

@@ -64,6 +64,21 @@ prefix_set_exact(const struct prefix_set *set, const struct ip_addr *masked, uin
 	}
 }
 
+/* The prefix of one length that contains `addr`, or NULL. */
+static inline struct prefix_slot *
+prefix_set_try(const struct prefix_set *set, const struct ip_addr *addr,
+               const struct prefix_length *length)
+{
+	struct ip_addr masked;
+
+	/* As one 16-byte store: addr_hash() loads all of it at once, and would have to
+	 * wait for two halves to reach the cache. */
+	_mm_storeu_si128((__m128i *)masked.bytes,
+	                 _mm_and_si128(_mm_loadu_si128((const __m128i *)addr->bytes),
+	                               _mm_loadu_si128((const __m128i *)length->mask.bytes)));
+	return prefix_set_exact(set, &masked, length->len);
+}
+
 /*
  * Walk over the prefixes that contain `addr`, the most specific first: start
  * with *at = 0, call until NULL. `is_v4` is ip_addr_is_v4(addr).
@@ -72,17 +87,7 @@ static inline struct prefix_slot *
 prefix_set_next(const struct prefix_set *set, const struct ip_addr *addr, bool is_v4, uint32_t *at)
 {
 	while (*at < set->n_lengths[is_v4]) {
-		const struct prefix_length *length = &set->lengths[is_v4][(*at)++];
-		struct ip_addr masked;
-
-		/* As one 16-byte store: addr_hash() loads all of it at once, and would
-		 * have to wait for two halves to reach the cache. */
-		_mm_storeu_si128(
-			(__m128i *)masked.bytes,
-			_mm_and_si128(_mm_loadu_si128((const __m128i *)addr->bytes),
-		                      _mm_loadu_si128((const __m128i *)length->mask.bytes)));
-
-		struct prefix_slot *slot = prefix_set_exact(set, &masked, length->len);
+		struct prefix_slot *slot = prefix_set_try(set, addr, &set->lengths[is_v4][(*at)++]);
 
 		if (slot != NULL)
 			return slot;

@@ -54,9 +54,9 @@ host_of(const struct ip_addr *client)
 }
 
 static struct ip_addr
-net_of(const struct ip_addr *client)
+net_of(const struct ip_addr *client, bool is_v4)
 {
-	if (ip_addr_is_v4(client))
+	if (is_v4)
 		return masked(client, ~0ull, 0x00ffffffffffffffull);
 	return masked(client, 0x0000ffffffffffffull, 0);
 }
@@ -65,8 +65,14 @@ net_of(const struct ip_addr *client)
 uint64_t
 source_net_hash(const struct flow_hash_key *key, const struct ip_addr *client)
 {
-	struct ip_addr net = net_of(client);
-	return addr_hash(key, &net, ip_addr_is_v4(client) ? SOURCE_V4_NET : SOURCE_V6_NET);
+	return source_net_hash_of(key, client, ip_addr_is_v4(client));
+}
+
+uint64_t
+source_net_hash_of(const struct flow_hash_key *key, const struct ip_addr *client, bool is_v4)
+{
+	struct ip_addr net = net_of(client, is_v4);
+	return addr_hash(key, &net, is_v4 ? SOURCE_V4_NET : SOURCE_V6_NET);
 }
 
 uint64_t
@@ -134,7 +140,7 @@ struct source_pair
 source_find(struct source_table *table, const struct ip_addr *client, bool create)
 {
 	bool v4 = ip_addr_is_v4(client);
-	struct ip_addr host = host_of(client), net = net_of(client);
+	struct ip_addr host = host_of(client), net = net_of(client, v4);
 	uint64_t host_key = v4 ? host.words_be[3] : host.quads_be[0];
 	uint64_t net_key = v4 ? net.words_be[3] : net.quads_be[0];
 	uint64_t host_hash = source_host_hash(table->key, client);

@@ -79,6 +79,9 @@ source_add_new(const struct source_table *table, struct source *source)
 
 /* Hash of the client's net (/24, /48) and host (/32, /64), also for rate.h. */
 uint64_t source_net_hash(const struct flow_hash_key *key, const struct ip_addr *client);
+/* The same for whom the family is known. */
+uint64_t source_net_hash_of(const struct flow_hash_key *key, const struct ip_addr *client,
+                            bool is_v4);
 uint64_t source_host_hash(const struct flow_hash_key *key, const struct ip_addr *client);
 
 #endif

@@ -106,13 +106,13 @@ struct segment {
 	/* Written by core_locate(), read by core_decide(). */
 	uint64_t hash;
 	uint32_t entry;     /* candidate found in the index, or FLOW_NONE */
-	uint32_t at_bucket; /* where */
-	uint32_t cookie;    /* SYN: the ISS to answer with */
 	uint16_t service;   /* id of the service, or SERVICE_NONE */
-	uint8_t at_slot;
-	uint8_t proof;   /* ACK without entry: enum cookie_proof */
-	uint8_t probe;   /* ... of SEG.SEQ, as a keep-alive or window probe has it */
-	uint8_t profile; /* of the cookie made or proven */
+	uint8_t proof;      /* ACK without entry: enum cookie_proof */
+	uint8_t probe;      /* ... of SEG.SEQ, as a keep-alive or window probe has it */
+	uint8_t profile;    /* of the cookie made or proven */
+	uint8_t at_slot;    /* where the candidate stands */
+	uint32_t at_bucket; /* ... */
+	uint32_t cookie;    /* SYN: the ISS to answer with */
 };
 
 _Static_assert(sizeof(struct segment) == 128, "two cache lines");
