@@ -253,7 +253,11 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint6
 	if (rte_eal_init(args.argc, given) >= 0)
 		return 0;
 	int why = rte_errno;
-	if (why != ENODEV || !name_unknown(conf))
+	if (why == ENOMEM)
+		log_error("memory: %" PRIu64 " MB are wanted, and this process cannot have them "
+		          "(--check says what for)",
+		          memory_size / MB);
+	else if (why != ENODEV || !name_unknown(conf))
 		log_error("EAL does not start: %s (log level info shows its own messages)",
 		          rte_strerror(why));
 	return -1;
