@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Buffers: how many, how large, where. */
 #include <rte_mbuf.h>
+#include <sys/mman.h>
 
 #include "core_share.h"
 #include "log.h"
@@ -73,4 +74,26 @@ memory_pools(struct plane *plane)
 		}
 	}
 	return 0;
+}
+
+void *
+memory_secret(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	if (madvise(memory, size, MADV_DONTDUMP) != 0) {
+		munmap(memory, size);
+		return NULL;
+	}
+	if (mlock(memory, size) != 0)
+		log_info("the secrets may be swapped out: %m");
+	return memory;
+}
+
+void
+memory_secret_free(void *memory, size_t size)
+{
+	munmap(memory, size);
 }

@@ -23,7 +23,7 @@ start_clock(struct plane *plane, const uint8_t master[MASTER_SECRET_SIZE])
 	plane->base_tsc = rte_rdtsc();
 	plane->base_wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
 	plane->tsc_per_ms = rte_get_tsc_hz() / 1000;
-	plane->secrets = rte_zmalloc(NULL, sizeof(*plane->secrets), 64);
+	plane->secrets = memory_secret(sizeof(*plane->secrets));
 	if (plane->secrets == NULL) {
 		log_error("no memory for the secrets");
 		return -1;
@@ -192,9 +192,10 @@ plane_fini(struct plane *plane)
 		rte_mempool_free(plane->pools[i]);
 		plane->workers[i] = NULL;
 	}
-	if (plane->secrets != NULL)
+	if (plane->secrets != NULL) {
 		secret_fini(plane->secrets);
-	rte_free(plane->secrets);
+		memory_secret_free(plane->secrets, sizeof(*plane->secrets));
+	}
 	explicit_bzero(&plane->owners, sizeof(plane->owners));
 	rte_eal_cleanup();
 }

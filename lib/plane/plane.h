@@ -114,5 +114,9 @@ uint32_t port_buffer_size(const struct plane *plane);
 /* memory.c */
 uint64_t memory_wanted(const struct conf *conf);
 int memory_pools(struct plane *plane);
+/* Zeroed pages that no core dump has in it and no swap, where that is allowed. NULL when
+ * there are none. */
+void *memory_secret(size_t size);
+void memory_secret_free(void *memory, size_t size);
 
 #endif

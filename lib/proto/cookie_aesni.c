@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "cookie_lane.h"
+#include "wipe.h"
 
 #define TARGET __attribute__((target("aes,sse4.1")))
 
@@ -35,4 +36,5 @@ cookie_encrypt_aesni(const struct aes_key *key, struct cookie_row *row, unsigned
 	}
 	for (; n > 0; n--, x++)
 		encrypt_unit(k, x, 1);
+	wipe_xmm();
 }

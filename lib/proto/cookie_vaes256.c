@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "cookie_lane.h"
+#include "wipe.h"
 
 #define TARGET __attribute__((target("avx2,vaes,aes")))
 
@@ -40,4 +41,5 @@ cookie_encrypt_vaes256(const struct aes_key *key, struct cookie_row *row, unsign
 		encrypt_unit(k, x, 1);
 	if (n > 0)
 		aes_encrypt(key, (const uint8_t *)x, (uint8_t *)x);
+	wipe_ymm();
 }

@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "cookie_lane.h"
+#include "wipe.h"
 
 #define TARGET __attribute__((target("avx512f,vaes,aes")))
 
@@ -52,4 +53,5 @@ cookie_encrypt_vaes512(const struct aes_key *key, struct cookie_row *row, unsign
 		encrypt_unit(k, x, 1);
 	for (__m128i *tail = (__m128i *)x; n > 0; n--, tail++)
 		encrypt_one(k, tail);
+	wipe_zmm();
 }

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "secret.h"
+#include "wipe.h"
 
 #define TARGET_AES __attribute__((target("aes,sse4.1")))
 
@@ -79,6 +80,7 @@ aes_encrypt(const struct aes_key *key, const uint8_t in[16], uint8_t out[16])
 	for (unsigned int i = 1; i < 10; i++)
 		x = _mm_aesenc_si128(x, k[i]);
 	_mm_storeu_si128((__m128i *)out, _mm_aesenclast_si128(x, k[10]));
+	wipe_xmm();
 }
 
 /* F of the head comment. */
@@ -129,6 +131,7 @@ publish(struct secret_ring *ring, uint32_t epoch, bool lead)
 	epoch_keys_derive(&set->parity[epoch & 1], master, epoch);
 	epoch_keys_derive(&set->parity[other & 1], master, other);
 	explicit_bzero(master, sizeof(master));
+	wipe_xmm();
 
 	ring->lead = lead;
 	ring->published++;
