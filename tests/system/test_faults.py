@@ -5,7 +5,6 @@ start in test_starts.py."""
 
 import collections
 import contextlib
-import ctypes
 import os
 import re
 import signal
@@ -14,30 +13,15 @@ import threading
 import time
 
 from accounts import Fault, attempt, leaves_well
-from engines import BUILD, TAPS, Synfront, join_taps
-from lab import address, libc, prefix_address, wait_for
+from engines import Synfront
+from injected import Vhost, Wall, Wrapped, hang, push, stopped, thread_stopped, threads_of
+from lab import address, prefix_address, wait_for
 from raw import End
 from servers import Server, ask, dial, echo, read
 
-PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 17, 0x4206, 0x4207, 0x40000000
 STALL_S = 2.5
 # DPDK serves no more at one time.
 TELEMETRY_CLIENTS = 10
-
-
-class Wrapped(Synfront):
-    """An engine that other programs start, each of which becomes the next."""
-
-    def __init__(self, text, instance, *wrapper, taps=TAPS):
-        super().__init__(text, instance, taps)
-        self.wrapper = wrapper
-
-    def launch(self):
-        self.process = self.lab.spawn("box", self.instance, *self.wrapper,
-                                      os.path.join(BUILD, "app/synfront"), "--config", self.path,
-                                      favoured=True)
-        join_taps(self.lab, self.process, self.taps)
-        wait_for("telemetry of " + self.instance, self.answers)
 
 
 def box(bench, *argv):
@@ -96,57 +80,6 @@ def test_rx_stopped(bench):
     fault.over(port, counted, meanwhile="an open connection stalled and went on")
 
 
-class Vhost:
-    """The engine's outside port is virtio; a testpmd joins it to the bridge, and whoever
-    stops that one fills the transmit ring."""
-
-    def __init__(self, bench, name, *changes):
-        path = os.path.join(bench.lab.work, name + ".sock")
-        self.lab = bench.lab
-        self.lab.remove()
-        tap, self.bridge = TAPS[0]
-        self.peer = self.lab.spawn(
-            "box", name + "-peer", "dpdk-testpmd", "--no-pci", "--no-huge", "-m", "128", "-l", "0,1",
-            "--file-prefix", "%s-%s-peer" % (self.lab.id, name), "--vdev",
-            "net_tap0,iface=" + tap, "--vdev", "net_vhost0,iface=" + path, "--",
-            "--forward-mode=io", "--auto-start", "--total-num-mbufs=8192", "--rxd=512",
-            "--txd=512", "--stats-period=3600")
-        join_taps(self.lab, self.peer, TAPS[:1])
-        wait_for("the vhost socket", lambda: os.path.exists(path))
-        text = bench.config(replace=(
-            ("device: net_tap0,iface=sf-outside", "device: net_virtio_user0,path=%s,queue_size=256"
-             "\n    rx_descriptors: 256\n    tx_descriptors: 256" % path),
-            ("  count: ", "  idle: sleep\n  count: "),
-            ("hugepages: off", "hugepages: off\n  args: [--single-file-segments]")) + changes)
-        bench.engine(Synfront(text, name, taps=TAPS[1:]))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.lab.remove()
-        self.lab.end(self.peer)
-
-
-@contextlib.contextmanager
-def stopped(process):
-    """A process stands still for the length of a block."""
-    process.kill(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        process.kill(signal.SIGCONT)
-
-
-def push(bench, packets):
-    """Datagrams from the server's side to the client's, as fast as it goes."""
-    with bench.lab.socket("server", socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for number in range(packets):
-            sender.sendto(b"x" * 200, (address(1), 9))
-            if number % 32 == 0:
-                time.sleep(0.001)
-
-
 def test_tx_ring_full(bench):
     """The peer of a port takes nothing: what does not fit is counted and freed, and
     the port goes on when its peer does."""
@@ -199,29 +132,12 @@ def test_mempool_empty(bench):
 
 # Time
 
-@contextlib.contextmanager
-def thread_stopped(pid, name):
-    """One thread of a process does not run, by ptrace; the others do."""
-    tids = [int(tid) for tid in os.listdir("/proc/%d/task" % pid)]
-    tid = next(tid for tid in tids
-               if open("/proc/%d/task/%d/comm" % (pid, tid)).read().startswith(name))
-    ptrace = lambda request: libc.ptrace(request, tid, None, None)
-    libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
-    if ptrace(PTRACE_SEIZE) or ptrace(PTRACE_INTERRUPT):
-        raise OSError(ctypes.get_errno(), "ptrace")
-    os.waitpid(tid, WALL)
-    try:
-        yield
-    finally:
-        ptrace(PTRACE_DETACH)
-
-
 def test_worker_stalled(bench):
     """A worker gets no CPU for seconds: it is logged, telemetry answers, nothing ends."""
     engine = bench.lab.engine
     port = bench.serve("bulk", echo)
     fault = Fault(bench, "worker stalled", "its thread stopped for %g s" % STALL_S)
-    name = next(name for name in threads_of(engine.process.popen.pid) if "worker" in name)
+    name = min(name for _, name in threads_of(engine.process.popen.pid) if "worker" in name)
     with dial(bench.lab, port) as connection:
         assert ask(connection, b"before") == b"before"
         with thread_stopped(engine.process.popen.pid, name):
@@ -229,16 +145,17 @@ def test_worker_stalled(bench):
             connection.sendall(b"meanwhile")
             lines = [fault.logs("worker 0 stands still")]
             assert engine.counters()["opened"] > 0
+            # These have to wait for it.
+            listing = threading.Thread(target=engine.control, args=("connections",))
+            listing.start()
+            engine.process.kill(signal.SIGHUP)
             time.sleep(max(0, begun + STALL_S - time.monotonic()))
+            assert "reloaded" not in fault.log()
         assert read(connection, 9) == b"meanwhile"
-        lines.append(fault.logs("worker 0 runs again after"))
+        fault.logs("reloaded")
+        lines.append(fault.logs("worker 0 runs again after|control stood still"))
+        listing.join()
     fault.over(port, lines, meanwhile="an open connection stalled and went on")
-
-
-def threads_of(pid):
-    for tid in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/comm" % (pid, tid)) as file:
-            yield file.read().strip()
 
 
 def test_process_stopped_in_a_flood(bench):
@@ -258,55 +175,6 @@ def test_process_stopped_in_a_flood(bench):
         assert fault.client(port) == "served"
     fault.over(port, (line, {"dropped before sf-outside": lost() - before}),
                meanwhile="an open connection stalled and went on")
-
-
-SHIM = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <time.h>
-
-/* Wall time is what the kernel says and a number of seconds in a file. */
-int
-clock_gettime(clockid_t clock, struct timespec *t)
-{
-	static int (*real)(clockid_t, struct timespec *);
-	static volatile long *seconds;
-
-	if (real == NULL) {
-		seconds = mmap(NULL, sizeof(long), PROT_READ, MAP_SHARED,
-		               open(getenv("SHIM_FILE"), O_RDONLY), 0);
-		real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
-	}
-	int rc = real(clock, t);
-	if (clock == CLOCK_REALTIME)
-		t->tv_sec += *seconds;
-	return rc;
-}
-"""
-
-
-class Wall:
-    """A wall clock that can be set, for one process."""
-
-    def __init__(self, lab):
-        self.path = os.path.join(lab.work, "seconds")
-        self.library = os.path.join(lab.work, "shim.so")
-        source = os.path.join(lab.work, "shim.c")
-        with open(source, "w") as file:
-            file.write(SHIM)
-        lab.run("box", "gcc", "-shared", "-fPIC", "-O1", "-o", self.library, source, "-ldl")
-        self.file = open(self.path, "wb", buffering=0)
-        self.set(0)
-
-    def set(self, seconds):
-        self.file.seek(0)
-        self.file.write(seconds.to_bytes(8, "little", signed=True))
-
-    def wrapper(self):
-        return "env", "LD_PRELOAD=" + self.library, "SHIM_FILE=" + self.path
 
 
 def test_clock_jumps(bench):
@@ -351,20 +219,6 @@ def test_clock_jumps(bench):
 
 
 # Whoever talks to the engine
-
-def hang(path, how):
-    """A telemetry client that is no use to anybody."""
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    client.connect(path)
-    if how == "half a request":
-        client.send(b"/synfro")
-    elif how == "never reads":
-        client.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                client.send(b"/synfront/stats")
-    return client
-
 
 def test_telemetry_client_hangs(bench):
     """Clients that ask and never read, ask half or nothing: others are answered as long as DPDK
