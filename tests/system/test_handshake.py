@@ -299,15 +299,28 @@ def test_9_refused_by_limit(bench):
     port = bench.serve("few", echo)
     wait_for("the first connections to be over",
              lambda: bench.lab.engine.service("few")["connections"] == 0)
-    held = [bench.keep(dial(bench.lab, port)) for _ in range(4)]
-    for connection in held:
-        assert ask(connection, b"one of four") == b"one of four"
-    with bench.grows("limit_service_connections"):
+    held = []
+
+    def refused():
+        connection = bench.keep(dial(bench.lab, port))
         try:
-            with dial(bench.lab, port) as fifth:
-                assert not ask(fifth, b"the fifth"), "a fifth connection works"
+            if not ask(connection, b"one of four"):
+                return True
         except (ConnectionResetError, BrokenPipeError):
-            pass
+            return True
+        held.append(connection)
+        return False
+
+    with bench.grows("limit_service_connections"):
+        for _ in range(5):
+            try:
+                if refused():
+                    break
+            except ConnectionResetError:
+                break
+    # Each worker has its share of the four; whose share a connection takes is chance.
+    share = 4 // bench.lab.engine.workers()
+    assert share <= len(held) <= 4, "%d connections work" % len(held)
     for connection in held:
         assert ask(connection, b"still here") == b"still here"
 
