@@ -81,6 +81,27 @@ cookie_lane_add(struct cookie_lane *lane, bool is_v4, const struct flow *flow, u
 	_mm_store_si128((__m128i *)lane->row[2].blocks[at], _mm_xor_si128(last, mask));
 }
 
+/* Add two, of this client ISS and of the next: the first at an even place, with the
+ * number. */
+static inline void
+cookie_lane_add_two(struct cookie_lane *lane, bool is_v4, const struct flow *flow, uint32_t irs,
+                    unsigned int profile, unsigned int number)
+{
+	unsigned int at = lane->n;
+
+	cookie_lane_add(lane, is_v4, flow, irs, profile, number);
+	lane->n = at + 2;
+	/* Only the word of the ISS differs; masks are XORed. */
+	struct cookie_row *row = &lane->row[is_v4 ? 0 : 2];
+	__m128i block = _mm_load_si128((const __m128i *)row->blocks[at]);
+	__m128i change = _mm_slli_si128(_mm_cvtsi32_si128((int)(irs ^ (irs + 1))), 4);
+	_mm_store_si128((__m128i *)row->blocks[at + 1], _mm_xor_si128(block, change));
+	if (is_v4)
+		return;
+	memcpy(lane->row[0].blocks[at + 1], &flow->client, sizeof(flow->client));
+	memcpy(lane->row[1].blocks[at + 1], &flow->server, sizeof(flow->server));
+}
+
 /* Compute them all. */
 void cookie_lane_run(struct cookie_lane *lane);
 

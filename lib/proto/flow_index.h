@@ -143,6 +143,18 @@ flow_walk_start(const struct flow_index *index, uint64_t hash)
 	return walk;
 }
 
+/* Whether there is no candidate at all: what a flood finds, for one step less. */
+static inline bool
+flow_index_lacks(const struct flow_index *index, uint64_t hash)
+{
+	const struct flow_bucket *home = &index->buckets[flow_index_home(index, hash)];
+	__m128i tags = _mm_load_si128((const __m128i *)home->tag);
+	__m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)flow_index_tag(hash)));
+	uint32_t lanes = (1u << 2 * FLOW_SLOTS) - 1; /* the eighth is `spilled` */
+
+	return ((uint32_t)_mm_movemask_epi8(equal) & lanes) == 0 && home->spilled == 0;
+}
+
 static inline uint32_t
 flow_walk_next(struct flow_walk *walk)
 {

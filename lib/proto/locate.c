@@ -32,6 +32,8 @@ locate_index(struct core *core, struct segment *s)
 static inline void
 locate_entry(struct core *core, struct segment *s)
 {
+	if (flow_index_lacks(&core->index, s->hash))
+		return;
 	struct flow_walk walk = flow_walk_start(&core->index, s->hash);
 
 	s->entry = flow_walk_next(&walk);
@@ -84,13 +86,10 @@ ack_add(struct core *core, struct segment *s, unsigned int number)
 	struct cookie_lane *lane = &core->ack_lanes[s->is_v4][low >> 5];
 
 	s->profile = low & 31;
-	if (s->is_v4) {
-		cookie_lane_add(lane, true, &s->flow, s->seq - 1, s->profile, number);
-		cookie_lane_add(lane, true, &s->flow, s->seq, s->profile, number);
-	} else {
-		cookie_lane_add(lane, false, &s->flow, s->seq - 1, s->profile, number);
-		cookie_lane_add(lane, false, &s->flow, s->seq, s->profile, number);
-	}
+	if (s->is_v4)
+		cookie_lane_add_two(lane, true, &s->flow, s->seq - 1, s->profile, number);
+	else
+		cookie_lane_add_two(lane, false, &s->flow, s->seq - 1, s->profile, number);
 }
 
 static void

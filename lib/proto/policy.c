@@ -33,8 +33,10 @@ struct port_run {
 	uint16_t id;
 	uint32_t n_less_1; /* 1..65536 ranges */
 };
-_Static_assert(sizeof(struct port_run) == sizeof(((struct prefix_slot *)0)->value),
-               "a run is a prefix's value");
+_Static_assert(sizeof(struct port_run) == sizeof(((struct prefix_slot *)0)->value) &&
+                       offsetof(struct port_run, service) == 4 &&
+                       offsetof(struct port_run, id) == 6,
+               "a run is a prefix's value, in words");
 
 struct admission_lists {
 	struct prefix_set allow, deny;
@@ -61,10 +63,15 @@ static const char overlap[] = "two services overlap: the same address and port";
 static struct port_run
 run_of(const struct prefix_slot *slot)
 {
-	struct port_run run;
+	const uint32_t *value = slot->value;
 
-	memcpy(&run, &slot->value, sizeof(run));
-	return run;
+	/* From words: as bytes, it would go by way of the stack. */
+	return (struct port_run){
+		.start = value[0],
+		.service = (uint16_t)value[1],
+		.id = (uint16_t)(value[1] >> 16),
+		.n_less_1 = value[2],
+	};
 }
 
 /* The range of many that `port` is in; service SERVICE_NONE if it is in none. */

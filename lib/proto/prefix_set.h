@@ -53,11 +53,13 @@ static inline struct prefix_slot *
 prefix_set_exact(const struct prefix_set *set, const struct ip_addr *masked, uint8_t len)
 {
 	uint32_t i = (uint32_t)addr_hash(set->key, masked, len) & set->slot_mask;
+	__m128i wanted = _mm_loadu_si128((const __m128i *)masked->bytes);
 
 	for (;; i = (i + 1) & set->slot_mask) {
 		struct prefix_slot *slot = &set->slots[i];
 
-		if (slot->prefix.len == len && ip_addr_equal(&slot->prefix.addr, masked))
+		__m128i equal = _mm_cmpeq_epi8(_mm_load_si128((const __m128i *)slot), wanted);
+		if (slot->prefix.len == len && _mm_movemask_epi8(equal) == 0xffff)
 			return slot;
 		if (slot->prefix.len == PREFIX_SLOT_EMPTY)
 			return NULL;

@@ -20,29 +20,13 @@ proof_once(struct step *step, uint32_t irs)
 	return proof;
 }
 
-bool
-proof_check(struct core *core, struct step *step, struct proven *proven)
+/* What the proven cookie says. */
+static __attribute__((noinline)) bool
+proof_read(struct core *core, struct step *step, struct proven *proven)
 {
 	struct segment *seg = step->seg;
 	unsigned int scale = WSCALE_NONE;
 
-	if (core->params.cookie_gate && step->now->now_ms > core->cookie_out_ms) {
-		core_count(core, COUNTER_cookies_gated);
-		return false;
-	}
-	if (seg->proof == PROOF_UNCHECKED)
-		seg->proof = proof_once(step, seg->seq - 1);
-	core_count(core, COUNTER_cookies_checked);
-	/* A keep-alive or window probe right after the handshake is one below
-	 * (RFC 9293, 3.8.4): a second try of its own, never a looser first one. */
-	if (seg->proof == PROOF_NONE && segment_may_probe(seg)) {
-		if (seg->probe == PROOF_UNCHECKED)
-			seg->probe = proof_once(step, seg->seq);
-		if (seg->probe == PROOF_EXACT)
-			seg->proof = PROOF_PROBE;
-	}
-	if (seg->proof == PROOF_NONE)
-		return false;
 	core_count(core, COUNTER_cookies_good);
 	*proven = (struct proven){
 		.iss = seg->ack - 1,
@@ -60,6 +44,40 @@ proof_check(struct core *core, struct step *step, struct proven *proven)
 		                                                              : WSCALE_NONE;
 	}
 	return true;
+}
+
+/* A segment whose cookie has not been looked at yet. */
+static __attribute__((noinline)) void
+proof_late(struct step *step)
+{
+	struct segment *seg = step->seg;
+
+	if (seg->proof == PROOF_UNCHECKED)
+		seg->proof = proof_once(step, seg->seq - 1);
+	if (seg->proof == PROOF_NONE && segment_may_probe(seg) && seg->probe == PROOF_UNCHECKED)
+		seg->probe = proof_once(step, seg->seq);
+}
+
+bool
+proof_check(struct core *core, struct step *step, struct proven *proven)
+{
+	struct segment *seg = step->seg;
+
+	if (core->params.cookie_gate && step->now->now_ms > core->cookie_out_ms) {
+		core_count(core, COUNTER_cookies_gated);
+		return false;
+	}
+	if (__builtin_expect(seg->proof == PROOF_UNCHECKED, 0))
+		proof_late(step);
+	core_count(core, COUNTER_cookies_checked);
+	/* A keep-alive or window probe right after the handshake is one below
+	 * (RFC 9293, 3.8.4): a second try of its own, never a looser first one. */
+	if (seg->proof == PROOF_NONE) {
+		if (seg->probe != PROOF_EXACT || !segment_may_probe(seg))
+			return false;
+		seg->proof = PROOF_PROBE;
+	}
+	return proof_read(core, step, proven);
 }
 
 /* The client is real. */
