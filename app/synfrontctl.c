@@ -39,6 +39,7 @@ static const struct ctl_column port_columns[] = {
 	{ "side", "PORT" },
 	{ "driver", "DRIVER" },
 	{ "mac", "MAC" },
+	{ "link", "LINK" },
 	{ "rx_queues", "RXQ" },
 	{ "tx_queues", "TXQ" },
 	{ "rss", "RSS" },

@@ -73,15 +73,15 @@ static void
 look_at_links(struct watch *watch)
 {
 	for (unsigned int side = 0; side < watch->plane->n_ports; side++) {
-		const struct plane_port *port = &watch->plane->ports[side];
+		struct plane_port *port = &watch->plane->ports[side];
 		struct rte_eth_link link;
 
 		if (rte_eth_link_get_nowait(port->id, &link) != 0)
 			continue;
 		bool is_down = link.link_status == RTE_ETH_LINK_DOWN;
-		if (is_down == watch->link_is_down[side])
+		if (is_down == port->link_is_down)
 			continue;
-		watch->link_is_down[side] = is_down;
+		__atomic_store_n(&port->link_is_down, is_down, __ATOMIC_RELAXED);
 		if (is_down)
 			log_warning("%s: the link of %s is down: nothing crosses", side_names[side],
 			            port->conf->device);
@@ -92,7 +92,7 @@ look_at_links(struct watch *watch)
 }
 
 void
-watch_init(struct watch *watch, const struct plane *plane)
+watch_init(struct watch *watch, struct plane *plane)
 {
 	*watch = (struct watch){
 		.plane = plane,

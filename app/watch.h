@@ -10,17 +10,16 @@
 #include "plane.h"
 
 struct watch {
-	const struct plane *plane;
+	struct plane *plane;
 	uint64_t monotonic_ms, wall_ms; /* of the last look */
 	struct watched_worker {
 		uint64_t loops;    /* as last seen */
 		uint64_t since_ms; /* since when */
 		bool is_still;     /* as last logged */
 	} workers[CONF_WORKERS_MAX];
-	bool link_is_down[SIDE_COUNT]; /* as last logged */
 };
 
-void watch_init(struct watch *watch, const struct plane *plane);
+void watch_init(struct watch *watch, struct plane *plane);
 /* One look; a few times a second. */
 void watch_step(struct watch *watch);
 

@@ -42,6 +42,7 @@ struct plane_port {
 	bool tx_chains;          /* ... and leave in such */
 	bool partial_checksums;  /* the kernel behind it may leave them to us */
 	bool rss;                /* brings outside segments to their owner */
+	bool link_is_down;       /* when control last looked; relaxed */
 	rte_spinlock_t tx_lock;  /* taken only where workers share a transmit queue */
 };
 

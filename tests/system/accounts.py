@@ -100,7 +100,7 @@ def attempt(bench, port, family=4, source=None, patience=10):
 
 
 class Fault:
-    """One fault: a look at the books before, and over() when it is gone."""
+    """One fault: a look at the books before, and record() when it is gone."""
 
     def __init__(self, bench, name, injected):
         self.bench, self.name, self.injected = bench, name, injected
@@ -136,7 +136,7 @@ class Fault:
         self.clients[outcome] += 1
         return outcome
 
-    def over(self, port, counted, slack=0, meanwhile=""):
+    def record(self, port, counted, slack=0, meanwhile=""):
         """The fault is gone: new clients of both families get in, and the books are in order.
         `counted`: a dict of counters, or a line of the log, or several of these."""
         for family in (4, 6):

@@ -39,14 +39,16 @@ def test_link_down_and_up(bench):
         assert ask(connection, b"before") == b"before"
         box(bench, "sf-outside", "down")
         lines = [fault.logs("link of .*sf-outside is down")]
+        assert bench.lab.engine.port("outside")["link"] == "down"
         connection.sendall(b"meanwhile")
         # What comes from inside finds no way out.
         bench.lab.run("server", "ping", "-c2", "-i0.2", "-W1", address(1), check=False)
         counted = fault.grows("tx_full_outside")
         box(bench, "sf-outside", "up")
         lines.append(fault.logs("link of .*sf-outside is up"))
+        assert bench.lab.engine.port("outside")["link"] == "up"
         assert read(connection, 9) == b"meanwhile"
-    fault.over(port, lines + [counted], meanwhile="an open connection stalled and went on")
+    fault.record(port, lines + [counted], meanwhile="an open connection stalled and went on")
 
 
 def test_rx_stopped(bench):
@@ -77,7 +79,7 @@ def test_rx_stopped(bench):
     counted = fault.grown("half_open_expired")
     counted["received_outside"] = 0
     counted["received_inside"] = after["received_inside"] - before["received_inside"]
-    fault.over(port, counted, meanwhile="an open connection stalled and went on")
+    fault.record(port, counted, meanwhile="an open connection stalled and went on")
 
 
 def test_tx_ring_full(bench):
@@ -95,7 +97,7 @@ def test_tx_ring_full(bench):
                 assert fault.client(port, patience=0.5) == "silence"
             assert read(connection, 9) == b"meanwhile"
         # The ring keeps what has been sent until it needs the place.
-        fault.over(port, counted, slack=256, meanwhile="an open connection stalled and went on")
+        fault.record(port, counted, slack=256, meanwhile="an open connection stalled and went on")
         leaves_well(bench)
 
 
@@ -126,7 +128,7 @@ def test_mempool_empty(bench):
                     time.sleep(2.2)
                 counted = fault.grows("alloc_failed")
             assert read(connection, 9) == b"meanwhile"
-        fault.over(port, counted, slack=256, meanwhile="an open connection stalled and went on")
+        fault.record(port, counted, slack=256, meanwhile="an open connection stalled and went on")
         leaves_well(bench)
 
 
@@ -155,7 +157,7 @@ def test_worker_stalled(bench):
         fault.logs("reloaded")
         lines.append(fault.logs("worker 0 runs again after|control stood still"))
         listing.join()
-    fault.over(port, lines, meanwhile="an open connection stalled and went on")
+    fault.record(port, lines, meanwhile="an open connection stalled and went on")
 
 
 def test_process_stopped_in_a_flood(bench):
@@ -173,7 +175,7 @@ def test_process_stopped_in_a_flood(bench):
         assert read(connection, 9) == b"meanwhile"
         line = fault.logs("control stood still for")
         assert fault.client(port) == "served"
-    fault.over(port, (line, {"dropped before sf-outside": lost() - before}),
+    fault.record(port, (line, {"dropped before sf-outside": lost() - before}),
                meanwhile="an open connection stalled and went on")
 
 
@@ -213,7 +215,7 @@ def test_clock_jumps(bench):
             assert cookie.get(need="A", timeout=0.3) is None
         assert [fault.client(at) for at in (port, stateless)] == ["served"] * 2
         wall.set(0)
-    fault.over(port, lines, meanwhile="cookies that were out: good after the step back, refused "
+    fault.record(port, lines, meanwhile="cookies that were out: good after the step back, refused "
                "after the step forward; state and open connections unaffected")
     leaves_well(bench)
 
@@ -239,7 +241,7 @@ def test_telemetry_client_hangs(bench):
         assert "not reloaded" not in engine.reload(engine.text)
         assert fault.client(port) == "served"
     wait_for("an answer to the next", lambda: "pid" in engine.control("info", check=False))
-    fault.over(port, "synfrontctl: " + refused.strip().partition("synfrontctl: ")[2])
+    fault.record(port, "synfrontctl: " + refused.strip().partition("synfrontctl: ")[2])
 
 
 def test_reloads_under_load(bench):
@@ -292,7 +294,7 @@ def test_reloads_under_load(bench):
     # (A leak of each configuration would be some hundreds of kB a second.)
     assert grown < 2048, "%d kB more in %d reloads" % (grown, n)
     fault.clients.update(outcomes)
-    fault.over(port, {"reloads": n, "generations": made, "not reloaded": refused,
+    fault.record(port, {"reloads": n, "generations": made, "not reloaded": refused,
                       "kB more": grown}, meanwhile="a transfer went on")
 
 
@@ -314,7 +316,7 @@ def test_backend_flapping(bench):
         wait_for("the server to be up again", lambda: attempt(
             bench, port, source=prefix_address(1)) == "served", interval=0.1)
         fault.clients["served"] += 1
-    fault.over(port, fault.grows("refused_by_server", "backend_down", "backend_up"))
+    fault.record(port, fault.grows("refused_by_server", "backend_down", "backend_up"))
 
 
 def test_backend_backlog_full(bench):
@@ -349,7 +351,7 @@ def test_backend_backlog_full(bench):
             engine.reload(old)
     bench.keep(Server(bench.lab, port, echo))
     fault.clients.update(reset=reset, waiting=8 - reset)
-    fault.over(port, counted)
+    fault.record(port, counted)
 
 
 # The log
@@ -380,7 +382,7 @@ def test_disk_full_for_the_log(bench):
     line = wait_for("the log to speak of what is missing", lambda: re.search(
         r".*log lines before this one could not be written.*", said())).group(0)
     assert "No space left" in line, line
-    fault.over(port, line)
+    fault.record(port, line)
     engine.process.kill(signal.SIGTERM)
     assert engine.process.wait(60) == 0
 
@@ -413,7 +415,7 @@ def test_log_reader_hangs(bench):
             with contextlib.suppress(BlockingIOError):
                 said += os.read(reader, 1 << 20).replace(b"-", b"")
         line = re.search(r".*log lines before.*", said.decode()).group(0)
-        fault.over(port, line)
+        fault.record(port, line)
         engine.process.kill(signal.SIGTERM)
         assert engine.process.wait(60) == 0
     finally:

@@ -125,7 +125,7 @@ def test_two_instances_on_one_port(bench):
         record(bench, "two instances of one name", "a second start with the same `instance`", said)
         assert ask(connection, b"after") == b"after"
         assert fault.client(port) == "served"
-    fault.over(port, line)
+    fault.record(port, line)
     # AF_PACKET would give each of two a copy of every frame.
     lab.run("box", "ip", "link", "add", "sx-a", "type", "veth", "peer", "name", "sx-b")
     try:
@@ -194,6 +194,6 @@ def test_killed_in_a_flood(bench):
             end.close()
     assert not leavings(lab), leavings(lab)
     fault.clients["served"] = len(ends)
-    fault.over(port, {"cookies_good": good},
+    fault.record(port, {"cookies_good": good},
                meanwhile="%.1f s without an engine" % down_s)
     leaves_well(bench)

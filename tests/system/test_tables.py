@@ -78,7 +78,7 @@ def test_half_open_full(bench):
         assert fault.client(port) == "served"
     fault.grows("half_open_expired")
     wait_for("entries to expire", lambda: used(engine)["half-open"] == 0)
-    fault.over(ports[0], counted)
+    fault.record(ports[0], counted)
     leaves_well(bench)
 
 
@@ -132,7 +132,7 @@ def test_connections_full(bench):
         refused.update(fault.grown("index_full"))
         assert refused["index_full"] == 0
     # (Closed ones remain until their cookies have died, and give way to any newcomer.)
-    fault.over(port, refused, meanwhile="an active connection stayed")
+    fault.record(port, refused, meanwhile="an active connection stayed")
     leaves_well(bench)
 
 
@@ -157,7 +157,7 @@ def test_outbound_share_full(bench):
         assert 100 <= far.accepted <= 128, far.accepted
         assert fault.client(port) == "served"
         assert not is_full(engine, "connections")
-    fault.over(port, counted, meanwhile="%d outbound connections crossed" % far.accepted)
+    fault.record(port, counted, meanwhile="%d outbound connections crossed" % far.accepted)
     leaves_well(bench)
 
 
@@ -187,7 +187,7 @@ def test_paths_full(bench):
         end.expect("R")
         fault.clients["reset"] += 1
     wait_for("records to come back", lambda: used(engine)["paths"] < 15)
-    fault.over(port, counted, meanwhile="an open connection went on")
+    fault.record(port, counted, meanwhile="an open connection went on")
     leaves_well(bench)
 
 
@@ -217,7 +217,7 @@ def test_held_full(bench):
             except ConnectionResetError:
                 fault.clients["reset"] += 1
     assert fault.clients == {"served": 16, "reset": 8}, fault.clients
-    fault.over(port, counted)
+    fault.record(port, counted)
     leaves_well(bench)
 
 
@@ -233,7 +233,7 @@ def test_backends_full(bench):
             assert fault.client(port, source=source) == "served"
     counted = fault.grows("backend_forgotten", "learned")
     assert is_full(engine, "backends")
-    fault.over(ports[0], counted)
+    fault.record(ports[0], counted)
     leaves_well(bench)
 
 
@@ -248,5 +248,5 @@ def test_sources_full(bench):
         flood.process.wait(60)
     counted = fault.grows("source_full", "half_open_made")
     wait_for("entries to expire", lambda: used(engine)["half-open"] == 0)
-    fault.over(port, counted)
+    fault.record(port, counted)
     leaves_well(bench)
