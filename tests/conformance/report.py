@@ -64,7 +64,7 @@ def answers(tests, results):
     return {test.name: Answers(test, by_test[test.name]) for test in tests}
 
 
-def undecided(rules, tests, results):
+def undecided(tests, rules, results):
     """Judged on what was run: differences that nothing explains."""
     explained = {name for rule in rules for name in rule.differs}
     out = []
@@ -82,7 +82,7 @@ def undecided(rules, tests, results):
 
 def judge(rules, tests, results):
     """As undecided(), and explanations of nothing."""
-    out = undecided(rules, tests, results)
+    out = undecided(tests, rules, results)
     got = answers(tests, results)
     for rule in rules:
         for name in rule.differs:
@@ -90,6 +90,14 @@ def judge(rules, tests, results):
                 out.append("rule %s explains a difference in %s that there is not"
                            % (rule.name, name))
     return out
+
+
+def stale(path, text):
+    """Is a report that lies there another one?"""
+    with open(path, encoding="ascii") as file:
+        if file.read() == text:
+            return []
+    return ["%s is not what came; --report writes it anew" % path]
 
 
 def table(test, got):
