@@ -86,6 +86,12 @@ model_opened(struct splice_model *m, const struct segment *seg, const struct pac
 }
 
 void
+model_ended(struct splice_model *m)
+{
+	m->is_opened = m->is_joined = false;
+}
+
+void
 model_joined(struct splice_model *m, const struct segment *seg, const struct packet *p)
 {
 	FUZZ_CHECK(m->is_opened && !m->is_joined);

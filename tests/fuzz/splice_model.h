@@ -51,6 +51,8 @@ void model_in(struct splice_model *m, const struct segment *seg);
 void model_answered(struct splice_model *m, const struct packet *p);
 /* Has this SYN-ACK been sent before? */
 bool model_has_answered(const struct splice_model *m, uint32_t irs, uint32_t iss);
+/* The engine has reset it. */
+void model_ended(struct splice_model *m);
 /* The client's segment became a SYN to the server. */
 void model_opened(struct splice_model *m, const struct segment *seg, const struct packet *p);
 /* The server's SYN-ACK became an ACK to the client. */

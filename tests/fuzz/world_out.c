@@ -105,6 +105,9 @@ check_generated(struct world *w, const struct action *a, const uint8_t *frame, u
 	} else if (a->kind == ACTION_ONWARD && !(p->flags & TCP_RST)) {
 		model_joined(&f->model, in, p);
 	}
+	/* Given up by the engine: what follows may be of mode respond. */
+	if (a->kind == ACTION_SEND && to_client && p->flags == (TCP_RST | TCP_ACK))
+		model_ended(&f->model);
 	if (!opens)
 		model_sent(&f->model, (enum side)a->out, p, w->bytes_known);
 	end_hears(&f->ends[a->out], &out);
