@@ -87,7 +87,13 @@ read_secret(int fd, const char *path, uint8_t master[MASTER_SECRET_SIZE],
 	if (!decode_hex(bytes, (size_t)n, master))
 		memcpy(master, bytes, MASTER_SECRET_SIZE);
 	explicit_bzero(bytes, sizeof(bytes));
-	return 0;
+	/* Two keys whose outputs are added: of equal ones nothing would be left (secret.c). */
+	if (memcmp(master, master + MASTER_SECRET_SIZE / 2, MASTER_SECRET_SIZE / 2) != 0)
+		return 0;
+	snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
+	         "found \"%.100s\" with two equal halves; expected %u random bytes", path,
+	         MASTER_SECRET_SIZE);
+	return -1;
 }
 
 int

@@ -375,9 +375,9 @@ secret_accepted(const char *path, const void *bytes, size_t len, mode_t mode,
 	if (accepted) {
 		uint8_t master[MASTER_SECRET_SIZE];
 		CU_ASSERT_EQUAL(conf_read_secret(conf, master, err), 0);
-		/* Hex digits of 0x5a, or the byte itself: see the caller. */
+		/* Hex digits of 0x5a and 0x5b, or the bytes themselves: see the caller. */
 		for (size_t i = 0; i < sizeof(master); i++)
-			CU_ASSERT_EQUAL(master[i], 0x5a);
+			CU_ASSERT_EQUAL(master[i], i < sizeof(master) / 2 ? 0x5a : 0x5b);
 	}
 	conf_free(conf);
 	unlink(path);
@@ -392,9 +392,10 @@ test_secret_file_unfit_is_refused(void)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/secret", dir);
-	memset(raw, 0x5a, sizeof(raw));
+	memset(raw, 0x5b, sizeof(raw));
+	memset(raw, 0x5a, 16);
 	for (int i = 0; i < 64; i++)
-		hex[i] = "5A5a"[i % 4];
+		hex[i] = (i < 32 ? "5A5a" : "5B5b")[i % 4];
 	hex[64] = hex[65] = '\n';
 
 	CU_ASSERT_TRUE(secret_accepted(path, hex, 64, 0600, &err));
@@ -409,6 +410,11 @@ test_secret_file_unfit_is_refused(void)
 	         path);
 	CU_ASSERT_STRING_EQUAL(err.text, want);
 	CU_ASSERT_FALSE(secret_accepted(path, raw, 0, 0600, &err));
+	CU_ASSERT_FALSE(secret_accepted(path, raw + 16, 64, 0600, &err));
+	snprintf(want, sizeof(want),
+	         "t:4:9: secret.file: found \"%s\" with two equal halves; expected 32 random bytes",
+	         path);
+	CU_ASSERT_STRING_EQUAL(err.text, want);
 
 	static const mode_t modes[] = { 0640, 0604, 0620, 0602, 0610, 0601 };
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
