@@ -7,16 +7,15 @@ that is full, and ports that lose frames (--long). There the share is recorded.
 """
 
 import contextlib
-import socket
 
 from bench import Skip
 from crowd import Crowd
 from engines import Synfront
 from frames import (ACK, FIN, LINUX, PSH, RST, SYN, URG, Sender, anywhere, drawn, every_mss, exact,
-                    host, join, number, odd_options, within)
+                    host, join, odd_options, within)
 from lab import CLIENT, OTHER, SERVER, address, prefix_address, wait_for
-from raw import End, USUAL, Wiretap, option
-from servers import Server, ask, dial, echo
+from raw import End, USUAL, option
+from servers import ask, dial, echo
 from traffic import Flood
 from witness import Clients, Probes, ports_lost
 

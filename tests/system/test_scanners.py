@@ -14,7 +14,7 @@ WEB, OPEN, EMPTY, OUTSIDE = 80, 7000, 7001, 6998
 
 # (tool and probe, item): why. Both are patterns.
 WINDOW = "until its server has answered, a client may send what is held for it: hold_bytes"
-PADDED = "the answer is the frame that came, padded to the 60 bytes of Ethernet; hping3 counts those"
+PADDED = "the answer is padded to the 60 bytes of an Ethernet frame, and hping3 counts those"
 NO_ECN = "a split handshake negotiates no ECN"
 SCALE = "without timestamps nothing brings back the scale that was promised: it is always 7"
 FLAGS = "no such segment exists (no ACK, SYN or RST, or SYN with FIN): dropped by name, whatever " \
