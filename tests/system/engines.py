@@ -153,15 +153,19 @@ class Synfront:
 
     # What it says of itself
 
-    def ask(self, command):
-        """DPDK's telemetry socket, which synfrontctl reads too."""
+    def tell(self, command):
+        """DPDK's telemetry socket: what it says to a command of any library."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             connection.settimeout(10)
             connection.connect("/run/dpdk/%s/dpdk_telemetry.v2" % self.tag)
             connection.recv(16384)
-            path = "/synfront/" + command
-            connection.send(path.encode())
-            return json.loads(connection.recv(1 << 20))[path.partition(",")[0]]
+            connection.send(command.encode())
+            return json.loads(connection.recv(1 << 20))
+
+    def ask(self, command):
+        """What the engine itself says there; synfrontctl reads it too."""
+        path = "/synfront/" + command
+        return self.tell(path)[path.partition(",")[0]]
 
     def counters(self):
         """Every counter by its name, all workers together."""
