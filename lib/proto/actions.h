@@ -35,7 +35,9 @@ struct action {
 	/* SEND only; not set otherwise. */
 	struct link link;
 	struct flow flow;
+	uint8_t unused[24];
 };
+_Static_assert(sizeof(struct action) == 128, "found by a shift");
 
 /* A bounded list, owned by the caller, emptied by it before each call. */
 struct actions {

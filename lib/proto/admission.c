@@ -128,10 +128,8 @@ core_net(const struct core *core, const struct flow *flow)
 	return source_net_hash(&core->hash_key, &flow->client);
 }
 
-/* The port's budget, of which a quarter is kept for nets that lately completed a
- * connection. */
-static __attribute__((noinline)) bool
-reflect_port(struct core *core, uint64_t net, uint32_t now_ms)
+bool
+admission_reflect_port(struct core *core, uint64_t net, uint32_t now_ms)
 {
 	uint32_t budget = core->policy->reflection.per_port_per_s;
 
@@ -139,19 +137,6 @@ reflect_port(struct core *core, uint64_t net, uint32_t now_ms)
 		return true;
 	return recent_has(&core->proven, net) &&
 	       bucket_take(&core->proven_bucket, budget / 4, now_ms);
-}
-
-bool
-admission_reflect(struct core *core, uint64_t net, const struct instant *now)
-{
-	uint32_t now_ms = (uint32_t)now->now_ms, cap = core->reflect_cap;
-
-	/* Only what is answered counts. So the cap holds from the first second on (answers
-	 * drawn by lot exceed it until the flood's rate is known, and each pause makes it
-	 * unknown again), and room for another opens all the time, for a retry to find. */
-	if (cap != 0 && rate_hit_up_to(&core->reflection, net, now_ms, cap) > cap)
-		return false;
-	return core->policy->reflection.per_port_per_s == 0 || reflect_port(core, net, now_ms);
 }
 
 static bool

@@ -299,9 +299,24 @@ admission_wants_cookie(struct core *core, struct step *step)
  */
 void admission_half_open(struct core *core, uint16_t service, int change);
 void admission_second(struct core *core, uint16_t service);
+/* Whether the port's budget has room; a quarter of it is kept for nets that lately
+ * completed a connection. */
+bool admission_reflect_port(struct core *core, uint64_t net, uint32_t now_ms);
 /* A generated answer to an unproven source of this net (source_net_hash()): false if
  * over the cap. */
-bool admission_reflect(struct core *core, uint64_t net, const struct instant *now);
+static inline bool
+admission_reflect(struct core *core, uint64_t net, const struct instant *now)
+{
+	uint32_t now_ms = (uint32_t)now->now_ms, cap = core->reflect_cap;
+
+	/* Only what is answered counts. So the cap holds from the first second on (answers
+	 * drawn by lot exceed it until the flood's rate is known, and each pause makes it
+	 * unknown again), and room for another opens all the time, for a retry to find. */
+	if (cap != 0 && rate_hit_up_to(&core->reflection, net, now_ms, cap) > cap)
+		return false;
+	return core->policy->reflection.per_port_per_s == 0 ||
+	       admission_reflect_port(core, net, now_ms);
+}
 uint64_t core_net(const struct core *core, const struct flow *flow);
 /* Limits after the handshake: COUNTER_COUNT, or the counter of what is exceeded. */
 enum counter admission_over(struct core *core, struct step *step, const struct backend *backend);

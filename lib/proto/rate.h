@@ -106,24 +106,30 @@ rate_hit_up_to(struct rate *rate, uint64_t hash, uint32_t now_ms, uint32_t most)
 
 	if (__builtin_expect(into_ms >= 1000, 0))
 		into_ms = rate_turn(rate, now_ms);
-	uint64_t *cells[RATE_ROWS] = { rate_cell(rate, 0, hash), rate_cell(rate, 1, hash) };
-	uint64_t a = rate_cell_turned(*cells[0], rate->second);
-	uint64_t b = rate_cell_turned(*cells[1], rate->second);
-	uint32_t now_a = rate_cell_now(a), now_b = rate_cell_now(b);
+	uint64_t *at_a = rate_cell(rate, 0, hash), *at_b = rate_cell(rate, 1, hash);
+	uint64_t a = *at_a, b = *at_b;
+
+	if (__builtin_expect((((uint32_t)a ^ rate->second) | ((uint32_t)b ^ rate->second)) &
+	                             RATE_SECONDS,
+	                     0)) {
+		a = rate_cell_turned(a, rate->second);
+		b = rate_cell_turned(b, rate->second);
+	}
+	/* `now` is uppermost: the lesser cell has the lesser one. */
+	uint32_t now = rate_cell_now(a < b ? a : b) + 1;
 	uint32_t before_a = rate_cell_before(a), before_b = rate_cell_before(b);
-	uint32_t least = now_a < now_b ? now_a : now_b;
 	uint32_t before = before_a < before_b ? before_a : before_b;
-	uint32_t now = least + 1 - ((least + 1) >> RATE_COUNT_BITS); /* stops at the most */
-	uint32_t seen = now;
+	uint32_t seen = now - (now >> RATE_COUNT_BITS); /* stops at the most */
 
 	if (before != 0)
 		seen += (uint32_t)(((uint64_t)before * (1000 - into_ms) + 999) / 1000);
 	if (__builtin_expect(seen > most, 0))
 		return seen;
-	/* A cell above the least belongs to other keys as well: it need not grow. As the
-	 * sign of a difference, for no branch could foretell which of the two is. */
-	*cells[0] = a + ((uint64_t)((now_a - now) >> 31) << RATE_NOW_SHIFT);
-	*cells[1] = b + ((uint64_t)((now_b - now) >> 31) << RATE_NOW_SHIFT);
+	/* A cell above the least belongs to other keys as well: it need not grow. One at the
+	 * most does not: the limit wraps to 0. Without branches, for none could foretell. */
+	uint64_t limit = (uint64_t)now << RATE_NOW_SHIFT;
+	*at_a = a + ((uint64_t)(a < limit) << RATE_NOW_SHIFT);
+	*at_b = b + ((uint64_t)(b < limit) << RATE_NOW_SHIFT);
 	return seen;
 }
 

@@ -24,14 +24,6 @@ bytes_get_u32_be(const uint8_t *p)
 	return v;
 }
 
-static inline uint64_t
-bytes_get_u64_be(const uint8_t *p)
-{
-	uint64_t v;
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 static inline uint16_t
 bytes_get_u16(const uint8_t *p)
 {

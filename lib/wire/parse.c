@@ -337,36 +337,27 @@ segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len, uint
 		parse_any(seg, frame, head, len, side);
 }
 
-/* A segment of less than 64 bytes, in as few steps as its length has bits; carries are
- * collected and come back in at the end. */
+/* A segment of less than 64 bytes, in as few steps as its length has bits. */
 static inline uint64_t
-sum_short(uint64_t pseudo, const uint8_t *at, uint32_t len)
+sum_short(uint64_t sum, const uint8_t *at, uint32_t len)
 {
-	unsigned __int128 sum = pseudo;
-
 	if (len & 32) {
-		sum += bytes_get_u64_be(at);
-		sum += bytes_get_u64_be(at + 8);
-		sum += bytes_get_u64_be(at + 16);
-		sum += bytes_get_u64_be(at + 24);
+		sum = checksum_add_32(sum, at);
 		at += 32;
 	}
 	if (len & 16) {
-		sum += bytes_get_u64_be(at);
-		sum += bytes_get_u64_be(at + 8);
+		sum = checksum_add_u64(checksum_add_u64(sum, at), at + 8);
 		at += 16;
 	}
 	if (len & 8) {
-		sum += bytes_get_u64_be(at);
+		sum = checksum_add_u64(sum, at);
 		at += 8;
 	}
 	if (len & 4) {
-		sum += bytes_get_u32_be(at);
+		sum = checksum_carry(sum, bytes_get_u32_be(at));
 		at += 4;
 	}
-	if (len & 3)
-		sum += checksum_add(0, at, len & 3);
-	return checksum_carry((uint64_t)sum, (uint64_t)(sum >> 64));
+	return (len & 3) == 0 ? sum : checksum_carry(sum, checksum_add(0, at, len & 3));
 }
 
 bool

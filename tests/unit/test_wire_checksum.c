@@ -45,6 +45,28 @@ test_checksum_all_ones_carries_at_every_add(void)
 	}
 }
 
+/* Words of all ones, all zero and between, in every order: with and without each carry. */
+static void
+test_checksum_four_words_at_once_are_four_added(void)
+{
+	static const uint64_t words[] = { 0, 1, UINT64_MAX, UINT64_MAX - 1, 0x8000000000000000 };
+	uint8_t bytes[33];
+
+	for (unsigned int which = 0; which < 5 * 5 * 5 * 5 * 5; which++) {
+		unsigned int rest = which / 5;
+		uint64_t sum = words[which % 5], expected = sum;
+
+		for (unsigned int i = 0; i < 4; i++, rest /= 5) {
+			memcpy(bytes + 1 + 8 * i, &words[rest % 5], 8);
+			expected = checksum_carry(expected, words[rest % 5]);
+		}
+		uint8_t *copy = check_copy(bytes, sizeof(bytes));
+		CU_ASSERT_EQUAL(checksum_fold(checksum_add_32(sum, copy + 1)),
+		                checksum_fold(expected));
+		free(copy);
+	}
+}
+
 static void
 test_checksum_of_parts_equals_whole(void)
 {
@@ -127,6 +149,7 @@ main(void)
 	CU_TestInfo tests[] = {
 		CHECK_TEST(test_checksum_any_length_and_alignment_is_bytewise_sum),
 		CHECK_TEST(test_checksum_all_ones_carries_at_every_add),
+		CHECK_TEST(test_checksum_four_words_at_once_are_four_added),
 		CHECK_TEST(test_checksum_of_parts_equals_whole),
 		CHECK_TEST(test_checksum_delta_u32_at_any_offset_is_recomputed_sum),
 		CHECK_TEST(test_checksum_delta_of_bad_checksum_keeps_the_error),
