@@ -71,7 +71,7 @@ static void
 add_master(const uint8_t master[MASTER_SECRET_SIZE])
 {
 	char hex[2 * MASTER_SECRET_SIZE + 1];
-	struct aes_key key;
+	struct aes_key key = { 0 };
 
 	for (unsigned int half = 0; half < 2; half++) {
 		aes_expand(&key, master + 16 * half);

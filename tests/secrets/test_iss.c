@@ -152,7 +152,7 @@ hold(const char *kind, bool is_v4, const char *what, double chi, double degrees)
 {
 	double off = (chi - degrees) / sqrt(2 * degrees);
 
-	printf("\n    IPv%u, %s: %s: %+.2f sigma", is_v4 ? 4 : 6, kind, what, off);
+	printf("\n    IPv%d, %s: %s: %+.2f sigma", is_v4 ? 4 : 6, kind, what, off);
 	CU_ASSERT(fabs(off) < SIGMAS_MAX);
 }
 
@@ -354,7 +354,7 @@ test_iss_guess(void)
 		for (unsigned int k = 6; k <= 14; k += 2) {
 			double expected = N_GUESSES / (double)(1u << k);
 			double off = ((double)hits[k] - expected) / sqrt(expected);
-			printf("\n    IPv%u, %s, MAC of %u bits: %.4f of 2^-%u, %+.2f sigma",
+			printf("\n    IPv%d, %s, MAC of %u bits: %.4f of 2^-%u, %+.2f sigma",
 			       is_v4 ? 4 : 6, names[how % GUESS_COUNT], k,
 			       (double)hits[k] / expected, k, off);
 			CU_ASSERT(fabs(off) < SIGMAS_MAX);
