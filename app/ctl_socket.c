@@ -15,7 +15,7 @@
 
 #define ANSWER_SIZE_DEFAULT 16384u
 #define ANSWER_SIZE_MAX (1u << 20)
-#define TIMEOUT_S 5
+#define TIMEOUT_S 5u
 
 static json_t *
 receive(struct ctl_socket *s)
@@ -29,7 +29,10 @@ receive(struct ctl_socket *s)
 		return NULL;
 	}
 	ssize_t n = recv(s->fd, text, s->answer_size_max, 0);
-	if (n <= 0) {
+	if (n < 0 && errno == EAGAIN) {
+		snprintf(s->error, sizeof(s->error), "no answer from %s within %u s", s->path,
+		         TIMEOUT_S);
+	} else if (n <= 0) {
 		snprintf(s->error, sizeof(s->error), "no answer from %s: %s", s->path,
 		         n < 0 ? strerror(errno)
 		               : "it has closed the connection (DPDK serves 10 clients at a time)");

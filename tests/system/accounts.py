@@ -146,7 +146,7 @@ class Fault:
         if isinstance(counted, (str, dict)):
             counted = (counted,)
         texts = [", ".join("%s %d" % item for item in each.items()) if isinstance(each, dict)
-                 else 'log: "%s"' % each.partition("synfront: ")[2] for each in counted]
+                 else 'says: "%s"' % each.rpartition("synfront: ")[2] for each in counted]
         seen = ", ".join("%d %s" % (n, what) for what, n in sorted(self.clients.items()))
         self.bench.record("faults", fault=self.name, injected=self.injected,
                           counted="; ".join(texts),

@@ -15,6 +15,12 @@ from lab import address, libc, wait_for
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 17, 0x4206, 0x4207, 0x40000000
 
 
+def is_sanitized():
+    """Whether the engine is built with ASAN, which wants memory, and to be loaded first."""
+    with open(os.path.join(BUILD, "app/synfront"), "rb") as file:
+        return b"__asan_init" in file.read()
+
+
 class Wrapped(Synfront):
     """An engine that other programs start, each of which becomes the next."""
 

@@ -13,15 +13,21 @@ import threading
 import time
 
 from accounts import Fault, attempt, leaves_well
+from bench import Skip
 from engines import Synfront
-from injected import Vhost, Wall, Wrapped, hang, push, stopped, thread_stopped, threads_of
+from injected import (Vhost, Wall, Wrapped, hang, is_sanitized, push, stopped, thread_stopped,
+                      threads_of)
 from lab import address, prefix_address, wait_for
 from raw import End
 from servers import Server, ask, dial, echo, read
 
-STALL_S = 2.5
 # DPDK serves no more at one time.
 TELEMETRY_CLIENTS = 10
+
+
+def stall_s(bench):
+    """How long "seconds" are: longer than anything that waits in the engine."""
+    return 10 if bench.options.long else 2.5
 
 
 def box(bench, *argv):
@@ -138,7 +144,7 @@ def test_worker_stalled(bench):
     """A worker gets no CPU for seconds: it is logged, telemetry answers, nothing ends."""
     engine = bench.lab.engine
     port = bench.serve("bulk", echo)
-    fault = Fault(bench, "worker stalled", "its thread stopped for %g s" % STALL_S)
+    fault = Fault(bench, "worker stalled", "its thread stopped for %g s" % stall_s(bench))
     name = min(name for _, name in threads_of(engine.process.popen.pid) if "worker" in name)
     with dial(bench.lab, port) as connection:
         assert ask(connection, b"before") == b"before"
@@ -148,14 +154,15 @@ def test_worker_stalled(bench):
             lines = [fault.logs("worker 0 stands still")]
             assert engine.counters()["opened"] > 0
             # These have to wait for it.
-            listing = threading.Thread(target=engine.control, args=("connections",))
+            listing = threading.Thread(target=engine.control, args=("connections",),
+                                       kwargs={"check": False})
             listing.start()
             engine.process.kill(signal.SIGHUP)
-            time.sleep(max(0, begun + STALL_S - time.monotonic()))
+            time.sleep(max(0, begun + stall_s(bench) - time.monotonic()))
             assert "reloaded" not in fault.log()
         assert read(connection, 9) == b"meanwhile"
         fault.logs("reloaded")
-        lines.append(fault.logs("worker 0 runs again after|control stood still"))
+        lines.append(fault.logs("(worker 0 runs again after|control stood still)"))
         listing.join()
     fault.record(port, lines, meanwhile="an open connection stalled and went on")
 
@@ -164,14 +171,15 @@ def test_process_stopped_in_a_flood(bench):
     """All of the engine stands still for seconds while SYNs come."""
     engine = bench.lab.engine
     port = bench.serve("bulk", echo)
-    fault = Fault(bench, "process stopped in a flood", "SIGSTOP for %g s, 10,000 SYN/s" % STALL_S)
+    fault = Fault(bench, "process stopped in a flood", "SIGSTOP for %g s, 10,000 SYN/s"
+                  % stall_s(bench))
     lost = lambda: bench.lab.link_counters("box", "sf-outside")["tx"]["dropped"]
     before = lost()
     with dial(bench.lab, port) as connection, bench.flood(10000, 20, port=port):
         assert ask(connection, b"before") == b"before"
         with stopped(engine.process):
             connection.sendall(b"meanwhile")
-            time.sleep(STALL_S)
+            time.sleep(stall_s(bench))
         assert read(connection, 9) == b"meanwhile"
         line = fault.logs("control stood still for")
         assert fault.client(port) == "served"
@@ -182,6 +190,8 @@ def test_process_stopped_in_a_flood(bench):
 def test_clock_jumps(bench):
     """The wall clock is set back and forward by an hour: time never steps back, cookies
     that are out live on in the one case and die in the other, connections know nothing."""
+    if is_sanitized():
+        raise Skip("the library that sets the clock cannot come before ASAN's")
     wall = Wall(bench.lab)
     bench.engine(Wrapped(bench.config(), "clock", *wall.wrapper()))
     port, stateless = bench.serve("state", echo), bench.serve("cookie", echo)
@@ -241,7 +251,7 @@ def test_telemetry_client_hangs(bench):
         assert "not reloaded" not in engine.reload(engine.text)
         assert fault.client(port) == "served"
     wait_for("an answer to the next", lambda: "pid" in engine.control("info", check=False))
-    fault.record(port, "synfrontctl: " + refused.strip().partition("synfrontctl: ")[2])
+    fault.record(port, "synfrontctl: " + refused.strip().replace(engine.tag, "..."))
 
 
 def test_reloads_under_load(bench):
@@ -250,6 +260,8 @@ def test_reloads_under_load(bench):
     engine = bench.lab.engine
     old = engine.text
     port, busy = bench.serve("bulk", echo), bench.serve("state", echo)
+    bench.nginx()
+    bench.teach(80)
     seconds = 30 if bench.options.long else 4
     fault = Fault(bench, "configuration replaced", "SIGHUP 10 times a second for %d s, every "
                   "fifth file unusable, in a flood" % seconds)
@@ -292,7 +304,7 @@ def test_reloads_under_load(bench):
     assert made > n / 4 and refused >= 1, (n, made, refused)
     assert set(outcomes) == {"served"}, outcomes
     # (A leak of each configuration would be some hundreds of kB a second.)
-    assert grown < 2048, "%d kB more in %d reloads" % (grown, n)
+    assert grown < 2048 or is_sanitized(), "%d kB more in %d reloads" % (grown, n)
     fault.clients.update(outcomes)
     fault.record(port, {"reloads": n, "generations": made, "not reloaded": refused,
                       "kB more": grown}, meanwhile="a transfer went on")
