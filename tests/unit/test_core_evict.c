@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A full table: who must go for a newcomer, and who never does. */
 #include "core_lab.h"
+#include "core_state.h"
 
 #define N_CONNS 16u
 #define PROTECT_S 10u
@@ -96,10 +97,53 @@ LAB_TEST_ONCE(test_evict_closing_once_acknowledged)
 	EQUAL(lab_count(lab, COUNTER_completed), 2);
 }
 
+/* No flow of a test has this tag, and no entry this number. */
+#define FILLER_TAG 0xfffe
+#define FILLER_ENTRY (FLOW_HALF_OPEN | 0x7ffffffe)
+
+/* Every free slot is taken, or all that were so taken are free again. */
+static void
+set_fillers(struct flow_index *index, bool on)
+{
+	for (uint32_t i = 0; i <= index->mask; i++)
+		for (unsigned int slot = 0; slot < FLOW_SLOTS; slot++) {
+			struct flow_bucket *b = &index->buckets[i];
+			if (on && b->tag[slot] == 0) {
+				b->tag[slot] = FILLER_TAG;
+				b->entry[slot] = FILLER_ENTRY;
+			} else if (!on && b->tag[slot] == FILLER_TAG) {
+				b->tag[slot] = 0;
+			}
+		}
+}
+
+/* Tables of the size that goes with it leave it 60 % full at most. If it were full, a SYN
+ * is answered without state, a proof is refused, and who is in it goes on. */
+LAB_TEST_ONCE(test_index_full_refuses_newcomers)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	uint32_t iss = lab_splice_of(lab, 1, 1);
+
+	set_fillers(&lab->core->index, true);
+	lab_syn_of(lab, 2, 2);
+	OUTCOME_IS(answered_syn_cookie);
+	EQUAL(lab_grew(lab, COUNTER_index_full), 1);
+	CLIENT(TCP_ACK, 1003, NTH(SIDE_OUTSIDE, 0)->seg.seq + 1, .client_port = 1002, .client = 2);
+	OUTCOME_IS(answered_rst);
+	EQUAL(lab_grew(lab, COUNTER_index_full), 1);
+	CLIENT(TCP_ACK, 1002, iss + 1, .client_port = 1001, .client = 1, .payload_len = 10);
+	OUTCOME_IS(spliced);
+	set_fillers(&lab->core->index, false);
+	lab_open_of(lab, 3, 3);
+	OUTCOME_IS(taken_proof);
+}
+
 CU_TestInfo core_evict_tests[] = {
 	CHECK_TEST(test_evict_idle_without_data),
 	CHECK_TEST(test_evict_reset_first),
 	CHECK_TEST(test_evict_not_half_closed),
 	CHECK_TEST(test_evict_closing_once_acknowledged),
+	CHECK_TEST(test_index_full_refuses_newcomers),
 	CU_TEST_INFO_NULL,
 };
