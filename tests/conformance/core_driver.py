@@ -128,5 +128,8 @@ class CoreDriver:
     def sleep(self, seconds):
         self.step(DONE, to_us=self.now_us + int(seconds * 1e6))
 
+    def renew(self, key):
+        """Another connection from the same ports follows."""
+
     def app(self, key):
         return self.listener.app(key, self.say)

@@ -74,6 +74,7 @@ class Servers:
 
     def __init__(self, lab):
         self.accepted = {}
+        self.old = []  # accepted too, and followed by others from the same ports
         self.apps = {}
         self.listeners = []
         for service, port in SERVICES.items():
@@ -112,12 +113,13 @@ class Servers:
 
     def forget(self):
         """End all that was accepted, without waiting for anybody."""
-        for connection in self.accepted.values():
+        for connection in [c for c in self.old if c] + list(self.accepted.values()):
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                                       struct.pack("ii", 1, 0))
                 connection.close()
         self.accepted.clear()
+        self.old.clear()
         self.apps.clear()
 
     def close(self):
@@ -282,6 +284,11 @@ class LabDriver:
     @staticmethod
     def sleep(seconds):
         time.sleep(seconds)
+
+    def renew(self, key):
+        """Another connection from the same ports follows: the old one is not meant."""
+        self.servers.old.append(self.servers.accepted.pop(key, None))
+        self.servers.apps.pop(key, None)
 
     def app(self, key):
         return self.servers.app(key)

@@ -123,6 +123,7 @@ class Play:
             key = words.pop(0)
             if key == "again":
                 own_port = self.flow.own_port
+                self.driver.renew(self.app_key())
             elif key == "port":
                 port = int(words.pop(0))
             else:
@@ -171,21 +172,21 @@ class Play:
         where = self.flow.names if words[0] in self.flow.names else self.numbers
         where[words[0]] = self.value(words[1])
 
-    def number(self, value, own=True):
-        """As the report shows it: relative to the connection's first ones, those of the
-        sender that it is a SEQ of (`own`) before the other's."""
+    def number(self, value, *bases):
+        """As the report shows it: relative to the first numbers of the connection, those
+        in `bases` before the others."""
         if value == 0:
             return "0"
-        names = self.flow.names
-        for name in ("irs", "iss", "siss") if own else ("iss", "irs", "siss"):
-            if name in names:
-                ahead = (value - names[name] + (1 << 31) & MASK) - (1 << 31)
-                if abs(ahead) < NEAR:
-                    return name.upper() + ("%+d" % ahead if ahead else "")
-        for name, flow in self.flows.items():
-            ahead = (value - flow.names.get("irs", value + NEAR) + (1 << 31) & MASK) - (1 << 31)
+        candidates = [(name.upper(), self.flow.names.get(name))
+                      for name in bases + ("irs", "iss", "siss")]
+        candidates += [("IRS(%s)" % name, flow.names.get("irs"))
+                       for name, flow in self.flows.items() if flow is not self.flow]
+        for name, base in candidates:
+            if base is None:
+                continue
+            ahead = (value - base + (1 << 31) & MASK) - (1 << 31)
             if abs(ahead) < NEAR:
-                return "IRS(%s)" % name + ("%+d" % ahead if ahead else "")
+                return name + ("%+d" % ahead if ahead else "")
         return str(value)
 
     # Sending
@@ -307,7 +308,7 @@ class Play:
             raise Mismatch("nothing came for " + " ".join(words))
         asked = self.compare(side, packet, words)
         self.note(side, packet)
-        shown = ("to server: " if side == INSIDE else "") + self.show(packet, asked)
+        shown = ("to server: " if side == INSIDE else "") + self.show(packet, asked, words)
         self.seen.append(shown)
 
     def within(self, least, most, words):
@@ -397,7 +398,7 @@ class Play:
 
     def text(self, key, value):
         if key in ("seq", "ack") and value is not None:
-            return self.number(value, key == "seq")
+            return self.number(value, "irs" if key == "seq" else "iss")
         if key == "data":
             return "%r" % value[:20]
         return str(value)
@@ -439,18 +440,21 @@ class Play:
         if "ts" in options:
             names["stsecr"] = options["ts"][0]
 
-    def show(self, packet, asked=()):
+    def show(self, packet, asked=(), words=()):
+        """A packet in words; `asked`: keys that were compared, `words`: how."""
+        inside = packet["dst"] == self.flow.server
+        far, near = ("iss", "siss") if inside else ("irs", "iss")
         if "icmp" in packet:
             named = [name for name, kinds in ICMP.items()
                      if packet["icmp"] == kinds[self.family == 6]] or ["%d/%d" % packet["icmp"]]
             quote = packet.get("quote", {})
-            return "ICMP %s quoting SEQ=%s" % (named[0], self.number(quote.get("seq", 0)))
+            return "ICMP %s quoting SEQ=%s" % (named[0], self.number(quote.get("seq", 0), near))
         if "later" in packet:
             return "a later fragment of %d bytes" % len(packet["later"])
         out = flags_name(packet["flags"], packet["reserved"]) + " SEQ=" + \
-            self.number(packet["seq"])
+            self.number(packet["seq"], far)
         if packet["flags"] & FLAGS["ACK"]:
-            out += " ACK=" + self.number(packet["ack"], False)
+            out += " ACK=" + self.number(packet["ack"], near)
         if packet["data"]:
             out += " LEN=%d" % len(packet["data"])
         values = self.values(packet)
@@ -459,9 +463,11 @@ class Play:
                 names = [n for n, k in KINDS.items() if k in packet["options"]["kinds"]]
                 out += " <%s>" % ",".join(names)
             elif key == "blocks":
-                out += " blocks=" + ":".join(self.number(e, False) for e in values[key] or ())
+                out += " blocks=" + ":".join(self.number(e, near) for e in values[key] or ())
             elif key == "open-window":
                 out += " WND>0"
+            elif key in ("tsval", "tsecr") and key in words:
+                out += " %s=%s" % (key, words[words.index(key) + 1])
             elif key not in ("seq", "ack", "len", "data"):
                 out += " %s=%s" % (key, values[key])
         return out
@@ -534,7 +540,8 @@ class Play:
             number += 1
         if not int(words[2]) <= number <= int(words[3]):
             raise Mismatch("%d came" % number)
-        self.seen.append("%s to %s times %s" % (words[2], words[3], words[1]))
+        self.seen.append("%s %s%s times" % (
+            words[1], "" if words[2] == words[3] else "at most ", words[3]))
 
     def do_differ(self, words):
         """differ VALUE VALUE: two numbers that must not be equal"""
@@ -549,9 +556,12 @@ class Play:
         """What was sent has had its effect, wherever it went."""
         self.driver.quiet(self.flow, self.test.server == "raw")
 
+    def app_key(self):
+        return self.flow.client, self.flow.own_port, self.flow.port
+
     def do_app(self, words):
         """app ACTION: what the server's application does, or sees."""
-        key = (self.flow.client, self.flow.own_port, self.flow.port)
+        key = self.app_key()
         if words[0] == "none":
             self.driver.quiet(self.flow, False)
             if self.driver.app(key) is not None:
