@@ -415,7 +415,9 @@ claims_make(struct policy_index *index, const struct policy *policy, struct clai
 			claims[at].service = (uint16_t)i;
 			all[at++] = policy->services[i].addresses[j];
 		}
-	bool made = prefix_set_init(&index->addresses, &index->key, all, n);
+	/* Every segment asks for one of these. */
+	bool made = prefix_set_init(&index->addresses, &index->key, all, n,
+	                            n <= 2 * SERVICES_MAX ? PREFIX_ROOM_AMPLE : PREFIX_ROOM);
 
 	for (size_t i = 0; made && i < n; i++) {
 		struct ip_addr masked = ip_addr_mask(&all[i].addr, all[i].len);
@@ -464,9 +466,9 @@ lists_compile(struct policy_index *index, const struct policy *policy)
 		const struct service *s = &policy->services[index->n_lists];
 		struct admission_lists *lists = &index->lists[index->n_lists];
 
-		if (!prefix_set_init(&lists->allow, &index->key, s->allow, s->n_allow))
+		if (!prefix_set_init(&lists->allow, &index->key, s->allow, s->n_allow, PREFIX_ROOM))
 			return no_memory;
-		if (!prefix_set_init(&lists->deny, &index->key, s->deny, s->n_deny)) {
+		if (!prefix_set_init(&lists->deny, &index->key, s->deny, s->n_deny, PREFIX_ROOM)) {
 			prefix_set_fini(&lists->allow);
 			return no_memory;
 		}

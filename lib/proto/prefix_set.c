@@ -41,13 +41,13 @@ lengths_make(struct prefix_set *set, const bool in_use[129], bool is_v4)
 
 bool
 prefix_set_init(struct prefix_set *set, const struct flow_hash_key *key,
-                const struct prefix *prefixes, size_t n)
+                const struct prefix *prefixes, size_t n, unsigned int room)
 {
 	const struct ip_addr mapped = ip_addr_v4(0);
 	bool in_use[2][129] = { 0 };
 	uint32_t n_slots = 2;
 
-	while (n_slots < 4 * n)
+	while (n_slots < room * n)
 		n_slots *= 2;
 	memset(set, 0, sizeof(*set));
 	set->key = key;

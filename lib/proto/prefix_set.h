@@ -41,14 +41,18 @@ struct prefix_set {
 	uint32_t n_lengths[2];
 };
 
-/* Build the set of n prefixes (0..2^30; one that is repeated counts once), all
+/* Slots for each prefix. A probe that does not end at its first slot is one that no branch
+ * foretells: of prefixes asked for at random, one in eight or one in sixty. */
+#define PREFIX_ROOM 4u
+#define PREFIX_ROOM_AMPLE 32u
+
+/* Build the set of n prefixes (0..2^26; one that is repeated counts once), all
  * values 0. `key` must outlive the set. False: no memory, nothing to free. */
 bool prefix_set_init(struct prefix_set *set, const struct flow_hash_key *key,
-                     const struct prefix *prefixes, size_t n);
+                     const struct prefix *prefixes, size_t n, unsigned int room);
 void prefix_set_fini(struct prefix_set *set);
 
-/* The slot of exactly this masked address and length, or NULL. The table is at most a
- * quarter full: most probes end at the first slot, as no branch foretells how long one is. */
+/* The slot of exactly this masked address and length, or NULL. */
 static inline struct prefix_slot *
 prefix_set_exact(const struct prefix_set *set, const struct ip_addr *masked, uint8_t len)
 {

@@ -366,7 +366,7 @@ test_prefix_set_of_one_length_is_tried_once(void)
 	for (uint32_t n = 1; n <= N(hosts); n += N(hosts) - 1) {
 		struct prefix_set set;
 
-		CU_ASSERT_TRUE_FATAL(prefix_set_init(&set, &key, hosts, n));
+		CU_ASSERT_TRUE_FATAL(prefix_set_init(&set, &key, hosts, n, PREFIX_ROOM));
 		CU_ASSERT_EQUAL(set.n_prefixes, n);
 		CU_ASSERT_EQUAL(set.n_lengths[true], 1);
 		CU_ASSERT_EQUAL(set.n_lengths[false], 0);
