@@ -106,9 +106,10 @@ def thread_stopped(pid, name):
 
 
 def threads_of(pid):
-    """Number and name of each."""
+    """Number and name of each. (Those of telemetry's clients come and go.)"""
     for tid in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/comm" % (pid, tid)) as file:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+                open("/proc/%d/task/%s/comm" % (pid, tid)) as file:
             yield int(tid), file.read().strip()
 
 
