@@ -186,7 +186,7 @@ obey(struct run *run)
 		advance(run, record.at_us, record.kind == STEP_LISTEN);
 		if (record.kind == STEP_OUTSIDE || record.kind == STEP_INSIDE)
 			receive(run, (enum side)record.kind, record.size);
-		put(run, STEP_DONE, NULL, 0);
+		put(run, STEP_DONE, run->frame, 0);
 		if (fflush(stdout) != 0)
 			return 1;
 	}

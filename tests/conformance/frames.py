@@ -24,6 +24,8 @@ import wire
 MASK = 0xFFFFFFFF
 NEXT = {"hop": 0, "dst": 60, "rt": 43, "frag": 44, "esp": 50, "none": 59}
 TCP, ICMP, ICMP6, FRAGMENT = 6, 1, 58, 44
+OUTSIDE, INSIDE = 0, 1
+FLAGS = dict(wire.FLAGS)
 # Keys of a frame whose checksums are wrong.
 SPOILT = {"badsum", "badip", "iplen", "doff", "cut"}
 ECHO = {4: (8, 0), 6: (128, 129)}
@@ -251,3 +253,18 @@ def flow_of(packet, of_fragments):
     if "sport" in quote:
         return quote["src"], quote["sport"], quote["dst"], quote["dport"]
     return None
+
+
+def flags_name(bits, reserved=0):
+    names = [n for n in ("SYN", "FIN", "RST", "ACK", "URG", "ECE", "CWR") if bits & FLAGS[n]]
+    return "-".join(names + (["AE"] if reserved & 1 else [])) or "NONE"
+
+
+def flags_of(text):
+    bits = reserved = 0
+    for name in text.split("-"):
+        if name == "AE":
+            reserved |= 1
+        elif name != "NONE":
+            bits |= FLAGS[name]
+    return bits, reserved

@@ -14,8 +14,9 @@ import threading
 import time
 
 import frames
+from frames import OUTSIDE
 from language import HERE, SERVICES
-from play import CLIENT, LISTENER, OUTSIDE, RAW
+from play import CLIENT, LISTENER, RAW
 
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
 # pylint: disable=wrong-import-position

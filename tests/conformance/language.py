@@ -16,6 +16,10 @@ class ScriptError(Exception):
     """A file that cannot be understood."""
 
 
+class Mismatch(Exception):
+    """What came is not what the script says."""
+
+
 class Test:
     """One script; `lines` are (place, columns that it is for, words)."""
 
