@@ -64,6 +64,8 @@ struct plane {
 	 * in worker->policy which one it has, and the old one goes when all have the new. */
 	const struct policy *policy;
 
+	uint32_t cookies_until_s[SERVICES_MAX]; /* the workers', see struct core_params */
+
 	/* Written by control (relaxed), read by workers. */
 	bool draining;
 	bool resetting;

@@ -113,6 +113,20 @@ open_proven(struct core *core, struct step *step, const struct proven *proven)
 	}
 }
 
+/* May a cookie of this service still be out? Another worker may have answered its SYN. */
+static bool
+cookies_are_out(const struct core *core, const struct step *step)
+{
+	uint64_t now_ms = step->now->now_ms;
+
+	if (step->service->cookies == COOKIES_ALWAYS || step->state->cookie_mode ||
+	    now_ms < step->state->cookies_until_ms)
+		return true;
+	return core->params.cookies_until_s != NULL &&
+	       now_ms / 1000 <= __atomic_load_n(&core->params.cookies_until_s[step->seg->service],
+	                                        __ATOMIC_RELAXED);
+}
+
 /* A segment that proves nothing (RFC 9293, 3.10.7.2, and the caps). */
 static void
 unproven(struct core *core, struct step *step)
@@ -125,8 +139,7 @@ unproven(struct core *core, struct step *step)
 		return;
 	/* It may be a later segment of a client that a cookie has let in and whose
 	 * first segment was lost; a RST would kill what its resend will open. */
-	if (data && (service->cookies == COOKIES_ALWAYS || step->state->cookie_mode ||
-	             step->now->now_ms < step->state->cookies_until_ms))
+	if (data && cookies_are_out(core, step))
 		act_drop(core, step, COUNTER_drop_unproven_data);
 	else if (service->unproven == REFUSE_RESET)
 		act_reset(core, step);

@@ -339,15 +339,38 @@ LAB_TEST(test_listen_unproven_data_calm_reset, "LISTEN.OUTSIDE.DATA")
 /* It may be the second segment of a client whose first one was lost. */
 LAB_TEST(test_listen_unproven_data_cookie_mode_dropped)
 {
+	uint32_t *until_s = calloc(SERVICES_MAX, sizeof(*until_s));
+
+	lab->params.cookies_until_s = until_s;
 	lab->services[0].cookies = COOKIES_ALWAYS;
 	lab_start(lab);
 	lab_teach(lab);
 	lab_syn_ack(lab);
+	/* What this worker tells the others. */
+	EQUAL(until_s[lab->services[0].id], lab->now_ms / 1000 + COOKIE_LIFE_MAX_S);
 	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1, .payload_len = 10), 0);
 	OUTCOME_IS(drop_unproven_data);
 	/* The first one comes again. */
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 1000);
 	OUTCOME_IS(taken_proof);
+	free(until_s);
+}
+
+/* ... and another worker has answered its SYN. */
+LAB_TEST(test_listen_unproven_data_cookie_of_another_worker_dropped)
+{
+	uint32_t *until_s = calloc(SERVICES_MAX, sizeof(*until_s));
+
+	lab->params.cookies_until_s = until_s;
+	lab_start(lab);
+	lab_teach(lab);
+	until_s[lab->services[0].id] = (uint32_t)(lab->now_ms / 1000) + COOKIE_LIFE_MAX_S;
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->server_iss, .payload_len = 10), 0);
+	OUTCOME_IS(drop_unproven_data);
+	lab_tick(lab, 1000 * (COOKIE_LIFE_MAX_S + 2));
+	CLIENT(TCP_ACK, lab->irs + 1001, lab->server_iss, .payload_len = 10);
+	OUTCOME_IS(answered_rst);
+	free(until_s);
 }
 
 LAB_TEST(test_listen_unproven_ack_bad_checksum_dropped)
@@ -462,6 +485,7 @@ CU_TestInfo core_listen_tests[] = {
 	CHECK_TEST(test_listen_unproven_ack_dropped),
 	CHECK_TEST(test_listen_unproven_data_calm_reset),
 	CHECK_TEST(test_listen_unproven_data_cookie_mode_dropped),
+	CHECK_TEST(test_listen_unproven_data_cookie_of_another_worker_dropped),
 	CHECK_TEST(test_listen_unproven_ack_bad_checksum_dropped),
 	CHECK_TEST(test_listen_proving_ack_opens),
 	CHECK_TEST(test_listen_proving_data_opens),
