@@ -155,18 +155,20 @@ class Bench:
         return port
 
     def teach(self, port, family=4):
-        """Connect until each worker knows the server and splices for it: how often."""
+        """Connect until each worker knows the server and splices for it: how often the
+        server was reached."""
         engine = self.lab.engine
         if not isinstance(engine, Synfront):
             return 0
 
         def counts():
-            """(connected, tracked) of each worker."""
+            """(connected, tracked, over a limit) of each worker."""
             found = [engine.ask("stats,%d" % worker) for worker in range(engine.workers())]
-            return [(stats["connected"], stats["tracked"]) for stats in found]
+            return [(stats["connected"], stats["tracked"],
+                     stats["limit_service_connections"]) for stats in found]
 
         taught = [False] * len(counts())
-        number = 0
+        number = opened = 0
         while not all(taught):
             number += 1
             assert number <= N_PREFIXES + 40 * (len(taught) - 1), \
@@ -174,13 +176,15 @@ class Bench:
             before = counts()
             # The last prefix is one that some services deny.
             source = prefix_address((number - 1) % (N_PREFIXES - 1) + 1, family)
-            dial(self.lab, port, family, source=source).close()
-            after = wait_for("the engine to open a connection",
+            with contextlib.suppress(ConnectionResetError):
+                dial(self.lab, port, family, source=source).close()
+            after = wait_for("the engine to open or refuse a connection",
                              lambda before=before: (lambda now: now if now != before else None)
                              (counts()))
+            opened += any(now[:2] != then[:2] for now, then in zip(after, before))
             taught = [known or now[0] > then[0]
                       for known, now, then in zip(taught, after, before)]
-        return number
+        return opened
 
     def calm(self, service="bulk", timeout=90):
         """Wait until a service is out of cookie mode."""
