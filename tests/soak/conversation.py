@@ -136,6 +136,13 @@ class Ledger:
         if error:
             raise type(error)("server: %s" % error)
 
+    def complaint(self, number):
+        """What the server's end has found wrong so far, or None: its reset of the client is
+        no fault of the network's."""
+        verdict = self.verdicts.get(number)
+        error = verdict.result() if verdict and verdict.done() else None
+        return error if isinstance(error, Wrong) else None
+
     def leave(self, number):
         self.verdicts.pop(number, None)
 

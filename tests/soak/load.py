@@ -167,6 +167,8 @@ class Load:
             wrong = "%s: %s" % (stage, error)
         finally:
             sock.close()
+            if wrong and self.ledger.complaint(plan.number):
+                wrong += "; server: %s" % self.ledger.complaint(plan.number)
             self.ledger.leave(plan.number)
         size = 0 if wrong else plan.up + plan.down + c.PING_SIZE * len(plan.pauses)
         self.note(plan.name, plan.family, plan.port, round(begun, 3), round(connected, 6),
