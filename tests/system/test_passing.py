@@ -150,7 +150,8 @@ def test_vlan_and_qinq(bench):
     for tags in ((5,), (100, 200)):
         for family in (4, 6):
             port = bench.port("state")
-            for attempt in range(4):
+            # Each worker learns the server for itself.
+            for attempt in range(4 + 10 * (bench.options.workers - 1)):
                 with End(bench.lab, port, peer=GHOST_SERVER, family=family, tags=tags) as client, \
                         End(bench.lab, client.own_port, peer=77, own=GHOST_SERVER, own_port=port,
                             node="server", family=family, tags=tags) as server:
