@@ -50,7 +50,7 @@ static void
 test_checksum_four_words_at_once_are_four_added(void)
 {
 	static const uint64_t words[] = { 0, 1, UINT64_MAX, UINT64_MAX - 1, 0x8000000000000000 };
-	uint8_t bytes[33];
+	uint8_t bytes[33] = { 0 };
 
 	for (unsigned int which = 0; which < 5 * 5 * 5 * 5 * 5; which++) {
 		unsigned int rest = which / 5;
