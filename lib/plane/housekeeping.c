@@ -19,16 +19,18 @@
 #define NAP_US 20u
 #define NAP_MAX_US 200u
 
+/* Said first, looked second: whoever waits for the word and then frees a policy has
+ * published the next one before, so that this look finds it. */
 static void
 follow_policy(struct worker *w)
 {
+	rte_rcu_qsbr_quiescent(w->plane->quiescent, w->id);
 	const struct policy *policy = __atomic_load_n(&w->plane->policy, __ATOMIC_ACQUIRE);
 
-	if (policy == w->policy)
-		return;
-	core_set_policy(w->core, policy);
-	/* Release: every use of the one before has been. */
-	__atomic_store_n(&w->policy, policy, __ATOMIC_RELEASE);
+	if (policy != w->policy) {
+		core_set_policy(w->core, policy);
+		w->policy = policy;
+	}
 }
 
 void

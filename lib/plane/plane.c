@@ -58,8 +58,15 @@ start_ports(struct plane *plane)
 static int
 start_workers(struct plane *plane)
 {
+	size_t size = rte_rcu_qsbr_get_memsize(plane->n_workers);
 	uint8_t seed[64];
 
+	plane->quiescent = rte_zmalloc(NULL, size, RTE_CACHE_LINE_SIZE);
+	if (plane->quiescent == NULL ||
+	    rte_rcu_qsbr_init(plane->quiescent, plane->n_workers) != 0) {
+		log_error("no memory to publish policies with");
+		return -1;
+	}
 	for (unsigned int i = 0; i < plane->n_workers; i++) {
 		if (getrandom(seed, sizeof(seed), 0) != sizeof(seed)) {
 			log_error("no randomness: %m");
@@ -115,17 +122,9 @@ void
 plane_publish(struct plane *plane, const struct policy *policy)
 {
 	__atomic_store_n(&plane->policy, policy, __ATOMIC_RELEASE);
-	/*
-	 * A worker's word that it is between two bursts (rte_rcu_qsbr) would not do: between
-	 * its look at plane->policy and that word the policy may change, and then it
-	 * works on with the one that is freed.
-	 */
-	for (unsigned int i = 0; i < plane->n_workers; i++) {
-		const struct worker *w = plane->workers[i];
-		while (__atomic_load_n(&w->policy, __ATOMIC_ACQUIRE) != policy &&
-		       __atomic_load_n(&w->is_running, __ATOMIC_ACQUIRE))
-			usleep(GRACE_POLL_US);
-	}
+	uint64_t token = rte_rcu_qsbr_start(plane->quiescent);
+	while (rte_rcu_qsbr_check(plane->quiescent, token, false) == 0)
+		usleep(GRACE_POLL_US);
 }
 
 void

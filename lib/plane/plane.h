@@ -16,6 +16,7 @@
 
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
+#include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 #include <rte_spinlock.h>
 
@@ -60,9 +61,10 @@ struct plane {
 	uint64_t base_tsc, base_wall_ms; /* the workers' clock */
 	uint64_t tsc_per_ms;
 
-	/* Snapshot of the policy: release by control, acquire by workers. A worker says
-	 * in worker->policy which one it has, and the old one goes when all have the new. */
+	/* Snapshot of the policy: release by control, acquire by workers. A worker reports
+	 * quiescent and then takes the newest; when all have, the old one is freed. */
 	const struct policy *policy;
+	struct rte_rcu_qsbr *quiescent;
 
 	uint32_t cookies_until_s[SERVICES_MAX]; /* the workers', see struct core_params */
 

@@ -108,6 +108,8 @@ worker_run(void *arg)
 	struct plane *plane = w->plane;
 	unsigned int n_empty = 0, n_loops = 0;
 
+	rte_rcu_qsbr_thread_register(plane->quiescent, w->id);
+	rte_rcu_qsbr_thread_online(plane->quiescent, w->id);
 	worker_housekeeping(w);
 	while (!__atomic_load_n(&plane->stopping, __ATOMIC_ACQUIRE)) {
 		unsigned int n = 0;
@@ -127,6 +129,8 @@ worker_run(void *arg)
 		if (n_empty != 0)
 			worker_idle(w, n_empty);
 	}
+	rte_rcu_qsbr_thread_offline(plane->quiescent, w->id);
+	rte_rcu_qsbr_thread_unregister(plane->quiescent, w->id);
 	__atomic_store_n(&w->is_running, false, __ATOMIC_RELEASE);
 	return 0;
 }
