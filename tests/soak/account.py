@@ -188,7 +188,10 @@ def make(soak):
     check("no error or warning in the log but of refused reloads and of faults", not surprises,
           "%d: %s" % (len(surprises), "; ".join(surprises[:5])) if surprises else 0)
     check("the flapping server was found again each time",
-          all(seconds is not None and seconds <= FLAP_GRACE for seconds in back), back)
+          all(seconds is not None and seconds <= FLAP_GRACE for seconds in back),
+          "missed %d times, found %d times, at worst after %s s" % (
+              back.count(None), len(back) - back.count(None),
+              max((seconds for seconds in back if seconds is not None), default="-")))
     return {
         "clean": all(row["good"] for row in checks), "checks": checks,
         "synfront": version(), "minutes": soak.chosen.minutes, "seed": soak.chosen.seed,
