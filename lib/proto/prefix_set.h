@@ -7,7 +7,7 @@
  * length, whatever the number of prefixes. Lengths that no prefix of the
  * address's family has are not tried: there is a list for each family.
  *
- * Private to policy.c and its tests. Built once, then read by anybody; the
+ * Private to policy*.c and its tests. Built once, then read by anybody; the
  * values may be changed by who built it until then.
  */
 #ifndef SYNFRONT_PREFIX_SET_H
