@@ -39,9 +39,10 @@ struct core_params {
 	bool has_inside;     /* false: responder topology, nothing can be forwarded */
 	bool cookie_gate;    /* refuse ACKs unchecked while no cookie is out: only if this core
 	                         alone makes the cookies that its ACKs carry */
-	/* [SERVICES_MAX], of all cores together; NULL: this one is alone. When the last cookie of
-	 * a service dies, in seconds of their common clock. Relaxed: each core writes what is later
-	 * than what it reads, and a value that is lost for another's is less than a second older. */
+	/* [SERVICES_MAX], of all cores together; NULL: this one is alone. The second in which no
+	 * cookie of a service is out any more, of their common clock; 0: none has been.
+	 * Relaxed: each core writes what is later than what it reads, and a value that is
+	 * lost for another's is less than a second older. */
 	uint32_t *cookies_until_s;
 };
 

@@ -87,7 +87,7 @@ cookie_is_out(struct core *core, struct step *step)
 	step->state->cookies_until_ms = dies_ms;
 	if (core->params.cookies_until_s != NULL) {
 		uint32_t *until_s = &core->params.cookies_until_s[step->seg->service];
-		uint32_t dies_s = (uint32_t)(dies_ms / 1000);
+		uint32_t dies_s = (uint32_t)(dies_ms / 1000) + 1;
 		/* Once a second. */
 		if (__atomic_load_n(until_s, __ATOMIC_RELAXED) < dies_s)
 			__atomic_store_n(until_s, dies_s, __ATOMIC_RELAXED);

@@ -123,8 +123,8 @@ cookies_are_out(const struct core *core, const struct step *step)
 	    now_ms < step->state->cookies_until_ms)
 		return true;
 	return core->params.cookies_until_s != NULL &&
-	       now_ms / 1000 <= __atomic_load_n(&core->params.cookies_until_s[step->seg->service],
-	                                        __ATOMIC_RELAXED);
+	       now_ms / 1000 < __atomic_load_n(&core->params.cookies_until_s[step->seg->service],
+	                                       __ATOMIC_RELAXED);
 }
 
 /* A segment that proves nothing (RFC 9293, 3.10.7.2, and the caps). */

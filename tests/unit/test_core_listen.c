@@ -347,12 +347,25 @@ LAB_TEST(test_listen_unproven_data_cookie_mode_dropped)
 	lab_teach(lab);
 	lab_syn_ack(lab);
 	/* What this worker tells the others. */
-	EQUAL(until_s[lab->services[0].id], lab->now_ms / 1000 + COOKIE_LIFE_MAX_S);
+	EQUAL(until_s[lab->services[0].id], lab->now_ms / 1000 + COOKIE_LIFE_MAX_S + 1);
 	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1, .payload_len = 10), 0);
 	OUTCOME_IS(drop_unproven_data);
 	/* The first one comes again. */
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 1000);
 	OUTCOME_IS(taken_proof);
+	free(until_s);
+}
+
+/* In the first second no cookie is out either, with several workers. */
+LAB_TEST(test_listen_unproven_data_no_cookie_of_any_worker_reset)
+{
+	uint32_t *until_s = calloc(SERVICES_MAX, sizeof(*until_s));
+
+	lab->params.cookies_until_s = until_s;
+	lab->now_ms = 1;
+	lab_start(lab);
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs, lab->server_iss, .payload_len = 10);
+	OUTCOME_IS(answered_rst);
 	free(until_s);
 }
 
@@ -485,6 +498,7 @@ CU_TestInfo core_listen_tests[] = {
 	CHECK_TEST(test_listen_unproven_ack_dropped),
 	CHECK_TEST(test_listen_unproven_data_calm_reset),
 	CHECK_TEST(test_listen_unproven_data_cookie_mode_dropped),
+	CHECK_TEST(test_listen_unproven_data_no_cookie_of_any_worker_reset),
 	CHECK_TEST(test_listen_unproven_data_cookie_of_another_worker_dropped),
 	CHECK_TEST(test_listen_unproven_ack_bad_checksum_dropped),
 	CHECK_TEST(test_listen_proving_ack_opens),
