@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 
-from stage import BUILD, ENGINE_CPU, median
+from stage import BUILD, CPUS, ENGINE_CPU, median
 
 ENTRIES = (1000, 1000000, 16000000)
 SERVICES = (1, 1000)
@@ -21,9 +21,10 @@ BAR_HZ = 2000
 
 
 def bench(*options, **more):
-    """Rows of one run, on the engine's CPU."""
-    argv = ["taskset", "-c", str(ENGINE_CPU), os.path.join(BUILD, "tests/bench/bench_core"),
-            "--json", *options]
+    """Rows of one run, on the engine's CPU; several workers on all CPUs."""
+    cpus = {ENGINE_CPU} if more.get("workers", 1) == 1 else CPUS
+    argv = ["taskset", "-c", ",".join(map(str, cpus)),
+            os.path.join(BUILD, "tests/bench/bench_core"), "--json", *options]
     for key, value in more.items():
         argv += ["--" + key, str(value)]
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -102,6 +103,12 @@ def run(results, quick):
     for name in ("syn-cookie", "client-64"):
         bars += growth(results, name, SERVICES, "services", "services", 1.1, repeats, rounds)
     results.series("services", "Ticks against services", "ticks", bars)
+    bars = []
+    for name in ("syn-cookie", "ack-first", "client-64"):
+        bars += growth(results, name, (1, len(CPUS)), "workers", "workers, each", None, repeats,
+                       rounds)
+    results.series("workers", "Ticks of each worker against workers", "ticks", bars,
+                   "tables of their own, one policy and one set of secrets for all")
     found = [(name, one("syn-cookie", family, variant=name, repeats=repeats), family)
              for name in variants() for family in (4, 6)]
     for name, row, family in found:

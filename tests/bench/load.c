@@ -93,26 +93,39 @@ load_services(struct load *load, uint8_t mode, uint8_t cookies)
 	};
 }
 
+/* What all workers read: the policy and the secrets. */
+static bool
+load_shared(struct load *load, uint8_t mode, uint8_t cookies)
+{
+	static const uint8_t master[MASTER_SECRET_SIZE] = { 1, 2, 3 };
+	const char *why;
+	uint32_t a, b;
+
+	load_services(load, mode, cookies);
+	if ((why = policy_compile(&load->policy, &a, &b)) != NULL) {
+		fprintf(stderr, "bench: %s\n", why);
+		return false;
+	}
+	secret_init(&load->secrets, master, 1000000);
+	if (load->params.n_workers > 1)
+		load->cookies_until_s = calloc(SERVICES_MAX, sizeof(*load->cookies_until_s));
+	return true;
+}
+
 struct load *
 load_init(const struct load_params *params, uint8_t mode, uint8_t cookies, uint32_t half_open,
           uint32_t connections)
 {
 	struct load *load = aligned_alloc(64, (sizeof(*load) + 63) & ~(size_t)63);
-	static const uint8_t master[MASTER_SECRET_SIZE] = { 1, 2, 3 };
-	const char *why;
-	uint32_t a, b;
 
 	memset(load, 0, sizeof(*load));
 	load->params = *params;
 	load->memo = EMIT_MEMO_NEW;
 	load->random = 0x9e3779b97f4a7c15ull;
-	load_services(load, mode, cookies);
-	if ((why = policy_compile(&load->policy, &a, &b)) != NULL) {
-		fprintf(stderr, "bench: %s\n", why);
+	if (params->beside == NULL && !load_shared(load, mode, cookies))
 		return NULL;
-	}
-	secret_init(&load->secrets, master, 1000000);
-	load->now = (struct instant){ 1000, 1000000000, secret_current(&load->secrets) };
+	const struct load *shared = params->beside != NULL ? params->beside : load;
+	load->now = (struct instant){ 1000, 1000000000, secret_current(&shared->secrets) };
 	struct core_params p = {
 		.connections = connections,
 		.half_open = half_open,
@@ -121,7 +134,8 @@ load_init(const struct load_params *params, uint8_t mode, uint8_t cookies, uint3
 		.sources = 1024,
 		.held = 4096,
 		.hold_bytes = 4096,
-		.n_workers = 1,
+		.n_workers = params->n_workers,
+		.cookies_until_s = shared->cookies_until_s,
 		.has_inside = true,
 	};
 	for (unsigned int i = 0; i < sizeof(p.seed); i++)
@@ -132,7 +146,7 @@ load_init(const struct load_params *params, uint8_t mode, uint8_t cookies, uint3
 	if (load->memory == MAP_FAILED)
 		return NULL;
 	madvise(load->memory, load->memory_size, MADV_HUGEPAGE);
-	load->core = core_init(load->memory, &p, &load->policy, &load->now);
+	load->core = core_init(load->memory, &p, &shared->policy, &load->now);
 	load->actions = (struct actions){ load->list, 0,
 		                          sizeof(load->list) / sizeof(load->list[0]) };
 	return load;
@@ -141,10 +155,13 @@ load_init(const struct load_params *params, uint8_t mode, uint8_t cookies, uint3
 void
 load_fini(struct load *load)
 {
-	policy_free_index(&load->policy);
-	free((void *)(uintptr_t)load->services[0].addresses);
-	free((void *)(uintptr_t)load->services[0].ports);
-	free(load->services);
+	if (load->params.beside == NULL) {
+		policy_free_index(&load->policy);
+		free((void *)(uintptr_t)load->services[0].addresses);
+		free((void *)(uintptr_t)load->services[0].ports);
+		free(load->services);
+		free(load->cookies_until_s);
+	}
 	munmap(load->memory, load->memory_size);
 	free(load);
 }

@@ -19,6 +19,8 @@ struct load_params {
 	uint32_t payload_len; /* of data segments */
 	uint8_t unproven;     /* of the services: enum refusal */
 	bool checksum_good;   /* as if hardware had verified received checksums */
+	uint32_t n_workers;   /* among which the policy divides its limits */
+	struct load *beside;  /* another worker, whose policy and secrets this one shares; NULL */
 };
 
 /* One frame to be made: a flow (numbered) and what its TCP header says. */
@@ -42,8 +44,10 @@ struct load {
 	struct policy policy;
 	struct service *services;
 	struct secret_ring secrets;
+	uint32_t *cookies_until_s; /* struct core_params; NULL with one worker */
 	struct instant now;
 	uint64_t random;
+	uint32_t burst_number; /* for rows whose bursts build on each other */
 	struct segment segments[LOAD_BURST];
 	struct action list[LOAD_BURST * (1 + ACTIONS_PER_EVENT) + 64];
 	struct actions actions;

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "bench_rows.h"
+
+static void
+fill_syn(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++)
+		load_add(load, &(struct load_frame){ .flow = load_random(load) & 0x0fffffff,
+		                                     .seq = load_random(load),
+		                                     .flags = TCP_SYN,
+		                                     .syn_options = true,
+		                                     .tsval = 1 });
+}
+
+static void
+fill_syn_bare(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++)
+		load_add(load, &(struct load_frame){ .flow = load_random(load) & 0x0fffffff,
+		                                     .seq = load_random(load),
+		                                     .flags = TCP_SYN });
+}
+
+static void
+fill_syn_duplicate(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++) {
+		uint32_t flow = load_random(load) % load->params.entries;
+		load_add(load, &(struct load_frame){ .flow = flow,
+		                                     .seq = load_client_seq(flow),
+		                                     .flags = TCP_SYN,
+		                                     .syn_options = true,
+		                                     .tsval = 1 });
+	}
+}
+
+static void
+fill_ack_blind(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++)
+		load_add(load,
+		         &(struct load_frame){ .flow = 0x10000000u + (load_random(load) & 0xffffff),
+		                               .seq = load_random(load),
+		                               .ack = load_random(load),
+		                               .flags = TCP_ACK });
+}
+
+static void
+fill_syn_closed(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++)
+		load_add(load, &(struct load_frame){ .flow = load_random(load) & 0x0fffffff,
+		                                     .seq = load_random(load),
+		                                     .flags = TCP_SYN,
+		                                     .syn_options = true,
+		                                     .port = 81 });
+}
+
+static void
+fill_client_data(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++) {
+		uint32_t flow = load_random(load) % load->params.entries;
+		load_add(load,
+		         &(struct load_frame){ .flow = flow,
+		                               .seq = load_client_seq(flow) + 1,
+		                               .ack = load_random(load),
+		                               .flags = TCP_ACK,
+		                               .payload_len = (uint16_t)load->params.payload_len });
+	}
+}
+
+static void
+fill_server_data(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++) {
+		uint32_t flow = load_random(load) % load->params.entries;
+		load_add(load,
+		         &(struct load_frame){ .flow = flow,
+		                               .side = SIDE_INSIDE,
+		                               .seq = load_server_seq(flow) + 1,
+		                               .ack = load_client_seq(flow) + 1,
+		                               .flags = TCP_ACK,
+		                               .payload_len = (uint16_t)load->params.payload_len });
+	}
+}
+
+static void
+fill_foreign(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++)
+		load_add(load, &(struct load_frame){ .flow = load_random(load) & 0x0fffffff,
+		                                     .seq = load_random(load),
+		                                     .ack = load_random(load),
+		                                     .flags = TCP_ACK,
+		                                     .port = 22 });
+}
+
+/* Nine SYNs of a flood to one segment of a real connection. */
+static void
+fill_mix(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++) {
+		uint32_t flow = load_random(load) % load->params.entries;
+		if (i % 10 != 9)
+			load_add(load, &(struct load_frame){ .flow = 0x10000000u +
+			                                             (load_random(load) & 0xffffff),
+			                                     .seq = load_random(load),
+			                                     .flags = TCP_SYN,
+			                                     .syn_options = true,
+			                                     .tsval = 1 });
+		else
+			load_add(load, &(struct load_frame){
+					       .flow = flow,
+					       .seq = load_client_seq(flow) + 1,
+					       .ack = load_random(load),
+					       .flags = TCP_ACK,
+					       .payload_len = (uint16_t)load->params.payload_len });
+	}
+}
+
+/* The first ACK of a connection: SYNs first, whose cookies it echoes. */
+static void
+fill_ack_first(struct load *load)
+{
+	unsigned int l4 = load->params.is_v4 ? 34 : 54;
+	uint32_t first = load->burst_number++ * LOAD_BURST;
+
+	for (unsigned int i = 0; i < LOAD_BURST; i++)
+		load_add(load, &(struct load_frame){ .flow = first + i,
+		                                     .seq = load_client_seq(first + i),
+		                                     .flags = TCP_SYN,
+		                                     .syn_options = true,
+		                                     .tsval = 1 });
+	load_run(load);
+	uint32_t iss[LOAD_BURST];
+	for (unsigned int i = 0; i < LOAD_BURST; i++) {
+		memcpy(&iss[i], load->frames[i] + l4 + 4, 4);
+		iss[i] = __builtin_bswap32(iss[i]);
+	}
+	for (unsigned int i = 0; i < LOAD_BURST; i++)
+		load_add(load, &(struct load_frame){ .flow = first + i,
+		                                     .seq = load_client_seq(first + i) + 1,
+		                                     .ack = iss[i] + 1,
+		                                     .flags = TCP_ACK });
+}
+
+/* What fill_ack_first() opened is refused by the server, so that no record runs out. */
+static void
+refuse_all(struct load *load)
+{
+	uint32_t first = (load->burst_number - 1) * LOAD_BURST;
+
+	for (unsigned int i = 0; i < LOAD_BURST; i++)
+		load_add(load, &(struct load_frame){ .flow = first + i,
+		                                     .side = SIDE_INSIDE,
+		                                     .seq = load_server_seq(first + i),
+		                                     .ack = load_client_seq(first + i) + 1,
+		                                     .flags = TCP_SYN | TCP_ACK,
+		                                     .syn_options = true,
+		                                     .tsval = 1 });
+	load_run(load);
+}
+
+/* clang-format off: a table */
+const struct bench_row bench_rows[BENCH_ROWS] = {
+	{ "floor", "touch and swap addresses", fill_syn, .is_floor = true },
+	{ "syn-cookie", "SYN answered by cookie", fill_syn, .mode = MODE_RESPOND },
+	{ "syn-cookie-bare", "the same, SYN without options", fill_syn_bare, .mode = MODE_RESPOND },
+	{ "syn-cookie-proxy", "the same, with a server behind", fill_syn },
+	{ "syn-state", "SYN answered with state", fill_syn, .mode = MODE_RESPOND, .by_state = true,
+	  .tables = BENCH_HALF_OPENS },
+	{ "syn-duplicate", "SYN of a half-open entry again", fill_syn_duplicate,
+	  .mode = MODE_RESPOND, .by_state = true, .tables = BENCH_HALF_OPEN },
+	{ "ack-first", "ACK proves a cookie, becomes SYN to the server", fill_ack_first,
+	  .after = refuse_all, .tables = BENCH_OPENS },
+	{ "ack-blind", "ACK that proves nothing, dropped", fill_ack_blind,
+	  .unproven = REFUSE_DROP },
+	{ "ack-blind-reset", "the same, answered by RST", fill_ack_blind },
+	{ "syn-closed", "SYN to a closed port, RST", fill_syn_closed },
+	{ "client-64", "client to server, 64-byte frames", fill_client_data, .tables = BENCH_OPEN,
+	  .payload_len = 6 },
+	{ "client-1500", "client to server, 1,500-byte packets", fill_client_data,
+	  .tables = BENCH_OPEN, .payload_len = 1446 },
+	{ "server-64", "server to client, 64-byte frames", fill_server_data, .tables = BENCH_OPEN,
+	  .payload_len = 6 },
+	{ "server-1500", "server to client, 1,500-byte packets", fill_server_data,
+	  .tables = BENCH_OPEN, .payload_len = 1446 },
+	{ "foreign", "TCP of no service", fill_foreign },
+	{ "mix", "90 % SYN flood, 10 % spliced data", fill_mix, .tables = BENCH_OPEN,
+	  .payload_len = 6 },
+};
+/* clang-format on */
