@@ -28,8 +28,8 @@ model_in(struct splice_model *m, const struct segment *seg)
 		return;
 	if ((seg->flags & TCP_SYN) && !m->is_joined)
 		m->server_mss = seg->mss != 0 ? seg->mss : seg->is_v4 ? 536 : 1220;
-	uint32_t first = m->irs + 1;
-	if (seg->ack - first < MODEL_REACH && seg->ack - first > m->acked - first)
+	/* Whatever the server says that it has, however far ahead of what it was sent. */
+	if (seq_before(m->acked, seg->ack))
 		m->acked = seg->ack;
 }
 
