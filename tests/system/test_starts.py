@@ -147,11 +147,11 @@ def test_two_instances_on_one_port(bench):
         lab.run("box", "ip", "link", "del", "sx-a", check=False)
 
 
-def leavings(lab):
-    """Files that an engine has left in the usual places, beyond its runtime directory."""
+def leavings(engine):
+    """Files that it has left in the usual places, beyond its runtime directory."""
     return [path for pattern in ("/dev/hugepages/*%s*", "/var/run/dpdk/%s*/config",
                                  "/var/run/dpdk/%s*/fbarray*", "/dev/shm/*%s*", "/tmp/*%s*.lock")
-            for path in glob.glob(pattern % lab.id)]
+            for path in glob.glob(pattern % engine.tag)]
 
 
 def test_killed_in_a_flood(bench):
@@ -194,7 +194,7 @@ def test_killed_in_a_flood(bench):
     finally:
         for end in ends:
             end.close()
-    assert not leavings(lab), leavings(lab)
+    assert not leavings(engine), leavings(engine)
     fault.clients["served"] = len(ends)
     fault.record(port, {"cookies_good": good},
                meanwhile="%.1f s without an engine" % down_s)
