@@ -28,9 +28,12 @@ model_in(struct splice_model *m, const struct segment *seg)
 		return;
 	if ((seg->flags & TCP_SYN) && !m->is_joined)
 		m->server_mss = seg->mss != 0 ? seg->mss : seg->is_v4 ? 536 : 1220;
-	/* Whatever the server says that it has, however far ahead of what it was sent. */
-	if (seq_before(m->acked, seg->ack))
-		m->acked = seg->ack;
+	/* Whatever the server says that it has. A server that says what it cannot have
+	 * leaves nothing to be checked. */
+	if (!seq_before(m->acked, seg->ack))
+		return;
+	m->is_wild |= seg->ack - m->acked > MODEL_SENT_MAX;
+	m->acked = seg->ack;
 }
 
 void
