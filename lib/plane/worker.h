@@ -51,7 +51,7 @@ struct worker {
 	int socket;
 	struct instant now;
 	uint64_t last_tick_ms;
-	const struct policy *policy; /* what the core has now; release, acquired by control */
+	const struct policy *policy; /* what the core has now */
 	bool draining;
 	bool is_running; /* relaxed; false: its mailbox is not read any more */
 	struct actions actions;
