@@ -121,7 +121,10 @@ class Dpdk:
         return self
 
     def port(self, number):
-        return self.ask("/ethdev/stats,%d" % number)
+        """A port's counters. DPDK's telemetry can take the end of a command from another
+        thread's (strtok), and then knows no such port: asked again."""
+        return wait_for("statistics of port %d" % number,
+                        lambda: self.ask("/ethdev/stats,%d" % number), 5)
 
     def end(self):
         status = self.stage.end(self.process)
