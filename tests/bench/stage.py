@@ -121,8 +121,7 @@ class Dpdk:
         return self
 
     def port(self, number):
-        """A port's counters. DPDK's telemetry can take the end of a command from another
-        thread's (strtok), and then knows no such port: asked again."""
+        """A port's counters; it must have some within 5 s."""
         return wait_for("statistics of port %d" % number,
                         lambda: self.ask("/ethdev/stats,%d" % number), 5)
 
