@@ -239,9 +239,10 @@ void lab_rows_claim(const char *const *rows);
 unsigned int lab_rows_unclaimed(void);
 
 /* The suites. */
-extern CU_TestInfo core_listen_tests[], core_received_tests[], core_connecting_tests[],
-	core_tracked_tests[], core_spliced_tests[], core_rewrite_tests[], core_closing_tests[],
-	core_responding_tests[], core_spent_tests[], core_limits_tests[], core_evict_tests[],
-	core_backend_tests[], core_foreign_tests[], core_cookie_tests[], core_random_tests[];
+extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_tests[],
+	core_connecting_tests[], core_tracked_tests[], core_spliced_tests[], core_rewrite_tests[],
+	core_closing_tests[], core_responding_tests[], core_spent_tests[], core_limits_tests[],
+	core_evict_tests[], core_backend_tests[], core_foreign_tests[], core_cookie_tests[],
+	core_random_tests[];
 
 #endif

@@ -21,6 +21,7 @@ main(void)
 {
 	CU_SuiteInfo suites[] = {
 		{ .pName = "listen", .pTests = core_listen_tests },
+		{ .pName = "listen ack", .pTests = core_listen_ack_tests },
 		{ .pName = "received", .pTests = core_received_tests },
 		{ .pName = "connecting", .pTests = core_connecting_tests },
 		{ .pName = "tracked", .pTests = core_tracked_tests },

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* LISTEN: ACKs and data, which prove a cookie or do not. */
+#include "core_lab.h"
+
+/* One of several workers: where they tell each other of their cookies, none out yet. */
+static uint32_t *
+share_cookies(struct lab *lab)
+{
+	static uint32_t until_s[SERVICES_MAX];
+
+	memset(until_s, 0, sizeof(until_s));
+	lab->params.cookies_until_s = until_s;
+	return until_s;
+}
+
+/* <SEQ=SEG.ACK><CTL=RST>, without ACK. */
+LAB_TEST(test_listen_unproven_ack_reset, "LISTEN.OUTSIDE.ACK")
+{
+	lab_start(lab);
+	lab_teach(lab);
+	CLIENT(TCP_ACK, lab->irs, lab->server_iss);
+	OUTCOME_IS(answered_rst);
+	const struct lab_out *out = ONLY(SIDE_OUTSIDE);
+	EQUAL(out->seg.flags, TCP_RST);
+	EQUAL(out->seg.seq, lab->server_iss);
+	EQUAL(out->seg.ack, 0);
+	EQUAL(out->seg.options, 0);
+}
+
+LAB_TEST(test_listen_unproven_ack_dropped)
+{
+	lab->services[0].unproven = REFUSE_DROP;
+	lab_start(lab);
+	EQUAL(CLIENT(TCP_ACK, lab->irs, lab->server_iss), 0);
+	OUTCOME_IS(drop_unproven_ack);
+}
+
+LAB_TEST(test_listen_unproven_data_calm_reset, "LISTEN.OUTSIDE.DATA")
+{
+	lab_start(lab);
+	lab_teach(lab);
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs, lab->server_iss, .payload_len = 10);
+	OUTCOME_IS(answered_rst);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.flags, TCP_RST);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.seq, lab->server_iss);
+	CLIENT(TCP_ACK | TCP_FIN, lab->irs, lab->server_iss);
+	OUTCOME_IS(answered_rst);
+}
+
+/* It may be the second segment of a client whose first one was lost. */
+LAB_TEST(test_listen_unproven_data_cookie_mode_dropped)
+{
+	uint32_t *until_s = share_cookies(lab);
+
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	/* What this worker tells the others. */
+	EQUAL(until_s[lab->services[0].id], lab->now_ms / 1000 + COOKIE_LIFE_MAX_S + 1);
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1, .payload_len = 10), 0);
+	OUTCOME_IS(drop_unproven_data);
+	/* The first one comes again. */
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 1000);
+	OUTCOME_IS(taken_proof);
+}
+
+/* In the first second no cookie is out either, with several workers. */
+LAB_TEST(test_listen_unproven_data_no_cookie_of_any_worker_reset)
+{
+	share_cookies(lab);
+	lab->now_ms = 1;
+	lab_start(lab);
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs, lab->server_iss, .payload_len = 10);
+	OUTCOME_IS(answered_rst);
+}
+
+/* ... and another worker has answered its SYN. */
+LAB_TEST(test_listen_unproven_data_cookie_of_another_worker_dropped)
+{
+	uint32_t *until_s = share_cookies(lab);
+
+	lab_start(lab);
+	lab_teach(lab);
+	until_s[lab->services[0].id] = (uint32_t)(lab->now_ms / 1000) + COOKIE_LIFE_MAX_S;
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->server_iss, .payload_len = 10), 0);
+	OUTCOME_IS(drop_unproven_data);
+	lab_tick(lab, 1000 * (COOKIE_LIFE_MAX_S + 2));
+	CLIENT(TCP_ACK, lab->irs + 1001, lab->server_iss, .payload_len = 10);
+	OUTCOME_IS(answered_rst);
+}
+
+LAB_TEST(test_listen_unproven_ack_bad_checksum_dropped)
+{
+	lab_start(lab);
+	EQUAL(CLIENT(TCP_ACK, lab->irs, lab->server_iss, .bad_checksum = 0x100), 0);
+	OUTCOME_IS(drop_checksum);
+}
+
+LAB_TEST(test_listen_proving_ack_opens)
+{
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_connecting(lab);
+	EQUAL(lab_state(lab), CONN_CONNECTING);
+	EQUAL(lab_grew(lab, COUNTER_cookies_good), 1);
+}
+
+LAB_TEST(test_listen_proving_data_opens)
+{
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 300);
+	OUTCOME_IS(taken_proof);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.flags, TCP_SYN);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.payload_len, 0);
+	EQUAL(lab_state(lab), CONN_CONNECTING);
+}
+
+LAB_TEST(test_listen_proving_ack_bad_checksum_dropped)
+{
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .bad_checksum = 1), 0);
+	OUTCOME_IS(drop_checksum);
+	EQUAL(lab_state(lab), CONN_FREE);
+}
+
+CU_TestInfo core_listen_ack_tests[] = {
+	CHECK_TEST(test_listen_unproven_ack_reset),
+	CHECK_TEST(test_listen_unproven_ack_dropped),
+	CHECK_TEST(test_listen_unproven_data_calm_reset),
+	CHECK_TEST(test_listen_unproven_data_cookie_mode_dropped),
+	CHECK_TEST(test_listen_unproven_data_no_cookie_of_any_worker_reset),
+	CHECK_TEST(test_listen_unproven_data_cookie_of_another_worker_dropped),
+	CHECK_TEST(test_listen_unproven_ack_bad_checksum_dropped),
+	CHECK_TEST(test_listen_proving_ack_opens),
+	CHECK_TEST(test_listen_proving_data_opens),
+	CHECK_TEST(test_listen_proving_ack_bad_checksum_dropped),
+	CU_TEST_INFO_NULL,
+};
