@@ -19,7 +19,8 @@ def chart(series, footer):
     groups = list(dict.fromkeys(group for _, _, group in bars))
     most = max([value for _, value, _ in bars] or [1]) or 1
     height = HEAD + len(bars) * (BAR + GAP) + FOOT
-    out = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d"'
+    out = ['<!-- SPDX-License-Identifier: BSD-3-Clause -->',
+           '<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d"'
            ' font-family="sans-serif">' % (WIDTH, height, WIDTH, height),
            '<rect width="%d" height="%d" fill="#ffffff"/>' % (WIDTH, height),
            text(10, 24, "%s, %s" % (series["title"], series["unit"]), 16, colour="#1f2328")]
