@@ -9,6 +9,7 @@
 #include <rte_lcore.h>
 #include <rte_log.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -261,4 +262,36 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint6
 		log_error("EAL does not start: %s (log level info shows its own messages)",
 		          rte_strerror(why));
 	return -1;
+}
+
+/*
+ * net_tap has the kernel send a real-time signal for each frame, to whichever thread the kernel
+ * picks, and reads nothing until that thread has run: a frame waits for the CPU of a thread
+ * that has nothing to do with it. As long as no signal has arrived the driver reads
+ * each time it is asked, which is what a worker wants. So none may arrive: they are blocked
+ * while ports come up (threads made meanwhile inherit that) and ignored from then on.
+ * Privileges are dropped by signals from the other end of the range (app/privilege.c).
+ */
+#define DRIVER_SIGNALS 16
+
+void
+eal_block_signals(sigset_t *before)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	for (int i = 1; i < DRIVER_SIGNALS; i++)
+		sigaddset(&signals, SIGRTMIN + i);
+	pthread_sigmask(SIG_BLOCK, &signals, before);
+}
+
+void
+eal_ignore_signals(const sigset_t *before)
+{
+	struct sigaction action;
+
+	for (int i = 1; i < DRIVER_SIGNALS; i++)
+		if (sigaction(SIGRTMIN + i, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+			signal(SIGRTMIN + i, SIG_IGN);
+	pthread_sigmask(SIG_SETMASK, before, NULL);
 }

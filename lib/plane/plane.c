@@ -91,6 +91,7 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
             unsigned int n_eal_args, const uint8_t master[MASTER_SECRET_SIZE])
 {
 	const char *cookies;
+	sigset_t signals;
 
 	memset(plane, 0, sizeof(*plane));
 	plane->conf = conf;
@@ -105,10 +106,12 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
 		log_error("no randomness: %m");
 		return -1;
 	}
+	eal_block_signals(&signals);
 	if (eal_start(conf, eal_args, n_eal_args, memory_wanted(conf)) != 0)
 		return -1;
-	if (start_clock(plane, master) != 0 || start_ports(plane) != 0 ||
-	    start_workers(plane) != 0) {
+	bool has_ports = start_clock(plane, master) == 0 && start_ports(plane) == 0;
+	eal_ignore_signals(&signals);
+	if (!has_ports || start_workers(plane) != 0) {
 		plane_stop(plane);
 		plane_fini(plane);
 		return -1;

@@ -19,6 +19,7 @@
 #include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 #include <rte_spinlock.h>
+#include <signal.h>
 
 #include "conf.h"
 #include "core.h"
@@ -99,6 +100,10 @@ void plane_fini(struct plane *plane);
 /* eal.c */
 int eal_start(const struct conf *conf, char *const *args, unsigned int n_args,
               uint64_t memory_size);
+/* Around eal_start() and the start of ports: drivers poll, and wait for no signal of the kernel's.
+ * `before`: the calling thread's signals, as they were. */
+void eal_block_signals(sigset_t *before);
+void eal_ignore_signals(const sigset_t *before);
 /* Is `device` a PCI address, not a virtual device? */
 bool eal_is_pci(const char *device);
 /* lcore of worker i. */

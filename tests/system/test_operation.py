@@ -191,6 +191,25 @@ def test_stop_under_load(bench):
         "server", "ss", "-Htn", "state", "established", "sport", "=", ":%d" % other).strip())
 
 
+def test_frames_bring_no_signals(bench):
+    """A TAP port is polled: its frames interrupt no thread, the control thread least of all."""
+    engine = bench.lab.engine
+
+    def woken():
+        with open("/proc/%d/status" % engine.process.popen.pid) as file:
+            fields = dict(line.split(":", 1) for line in file)
+        drivers = range(signal.SIGRTMIN + 1, signal.SIGRTMIN + 16)
+        caught = int(fields["SigCgt"], 16)
+        assert not any(caught >> (number - 1) & 1 for number in drivers), hex(caught)
+        return int(fields["voluntary_ctxt_switches"])
+
+    port = bench.serve("state", echo)
+    before, begun = woken(), bench.count("answered_syn_cookie")
+    with bench.flood(5000, 60, port=port):
+        wait_for("a flood", lambda: bench.count("answered_syn_cookie") >= begun + 10000)
+    assert woken() - before < 1000, "the control thread was woken by frames"
+
+
 def test_second_signal_stops_at_once(bench):
     """A drain that would take long ends at the second SIGTERM."""
     bench.engine(Synfront(bench.config(replace=(
