@@ -32,6 +32,7 @@
 #include "generator_frame.h"
 
 #define BURST 32
+#define OUT_MAX (4 * BURST)
 #define CLIENTS_MAX (1u << 16)
 #define CLIENT_NET RTE_IPV4(10, 64, 0, 0)
 #define LATENCIES_MAX (1u << 21)
@@ -70,7 +71,7 @@ struct generator {
 	struct account account;
 	uint32_t *connect_us, *serve_us;
 	uint32_t n_connect, n_serve;
-	struct rte_mbuf *out[BURST];
+	struct rte_mbuf *out[OUT_MAX];
 	unsigned int n_out;
 };
 
@@ -90,7 +91,6 @@ flush(struct generator *g)
 {
 	unsigned int n = 0;
 
-	/* A client's frame may wait a little for room; a flood's is counted as lost elsewhere. */
 	for (unsigned int i = 0; i < 64 && n < g->n_out; i++)
 		n += rte_eth_tx_burst(g->port_id, 0, g->out + n, (uint16_t)(g->n_out - n));
 	rte_pktmbuf_free_bulk(g->out + n, g->n_out - n);
@@ -114,7 +114,7 @@ client_send(struct generator *g, uint32_t number, uint8_t flags, uint32_t seq, u
 	                             .payload_size = payload },
 	            m);
 	g->out[g->n_out++] = m;
-	if (g->n_out == BURST)
+	if (g->n_out == OUT_MAX)
 		flush(g);
 }
 
@@ -211,34 +211,57 @@ clients_tend(struct generator *g, uint64_t now, uint64_t due, bool is_over)
 		if (g->clients[number].state != CLIENT_IDLE && now > g->clients[number].resend_tsc)
 			client_resend(g, number, now);
 	}
-	if (g->n_out != 0)
+	if (g->n_out != 0 && !g->has_flood)
 		flush(g);
 }
 
 /* ---- the flood ---------------------------------------------------------- */
 
 static void
-flood_send(struct generator *g, unsigned int n)
+flood_write(struct generator *g, struct rte_mbuf *m)
 {
-	struct rte_mbuf *m[BURST];
+	uint64_t random = rte_rand();
+	uint32_t net = 11 + (uint32_t)(random & 0xff) * 115 / 255;
 
-	if (rte_pktmbuf_alloc_bulk(g->pool, m, n) != 0)
+	frame_write(&g->to,
+	            &(struct frame){ .from = net << 24 | ((uint32_t)(random >> 8) & 0xffffff),
+	                             .from_port = (uint16_t)(random >> 32 | 1024),
+	                             .seq = (uint32_t)(random >> 24),
+	                             .flags = RTE_TCP_SYN_FLAG },
+	            m);
+}
+
+/* A burst of the flood, and what clients send at any place in it: where a ring at the other end
+ * has room again, the first frames of a burst have it. */
+static void
+flood_send(struct generator *g)
+{
+	struct rte_mbuf *flood[BURST], *all[BURST + OUT_MAX];
+	bool is_client[BURST + OUT_MAX];
+	unsigned int n = BURST + g->n_out, n_clients = g->n_out, n_taken = 0;
+
+	if (rte_pktmbuf_alloc_bulk(g->pool, flood, BURST) != 0)
 		return;
 	for (unsigned int i = 0; i < n; i++) {
-		uint64_t random = rte_rand();
-		uint32_t net = 11 + (uint32_t)(random & 0xff) * 115 / 255;
-		frame_write(
-			&g->to,
-			&(struct frame){ .from = net << 24 | ((uint32_t)(random >> 8) & 0xffffff),
-		                         .from_port = (uint16_t)(random >> 32 | 1024),
-		                         .seq = (uint32_t)(random >> 24),
-		                         .flags = RTE_TCP_SYN_FLAG },
-			m[i]);
+		is_client[i] = rte_rand_max(n - i) < n_clients - n_taken;
+		all[i] = is_client[i] ? g->out[n_taken++] : flood[i - n_taken];
+		if (!is_client[i])
+			flood_write(g, all[i]);
 	}
-	uint16_t sent = rte_eth_tx_burst(g->port_id, 0, m, (uint16_t)n);
-	g->account.flood_sent += sent;
-	g->account.flood_lost += n - sent;
-	rte_pktmbuf_free_bulk(m + sent, n - sent);
+	unsigned int sent = rte_eth_tx_burst(g->port_id, 0, all, (uint16_t)n);
+	g->n_out = 0;
+	for (unsigned int i = 0; i < n; i++) {
+		if (is_client[i] && i >= sent) {
+			g->out[g->n_out++] = all[i];
+		} else if (!is_client[i] && i >= sent) {
+			g->account.flood_lost++;
+			rte_pktmbuf_free(all[i]);
+		} else if (!is_client[i]) {
+			g->account.flood_sent++;
+		}
+	}
+	/* What clients send may wait a little for room. */
+	flush(g);
 }
 
 static void
@@ -306,7 +329,7 @@ loop(struct generator *g)
 		/* The flood goes on for as long as any client may still be served. */
 		if (g->has_flood &&
 		    (g->rate == 0 || flooded + BURST <= passed_us * g->rate / 1000000))
-			flood_send(g, BURST);
+			flood_send(g);
 		if (g->n_clients != 0)
 			clients_tend(g, now, passed_us * g->client_rate / 1000000, is_over);
 		if (is_over && g->account.started ==
