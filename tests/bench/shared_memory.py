@@ -59,12 +59,13 @@ def disturbance(values):
 class Pair:
     """A generator, and one thing at the other end at a time."""
 
+    number = 0  # of all pairs: a memif server cannot have a socket's path that was there before
+
     def __init__(self, stage, kind, pcap):
         self.stage, self.kind, self.pcap = stage, kind, pcap
-        self.number = 0
 
     def begin(self):
-        self.number += 1
+        Pair.number += 1
         self.path = os.path.join(self.stage.work, "%s%d.sock" % (self.kind, self.number))
         near, far = (device % self.path for device in PORTS[self.kind])
         self.generator = testpmd(

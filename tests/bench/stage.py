@@ -122,8 +122,13 @@ class Dpdk:
 
     def port(self, number):
         """A port's counters; it must have some within 5 s."""
-        return wait_for("statistics of port %d" % number,
-                        lambda: self.ask("/ethdev/stats,%d" % number), 5)
+        try:
+            return wait_for("statistics of port %d" % number,
+                            lambda: self.ask("/ethdev/stats,%d" % number), 5)
+        except TimeoutError as error:
+            raise RuntimeError("%s: %s; ports %s; it printed:\n%s" % (
+                self.process.name, error, self.ask("/ethdev/list"),
+                self.process.output()[-4000:])) from error
 
     def end(self):
         status = self.stage.end(self.process)
