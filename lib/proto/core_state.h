@@ -75,7 +75,8 @@ struct syn_plan {
 /* One SYN of a burst. Good as long as segment.profile is not PROFILE_UNMADE. */
 struct syn_planned {
 	const struct syn_plan *plan;
-	uint64_t net; /* source_net_hash() of the client */
+	struct backend *backend; /* where its server was known; by now another's, perhaps */
+	uint64_t net;            /* source_net_hash() of the client */
 };
 
 /* A datagram whose first fragment crossed. */

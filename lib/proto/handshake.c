@@ -42,18 +42,19 @@ plan_late(struct core *core, struct step *step)
 {
 	struct segment *seg = step->seg;
 	struct syn_plan_memo memo = { .next = &core->plans[CORE_BURST_MAX] };
-	const struct syn_plan *plan = syn_plan_make(core, seg, step->state, step->now, &memo);
+	struct syn_planned syn = syn_plan_make(core, seg, step->state, step->now, &memo);
 	struct cookie_job job = {
 		.flow = &seg->flow,
 		.irs = seg->seq,
-		.profile = plan->profile,
+		.profile = syn.plan->profile,
 		.parity = step->now->secrets->epoch & 1,
 		.is_v4 = seg->is_v4,
 	};
 	cookie_make(step->now->secrets, &job, 1);
 	seg->cookie = job.iss;
-	seg->profile = plan->profile;
-	core->syns[step->number] = (struct syn_planned){ plan, core_net(core, &seg->flow) };
+	seg->profile = syn.plan->profile;
+	syn.net = core_net(core, &seg->flow);
+	core->syns[step->number] = syn;
 }
 
 static inline const struct syn_planned *
@@ -201,15 +202,17 @@ refuse(struct core *core, struct step *step, enum refusal how, enum counter drop
 		act_drop(core, step, dropped);
 }
 
-/* May this SYN pass to teach what its server does? A few a second. */
+/* May this SYN pass to teach what its server does? A few a second. `b`: the server, if it is
+ * known. */
 static bool
-syn_teaches(struct core *core, struct step *step)
+syn_teaches(struct core *core, struct step *step, struct backend *b)
 {
 	const struct segment *seg = step->seg;
 	uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
 	const struct tcp_offer offer = admission_offered(seg);
-	struct backend *b = backend_at(&core->backends, server_of(core, step));
 
+	if (b == NULL)
+		b = backend_at(&core->backends, server_of(core, step));
 	if (b == NULL ||
 	    (b->known && !backend_curious(b, &offer) && !backend_ask_again(b, &offer, now_s)))
 		return false;
@@ -226,35 +229,33 @@ syn_teaches(struct core *core, struct step *step)
 /* Does this SYN go to the server untouched, to be followed (calm: transparent, drain), to
  * probe (server down) or to teach (server unknown)? */
 static bool
-syn_passes(struct core *core, struct step *step, bool down)
+syn_passes(struct core *core, struct step *step, struct backend *b)
 {
 	const struct service *service = step->service;
 
-	if (core->draining || down)
+	if (core->draining || (b != NULL && b->down))
 		return track_begin(core, step, false);
 	if (step->state->cookie_mode)
 		return false;
 	if (service->calm == CALM_TRANSPARENT && service->cookies != COOKIES_ALWAYS)
 		return !admission_wants_cookie(core, step) && track_begin(core, step, false);
-	return syn_teaches(core, step) && track_begin(core, step, false);
+	return syn_teaches(core, step, b) && track_begin(core, step, false);
 }
 
 /* True if the SYN has been dealt with on the way to or on behalf of its server. */
 static __attribute__((noinline)) bool
 syn_to_server(struct core *core, struct step *step)
 {
-	const struct segment *seg = step->seg;
 	uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
-	struct backend *b = backend_at(&core->backends,
-	                               backend_find(&core->backends, &seg->flow.server,
-	                                            seg->flow.server_port_be, false, now_s));
-	bool down = b != NULL && b->down;
+	struct backend *b = planned(core, step)->backend;
 
-	if (down && !backend_probe(b, now_s, core->policy->timeouts.probe)) {
+	if (b != NULL && !backend_is(b, &step->seg->flow))
+		b = NULL;
+	if (b != NULL && b->down && !backend_probe(b, now_s, core->policy->timeouts.probe)) {
 		refuse(core, step, core->policy->closed_port, COUNTER_drop_backend_down);
 		return true;
 	}
-	if (!syn_passes(core, step, down))
+	if (!syn_passes(core, step, b))
 		return false;
 	act_forward(core, step, COUNTER_passed_syn);
 	return true;

@@ -15,6 +15,10 @@ struct syn_plan_memo {
 	uint64_t to;   /* backend, mode and family; 0: nothing yet */
 	const struct syn_plan *plan;
 	struct syn_plan *next; /* where the next one goes, and those after it */
+	/* The server that was last looked for, and what was found; port 0: nothing is. */
+	struct ip_addr server;
+	uint16_t server_port_be;
+	struct backend *backend;
 };
 
 _Static_assert(offsetof(struct segment, zero) == offsetof(struct segment, options) + 7,
@@ -50,18 +54,34 @@ syn_plan_work_out(const struct core *core, const struct segment *seg, const stru
 	}
 }
 
-static inline const struct syn_plan *
+/* The server of a SYN, if it is known. */
+static inline struct backend *
+syn_plan_backend(struct core *core, const struct segment *seg, const struct instant *now,
+                 struct syn_plan_memo *memo)
+{
+	const struct flow *flow = &seg->flow;
+
+	if (memo->server_port_be != flow->server_port_be ||
+	    !ip_addr_equal(&memo->server, &flow->server)) {
+		memo->server = flow->server;
+		memo->server_port_be = flow->server_port_be;
+		memo->backend = backend_at(&core->backends,
+		                           backend_find(&core->backends, &flow->server,
+		                                        flow->server_port_be, false,
+		                                        (uint32_t)(now->now_ms / 1000)));
+	}
+	return memo->backend;
+}
+
+static inline struct syn_planned
 syn_plan_make(struct core *core, const struct segment *seg, const struct service_state *state,
               const struct instant *now, struct syn_plan_memo *memo)
 {
-	const struct backend *backend = NULL;
+	struct backend *backend = NULL;
 	uint64_t said;
 
 	if (state->mode == MODE_PROXY)
-		backend = backend_at(&core->backends,
-		                     backend_find(&core->backends, &seg->flow.server,
-		                                  seg->flow.server_port_be, false,
-		                                  (uint32_t)(now->now_ms / 1000)));
+		backend = syn_plan_backend(core, seg, now, memo);
 	/* A backend is a line: its low bits are free. */
 	uint64_t to = (uintptr_t)backend | (unsigned int)state->mode << 2 |
 	              (unsigned int)seg->is_v4 << 1 | 1;
@@ -72,7 +92,7 @@ syn_plan_make(struct core *core, const struct segment *seg, const struct service
 		memo->plan = memo->next;
 		syn_plan_work_out(core, seg, state->service, backend, now, memo->next++);
 	}
-	return memo->plan;
+	return (struct syn_planned){ .plan = memo->plan, .backend = backend };
 }
 
 #endif

@@ -99,8 +99,11 @@ test_plan_memo_and_afresh_same(void)
 		}
 		uint64_t said = memo.said, to = memo.to;
 		memo.next = &with; /* in place of the one before */
-		CU_ASSERT_PTR_EQUAL(syn_plan_make(core, &seg, &at, &now, &memo), &with);
-		CU_ASSERT_PTR_EQUAL(syn_plan_make(core, &seg, &at, &now, &fresh), &without);
+		struct syn_planned by_memo = syn_plan_make(core, &seg, &at, &now, &memo);
+		struct syn_planned afresh = syn_plan_make(core, &seg, &at, &now, &fresh);
+		CU_ASSERT_PTR_EQUAL(by_memo.plan, &with);
+		CU_ASSERT_PTR_EQUAL(afresh.plan, &without);
+		CU_ASSERT_PTR_EQUAL(by_memo.backend, afresh.backend);
 		n_same += said == memo.said && to == memo.to;
 		n_different += memcmp(&with.answer, &without.answer, sizeof(with.answer)) != 0 ||
 		               with.offer.mss != without.offer.mss ||
