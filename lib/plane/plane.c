@@ -200,4 +200,6 @@ plane_fini(struct plane *plane)
 	}
 	explicit_bzero(&plane->owners, sizeof(plane->owners));
 	rte_eal_cleanup();
+	/* EAL takes what lies in it, and leaves it. */
+	rmdir(rte_eal_get_runtime_dir());
 }

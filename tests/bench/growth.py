@@ -91,6 +91,25 @@ def growth(results, name, sizes, option, label, bar, repeats, rounds):
     return [(str(size), points[size], name) for size in sizes]
 
 
+def hand_over(results, repeats):
+    """What a segment costs that arrives at another worker than its owner's."""
+    if len(CPUS) < 2:
+        print("one CPU: no hand-over between two")
+        return
+    argv = [os.path.join(BUILD, "tests/bench/bench_hand_over"), "--json", "--repeats",
+            str(repeats), str(CPUS[0]), str(CPUS[1])]
+    rows = {row["row"]: row for row in json.loads(
+        subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout)}
+    for name, label in (("give", "given to its owner's ring"),
+                        ("take", "taken from the ring and parsed")):
+        row, parse = rows[name], rows["parse"]
+        results.row("growth", "hand-over: a segment " + label,
+                    row["ticks_median"] / parse["ticks_median"], ours=row["ticks_median"],
+                    peer=parse["ticks_median"], unit="ticks", against="parsing it", rows=[row],
+                    note="%.1f to %.1f ticks; SYNs of a flood are never handed over" % (
+                        row["ticks_min"], row["ticks_max"]))
+
+
 def run(results, quick):
     repeats, rounds = (3, 1) if quick else (11, 2)
     sizes = ENTRIES[:2] if quick else ENTRIES
@@ -109,6 +128,7 @@ def run(results, quick):
                        rounds)
     results.series("workers", "Ticks of each worker against workers", "ticks", bars,
                    "tables of their own, one policy and one set of secrets for all")
+    hand_over(results, repeats)
     found = [(name, one("syn-cookie", family, variant=name, repeats=repeats), family)
              for name in variants() for family in (4, 6)]
     for name, row, family in found:
