@@ -30,12 +30,12 @@
 #include <rte_tcp.h>
 
 #include "generator_frame.h"
+#include "latency.h"
 
 #define BURST 32
 #define OUT_MAX (4 * BURST)
 #define CLIENTS_MAX (1u << 16)
 #define CLIENT_NET RTE_IPV4(10, 64, 0, 0)
-#define LATENCIES_MAX (1u << 21)
 #define REQUEST_SIZE 64
 #define TRIES_MAX 4
 
@@ -69,8 +69,7 @@ struct generator {
 	uint32_t next_client, sweep;
 	uint64_t hz;
 	struct account account;
-	uint32_t *connect_us, *serve_us;
-	uint32_t n_connect, n_serve;
+	struct latencies connect, serve;
 	struct rte_mbuf *out[OUT_MAX];
 	unsigned int n_out;
 };
@@ -119,13 +118,6 @@ client_send(struct generator *g, uint32_t number, uint8_t flags, uint32_t seq, u
 }
 
 /* ---- clients ------------------------------------------------------------ */
-
-static void
-note(uint32_t *list, uint32_t *n, uint64_t ticks, uint64_t hz)
-{
-	if (*n < LATENCIES_MAX)
-		list[(*n)++] = (uint32_t)(ticks * 1000000 / hz);
-}
 
 static void
 client_start(struct generator *g, uint32_t number, uint64_t now)
@@ -182,7 +174,7 @@ client_receive(struct generator *g, uint32_t number, const struct rte_tcp_hdr *t
 			return;
 		c->peer_seq = rte_be_to_cpu_32(tcp->sent_seq) + 1;
 		c->state = CLIENT_REQUEST_SENT;
-		note(g->connect_us, &g->n_connect, now - c->begin_tsc, g->hz);
+		latency_note(&g->connect, now - c->begin_tsc, g->hz);
 		client_send(g, number, RTE_TCP_ACK_FLAG, c->iss + 1, 0);
 		client_send(g, number, RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG, c->iss + 1,
 		            REQUEST_SIZE);
@@ -192,7 +184,7 @@ client_receive(struct generator *g, uint32_t number, const struct rte_tcp_hdr *t
 		return;
 	g->account.served++;
 	g->account.served_at_once += c->tries == 1;
-	note(g->serve_us, &g->n_serve, now - c->begin_tsc, g->hz);
+	latency_note(&g->serve, now - c->begin_tsc, g->hz);
 	client_send(g, number, RTE_TCP_RST_FLAG, c->iss + 1 + REQUEST_SIZE, 0);
 	c->state = CLIENT_IDLE;
 }
@@ -305,7 +297,7 @@ wait_for_peer(struct generator *g)
 			flush(g);
 			g->clients[0].state = CLIENT_IDLE;
 			g->account = (struct account){ 0 };
-			g->n_connect = g->n_serve = 0;
+			g->connect.n = g->serve.n = 0;
 			return true;
 		}
 	}
@@ -341,34 +333,6 @@ loop(struct generator *g)
 
 /* ---- the account -------------------------------------------------------- */
 
-static int
-compare(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static void
-print_latency(const char *name, uint32_t *list, uint32_t n)
-{
-	static const struct {
-		const char *name;
-		unsigned int per_mille;
-	} points[] = {
-		{ "p50", 500 },
-		{ "p99", 990 },
-		{ "p999", 999 },
-	};
-
-	qsort(list, n, sizeof(*list), compare);
-	printf(", \"%s\": {\"n\": %u", name, n);
-	for (size_t i = 0; n != 0 && i < RTE_DIM(points); i++)
-		printf(", \"%s\": %u", points[i].name,
-		       list[(uint64_t)(n - 1) * points[i].per_mille / 1000]);
-	printf("}");
-}
-
 static void
 print_account(struct generator *g)
 {
@@ -381,8 +345,8 @@ print_account(struct generator *g)
 	       (double)a->elapsed_tsc / (double)g->hz, a->flood_sent, a->flood_lost,
 	       a->flood_answered, a->started, a->served, a->served_at_once, a->gave_up, a->refused,
 	       a->syn_again, a->request_again);
-	print_latency("connect_us", g->connect_us, g->n_connect);
-	print_latency("serve_us", g->serve_us, g->n_serve);
+	latency_print("connect_us", &g->connect);
+	latency_print("serve_us", &g->serve);
 	printf("}\n");
 	fflush(stdout);
 }
@@ -501,10 +465,7 @@ main(int argc, char **argv)
 	signal(SIGTERM, stop);
 	g.hz = rte_get_tsc_hz();
 	g.clients = calloc(g.n_clients + 1, sizeof(*g.clients));
-	g.connect_us = malloc(LATENCIES_MAX * sizeof(uint32_t));
-	g.serve_us = malloc(LATENCIES_MAX * sizeof(uint32_t));
-	if (g.clients == NULL || g.connect_us == NULL || g.serve_us == NULL ||
-	    port_start(&g) != 0) {
+	if (g.clients == NULL || port_start(&g) != 0) {
 		fprintf(stderr, "generator: the port does not start\n");
 		return 1;
 	}
