@@ -152,19 +152,10 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven)
 		connect_refuse(core, step, proven);
 		return;
 	}
-	struct conn *conn = conn_open(core, step, core->policy->timeouts.idle);
-	if (conn == NULL) { /* counted there */
-		sum_add(&step->state->refused, 1);
-		act_reset(core, step);
+	struct conn *conn = conn_open_proven(core, step, proven);
+	if (conn == NULL)
 		return;
-	}
-	conn->irs = proven->irs;
-	conn->client_nxt = proven->irs + 1;
-	conn->server_nxt = proven->iss + 1;
 	conn->pending = pending_take(&core->pending);
-	conn->client_wscale = proven->offer.wscale;
-	if (proven->offer.timestamps)
-		conn->flags |= CONN_TIMESTAMPS;
 	conn_set_state(core, conn, CONN_CONNECTING);
 	core->conns.sides[step->entry].promised_wscale = proven->promised_wscale;
 	admission_count(core, step, conn);

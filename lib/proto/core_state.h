@@ -333,6 +333,8 @@ struct proven {
 	uint8_t promised_wscale;
 	uint32_t ts_sent;
 };
+/* An entry for it; NULL if there is no room: the client is told then. */
+struct conn *conn_open_proven(struct core *core, struct step *step, const struct proven *proven);
 void connect_begin(struct core *core, struct step *step, const struct proven *proven);
 void connect_timers(struct core *core, const struct instant *now, struct actions *out);
 void connect_abandon(struct core *core, struct conn *conn);

@@ -350,6 +350,25 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 	return conn;
 }
 
+struct conn *
+conn_open_proven(struct core *core, struct step *step, const struct proven *proven)
+{
+	struct conn *conn = conn_open(core, step, core->policy->timeouts.idle);
+
+	if (conn == NULL) { /* counted there */
+		sum_add(&step->state->refused, 1);
+		act_reset(core, step);
+		return NULL;
+	}
+	conn->irs = proven->irs;
+	conn->client_nxt = proven->irs + 1;
+	conn->server_nxt = proven->iss + 1;
+	conn->client_wscale = proven->offer.wscale;
+	if (proven->offer.timestamps)
+		conn->flags |= CONN_TIMESTAMPS;
+	return conn;
+}
+
 uint32_t
 server_of(struct core *core, const struct step *step)
 {

@@ -33,18 +33,9 @@ respond_begin(struct core *core, struct step *step, const struct proven *proven)
 		act_reset(core, step);
 		return;
 	}
-	struct conn *conn = conn_open(core, step, core->policy->timeouts.idle);
-	if (conn == NULL) {
-		sum_add(&step->state->refused, 1);
-		act_reset(core, step);
+	struct conn *conn = conn_open_proven(core, step, proven);
+	if (conn == NULL)
 		return;
-	}
-	conn->irs = proven->irs;
-	conn->client_nxt = proven->irs + 1;
-	conn->server_nxt = proven->iss + 1;
-	conn->client_wscale = proven->offer.wscale;
-	if (proven->offer.timestamps)
-		conn->flags |= CONN_TIMESTAMPS;
 	conn_set_state(core, conn, CONN_RESPONDING);
 	admission_count(core, step, conn);
 	core_count(core, COUNTER_opened);

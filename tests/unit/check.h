@@ -14,12 +14,10 @@
 #function, function \
 	}
 
-/* Run `tests` as one suite; the exit status for main(). */
+/* Run suites, the last of which is CU_SUITE_INFO_NULL; the exit status for main(). */
 static inline int
-check_run(const char *name, CU_TestInfo *tests)
+check_run_suites(CU_SuiteInfo *suites)
 {
-	CU_SuiteInfo suites[] = { { .pName = name, .pTests = tests }, CU_SUITE_INFO_NULL };
-
 	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
 		return EXIT_FAILURE;
 	CU_basic_set_mode(CU_BRM_VERBOSE);
@@ -27,6 +25,15 @@ check_run(const char *name, CU_TestInfo *tests)
 	unsigned int n_failed = CU_get_number_of_failures();
 	CU_cleanup_registry();
 	return error == CUE_SUCCESS && n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Run `tests` as one suite. */
+static inline int
+check_run(const char *name, CU_TestInfo *tests)
+{
+	CU_SuiteInfo suites[] = { { .pName = name, .pTests = tests }, CU_SUITE_INFO_NULL };
+
+	return check_run_suites(suites);
 }
 
 /* xorshift64 (Marsaglia, 2003); `state` is any number but zero. */

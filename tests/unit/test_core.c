@@ -41,11 +41,5 @@ main(void)
 	};
 
 	cookie_select("auto");
-	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_ErrorCode error = CU_basic_run_tests();
-	unsigned int n_failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return error == CUE_SUCCESS && n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_run_suites(suites);
 }
