@@ -107,7 +107,7 @@ wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms)
 			return false;
 		may_be_stale = false;
 		step_secrets(c);
-	} while (plane_remaining(c->plane) != 0 && clock_ms() < end_ms);
+	} while (plane_live(c->plane) != 0 && clock_ms() < end_ms);
 	return true;
 }
 
@@ -121,7 +121,7 @@ finish(struct control *c, const sigset_t *signals)
 		log_notice("stopping at once");
 		return;
 	}
-	uint64_t n = plane_remaining(c->plane);
+	uint64_t n = plane_live(c->plane);
 	if (n == 0) {
 		log_notice("drained");
 		return;

@@ -149,7 +149,7 @@ plane_reset_remaining(struct plane *plane)
 }
 
 uint64_t
-plane_remaining(const struct plane *plane)
+plane_live(const struct plane *plane)
 {
 	uint64_t sum = 0;
 

@@ -85,10 +85,10 @@ void plane_publish(struct plane *plane, const struct policy *policy);
 
 void plane_drain(struct plane *plane, bool on);
 bool plane_is_draining(const struct plane *plane);
-/* Reset what remains; goes on until plane_remaining() is 0. */
+/* Reset what remains; goes on until plane_live() is 0. */
 void plane_reset_remaining(struct plane *plane);
 /* Sum of core_live() of all workers, as of their last housekeeping. */
-uint64_t plane_remaining(const struct plane *plane);
+uint64_t plane_live(const struct plane *plane);
 
 /* Stop workers and ports. Everything that was received is accounted for then. */
 void plane_stop(struct plane *plane);

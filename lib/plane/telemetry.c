@@ -43,7 +43,7 @@ info(const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_u64(d, "services", here.policy->n_services);
 	rte_tel_data_add_dict_u64(d, "generation", here.policy->generation);
 	rte_tel_data_add_dict_int(d, "draining", plane_is_draining(plane));
-	rte_tel_data_add_dict_u64(d, "remaining", plane_remaining(plane));
+	rte_tel_data_add_dict_u64(d, "remaining", plane_live(plane));
 	return 0;
 }
 
@@ -397,7 +397,7 @@ drain(const char *params, struct rte_tel_data *d)
 		log_notice("telemetry: drain %s", params);
 	rte_tel_data_start_dict(d);
 	rte_tel_data_add_dict_int(d, "draining", plane_is_draining(here.plane));
-	rte_tel_data_add_dict_u64(d, "remaining", plane_remaining(here.plane));
+	rte_tel_data_add_dict_u64(d, "remaining", plane_live(here.plane));
 	return 0;
 }
 

@@ -106,7 +106,7 @@ read_all(void *arg)
 		stats_counters(&plane, &counters);
 		stats_account(&plane, &account);
 		drawn += stats_usage(&plane).connections + stats_service(&plane, 0).opened +
-		         plane_remaining(&plane) + plane_is_draining(&plane);
+		         plane_live(&plane) + plane_is_draining(&plane);
 		for (unsigned int i = 0; i < plane.n_workers; i++)
 			for (uint32_t at = 0; list(i, &at, views) != 0 && at != 0;)
 				continue;
