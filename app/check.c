@@ -54,7 +54,7 @@ print_memory(FILE *out, const struct conf *conf)
 		        rows[i].entries * n_workers, size_text(text, rows[i].size * n_workers));
 	fprintf(out, "  %-24s %20s %10s\n", "all", "", size_text(text, all));
 	fprintf(out, "  %-24s %20s %10s\n", "with buffers and EAL", "",
-	        size_text(text, memory_wanted(conf)));
+	        size_text(text, memory_wanted(conf, conf->eal.hugepages != CONF_HUGEPAGES_OFF)));
 }
 
 static void

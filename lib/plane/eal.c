@@ -86,10 +86,11 @@ hugepages_free(void)
 	return size;
 }
 
+/* `wanted_mb`: of the pages that are taken. */
 static int
-add_memory(struct eal_args *args, const struct conf *conf, uint64_t wanted)
+add_memory(struct eal_args *args, const struct conf *conf, uint64_t *wanted_mb)
 {
-	uint64_t mb = (wanted + MB - 1) / MB;
+	uint64_t mb = (memory_wanted(conf, true) + MB - 1) / MB;
 	uint64_t there_mb = hugepages_free() / MB;
 	bool huge = conf->eal.hugepages != CONF_HUGEPAGES_OFF && there_mb >= mb;
 
@@ -99,6 +100,9 @@ add_memory(struct eal_args *args, const struct conf *conf, uint64_t wanted)
 		          mb, there_mb);
 		return -1;
 	}
+	if (!huge)
+		mb = (memory_wanted(conf, false) + MB - 1) / MB;
+	*wanted_mb = mb;
 	if (huge) {
 		/* No files stay behind, whatever happens; a vhost peer gets its memory as few
 		 * segments. */
@@ -219,8 +223,9 @@ name_unknown(const struct conf *conf)
 }
 
 int
-eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint64_t memory_size)
+eal_start(const struct conf *conf, char *const *more, unsigned int n_more)
 {
+	uint64_t wanted_mb;
 	/* EAL keeps some of the texts and moves the pointers that it is given about. */
 	static struct eal_args args;
 	static char *given[ARGS_MAX];
@@ -233,7 +238,7 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint6
 		return -1;
 	add(&args, "synfront");
 	add(&args, "--file-prefix=%s", conf->instance);
-	if (add_lcores(&args, conf) != 0 || add_memory(&args, conf, memory_size) != 0)
+	if (add_lcores(&args, conf) != 0 || add_memory(&args, conf, &wanted_mb) != 0)
 		return -1;
 	add_devices(&args, conf);
 	if (!conf->telemetry)
@@ -257,7 +262,7 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more, uint6
 	if (why == ENOMEM)
 		log_error("memory: %" PRIu64 " MB are wanted, and this process cannot have them "
 		          "(--check says what for)",
-		          memory_size / MB);
+		          wanted_mb);
 	else if (why != ENODEV || !name_unknown(conf))
 		log_error("EAL does not start: %s (log level info shows its own messages)",
 		          rte_strerror(why));

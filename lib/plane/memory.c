@@ -2,6 +2,7 @@
 /* Buffers: how many, how large, where. */
 #include <rte_mbuf.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "core_share.h"
 #include "log.h"
@@ -36,12 +37,17 @@ pool_count(const struct conf *conf)
 }
 
 uint64_t
-memory_wanted(const struct conf *conf)
+memory_wanted(const struct conf *conf, bool huge)
 {
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint8_t seed[64] = { 0 };
 	struct core_params params = core_share(conf, seed);
 	uint32_t mtu = RTE_MAX(conf->outside.mtu, conf->has_inside ? conf->inside.mtu : 0u);
 	uint64_t buffer = RTE_MAX(mtu, 2048u) + 512u;
+
+	/* A buffer crosses no page: of ordinary ones it has some to itself. */
+	if (!huge)
+		buffer = RTE_ALIGN_MUL_CEIL(buffer, page);
 	uint64_t each = core_size(&params) + pool_count(conf) * buffer + WORKER_SIZE;
 
 	return each * conf->workers.count + OTHER_SIZE;

@@ -107,7 +107,7 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
 		return -1;
 	}
 	eal_block_signals(&signals);
-	if (eal_start(conf, eal_args, n_eal_args, memory_wanted(conf)) != 0)
+	if (eal_start(conf, eal_args, n_eal_args) != 0)
 		return -1;
 	bool has_ports = start_clock(plane, master) == 0 && start_ports(plane) == 0;
 	eal_ignore_signals(&signals);

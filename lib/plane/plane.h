@@ -98,8 +98,7 @@ void plane_fini(struct plane *plane);
 /* --- within lib/plane --- */
 
 /* eal.c */
-int eal_start(const struct conf *conf, char *const *args, unsigned int n_args,
-              uint64_t memory_size);
+int eal_start(const struct conf *conf, char *const *args, unsigned int n_args);
 /* Around eal_start() and the start of ports: drivers poll, and wait for no signal of the kernel's.
  * `before`: the calling thread's signals, as they were. */
 void eal_block_signals(sigset_t *before);
@@ -122,7 +121,8 @@ bool port_is_kernel(const struct plane_port *port);
 uint32_t port_buffer_size(const struct plane *plane);
 
 /* memory.c */
-uint64_t memory_wanted(const struct conf *conf);
+/* Bytes for all workers, of hugepages or of ordinary ones. */
+uint64_t memory_wanted(const struct conf *conf, bool huge);
 int memory_pools(struct plane *plane);
 /* Zeroed pages that no core dump has in it and no swap, where that is allowed. NULL when
  * there are none. */
