@@ -53,16 +53,28 @@ find(const char *device, uint16_t *id)
 	return rte_eth_dev_get_port_by_name(name, id);
 }
 
+/* How many receive queues a port can have. A TAP says 16, and sends other processes the
+ * descriptors of all its queues, both ways, in one message that has no room for so many:
+ * it writes over its stack (tap_mp_req_on_rxtx() in DPDK 22.11). */
+static uint16_t
+most_queues(const struct plane_port *port, const struct rte_eth_dev_info *info)
+{
+	if (strcmp(port->driver, "net_tap") == 0)
+		return (uint16_t)RTE_MIN(info->max_rx_queues, RTE_MP_MAX_FD_NUM / 2);
+	return info->max_rx_queues;
+}
+
 /* Queues: as configured, else one for each worker as far as the port has them. */
 static int
 choose_queues(struct plane *plane, struct plane_port *port, const struct rte_eth_dev_info *info,
               const char *name)
 {
 	uint32_t asked = port->conf->queues;
+	uint16_t most = most_queues(port, info);
 
-	if (asked > info->max_rx_queues) {
+	if (asked > most) {
 		log_error("%s.queues: %u are asked, %s has %u", name, asked, port->conf->device,
-		          info->max_rx_queues);
+		          most);
 		return -1;
 	}
 	if (asked > plane->n_workers) {
@@ -70,7 +82,7 @@ choose_queues(struct plane *plane, struct plane_port *port, const struct rte_eth
 		          plane->n_workers);
 		return -1;
 	}
-	port->n_rx = (uint16_t)RTE_MIN(asked != 0 ? asked : plane->n_workers, info->max_rx_queues);
+	port->n_rx = (uint16_t)RTE_MIN(asked != 0 ? asked : plane->n_workers, most);
 	port->n_tx = (uint16_t)RTE_MIN(plane->n_workers, info->max_tx_queues);
 	/* A TAP has as many of the one as of the other. */
 	if (strcmp(port->driver, "net_tap") == 0)

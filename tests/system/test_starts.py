@@ -16,6 +16,7 @@ from servers import ask, dial, echo
 from traffic import Flood
 
 EXIT_CONFIG, EXIT_START = 1, 3
+MANY_WORKERS = 12
 # No start may need longer to find out that it cannot be.
 PATIENCE_S = 30
 
@@ -69,6 +70,16 @@ def test_no_hugepages(bench):
     assert attempt(bench, port) == "served"
     said = next(line for line in engine.process.output().splitlines() if "ordinary pages" in line)
     record(bench, "no hugepages, auto", "eal.hugepages: auto", said, "served")
+    leaves_well(bench)
+
+
+def test_many_workers_on_ordinary_pages(bench):
+    """Each worker's buffers find room in the memory that is asked for."""
+    text = bench.config().replace("count: %d" % bench.options.workers, "count: %d" % MANY_WORKERS)
+    engine = bench.engine(Synfront(text, "many"))
+    assert engine.workers() == MANY_WORKERS
+    port = bench.serve("bulk", echo, teach=False)
+    assert [attempt(bench, port) for _ in range(MANY_WORKERS)] == ["served"] * MANY_WORKERS
     leaves_well(bench)
 
 
