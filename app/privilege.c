@@ -95,6 +95,17 @@ resolve(const char *user)
 	return 0;
 }
 
+/* A thread that was made by one that is the user already is it too, and may not become it
+ * again: DPDK makes one for each client of telemetry, at any moment. */
+static bool
+is_user(void)
+{
+	uid_t real, effective, saved;
+
+	return syscall(SYS_getresuid, &real, &effective, &saved) == 0 && real == wanted.uid &&
+	       effective == wanted.uid && saved == wanted.uid;
+}
+
 /* Nothing here but system calls: it interrupts whatever the thread is at. */
 static int
 become(void)
@@ -105,10 +116,11 @@ become(void)
 	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 		if ((wanted.keep >> cap & 1) == 0)
 			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* needs CAP_SETPCAP */
-	if (wanted.has_user && (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 ||
-	                        syscall(SYS_setgroups, wanted.n_groups, wanted.groups) != 0 ||
-	                        syscall(SYS_setresgid, wanted.gid, wanted.gid, wanted.gid) != 0 ||
-	                        syscall(SYS_setresuid, wanted.uid, wanted.uid, wanted.uid) != 0))
+	if (wanted.has_user && !is_user() &&
+	    (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 ||
+	     syscall(SYS_setgroups, wanted.n_groups, wanted.groups) != 0 ||
+	     syscall(SYS_setresgid, wanted.gid, wanted.gid, wanted.gid) != 0 ||
+	     syscall(SYS_setresuid, wanted.uid, wanted.uid, wanted.uid) != 0))
 		return -1;
 	/* No more than there were: under a supervisor there may have been few. */
 	if (syscall(SYS_capget, &head, data) != 0)
@@ -190,6 +202,8 @@ tell_others(pid_t *told, unsigned int *n_told, int number)
 			i++;
 		if (tid <= 0 || tid == own || i < *n_told)
 			continue;
+		if (*n_told == THREADS_MAX)
+			errno = EAGAIN;
 		if (*n_told == THREADS_MAX || tell(tid, number) != 0) {
 			n = -1;
 			break;

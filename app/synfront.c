@@ -148,8 +148,9 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	control.log_level = options->log_level;
 	control.first = control.live = conf;
 	conf_mark_ids(&control.ids, &conf->policy);
-	telemetry_start(&plane, &conf->policy);
 	if (privilege_drop(&plane, user, options->config) == 0) {
+		/* Nobody is answered by a thread that still has privileges. */
+		telemetry_start(&plane, &conf->policy);
 		log_notice("running");
 		notify("READY=1");
 		control_run(&control, &signals);

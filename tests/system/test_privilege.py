@@ -10,8 +10,10 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 
 from engines import BUILD, Synfront
+from injected import hang
 from lab import ROOT, wait_for
 from servers import ask, dial, echo
 
@@ -34,9 +36,10 @@ eal: {hugepages: off}
 
 
 def threads(engine):
-    """The status of each thread, as a dict of lists of words."""
+    """The status of each thread, as a dict of lists of words. (Those of telemetry's clients
+    come and go.)"""
     for path in glob.glob("/proc/%d/task/*/status" % engine.process.popen.pid):
-        with open(path) as file:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(path) as file:
             yield {name: value.split() for name, _, value in
                    (line.partition(":") for line in file)}
 
@@ -104,6 +107,38 @@ def test_user(bench):
     engine.restart(signal.SIGKILL)
     with dial(lab, port) as connection:
         assert ask(connection, b"and again") == b"and again"
+
+
+def test_user_while_clients_ask(bench):
+    """Clients of telemetry, for each of which DPDK makes a thread, come and go while
+    privileges are given up: it starts, and no thread has kept any."""
+    # Each worker makes it take longer.
+    bench.options.workers, usual = 8, bench.options.workers
+    try:
+        path = second(bench, "asked")
+    finally:
+        bench.options.workers = usual
+    who = pwd.getpwnam(USER)
+    engine = Synfront("", "asked", taps=())
+    engine.tag = "%s-asked" % bench.lab.id
+    clients = []
+    for _ in range(4):
+        engine.process = bench.lab.spawn("box", "asked", os.path.join(BUILD, "app/synfront"),
+                                         "--config", path, "--user", USER)
+        said = engine.process.output
+        deadline = time.monotonic() + 60
+        while "running" not in said():
+            assert engine.process.running() and time.monotonic() < deadline, said()
+            with contextlib.suppress(OSError):
+                clients.append(hang("/run/dpdk/%s/dpdk_telemetry.v2" % engine.tag, ""))
+            while len(clients) > 4:
+                clients.pop(0).close()
+            time.sleep(0.005)
+        has_nothing_left(engine, who.pw_uid, who.pw_gid)
+        for client in clients:
+            client.close()
+        clients.clear()
+        assert bench.lab.end(engine.process) == 0, said()[-2000:]
 
 
 def test_user_cannot_read_the_secret(bench):
