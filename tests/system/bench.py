@@ -94,6 +94,22 @@ class Bench:
         before = self.count(name)
         return lambda: self.count(name) >= before + at_least
 
+    def counts_each(self, name):
+        """The same, true when each worker's own counter has grown: they enter and leave
+        cookie mode one by one."""
+        def counted():
+            engine = self.lab.engine
+            if not isinstance(engine, Synfront):
+                return []
+            return [engine.ask("stats,%d" % worker)[name] for worker in range(engine.workers())]
+
+        before = counted()
+        return lambda: all(now > then for now, then in zip(counted(), before))
+
+    def down(self):
+        """How many servers count as down, each as often as workers found it so by themselves."""
+        return self.count("backend_down") - self.count("backend_up")
+
     @contextlib.contextmanager
     def grows(self, *names, timeout=20):
         """Assert that each of these counters grows during a block or soon after."""
@@ -115,17 +131,18 @@ class Bench:
         engine = self.lab.engine
         if not isinstance(engine, Synfront):
             return []
+        lines = []
         try:
-            lines = ["%s: %s" % (node, line) for node in ("client", "server")
-                     for line in self.lab.run(node, "ss", "-Htanio", "state", "connected",
-                                              "exclude", "time-wait").splitlines()[:16]]
+            lines += ["%s: %s" % (node, line) for node in ("client", "server")
+                      for line in self.lab.run(node, "ss", "-Htanio", "state", "connected",
+                                               "exclude", "time-wait").splitlines()[:16]]
             lines += ["engine: " + line for line in engine.process.output().splitlines()[-8:]]
             stats = engine.counters()
             lines.append("counters: " + ", ".join("%s %d" % item for item in stats.items()
                                                   if item[1]))
-            return lines
         except (OSError, RuntimeError, AttributeError, ValueError) as error:
-            return ["no evidence: %s" % error]
+            lines.append("no more evidence: %s" % error)
+        return lines
 
     # Traffic
 

@@ -37,22 +37,26 @@ class Wrapped(Synfront):
 
 
 class Vhost:
-    """The engine's outside port is virtio; a testpmd joins it to the bridge, and whoever
-    stops that one fills the transmit ring."""
+    """The engine's outside port is virtio, with a queue for each worker; a testpmd joins it
+    to the bridge, and whoever stops that one fills the transmit rings."""
 
     def __init__(self, bench, name, *changes):
         path = os.path.join(bench.lab.work, name + ".sock")
+        queues = bench.options.workers
+        # A transmit ring keeps what has been sent until it needs the place.
+        self.slack = 256 * queues
         self.lab = bench.lab
         self.lab.remove()
         self.peer = self.lab.spawn(
             "box", name + "-peer", "dpdk-testpmd", "--no-pci", "--no-huge", "-m", "128",
             "-l", "0,1", "--file-prefix", "%s-%s-peer" % (self.lab.id, name), "--vdev",
-            "net_tap0,iface=" + TAPS[0][0], "--vdev", "net_vhost0,iface=" + path, "--",
-            "--forward-mode=io", "--auto-start", "--total-num-mbufs=8192", "--rxd=512",
+            "net_tap0,iface=" + TAPS[0][0], "--vdev", "net_vhost0,iface=%s,queues=%d"
+            % (path, queues), "--", "--forward-mode=io", "--auto-start", "--rxq=%d" % queues,
+            "--txq=%d" % queues, "--total-num-mbufs=%d" % (6144 + 2048 * queues), "--rxd=512",
             "--txd=512", "--stats-period=3600")
         text = bench.config(replace=(
             ("device: net_tap0,iface=sf-outside", "device: net_virtio_user0,path=%s,queue_size=256"
-             "\n    rx_descriptors: 256\n    tx_descriptors: 256" % path),
+             ",queues=%d\n    rx_descriptors: 256\n    tx_descriptors: 256" % (path, queues)),
             ("  count: ", "  idle: sleep\n  count: "),
             ("hugepages: off", "hugepages: off\n  args: [--single-file-segments]")) + changes)
         try:

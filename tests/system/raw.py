@@ -232,8 +232,8 @@ class End:
         self.send("A")
         return packet
 
-    def read(self, size, timeout=10.0):
-        """That many bytes in order, acknowledged."""
+    def read(self, size, timeout=10.0, most=65535):
+        """That many bytes in order, acknowledged; of no segment more than `most`."""
         data = b""
         deadline = time.monotonic() + timeout
         while len(data) < size and time.monotonic() < deadline:
@@ -243,6 +243,7 @@ class End:
                     self.send("PA", old, seq=seq)
                 continue
             new = payload(packet)
+            assert len(new) <= most, len(new)
             if not new:
                 continue
             skip = (self.rcv_nxt - packet[TCP].seq) & 0xffffffff

@@ -10,6 +10,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from accounts import buffers_at_rest
 from engines import Synfront
 from frames import ACK, LINUX, RST, SYN, Sender, host, within
 from lab import CLIENT, SERVER, address, wait_for
@@ -161,6 +162,8 @@ def test_cap_per_prefix(bench):
                 sender.tcp(family, host(address(CLIENT, family), family), SYN, options=LINUX,
                            dport=port, sport=connection.getsockname()[1])
                 for family, connection in standing.items()])):
+        # What is still under way is of the kind before.
+        buffers_at_rest(engine)
         before, begun = engine.counters()[counter], time.monotonic()
         with Flood(lab, RATE, 10, frames=frames) as flood:
             wait_for("the flood", lambda: flood.sent() >= RATE * SECONDS, 20, 0.2)

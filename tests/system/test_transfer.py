@@ -104,7 +104,7 @@ def test_sack_stripped(bench):
     SACK, and what they report goes no further."""
     lab = bench.lab
     flooded = bench.serve("bulk")
-    entered = bench.counts("cookie_mode_entered")
+    entered = bench.counts_each("cookie_mode_entered")
     with lab.sysctls("server", {"ipv4.tcp_sack": 0}), bench.flood(5000, 60, port=flooded):
         wait_for("cookie mode", entered)
         for family in (4, 6):
