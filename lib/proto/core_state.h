@@ -355,6 +355,10 @@ void handshake_timers(struct core *core, const struct instant *now, struct actio
 /* proof.c */
 /* Does this segment prove a cookie? Fills *proven. Counts. */
 bool proof_check(struct core *core, struct step *step, struct proven *proven);
+/* May one be out that another worker has made? */
+bool proof_is_shared(const struct core *core, const struct step *step);
+/* The client is real: what the service does with such. */
+void proof_open(struct core *core, struct step *step, const struct proven *proven);
 /* A segment of a flow whose last connection is over; `proven` NULL: it proves nothing. */
 void proof_after_end(struct core *core, struct step *step, const struct proven *proven);
 

@@ -80,9 +80,8 @@ proof_check(struct core *core, struct step *step, struct proven *proven)
 	return proof_read(core, step, proven);
 }
 
-/* The client is real. */
-static void
-open_proven(struct core *core, struct step *step, const struct proven *proven)
+void
+proof_open(struct core *core, struct step *step, const struct proven *proven)
 {
 	const struct segment *seg = step->seg;
 
@@ -113,6 +112,15 @@ open_proven(struct core *core, struct step *step, const struct proven *proven)
 	}
 }
 
+bool
+proof_is_shared(const struct core *core, const struct step *step)
+{
+	return core->params.cookies_until_s != NULL &&
+	       step->now->now_ms / 1000 <
+	               __atomic_load_n(&core->params.cookies_until_s[step->seg->service],
+	                               __ATOMIC_RELAXED);
+}
+
 /* May a cookie of this service still be out? Another worker may have answered its SYN. */
 static bool
 cookies_are_out(const struct core *core, const struct step *step)
@@ -122,9 +130,7 @@ cookies_are_out(const struct core *core, const struct step *step)
 	if (step->service->cookies == COOKIES_ALWAYS || step->state->cookie_mode ||
 	    now_ms < step->state->cookies_until_ms)
 		return true;
-	return core->params.cookies_until_s != NULL &&
-	       now_ms / 1000 < __atomic_load_n(&core->params.cookies_until_s[step->seg->service],
-	                                       __ATOMIC_RELAXED);
+	return proof_is_shared(core, step);
 }
 
 /* A segment that proves nothing (RFC 9293, 3.10.7.2, and the caps). */
@@ -153,7 +159,7 @@ listen_ack(struct core *core, struct step *step)
 	struct proven proven;
 
 	if (proof_check(core, step, &proven))
-		open_proven(core, step, &proven);
+		proof_open(core, step, &proven);
 	else
 		unproven(core, step);
 }
@@ -178,7 +184,7 @@ received_proven(struct core *core, struct step *step)
 	core_count(core, COUNTER_half_open_completed);
 	half_open_drop(core, number, step->at);
 	step->entry = FLOW_NONE;
-	open_proven(core, step, &proven);
+	proof_open(core, step, &proven);
 }
 
 /* Does the client go by the SYN-ACK of this entry? Another one with the same ISS may have
@@ -228,7 +234,7 @@ received_ack(struct core *core, struct step *step)
 	core_count(core, COUNTER_half_open_replaced);
 	half_open_drop(core, number, step->at);
 	step->entry = FLOW_NONE;
-	open_proven(core, step, &proven);
+	proof_open(core, step, &proven);
 }
 
 void
@@ -261,7 +267,7 @@ proof_after_end(struct core *core, struct step *step, const struct proven *prove
 		act_reset(core, step);
 		return;
 	}
-	open_proven(core, step, proven);
+	proof_open(core, step, proven);
 }
 
 void

@@ -268,6 +268,37 @@ track_confirm(struct core *core, struct step *step, struct conn *conn)
 	           (uint32_t)step->now->now_ms);
 }
 
+/* Is this what its client would send next? The last ACK, of a connection that is over. */
+static bool
+tracked_fits(const struct conn *conn, const struct segment *seg)
+{
+	if (!(conn->flags & CONN_CONFIRMED))
+		return conn->server_nxt != 0 && seg->ack == conn->server_nxt;
+	if (tracked_over(conn))
+		return seg->seq == conn->client_nxt && seg->ack == conn->server_nxt;
+	return adopt_fits(conn, seg);
+}
+
+/*
+ * A later SYN of this client may have been answered by cookie: another worker, that does
+ * not see this entry, answers it where it arrives. Then what comes is the proof of a
+ * new connection, and the server knows nothing of it.
+ */
+static __attribute__((noinline)) bool
+tracked_reopened(struct core *core, struct step *step, const struct conn *conn)
+{
+	const struct segment *seg = step->seg;
+	struct proven proven;
+
+	if (seg->side != SIDE_OUTSIDE || !(seg->flags & TCP_ACK) || (conn->flags & CONN_OUTBOUND) ||
+	    tracked_fits(conn, seg) || !proof_is_shared(core, step) ||
+	    !proof_check(core, step, &proven))
+		return false;
+	entry_clear(core, step);
+	proof_open(core, step, &proven);
+	return true;
+}
+
 void
 tracked_segment(struct core *core, struct step *step)
 {
@@ -279,6 +310,8 @@ tracked_segment(struct core *core, struct step *step)
 		act_forward(core, step, COUNTER_passed_adopted);
 		return;
 	}
+	if (tracked_reopened(core, step, conn))
+		return;
 	if (!(conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND)))
 		track_confirm(core, step, conn);
 	if (conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND)) {

@@ -81,6 +81,89 @@ LAB_TEST(test_tracked_syn_on_ended_connection_fresh)
 	EQUAL(lab_state(lab), CONN_TRACKED);
 }
 
+/* One of several workers: where they tell each other of their cookies, none out yet. */
+static void
+share_cookies(struct lab *lab)
+{
+	static uint32_t until_s[SERVICES_MAX];
+
+	memset(until_s, 0, sizeof(until_s));
+	lab->params.cookies_until_s = until_s;
+}
+
+/* The client has had the SYN-ACK of another worker, by cookie, to a SYN of this ISS. */
+static void
+answered_elsewhere(struct lab *lab, const struct flow *flow, uint32_t irs)
+{
+	const struct secret_set *secrets = secret_current(&lab->secrets);
+	uint32_t *until_s = &lab->params.cookies_until_s[lab->services[0].id];
+	struct cookie_job job = {
+		.flow = flow,
+		.irs = irs,
+		.parity = secrets->epoch & 1,
+		.is_v4 = !lab->variant->is_v6,
+	};
+
+	cookie_make(secrets, &job, 1);
+	*until_s = (uint32_t)(lab->now_ms / 1000) + COOKIE_LIFE_MAX_S;
+	lab->irs = irs;
+	lab->iss = job.iss;
+	lab->timestamps = false;
+}
+
+static void
+check_reopened(struct lab *lab)
+{
+	OUTCOME_IS(taken_proof);
+	EQUAL(NTH(SIDE_INSIDE, 0)->seg.flags, TCP_SYN);
+	EQUAL(NTH(SIDE_INSIDE, 0)->seg.seq, lab->irs);
+	EQUAL(lab_state(lab), CONN_CONNECTING);
+	EQUAL(core_usage(lab->core).connections, 1);
+}
+
+LAB_TEST(test_tracked_ended_cookie_of_another_worker_opens, "TRACKED.OUTSIDE.ACK")
+{
+	share_cookies(lab);
+	start(lab);
+	SERVER(TCP_ACK | TCP_FIN, lab->server_iss + 1, lab->irs + 1);
+	const struct flow flow = ONLY(SIDE_OUTSIDE)->seg.flow;
+	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->server_iss + 2);
+	/* Last words and what was under way pass. */
+	CLIENT(TCP_ACK, lab->irs + 2, lab->server_iss + 2);
+	check_passed(lab, SIDE_INSIDE);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
+	check_passed(lab, SIDE_INSIDE);
+	answered_elsewhere(lab, &flow, lab->irs + 5000);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	check_reopened(lab);
+}
+
+LAB_TEST(test_tracked_restarted_cookie_of_another_worker_opens, "TRACKED.OUTSIDE.DATA")
+{
+	share_cookies(lab);
+	start(lab);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1, .payload_len = 10);
+	const struct flow flow = ONLY(SIDE_OUTSIDE)->seg.flow;
+	answered_elsewhere(lab, &flow, lab->irs + 0x40000000);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 77777);
+	check_passed(lab, SIDE_INSIDE);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10);
+	check_reopened(lab);
+}
+
+/* The same SYN again, to a worker that answers it: the client may go by that answer. */
+LAB_TEST(test_tracked_unanswered_cookie_of_another_worker_opens, "TRACKED.OUTSIDE.ACK")
+{
+	share_cookies(lab);
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab_start(lab);
+	lab_syn(lab);
+	const struct flow flow = ONLY(SIDE_INSIDE)->seg.flow;
+	answered_elsewhere(lab, &flow, lab->irs);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	check_reopened(lab);
+}
+
 LAB_TEST(test_tracked_client_syn_ack_dropped, "TRACKED.OUTSIDE.SYN_ACK")
 {
 	start(lab);
@@ -261,6 +344,9 @@ CU_TestInfo core_tracked_tests[] = {
 	CHECK_TEST(test_tracked_same_syn_passes),
 	CHECK_TEST(test_tracked_syn_on_live_connection_passes),
 	CHECK_TEST(test_tracked_syn_on_ended_connection_fresh),
+	CHECK_TEST(test_tracked_ended_cookie_of_another_worker_opens),
+	CHECK_TEST(test_tracked_restarted_cookie_of_another_worker_opens),
+	CHECK_TEST(test_tracked_unanswered_cookie_of_another_worker_opens),
 	CHECK_TEST(test_tracked_client_syn_ack_dropped),
 	CHECK_TEST(test_tracked_outbound_passes),
 	CHECK_TEST(test_tracked_rst_exact_lingers),
