@@ -2,6 +2,7 @@
 """What is not TCP of a service crosses; tags and header chains are kept."""
 
 import os
+import random
 import socket
 import time
 
@@ -185,12 +186,18 @@ def test_fragments_of_a_connection(bench):
         assert end.read(5) == b"first"
         data = os.urandom(1200)
         whole = end.segment("PA", data=data)
+        end.snd_nxt = (end.snd_nxt + len(data)) & 0xffffffff
         ether, ip = Ether(src=whole.src, dst=whole.dst), whole[IP]
         ip.flags = 0
-        for piece in fragment(IP(bytes(ip)), 400):
-            end.tap.send(ether / piece)
-        end.snd_nxt = (end.snd_nxt + len(data)) & 0xffffffff
-        assert end.read(len(data)) == data
+
+        def answered():
+            """All pieces, as a client sends them again: one before the first is dropped."""
+            ip.id = random.getrandbits(16)
+            for piece in fragment(IP(bytes(ip)), 400):
+                end.tap.send(ether / piece)
+            return end.get(timeout=1, where=payload)
+
+        assert payload(wait_for("the answer", answered, interval=0)) == data
         end.reset()
 
 
