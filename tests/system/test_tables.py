@@ -131,7 +131,9 @@ def test_connections_full(bench):
         # Index lines never fill up before the tables do.
         refused.update(fault.grown("index_full"))
         assert refused["index_full"] == 0
-    # (Closed ones remain until their cookies have died, and give way to any newcomer.)
+    # Closed ones remain until their cookies have died, and give way to any newcomer. Those whose
+    # server has yet to close do not.
+    wait_for("a place", lambda: fault.client(port) == "served", interval=0.1)
     fault.record(port, refused, meanwhile="an active connection stayed")
     leaves_well(bench)
 
