@@ -1,39 +1,82 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "owner.h"
 
+#include <immintrin.h>
 #include <rte_thash.h>
 #include <sys/random.h>
+
+static uint64_t
+reverse(uint64_t x)
+{
+	x = (x >> 1 & UINT64_C(0x5555555555555555)) | (x & UINT64_C(0x5555555555555555)) << 1;
+	x = (x >> 2 & UINT64_C(0x3333333333333333)) | (x & UINT64_C(0x3333333333333333)) << 2;
+	x = (x >> 4 & UINT64_C(0x0f0f0f0f0f0f0f0f)) | (x & UINT64_C(0x0f0f0f0f0f0f0f0f)) << 4;
+	return __builtin_bswap64(x);
+}
+
+void
+owner_map_init_key(struct owner_map *map, uint32_t n_workers, const uint8_t key[OWNER_KEY_SIZE])
+{
+	uint64_t window;
+
+	memset(map, 0, sizeof(*map));
+	memcpy(map->key, key, sizeof(map->key));
+	rte_convert_rss_key((const uint32_t *)map->key, (uint32_t *)map->key_be, OWNER_KEY_SIZE);
+	for (unsigned int i = 0; i < OWNER_WORDS_MAX; i++) {
+		memcpy(&window, key + 4 * i, sizeof(window));
+		map->windows[i] = reverse(be64toh(window));
+	}
+	map->multiplies = __builtin_cpu_supports("pclmul");
+	map->n_workers = n_workers;
+	for (uint32_t i = 0; i < OWNER_TABLE_SIZE; i++)
+		map->table[i] = (uint8_t)(i % n_workers);
+}
 
 int
 owner_map_init(struct owner_map *map, uint32_t n_workers)
 {
-	memset(map, 0, sizeof(*map));
-	if (getrandom(map->key, sizeof(map->key), 0) != sizeof(map->key))
+	uint8_t key[OWNER_KEY_SIZE];
+
+	if (getrandom(key, sizeof(key), 0) != sizeof(key))
 		return -1;
-	rte_convert_rss_key((const uint32_t *)map->key, (uint32_t *)map->key_be, OWNER_KEY_SIZE);
-	map->n_workers = n_workers;
-	for (uint32_t i = 0; i < OWNER_TABLE_SIZE; i++)
-		map->table[i] = (uint8_t)(i % n_workers);
+	owner_map_init_key(map, n_workers, key);
+	explicit_bzero(key, sizeof(key));
 	return 0;
+}
+
+/*
+ * The Toeplitz hash: bit j of it is the sum without carry of bit i of the input times bit i + j
+ * of the key, over all i. Within a word that is bit 31 + j of the carry-less product
+ * of the word, whose first bit is its highest, and of the key's bits from there on, whose
+ * first bit is the lowest.
+ */
+static __attribute__((target("pclmul,sse4.1"))) uint32_t
+toeplitz(const uint64_t *windows, const uint32_t *words, unsigned int n)
+{
+	__m128i sum = _mm_setzero_si128();
+
+	for (unsigned int i = 0; i < n; i++) {
+		__m128i word = _mm_cvtsi32_si128((int)words[i]);
+		__m128i window = _mm_loadl_epi64((const __m128i *)&windows[i]);
+
+		sum = _mm_xor_si128(sum, _mm_clmulepi64_si128(word, window, 0));
+	}
+	return (uint32_t)(reverse((uint64_t)_mm_cvtsi128_si64(sum) >> 31) >> 32);
 }
 
 uint32_t
 owner_hash(const struct owner_map *map, const struct flow *flow, bool is_v4)
 {
-	uint32_t tuple[9], n = 0;
+	uint32_t words[OWNER_WORDS_MAX], n = 0;
 
-	/* Words in host order, most significant bit first, as they lie on the wire. */
-	if (is_v4) {
-		tuple[n++] = be32toh(flow->client.words_be[3]);
-		tuple[n++] = be32toh(flow->server.words_be[3]);
-	} else {
-		for (unsigned int i = 0; i < 4; i++)
-			tuple[n++] = be32toh(flow->client.words_be[i]);
-		for (unsigned int i = 0; i < 4; i++)
-			tuple[n++] = be32toh(flow->server.words_be[i]);
-	}
-	tuple[n++] = (uint32_t)be16toh(flow->client_port_be) << 16 | be16toh(flow->server_port_be);
-	return rte_softrss_be(tuple, n, map->key_be);
+	/* In host order, most significant bit first, as they lie on the wire. */
+	for (unsigned int i = is_v4 ? 3 : 0; i < 4; i++)
+		words[n++] = be32toh(flow->client.words_be[i]);
+	for (unsigned int i = is_v4 ? 3 : 0; i < 4; i++)
+		words[n++] = be32toh(flow->server.words_be[i]);
+	words[n++] = (uint32_t)be16toh(flow->client_port_be) << 16 | be16toh(flow->server_port_be);
+	return map->multiplies ? toeplitz(map->windows, words, n)
+	                       : rte_softrss_be(words, n, map->key_be);
 }
 
 static uint32_t

@@ -18,10 +18,14 @@
 #define OWNER_KEY_SIZE 52u    /* the longest that a driver asks for; 40 are used */
 #define OWNER_TABLE_SIZE 512u /* a multiple of every common RETA size */
 #define OWNER_FRAGMENTS 4096u
+#define OWNER_WORDS_MAX 9u /* two IPv6 addresses and the ports */
 
 struct owner_map {
-	uint8_t key[OWNER_KEY_SIZE];     /* as NICs take it */
-	uint8_t key_be[OWNER_KEY_SIZE];  /* as rte_softrss_be() wants it */
+	uint8_t key[OWNER_KEY_SIZE];    /* as NICs take it */
+	uint8_t key_be[OWNER_KEY_SIZE]; /* as rte_softrss_be() wants it */
+	/* For each word that is hashed, the 64 bits of the key that meet it, the first one lowest. */
+	uint64_t windows[OWNER_WORDS_MAX];
+	bool multiplies;                 /* carry-less, in one instruction */
 	uint8_t table[OWNER_TABLE_SIZE]; /* hash -> worker; read-only after start */
 	uint32_t n_workers;
 	/*
@@ -34,6 +38,9 @@ struct owner_map {
 
 /* 0, or -1 when there is no randomness. `n_workers` at most 255. */
 int owner_map_init(struct owner_map *map, uint32_t n_workers);
+/* The same with a key that is given. */
+void owner_map_init_key(struct owner_map *map, uint32_t n_workers,
+                        const uint8_t key[OWNER_KEY_SIZE]);
 
 /* The RSS hash of a flow, from outside. */
 uint32_t owner_hash(const struct owner_map *map, const struct flow *flow, bool is_v4);

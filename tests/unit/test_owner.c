@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The hash that finds a connection's worker: that of RSS, by both ways of taking it. */
+#include "check.h"
+#include "owner.h"
+
+/* Microsoft, "Verifying the RSS Hash Calculation": the key, and three of the results. */
+static const uint8_t known_key[OWNER_KEY_SIZE] = {
+	0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
+	0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
+	0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
+};
+
+static struct flow
+flow_v4(uint32_t client, uint16_t client_port, uint32_t server, uint16_t server_port)
+{
+	return (struct flow){ .client = ip_addr_v4(htobe32(client)),
+		              .server = ip_addr_v4(htobe32(server)),
+		              .client_port_be = htobe16(client_port),
+		              .server_port_be = htobe16(server_port) };
+}
+
+static void
+check_known(struct owner_map *map)
+{
+	const struct flow a = flow_v4(0x420995bb, 2794, 0xa18e6450, 1766);
+	const struct flow b = flow_v4(0xc75c6f02, 14230, 0x41458c53, 4739);
+	const struct flow c = {
+		.client.words_be = { htobe32(0x3ffe2501), htobe32(0x02001fff), 0, htobe32(7) },
+		.server.words_be = { htobe32(0x3ffe2501), htobe32(0x02000003), 0, htobe32(1) },
+		.client_port_be = htobe16(2794),
+		.server_port_be = htobe16(1766),
+	};
+
+	CU_ASSERT_EQUAL(owner_hash(map, &a, true), 0x51ccc178);
+	CU_ASSERT_EQUAL(owner_hash(map, &b, true), 0xc626b0ea);
+	CU_ASSERT_EQUAL(owner_hash(map, &c, false), 0x40207d3d);
+}
+
+static void
+test_known_results(void)
+{
+	struct owner_map map;
+
+	owner_map_init_key(&map, 4, known_key);
+	check_known(&map);
+	map.multiplies = false;
+	check_known(&map);
+}
+
+static void
+test_both_ways_same(void)
+{
+	uint64_t state = 0x9e3779b97f4a7c15ull;
+	struct owner_map map;
+
+	for (unsigned int i = 0; i < 100000; i++) {
+		struct flow flow;
+		uint64_t random[sizeof(flow) / sizeof(uint64_t) + 1];
+
+		if (i % 1000 == 0)
+			CU_ASSERT_EQUAL_FATAL(owner_map_init(&map, 1 + i / 1000 % 255), 0);
+		for (unsigned int k = 0; k < sizeof(random) / sizeof(random[0]); k++)
+			random[k] = check_random(&state);
+		memcpy(&flow, random, sizeof(flow));
+		bool is_v4 = i & 1, multiplies = map.multiplies;
+		uint32_t hash = owner_hash(&map, &flow, is_v4);
+		map.multiplies = false;
+		CU_ASSERT_EQUAL(owner_hash(&map, &flow, is_v4), hash);
+		map.multiplies = multiplies;
+		CU_ASSERT(owner_of_hash(&map, hash) < map.n_workers);
+	}
+}
+
+static CU_TestInfo tests[] = {
+	CHECK_TEST(test_known_results),
+	CHECK_TEST(test_both_ways_same),
+	CU_TEST_INFO_NULL,
+};
+
+int
+main(void)
+{
+	return check_run("owner", tests);
+}
