@@ -149,7 +149,7 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	control.first = control.live = conf;
 	conf_mark_ids(&control.ids, &conf->policy);
 	if (privilege_drop(&plane, user, options->config) == 0) {
-		/* Nobody is answered by a thread that still has privileges. */
+		/* No command of ours is answered by a thread that still has privileges. */
 		telemetry_start(&plane, &conf->policy);
 		log_notice("running");
 		notify("READY=1");

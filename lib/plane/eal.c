@@ -284,6 +284,7 @@ eal_block_signals(sigset_t *before)
 {
 	sigset_t signals;
 
+	signal(SIGIO, SIG_IGN);
 	sigemptyset(&signals);
 	for (int i = 1; i < DRIVER_SIGNALS; i++)
 		sigaddset(&signals, SIGRTMIN + i);
@@ -298,5 +299,10 @@ eal_ignore_signals(const sigset_t *before)
 	for (int i = 1; i < DRIVER_SIGNALS; i++)
 		if (sigaction(SIGRTMIN + i, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
 			signal(SIGRTMIN + i, SIG_IGN);
-	pthread_sigmask(SIG_SETMASK, before, NULL);
+	/* What the leader of the threads blocks is queued, ignored or not, and when the queue is
+	 * full the kernel sends SIGIO instead (fcntl(2), F_SETSIG). */
+	sigset_t after = *before;
+	for (int i = 1; i < DRIVER_SIGNALS; i++)
+		sigdelset(&after, SIGRTMIN + i);
+	pthread_sigmask(SIG_SETMASK, &after, NULL);
 }

@@ -103,7 +103,8 @@ worker_new(struct plane *plane, unsigned int id, const uint8_t seed[64])
 
 	if (w == NULL)
 		goto no_memory;
-	params.cookies_until_s = plane->cookies_until_s;
+	if (plane->n_workers > 1)
+		params.cookies_until_s = plane->cookies_until_s;
 	w->plane = plane;
 	w->id = id;
 	w->socket = socket;

@@ -86,6 +86,14 @@ start_workers(struct plane *plane)
 	return 0;
 }
 
+/* EAL leaves it; its telemetry takes its socket away at exit, in a handler that is made
+ * later than this one and so runs before it. */
+static void
+remove_runtime_dir(void)
+{
+	rmdir(rte_eal_get_runtime_dir());
+}
+
 int
 plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
             unsigned int n_eal_args, const uint8_t master[MASTER_SECRET_SIZE])
@@ -106,6 +114,7 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
 		log_error("no randomness: %m");
 		return -1;
 	}
+	atexit(remove_runtime_dir);
 	eal_block_signals(&signals);
 	if (eal_start(conf, eal_args, n_eal_args) != 0)
 		return -1;
@@ -200,6 +209,4 @@ plane_fini(struct plane *plane)
 	}
 	explicit_bzero(&plane->owners, sizeof(plane->owners));
 	rte_eal_cleanup();
-	/* EAL takes what lies in it, and leaves it. */
-	rmdir(rte_eal_get_runtime_dir());
 }

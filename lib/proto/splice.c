@@ -233,6 +233,11 @@ closing_segment(struct core *core, struct step *step)
 		struct proven proven;
 		bool proves = proof_check(core, step, &proven);
 		if ((proves && proven.irs != conn->irs) || !closing_fits(conn, seg)) {
+			/* What is carried need not be right; what opens does. */
+			if (!segment_checksum_ok(step->seg)) {
+				act_drop(core, step, COUNTER_drop_checksum);
+				return;
+			}
 			proof_after_end(core, step, proves ? &proven : NULL);
 			return;
 		}

@@ -268,21 +268,20 @@ track_confirm(struct core *core, struct step *step, struct conn *conn)
 	           (uint32_t)step->now->now_ms);
 }
 
-/* Is this what its client would send next? The last ACK, of a connection that is over. */
+/* Is this what its client would send next, or the last ACK of a connection that is over? */
 static bool
 tracked_fits(const struct conn *conn, const struct segment *seg)
 {
 	if (!(conn->flags & CONN_CONFIRMED))
 		return conn->server_nxt != 0 && seg->ack == conn->server_nxt;
-	if (tracked_over(conn))
-		return seg->seq == conn->client_nxt && seg->ack == conn->server_nxt;
-	return adopt_fits(conn, seg);
+	return seg->seq == conn->client_nxt && seg->ack == conn->server_nxt;
 }
 
 /*
  * A later SYN of this client may have been answered by cookie: another worker, that does
  * not see this entry, answers it where it arrives. Then what comes is the proof of a
- * new connection, and the server knows nothing of it.
+ * new connection, and the server knows nothing of it. No proof ends a connection that is
+ * live: a guessed cookie is far less than a guessed sequence number (RFC 5961).
  */
 static __attribute__((noinline)) bool
 tracked_reopened(struct core *core, struct step *step, const struct conn *conn)
@@ -291,8 +290,10 @@ tracked_reopened(struct core *core, struct step *step, const struct conn *conn)
 	struct proven proven;
 
 	if (seg->side != SIDE_OUTSIDE || !(seg->flags & TCP_ACK) || (conn->flags & CONN_OUTBOUND) ||
-	    tracked_fits(conn, seg) || !proof_is_shared(core, step) ||
-	    !proof_check(core, step, &proven))
+	    ((conn->flags & CONN_CONFIRMED) && !tracked_over(conn)) || tracked_fits(conn, seg) ||
+	    /* A reload has taken the service away. */
+	    step->state->service != step->service || !proof_is_shared(core, step) ||
+	    !segment_checksum_ok(step->seg) || !proof_check(core, step, &proven))
 		return false;
 	entry_clear(core, step);
 	proof_open(core, step, &proven);

@@ -49,6 +49,20 @@ LAB_TEST(test_closing_newer_syn_fresh_handshake, "CLOSING.OUTSIDE.SYN")
 	EQUAL(lab_count(lab, COUNTER_completed), 1);
 }
 
+/* What opens must be whole, though what is carried need not be. */
+LAB_TEST(test_closing_broken_proof_opens_nothing, "CLOSING.OUTSIDE.ACK")
+{
+	start(lab);
+	lab->timestamps = false;
+	lab->irs += 100000;
+	lab->ts_clock[SIDE_OUTSIDE] += 1000;
+	lab_syn_ack(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10, .bad_checksum = 5);
+	OUTCOME_IS(drop_checksum);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10);
+	OUTCOME_IS(taken_proof);
+}
+
 LAB_TEST(test_closing_older_syn_challenged, "CLOSING.OUTSIDE.SYN")
 {
 	start(lab);
@@ -190,6 +204,7 @@ LAB_TEST(test_closing_forged_older_syn_changes_nothing, "CLOSING.OUTSIDE.SYN")
 CU_TestInfo core_closing_tests[] = {
 	CHECK_TEST(test_closing_segments_rewritten),
 	CHECK_TEST(test_closing_newer_syn_fresh_handshake),
+	CHECK_TEST(test_closing_broken_proof_opens_nothing),
 	CHECK_TEST(test_closing_older_syn_challenged),
 	CHECK_TEST(test_closing_forged_older_syn_changes_nothing),
 	CHECK_TEST(test_closing_client_syn_ack_dropped),

@@ -138,17 +138,40 @@ LAB_TEST(test_tracked_ended_cookie_of_another_worker_opens, "TRACKED.OUTSIDE.ACK
 	check_reopened(lab);
 }
 
-LAB_TEST(test_tracked_restarted_cookie_of_another_worker_opens, "TRACKED.OUTSIDE.DATA")
+/* Neither a client that has restarted, nor a late copy of an older proof, nor a guess. */
+LAB_TEST(test_tracked_live_no_cookie_opens, "TRACKED.OUTSIDE.DATA")
 {
 	share_cookies(lab);
 	start(lab);
-	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1, .payload_len = 10);
+	const uint32_t irs = lab->irs;
+	SERVER(TCP_ACK, lab->server_iss + 1, irs + 1, .payload_len = 10);
 	const struct flow flow = ONLY(SIDE_OUTSIDE)->seg.flow;
-	answered_elsewhere(lab, &flow, lab->irs + 0x40000000);
-	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 77777);
-	check_passed(lab, SIDE_INSIDE);
+	answered_elsewhere(lab, &flow, irs + 0x40000000);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10);
-	check_reopened(lab);
+	check_passed(lab, SIDE_INSIDE);
+	answered_elsewhere(lab, &flow, irs - 0x1000000);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10);
+	check_passed(lab, SIDE_INSIDE);
+	CLIENT(TCP_ACK, irs + 1, lab->server_iss + 11, .payload_len = 10);
+	check_passed(lab, SIDE_INSIDE);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+}
+
+/* What opens must be whole, and of a service that is still there. */
+LAB_TEST(test_tracked_cookie_of_another_worker_broken, "TRACKED.OUTSIDE.DATA")
+{
+	share_cookies(lab);
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab_start(lab);
+	lab_syn(lab);
+	const struct flow flow = ONLY(SIDE_INSIDE)->seg.flow;
+	answered_elsewhere(lab, &flow, lab->irs);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10, .bad_checksum = 5);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+	lab->services[0].mode = MODE_BYPASS;
+	core_set_policy(lab->core, &lab->policy);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10);
+	EQUAL(core_remaining(lab->core), 0);
 }
 
 /* The same SYN again, to a worker that answers it: the client may go by that answer. */
@@ -345,7 +368,8 @@ CU_TestInfo core_tracked_tests[] = {
 	CHECK_TEST(test_tracked_syn_on_live_connection_passes),
 	CHECK_TEST(test_tracked_syn_on_ended_connection_fresh),
 	CHECK_TEST(test_tracked_ended_cookie_of_another_worker_opens),
-	CHECK_TEST(test_tracked_restarted_cookie_of_another_worker_opens),
+	CHECK_TEST(test_tracked_live_no_cookie_opens),
+	CHECK_TEST(test_tracked_cookie_of_another_worker_broken),
 	CHECK_TEST(test_tracked_unanswered_cookie_of_another_worker_opens),
 	CHECK_TEST(test_tracked_client_syn_ack_dropped),
 	CHECK_TEST(test_tracked_outbound_passes),
