@@ -23,7 +23,10 @@ from lab import Lab, wait_for
 from watch import Watch, patiently, process_figures, sample
 
 # Entries must be gone by then: SPENT ones stay for as long as their cookie lives.
-SETTLE_SECONDS = 180
+# Longer than the longest idle timeout of schedule.py: where a fault has lost the last segment of a
+# connection neither end has any more, that is what ends its entry.
+SETTLE_SECONDS = 240
+LISTED_SECONDS = 100  # what remains so long is worth a line
 LOAD_PATIENCE = 90
 END_PATIENCE = 60
 HANGING = 3
@@ -256,12 +259,15 @@ class Soak:
         self.load.wait(LOAD_PATIENCE)
         self.lab.end(self.flap_server)
         self.say("entries expire")
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while time.monotonic() < deadline:
+        begun, listed = time.monotonic(), False
+        while time.monotonic() < begun + SETTLE_SECONDS:
             self.last = self.rest()
             if not any(self.last["used"][table] for table in account.TRANSIENT) \
                     and self.last["used"]["buffers"] <= self.first["used"]["buffers"]:
                 break
+            if not listed and time.monotonic() > begun + LISTED_SECONDS:
+                listed = True
+                self.say("still there: %s" % self.engine.report("connections"))
             time.sleep(1)
         self.ended = time.monotonic()
         self.watch.stop()

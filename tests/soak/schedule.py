@@ -31,7 +31,7 @@ CHANGES = {
     "flap": ("max_connections: 10k", "max_connections: 20k", "max_new_per_s: 5k"),
     "retries": ("syn_ack_retries: 2", "syn_ack_retries: 1", "syn_ack_retries: 3"),
     "reflection": ("per_net_per_s: 10k", "per_net_per_s: 20k", "per_net_per_s: 0"),
-    "idle": ("idle: 10m", "idle: 5m", "idle: 1h"),
+    "idle": ("idle: 2m", "idle: 90s", "idle: 3m"),
 }
 WRONG = (("mode: proxy", "mode: nonsense"), ("half_open: 4k", "half_open: 8k"),
          ("ports: [7000-7099]", "ports: [80-90]"), ("services:", "servces:"))
