@@ -319,13 +319,15 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 		core_count(core, step->entry & FLOW_HALF_OPEN ? COUNTER_half_open_replaced
 		                                              : COUNTER_reused);
 	entry_clear(core, step);
-	if (t->used == t->capacity && !conn_evict(core, step->now, step->out)) {
-		core_count(core, COUNTER_table_full);
-		return NULL;
-	}
+	/* Nothing is evicted in vain: the path first. */
 	uint16_t path = path_get(&core->paths, seg);
 	if (path == 0) {
 		core_count(core, COUNTER_path_full);
+		return NULL;
+	}
+	if (t->used == t->capacity && !conn_evict(core, step->now, step->out)) {
+		core_count(core, COUNTER_table_full);
+		path_put(&core->paths, path);
 		return NULL;
 	}
 	uint32_t number = conn_table_take(t);

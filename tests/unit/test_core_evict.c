@@ -44,6 +44,24 @@ LAB_TEST_ONCE(test_evict_idle_without_data)
 	EQUAL(n_rst[SIDE_INSIDE], 1);
 }
 
+/* A newcomer that cannot be served for another reason costs nobody a place. */
+LAB_TEST_ONCE(test_evict_not_in_vain)
+{
+	uint32_t iss[N_CONNS];
+
+	lab->params.paths = 1;
+	fill(lab, iss);
+	lab_tick(lab, PROTECT_S * 1000 + 1000);
+	struct lab_variant elsewhere = *lab->variant;
+	elsewhere.n_tags = elsewhere.n_tags == 0;
+	lab->variant = &elsewhere;
+	lab_open_of(lab, 16, 20);
+	OUTCOME_IS(answered_rst);
+	EQUAL(lab_count(lab, COUNTER_path_full) > 0, true);
+	EQUAL(lab_count(lab, COUNTER_evicted), 0);
+	EQUAL(core_usage(lab->core).connections, N_CONNS);
+}
+
 LAB_TEST_ONCE(test_evict_reset_first)
 {
 	uint32_t iss[N_CONNS];
@@ -141,6 +159,7 @@ LAB_TEST_ONCE(test_index_full_refuses_newcomers)
 
 CU_TestInfo core_evict_tests[] = {
 	CHECK_TEST(test_evict_idle_without_data),
+	CHECK_TEST(test_evict_not_in_vain),
 	CHECK_TEST(test_evict_reset_first),
 	CHECK_TEST(test_evict_not_half_closed),
 	CHECK_TEST(test_evict_closing_once_acknowledged),
