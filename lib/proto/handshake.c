@@ -42,19 +42,19 @@ plan_late(struct core *core, struct step *step)
 {
 	struct segment *seg = step->seg;
 	struct syn_plan_memo memo = { .next = &core->plans[CORE_BURST_MAX] };
-	struct syn_planned syn = syn_plan_make(core, seg, step->state, step->now, &memo);
+	struct syn_planned *syn = &core->syns[step->number];
+	const struct syn_plan *plan = syn_plan_make(core, seg, step->state, step->now, &memo, syn);
 	struct cookie_job job = {
 		.flow = &seg->flow,
 		.irs = seg->seq,
-		.profile = syn.plan->profile,
+		.profile = plan->profile,
 		.parity = step->now->secrets->epoch & 1,
 		.is_v4 = seg->is_v4,
 	};
 	cookie_make(step->now->secrets, &job, 1);
 	seg->cookie = job.iss;
-	seg->profile = syn.plan->profile;
-	syn.net = core_net(core, &seg->flow);
-	core->syns[step->number] = syn;
+	seg->profile = plan->profile;
+	syn->net = core_net(core, &seg->flow);
 }
 
 static inline const struct syn_planned *

@@ -64,8 +64,7 @@ syn_add(struct core *core, struct segment *s, unsigned int number, const struct 
 	struct syn_planned *syn = &core->syns[number];
 	const struct syn_plan *plan;
 
-	*syn = syn_plan_make(core, s, &core->services[s->service], now, memo);
-	plan = syn->plan;
+	plan = syn_plan_make(core, s, &core->services[s->service], now, memo, syn);
 	syn->net = source_net_hash_of(&core->hash_key, &s->flow.client, s->is_v4);
 	rate_prefetch(&core->reflection, syn->net);
 	s->profile = plan->profile;

@@ -73,9 +73,10 @@ syn_plan_backend(struct core *core, const struct segment *seg, const struct inst
 	return memo->backend;
 }
 
-static inline struct syn_planned
+/* Fills *syn but for its net. */
+static inline const struct syn_plan *
 syn_plan_make(struct core *core, const struct segment *seg, const struct service_state *state,
-              const struct instant *now, struct syn_plan_memo *memo)
+              const struct instant *now, struct syn_plan_memo *memo, struct syn_planned *syn)
 {
 	struct backend *backend = NULL;
 	uint64_t said;
@@ -92,7 +93,8 @@ syn_plan_make(struct core *core, const struct segment *seg, const struct service
 		memo->plan = memo->next;
 		syn_plan_work_out(core, seg, state->service, backend, now, memo->next++);
 	}
-	return (struct syn_planned){ .plan = memo->plan, .backend = backend };
+	syn->backend = backend;
+	return syn->plan = memo->plan;
 }
 
 #endif

@@ -99,8 +99,10 @@ test_plan_memo_and_afresh_same(void)
 		}
 		uint64_t said = memo.said, to = memo.to;
 		memo.next = &with; /* in place of the one before */
-		struct syn_planned by_memo = syn_plan_make(core, &seg, &at, &now, &memo);
-		struct syn_planned afresh = syn_plan_make(core, &seg, &at, &now, &fresh);
+		struct syn_planned by_memo, afresh;
+		CU_ASSERT_PTR_EQUAL(syn_plan_make(core, &seg, &at, &now, &memo, &by_memo), &with);
+		CU_ASSERT_PTR_EQUAL(syn_plan_make(core, &seg, &at, &now, &fresh, &afresh),
+		                    &without);
 		CU_ASSERT_PTR_EQUAL(by_memo.plan, &with);
 		CU_ASSERT_PTR_EQUAL(afresh.plan, &without);
 		CU_ASSERT_PTR_EQUAL(by_memo.backend, afresh.backend);
