@@ -279,20 +279,26 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more)
  */
 #define DRIVER_SIGNALS 16
 
-void
-eal_block_signals(sigset_t *before)
+static void
+mask_driver_signals(int how)
 {
 	sigset_t signals;
 
-	signal(SIGIO, SIG_IGN);
 	sigemptyset(&signals);
 	for (int i = 1; i < DRIVER_SIGNALS; i++)
 		sigaddset(&signals, SIGRTMIN + i);
-	pthread_sigmask(SIG_BLOCK, &signals, before);
+	pthread_sigmask(how, &signals, NULL);
 }
 
 void
-eal_ignore_signals(const sigset_t *before)
+eal_block_signals(void)
+{
+	signal(SIGIO, SIG_IGN);
+	mask_driver_signals(SIG_BLOCK);
+}
+
+void
+eal_ignore_signals(void)
 {
 	struct sigaction action;
 
@@ -301,8 +307,5 @@ eal_ignore_signals(const sigset_t *before)
 			signal(SIGRTMIN + i, SIG_IGN);
 	/* What the leader of the threads blocks is queued, ignored or not, and when the queue is
 	 * full the kernel sends SIGIO instead (fcntl(2), F_SETSIG). */
-	sigset_t after = *before;
-	for (int i = 1; i < DRIVER_SIGNALS; i++)
-		sigdelset(&after, SIGRTMIN + i);
-	pthread_sigmask(SIG_SETMASK, &after, NULL);
+	mask_driver_signals(SIG_UNBLOCK);
 }

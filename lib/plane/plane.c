@@ -99,7 +99,6 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
             unsigned int n_eal_args, const uint8_t master[MASTER_SECRET_SIZE])
 {
 	const char *cookies;
-	sigset_t signals;
 
 	memset(plane, 0, sizeof(*plane));
 	plane->conf = conf;
@@ -115,11 +114,11 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
 		return -1;
 	}
 	atexit(remove_runtime_dir);
-	eal_block_signals(&signals);
+	eal_block_signals();
 	if (eal_start(conf, eal_args, n_eal_args) != 0)
 		return -1;
 	bool has_ports = start_clock(plane, master) == 0 && start_ports(plane) == 0;
-	eal_ignore_signals(&signals);
+	eal_ignore_signals();
 	if (!has_ports || start_workers(plane) != 0) {
 		plane_stop(plane);
 		plane_fini(plane);

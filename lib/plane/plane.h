@@ -19,7 +19,6 @@
 #include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 #include <rte_spinlock.h>
-#include <signal.h>
 
 #include "conf.h"
 #include "core.h"
@@ -99,10 +98,10 @@ void plane_fini(struct plane *plane);
 
 /* eal.c */
 int eal_start(const struct conf *conf, char *const *args, unsigned int n_args);
-/* Around eal_start() and the start of ports: drivers poll, and wait for no signal of the kernel's.
- * `before`: the calling thread's signals, as they were. */
-void eal_block_signals(sigset_t *before);
-void eal_ignore_signals(const sigset_t *before);
+/* Around eal_start() and the start of ports: drivers poll, and wait for no signal of the
+ * kernel's. */
+void eal_block_signals(void);
+void eal_ignore_signals(void);
 /* Is `device` a PCI address, not a virtual device? */
 bool eal_is_pci(const char *device);
 /* lcore of worker i. */

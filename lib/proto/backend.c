@@ -75,7 +75,7 @@ backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t p
 	if (port_be == 0)
 		return BACKEND_NONE;
 	for (unsigned int i = 0; i < SET_SIZE; i++)
-		if (set[i].port_be == port_be && ip_addr_equal(&set[i].addr, addr))
+		if (backend_is(&set[i], addr, port_be))
 			b = &set[i];
 	if (b == NULL) {
 		b = create ? set_place(set, now_s) : NULL;

@@ -82,12 +82,10 @@ void backend_table_init(struct backend_table *table, void *memory, uint32_t capa
  * there is any, else one that is not down; of these the longest unused. */
 uint32_t backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t port_be,
                       bool create, uint32_t now_s);
-/* Whether it is the server of a flow. */
 static inline bool
-backend_is(const struct backend *backend, const struct flow *flow)
+backend_is(const struct backend *backend, const struct ip_addr *addr, uint16_t port_be)
 {
-	return backend->port_be == flow->server_port_be &&
-	       ip_addr_equal(&backend->addr, &flow->server);
+	return backend->port_be == port_be && ip_addr_equal(&backend->addr, addr);
 }
 
 static inline struct backend *

@@ -247,9 +247,10 @@ static __attribute__((noinline)) bool
 syn_to_server(struct core *core, struct step *step)
 {
 	uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
+	const struct flow *flow = &step->seg->flow;
 	struct backend *b = planned(core, step)->backend;
 
-	if (b != NULL && !backend_is(b, &step->seg->flow))
+	if (b != NULL && !backend_is(b, &flow->server, flow->server_port_be))
 		b = NULL;
 	if (b != NULL && b->down && !backend_probe(b, now_s, core->policy->timeouts.probe)) {
 		refuse(core, step, core->policy->closed_port, COUNTER_drop_backend_down);

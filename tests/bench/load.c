@@ -347,6 +347,20 @@ load_half_open(struct load *load, uint32_t n)
 	return core_usage(load->core).half_open == n;
 }
 
+void
+load_accept(struct load *load, uint32_t first, uint32_t n)
+{
+	for (uint32_t flow = first; flow < first + n; flow++)
+		load_add(load, &(struct load_frame){ .flow = flow,
+		                                     .side = SIDE_INSIDE,
+		                                     .seq = load_server_seq(flow),
+		                                     .ack = load_client_seq(flow) + 1,
+		                                     .flags = TCP_SYN | TCP_ACK,
+		                                     .syn_options = true,
+		                                     .tsval = 1 });
+	load_run(load);
+}
+
 /* A handshake to the end for one flow at a time, cookie by cookie: one burst of
  * SYNs, one of ACKs, one of the server's SYN-ACKs. */
 bool
@@ -373,15 +387,7 @@ load_open(struct load *load, uint32_t n)
 			                                     .ack = iss[i] + 1,
 			                                     .flags = TCP_ACK });
 		load_run(load);
-		for (uint32_t i = 0; i < count; i++)
-			load_add(load, &(struct load_frame){ .flow = first + i,
-			                                     .side = SIDE_INSIDE,
-			                                     .seq = load_server_seq(first + i),
-			                                     .ack = load_client_seq(first + i) + 1,
-			                                     .flags = TCP_SYN | TCP_ACK,
-			                                     .syn_options = true,
-			                                     .tsval = 1 });
-		load_run(load);
+		load_accept(load, first, count);
 	}
 	return core_usage(load->core).connections >= n;
 }

@@ -82,6 +82,8 @@ uint64_t load_run_floor(struct load *load);
 /* Open `n` connections, numbered 0.. n-1, spliced or half-open, by real handshakes. */
 bool load_open(struct load *load, uint32_t n);
 bool load_half_open(struct load *load, uint32_t n);
+/* The server answers what n connections from `first` on have opened: one burst. */
+void load_accept(struct load *load, uint32_t first, uint32_t n);
 
 /* SEQ and ACK of connection `flow` as load_open() left it. */
 uint32_t load_client_seq(uint32_t flow);

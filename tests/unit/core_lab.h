@@ -200,6 +200,9 @@ const struct lab_out *lab_nth(struct lab *lab, enum side side, unsigned int n, c
 #define NTH(side, n) lab_nth(lab, side, n, __FILE__, __LINE__)
 /* Does the payload hold the bytes of `seq` onwards, and is `len` long? */
 bool lab_payload_is(const struct lab_out *out, uint32_t seq, size_t len);
+/* Before lab_start(): one of several workers. Where they tell each other of their cookies, none out
+ * yet. */
+uint32_t *lab_share_cookies(struct lab *lab);
 
 /* Steps of a connection, each checked on its way. */
 /* A full handshake that passes, of another client, so that the server is known. */

@@ -161,6 +161,16 @@ lab_teach_from(struct lab *lab, uint32_t client, uint8_t offered, uint8_t answer
 	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
 }
 
+uint32_t *
+lab_share_cookies(struct lab *lab)
+{
+	static uint32_t until_s[SERVICES_MAX];
+
+	memset(until_s, 0, sizeof(until_s));
+	lab->params.cookies_until_s = until_s;
+	return until_s;
+}
+
 void
 lab_teach(struct lab *lab)
 {

@@ -2,17 +2,6 @@
 /* LISTEN: ACKs and data, which prove a cookie or do not. */
 #include "core_lab.h"
 
-/* One of several workers: where they tell each other of their cookies, none out yet. */
-static uint32_t *
-share_cookies(struct lab *lab)
-{
-	static uint32_t until_s[SERVICES_MAX];
-
-	memset(until_s, 0, sizeof(until_s));
-	lab->params.cookies_until_s = until_s;
-	return until_s;
-}
-
 /* <SEQ=SEG.ACK><CTL=RST>, without ACK. */
 LAB_TEST(test_listen_unproven_ack_reset, "LISTEN.OUTSIDE.ACK")
 {
@@ -50,7 +39,7 @@ LAB_TEST(test_listen_unproven_data_calm_reset, "LISTEN.OUTSIDE.DATA")
 /* It may be the second segment of a client whose first one was lost. */
 LAB_TEST(test_listen_unproven_data_cookie_mode_dropped)
 {
-	uint32_t *until_s = share_cookies(lab);
+	uint32_t *until_s = lab_share_cookies(lab);
 
 	lab->services[0].cookies = COOKIES_ALWAYS;
 	lab_start(lab);
@@ -68,7 +57,7 @@ LAB_TEST(test_listen_unproven_data_cookie_mode_dropped)
 /* In the first second no cookie is out either, with several workers. */
 LAB_TEST(test_listen_unproven_data_no_cookie_of_any_worker_reset)
 {
-	share_cookies(lab);
+	lab_share_cookies(lab);
 	lab->now_ms = 1;
 	lab_start(lab);
 	CLIENT(TCP_ACK | TCP_PSH, lab->irs, lab->server_iss, .payload_len = 10);
@@ -78,7 +67,7 @@ LAB_TEST(test_listen_unproven_data_no_cookie_of_any_worker_reset)
 /* ... and another worker has answered its SYN. */
 LAB_TEST(test_listen_unproven_data_cookie_of_another_worker_dropped)
 {
-	uint32_t *until_s = share_cookies(lab);
+	uint32_t *until_s = lab_share_cookies(lab);
 
 	lab_start(lab);
 	lab_teach(lab);

@@ -81,16 +81,6 @@ LAB_TEST(test_tracked_syn_on_ended_connection_fresh)
 	EQUAL(lab_state(lab), CONN_TRACKED);
 }
 
-/* One of several workers: where they tell each other of their cookies, none out yet. */
-static void
-share_cookies(struct lab *lab)
-{
-	static uint32_t until_s[SERVICES_MAX];
-
-	memset(until_s, 0, sizeof(until_s));
-	lab->params.cookies_until_s = until_s;
-}
-
 /* The client has had the SYN-ACK of another worker, by cookie, to a SYN of this ISS. */
 static void
 answered_elsewhere(struct lab *lab, const struct flow *flow, uint32_t irs)
@@ -111,6 +101,18 @@ answered_elsewhere(struct lab *lab, const struct flow *flow, uint32_t irs)
 	lab->timestamps = false;
 }
 
+/* A SYN that passed, and that another worker has answered when it came again. */
+static void
+passed_and_answered(struct lab *lab)
+{
+	lab_share_cookies(lab);
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab_start(lab);
+	lab_syn(lab);
+	const struct flow flow = ONLY(SIDE_INSIDE)->seg.flow;
+	answered_elsewhere(lab, &flow, lab->irs);
+}
+
 static void
 check_reopened(struct lab *lab)
 {
@@ -123,7 +125,7 @@ check_reopened(struct lab *lab)
 
 LAB_TEST(test_tracked_ended_cookie_of_another_worker_opens, "TRACKED.OUTSIDE.ACK")
 {
-	share_cookies(lab);
+	lab_share_cookies(lab);
 	start(lab);
 	SERVER(TCP_ACK | TCP_FIN, lab->server_iss + 1, lab->irs + 1);
 	const struct flow flow = ONLY(SIDE_OUTSIDE)->seg.flow;
@@ -141,7 +143,7 @@ LAB_TEST(test_tracked_ended_cookie_of_another_worker_opens, "TRACKED.OUTSIDE.ACK
 /* Neither a client that has restarted, nor a late copy of an older proof, nor a guess. */
 LAB_TEST(test_tracked_live_no_cookie_opens, "TRACKED.OUTSIDE.DATA")
 {
-	share_cookies(lab);
+	lab_share_cookies(lab);
 	start(lab);
 	const uint32_t irs = lab->irs;
 	SERVER(TCP_ACK, lab->server_iss + 1, irs + 1, .payload_len = 10);
@@ -160,12 +162,7 @@ LAB_TEST(test_tracked_live_no_cookie_opens, "TRACKED.OUTSIDE.DATA")
 /* What opens must be whole, and of a service that is still there. */
 LAB_TEST(test_tracked_cookie_of_another_worker_broken, "TRACKED.OUTSIDE.DATA")
 {
-	share_cookies(lab);
-	lab->services[0].calm = CALM_TRANSPARENT;
-	lab_start(lab);
-	lab_syn(lab);
-	const struct flow flow = ONLY(SIDE_INSIDE)->seg.flow;
-	answered_elsewhere(lab, &flow, lab->irs);
+	passed_and_answered(lab);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10, .bad_checksum = 5);
 	EQUAL(lab_state(lab), CONN_TRACKED);
 	lab->services[0].mode = MODE_BYPASS;
@@ -177,12 +174,7 @@ LAB_TEST(test_tracked_cookie_of_another_worker_broken, "TRACKED.OUTSIDE.DATA")
 /* The same SYN again, to a worker that answers it: the client may go by that answer. */
 LAB_TEST(test_tracked_unanswered_cookie_of_another_worker_opens, "TRACKED.OUTSIDE.ACK")
 {
-	share_cookies(lab);
-	lab->services[0].calm = CALM_TRANSPARENT;
-	lab_start(lab);
-	lab_syn(lab);
-	const struct flow flow = ONLY(SIDE_INSIDE)->seg.flow;
-	answered_elsewhere(lab, &flow, lab->irs);
+	passed_and_answered(lab);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
 	check_reopened(lab);
 }
