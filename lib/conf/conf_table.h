@@ -78,9 +78,6 @@ struct conf_mapping {
 /* The whole file; fills a struct conf. */
 extern const struct conf_mapping conf_root;
 
-/* Bytes that a held connection takes beside handshake.hold_bytes. */
-#define CONF_HELD_SIZE 128u
-
 static inline bool
 conf_type_is_number(enum conf_type type)
 {

@@ -35,8 +35,6 @@ conf_memory_size(const struct conf *conf)
 		row->key = names[i];
 		row->entries = *(const uint32_t *)(const void *)field;
 		row->entry_size = key->entry_size;
-		if (key->offset == offsetof(struct memory_conf, held_connections))
-			row->entry_size += conf->policy.hold_bytes;
 		row->size = row->entries * row->entry_size;
 		size.size += row->size;
 	}

@@ -9,6 +9,7 @@
 #include "flow_index.h"
 #include "half_open.h"
 #include "path.h"
+#include "pending.h"
 #include "source.h"
 
 #define AT(type, member) .offset = offsetof(struct type, member)
@@ -164,9 +165,9 @@ static const struct conf_key memory_keys[] = {
 	  .preset = "64k", .entry_size = sizeof(struct source),
 	  .help = "Source prefixes counted at one time." },
 	{ "held_connections", CONF_ENTRIES, 0, AT(memory_conf, held_connections), .min = 16,
-	  .max = 1u << 20, .preset = "4k", .entry_size = CONF_HELD_SIZE,
-	  .help = "Connections that hold early client data at one time; each also takes "
-	          "`handshake.hold_bytes`." },
+	  .max = 1u << 20, .preset = "4k", .entry_size = PENDING_ENTRY_SIZE,
+	  .help = "Connections that wait for their server at one time, each with its share of a "
+	          "pool for early client data." },
 };
 static const struct conf_mapping memory_mapping = { "Memory", KEYS(memory_keys), 0 };
 
@@ -234,6 +235,9 @@ static const struct conf_key service_keys[] = {
 	  .help = "Mode `proxy`: open the server at the client's first byte. Not for protocols in "
 	          "which the "
 	          "server speaks first." },
+	{ "repeat_syn", CONF_BOOL, 0, AT(service, repeat_syn), .preset = "true",
+	  .help = "Mode `proxy`: SYNs to the server go out twice, so that it does not take the "
+	          "short way to the engine for the client's round trip." },
 	{ "max_connections", CONF_ENTRIES, 0, AT(service, max_connections), .min = 1,
 	  .max = 1u << 28, .preset = "0", .zero = "no limit",
 	  .help = "Connecting and established; closing ones do not count." },
@@ -316,9 +320,10 @@ static const struct conf_key handshake_keys[] = {
 	  .max = SYN_ACK_RETRIES_MAX, .preset = "3",
 	  .help = "SYN-ACKs sent again from state, after 1, 2, 4 ... seconds." },
 	{ "hold_bytes", CONF_ENTRIES, 0, AT(policy, hold_bytes), .min = 1460, .max = 65535,
-	  .preset = "4k", .unit = "bytes",
-	  .help = "Early data held for one client until its server answers, and so the window of "
-	          "the SYN-ACK." },
+	  .preset = "16k", .unit = "bytes",
+	  .help = "Most early data held for one client until its server answers, and so the window "
+	          "of the SYN-ACK; it shrinks while the pool of `memory.held_connections` is "
+	          "short." },
 	{ "closed_port", CONF_CHOICE, CONF_LIVE, AT(policy, closed_port),
 	  .choices = refusal_choices, .preset = "reset",
 	  .help = "Answer to a SYN for a protected address on a port of no service, or to a "

@@ -114,7 +114,7 @@ worker_new(struct plane *plane, unsigned int id, const uint8_t seed[64])
 	w->linear_size = 0;
 	for (unsigned int side = 0; side < plane->n_ports; side++)
 		w->linear_size = RTE_MAX(w->linear_size, plane->ports[side].frame_size_max);
-	w->linear_size = RTE_MAX(w->linear_size, params.hold_bytes + EMIT_HEADER_MAX);
+	w->linear_size = RTE_MAX(w->linear_size, ACTION_PAYLOAD_MAX + EMIT_HEADER_MAX);
 	w->linear_size = RTE_ALIGN(w->linear_size, 64u);
 	w->linear = rte_malloc_socket(NULL, (size_t)w->linear_size * (BURST + 1), 64, socket);
 	if (w->linear == NULL || make_rings(w) != 0 || mailbox_init(&w->mailbox, id, socket) != 0)

@@ -22,6 +22,9 @@ enum action_kind {
 	ACTION_SEND, /* a new buffer, emit_new(link, flow, out, packet); seg is ACTION_NO_SEGMENT */
 };
 
+/* Most payload of a packet that is written anew, bytes. */
+#define ACTION_PAYLOAD_MAX 1536u
+
 #define ACTION_NO_SEGMENT 0xffffffffu
 
 struct action {
@@ -47,9 +50,9 @@ struct actions {
 };
 
 /* Most SENDs that one segment or timer may cause: what is held for a
- * connection, an ACK, a window update and a RST to either end. A list for a burst of
+ * connection (a first flight is ten segments), an ACK, a window update and a RST to either end. A list for a burst of
  * n segments has room for n * (1 + ACTIONS_PER_EVENT); when a list is fuller
  * than that, SENDs are not made and counted as actions_full. */
-#define ACTIONS_PER_EVENT 6u
+#define ACTIONS_PER_EVENT 14u
 
 #endif

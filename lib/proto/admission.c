@@ -49,6 +49,9 @@ admission_offer(const struct segment *seg, const struct promise *promise)
 		.wscale = WSCALE_NONE,
 	};
 
+	if (offer.mss < COOKIE_MSS_LEAST)
+		offer.mss = COOKIE_MSS_LEAST;
+
 	if ((seg->options & OPTION_WSCALE) && promise->wscale != WSCALE_NONE)
 		offer.wscale = seg->wscale;
 	offer.sack = (seg->options & OPTION_SACK_PERMITTED) && promise->sack;

@@ -50,6 +50,7 @@ enum conn_flag {
 	CONN_CONVERT = 0x010,     /* spliced: windows are converted between two scales */
 	CONN_CONFIRMED = 0x020,   /* TRACKED: the handshake is complete, or both directions fit */
 	CONN_RESET_BY_SERVER = 0x020, /* CLOSING by RST: the server's, not the client's */
+	CONN_SERVER_SILENT = 0x020,   /* SPLICED: of the server only its SYN-ACK has come */
 	CONN_COUNTED = 0x040,         /* counted in the source table */
 	CONN_STRIP_SACK = 0x080,      /* spliced: promised to the client, not had by the server */
 	CONN_ADOPTING = 0x080,        /* TRACKED: older than the engine, not yet CONFIRMED */
@@ -84,9 +85,10 @@ struct conn {
  * windows converted: kept beside the table, off the packet path. */
 struct conn_side {
 	uint16_t service;
-	uint16_t born_s;         /* opened, seconds modulo 2^16 */
-	uint8_t promised_wscale; /* to the client, WSCALE_NONE */
-	uint8_t readmitted;      /* conn_mark() of an older ISS that may open, 0: none */
+	uint16_t born_s;             /* opened, seconds modulo 2^16 */
+	uint8_t promised_wscale : 4; /* to the client, WSCALE_NONE */
+	uint8_t syn_ack_due : 1;     /* SPLICED: the second of two SYN-ACKs has not come */
+	uint8_t readmitted;          /* conn_mark() of an older ISS that may open, 0: none */
 };
 
 /* Eight bits of an ISS, never 0. */

@@ -11,6 +11,8 @@
 /* What is held is cut no finer, whatever a server says: 40 bytes of options, 8 of data. */
 #define MSS_LEAST 48u
 
+_Static_assert(PENDING_BLOCK_SIZE <= ACTION_PAYLOAD_MAX, "a block is one packet");
+
 static struct pending *
 pending_of(struct core *core, const struct conn *conn)
 {
@@ -30,6 +32,13 @@ syn_window(const struct pending *p)
 	uint32_t window = (uint32_t)p->window << wscale_shift(p->offer.wscale);
 
 	return window > UINT16_MAX ? UINT16_MAX : (uint16_t)window;
+}
+
+/* Our TSval towards the client: milliseconds, up from what its echo says. */
+static uint32_t
+client_clock(const struct pending *p, const struct instant *now)
+{
+	return p->ts_base + (uint32_t)(now->now_ms - p->started_ms);
 }
 
 static void
@@ -52,6 +61,28 @@ syn_fill(struct packet *p, const struct conn *conn, const struct pending *pendin
 }
 
 static void
+syn_send(struct core *core, struct actions *out, const struct conn *conn, const struct pending *p,
+         const struct link *link)
+{
+	struct packet *syn = act_send(core, out, &conn->flow, conn->path, link, SIDE_INSIDE,
+	                              TCP_SYN);
+
+	if (syn != NULL)
+		syn_fill(syn, conn, p);
+}
+
+/* A SYN to the server by itself, twice where the service has it so. `link` NULL: from the
+ * path. */
+static void
+syn_again(struct core *core, struct actions *out, const struct conn *conn, const struct pending *p,
+          const struct link *link)
+{
+	syn_send(core, out, conn, p, link);
+	if (p->flags & PENDING_REPEATED)
+		syn_send(core, out, conn, p, link);
+}
+
+static void
 connecting_uncount(struct core *core, const struct pending *p)
 {
 	struct backend *b = backend_of_pending(core, p);
@@ -68,11 +99,12 @@ connect_abandon(struct core *core, struct conn *conn)
 }
 
 void
-connect_stamp(struct core *core, const struct conn *conn, struct packet *p)
+connect_stamp(struct core *core, const struct conn *conn, const struct instant *now,
+              struct packet *p)
 {
 	const struct pending *pending = pending_of(core, conn);
 
-	packet_stamp(p, pending->ts_sent, pending->tsval);
+	packet_stamp(p, client_clock(pending, now), pending->tsval);
 }
 
 /* Take what stands at the front of the client's stream. False: it does not fit or is ahead. */
@@ -93,9 +125,8 @@ hold(struct core *core, struct conn *conn, const struct segment *seg)
 	    p->held_size + (seg->payload_len - old) > limit || !seg->payload_here)
 		return false;
 	uint32_t fresh = seg->payload_len - old;
-	memcpy(pending_data(&core->pending, conn->pending) + p->held_size,
-	       segment_payload(seg) + old, fresh);
-	p->held_size += fresh;
+	if (!pending_hold(&core->pending, conn->pending, segment_payload(seg) + old, fresh))
+		return false;
 	if (seg->flags & TCP_PSH)
 		p->flags |= PENDING_PUSH;
 	if (seg->flags & TCP_FIN)
@@ -165,7 +196,7 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven)
 	p->conn = step->entry;
 	p->backend = backend;
 	p->iss = proven->iss;
-	p->ts_sent = proven->ts_sent;
+	p->ts_base = proven->ts_sent + cookie_ts_elapsed(proven->ts_sent, step->now->wall_ms);
 	p->net = (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client);
 	p->offer = proven->offer;
 	p->promised_wscale = proven->promised_wscale;
@@ -178,6 +209,10 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven)
 		hold(core, conn, seg); /* what does not fit comes again */
 	core_count(core, COUNTER_opened);
 	syn_fill(act_onward(core, step, COUNTER_taken_proof, TCP_SYN), conn, p);
+	if (step->service->repeat_syn) {
+		p->flags |= PENDING_REPEATED;
+		syn_send(core, step->out, conn, p, NULL);
+	}
 }
 
 void
@@ -276,10 +311,7 @@ connecting_server_ack(struct core *core, struct step *step)
 	if (p->flags & (PENDING_RETRIED | PENDING_CLIENT_GONE))
 		return;
 	p->flags |= PENDING_RETRIED;
-	struct packet *syn = act_send(core, step->out, &conn->flow, conn->path, &back, SIDE_INSIDE,
-	                              TCP_SYN);
-	if (syn != NULL)
-		syn_fill(syn, conn, p);
+	syn_again(core, step->out, conn, p, &back);
 }
 
 /* What the server's SYN-ACK says. */
@@ -296,36 +328,61 @@ server_offer(const struct segment *seg, const struct pending *p)
 	};
 }
 
-/* Everything held goes to the server, in segments that it takes. */
+/* An ACK of the server's SYN-ACK, with the next `n` bytes of what is held; NULL: no room. */
+static struct packet *
+release_segment(struct core *core, struct step *step, const struct conn *conn,
+                const struct pending *p, const struct link *link, uint32_t at, uint32_t n)
+{
+	struct packet *out = act_send(core, step->out, &conn->flow, conn->path, link, SIDE_INSIDE,
+	                              TCP_ACK);
+
+	if (out == NULL)
+		return NULL;
+	out->seq = conn->irs + 1 + at;
+	out->ack = step->seg->seq + 1;
+	out->payload_len = (uint16_t)n;
+	if (at + n == p->held_size && (p->flags & PENDING_PUSH))
+		out->flags |= TCP_PSH;
+	if (at + n == p->held_size && (p->flags & PENDING_FIN))
+		out->flags |= TCP_FIN;
+	/* Of a SYN-ACK that was sent twice the server takes no round-trip sample (Karn: RFC
+	 * 6298, 3), and none from an echo of 0. Where it shall take one, TSecr is exactly
+	 * what it sent, or it takes the ACK for an old one. */
+	if (p->offer.timestamps)
+		packet_stamp(out, p->tsval, p->flags & PENDING_REPEATED ? 0 : step->seg->tsval);
+	return out;
+}
+
+/* Everything held goes to the server, in the segments that it came in or smaller ones that
+ * the server takes; a bare ACK if nothing is. What finds no room the client sends again. */
 static void
 release(struct core *core, struct step *step, const struct conn *conn, const struct pending *p,
         const struct link *link, uint16_t mss, uint16_t window)
 {
-	const uint8_t *data = pending_data(&core->pending, conn->pending);
 	uint32_t most = (mss > MSS_LEAST ? mss : MSS_LEAST) - (p->offer.timestamps ? 12u : 0u);
-	uint32_t at = 0;
+	uint32_t block = p->first_block, at = 0, in_block = 0;
 
 	do {
-		uint32_t n = p->held_size - at < most ? p->held_size - at : most;
-		bool last = at + n == p->held_size;
-		struct packet *out = act_send(core, step->out, &conn->flow, conn->path, link,
-		                              SIDE_INSIDE, TCP_ACK);
+		uint32_t n = 0;
+
+		if (block != FLOW_NONE)
+			n = core->pending.blocks[block].size - in_block;
+		if (n > most)
+			n = most;
+		struct packet *out = release_segment(core, step, conn, p, link, at, n);
 		if (out == NULL)
-			return; /* the client sends it again */
-		out->seq = conn->irs + 1 + at;
-		out->ack = step->seg->seq + 1;
+			return;
 		out->window = window;
-		out->payload = data + at;
-		out->payload_len = (uint16_t)n;
-		if (last && (p->flags & PENDING_PUSH))
-			out->flags |= TCP_PSH;
-		if (last && (p->flags & PENDING_FIN))
-			out->flags |= TCP_FIN;
-		/* TSecr exactly as the server sent it, or it takes the ACK for an old one. */
-		if (p->offer.timestamps)
-			packet_stamp(out, p->tsval, step->seg->tsval);
+		if (block == FLOW_NONE)
+			return;
+		out->payload = pending_block_data(&core->pending, block) + in_block;
 		at += n;
-	} while (at < p->held_size);
+		in_block += n;
+		if (in_block == core->pending.blocks[block].size) {
+			block = core->pending.blocks[block].next;
+			in_block = 0;
+		}
+	} while (block != FLOW_NONE);
 }
 
 /* Both ends are there: from now on segments are rewritten. */
@@ -337,10 +394,12 @@ join(struct core *core, struct step *step, struct conn *conn, const struct pendi
 	unsigned int shift = wscale_shift(server->wscale);
 	unsigned int promised = wscale_shift(p->promised_wscale);
 	uint32_t delta = p->iss - seg->seq;
+	uint32_t tsval = client_clock(p, step->now);
 
 	conn->server_wscale = server->wscale;
-	conn->ts_delta = p->offer.timestamps ? p->ts_sent - seg->tsval : 0;
-	conn->flags |= CONN_REWRITTEN;
+	conn->ts_delta = p->offer.timestamps ? tsval - seg->tsval : 0;
+	conn->flags |= CONN_REWRITTEN | CONN_SERVER_SILENT;
+	core->conns.sides[step->entry].syn_ack_due = !!(p->flags & PENDING_REPEATED);
 	if (shift != promised || (p->offer.wscale != WSCALE_NONE && server->wscale == WSCALE_NONE))
 		conn->flags |= CONN_CONVERT;
 	if (p->offer.sack && !server->sack)
@@ -359,7 +418,7 @@ join(struct core *core, struct step *step, struct conn *conn, const struct pendi
 	out->ack = conn->irs + 1;
 	out->window = (uint16_t)(window == 0 && seg->window != 0 ? 1 : window);
 	if (p->offer.timestamps)
-		packet_stamp(out, p->ts_sent, p->tsval);
+		packet_stamp(out, tsval, p->tsval);
 	conn->seq_delta = delta;
 }
 
@@ -473,10 +532,6 @@ connect_timers(struct core *core, const struct instant *now, struct actions *out
 		             deadline_ms < end_ms ? deadline_ms : end_ms);
 		if (p->flags & PENDING_CLIENT_GONE)
 			continue;
-		const struct conn *conn = &core->conns.conns[p->conn];
-		struct packet *syn = act_send(core, out, &conn->flow, conn->path, NULL, SIDE_INSIDE,
-		                              TCP_SYN);
-		if (syn != NULL)
-			syn_fill(syn, conn, p);
+		syn_again(core, out, &core->conns.conns[p->conn], p, NULL);
 	}
 }

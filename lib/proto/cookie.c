@@ -7,73 +7,175 @@
 #include <string.h>
 
 #include "cookie_lane.h"
+#include "tcp_layout.h"
 
 /*
- * A profile is MSS row << 3 | SACK << 2 | scale column. Every table grows, so
- * that 0 is the least of all and rounding down is counting.
+ * The 32 profiles: a class for each way to combine SACK and scale, with as many values
+ * of the MSS as it has clients. Windows sends SACK, scale 8 and no timestamps; those with
+ * neither SACK nor scale are small devices and scanners, of whom alone a low MSS is
+ * known. In each class the MSS grows, so rounding down is counting.
  */
-#define MSS_ROWS 4u
 #define SCALE_COLUMNS 4u
-_Static_assert(MSS_ROWS * 2 * SCALE_COLUMNS == COOKIE_PROFILES, "32 profiles");
+#define CLASSES (2u * SCALE_COLUMNS) /* SACK << 2 | column of the scale */
 
-static const uint16_t mss_rows[2][MSS_ROWS] = {
-	{ 1220, 1380, 1420, 1440 }, /* IPv6 */
-	{ 536, 1300, 1440, 1460 },  /* IPv4 */
-};
 static const uint8_t scale_columns[SCALE_COLUMNS] = { WSCALE_NONE, 0, 6, 8 };
+
+/* Where the profiles of a class begin; the last one's end. */
+static const uint8_t class_start[CLASSES + 1] = { 0, 8, 10, 12, 14, 18, 20, 24, 32 };
+static const uint8_t class_of[COOKIE_PROFILES] = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4,
+	                                           4, 4, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7 };
+
+static const uint16_t mss_rows[2][COOKIE_PROFILES] = {
+	{
+		/* IPv6 */
+		COOKIE_MSS_LEAST,
+		536,
+		1024,
+		1220,
+		1300,
+		1380,
+		1420,
+		1440, /* no SACK */
+		1220,
+		1440,
+		1220,
+		1440,
+		1220,
+		1440, /* 0, 6, 8 */
+		1220,
+		1380,
+		1420,
+		1440,
+		1220,
+		1440,
+		1220,
+		1380,
+		1420,
+		1440, /* SACK: none, 0, 6 */
+		1220,
+		1300,
+		1340,
+		1360,
+		1380,
+		1420,
+		1440,
+		8940, /* 8 */
+	},
+	{
+		/* IPv4 */
+		COOKIE_MSS_LEAST,
+		216,
+		536,
+		1024,
+		1300,
+		1400,
+		1440,
+		1460, /* no SACK */
+		536,
+		1460,
+		536,
+		1460,
+		536,
+		1460, /* 0, 6, 8 */
+		536,
+		1300,
+		1440,
+		1460,
+		536,
+		1460,
+		536,
+		1300,
+		1440,
+		1460, /* SACK: none, 0, 6 */
+		536,
+		1024,
+		1300,
+		1360,
+		1400,
+		1440,
+		1460,
+		8960, /* 8 */
+	},
+};
 
 unsigned int
 cookie_profile_of(const struct tcp_offer *offer, bool is_v4)
 {
 	const uint16_t *rows = mss_rows[is_v4];
-	unsigned int row = 0, column = 0;
+	unsigned int column = 0;
 
-	for (unsigned int i = 1; i < MSS_ROWS; i++)
-		row += offer->mss >= rows[i];
 	for (unsigned int i = 1; i < SCALE_COLUMNS && offer->wscale != WSCALE_NONE; i++)
 		column += offer->wscale >= scale_columns[i];
-	return row << 3 | (unsigned int)offer->sack << 2 | column;
+	unsigned int class = (unsigned int)offer->sack << 2 | column;
+	if (offer->mss < rows[class_start[class]])
+		class = 0;
+	unsigned int profile = class_start[class];
+	while (profile + 1 < class_start[class + 1] && offer->mss >= rows[profile + 1])
+		profile++;
+	return profile;
 }
 
 struct tcp_offer
 cookie_profile_offer(unsigned int profile, bool is_v4)
 {
+	unsigned int class = class_of[profile];
 	struct tcp_offer offer = {
-		.mss = mss_rows[is_v4][profile >> 3 & 3],
-		.wscale = scale_columns[profile & 3],
-		.sack = profile >> 2 & 1,
+		.mss = mss_rows[is_v4][profile],
+		.wscale = scale_columns[class & (SCALE_COLUMNS - 1)],
+		.sack = class / SCALE_COLUMNS,
 	};
 	return offer;
 }
 
 /* Fields of TSval, as drawn in cookie.h. */
-#define TS_SACK_SHIFT 4u
-#define TS_PROMISED_SHIFT 5u
-#define TS_MSS_SHIFT 9u
-#define TS_MSS_MAX 31u
+#define TS_SCALE_SHIFT 10u
+#define TS_PROMISED_SHIFT 13u
+#define TS_MSS_MAX 1023u
+#define TS_MSS_EXACT 924u /* the widest gap between two rows of a class */
+#define TS_MSS_STEP 822u  /* 8960 - 1460 and 8940 - 1440 are TS_MSS_EXACT + 8 steps */
+
+_Static_assert(TS_MSS_EXACT + (TS_MSS_MAX - TS_MSS_EXACT) * TS_MSS_STEP > UINT16_MAX,
+               "every MSS has a code");
+
+static uint32_t
+mss_code(uint32_t above)
+{
+	return above < TS_MSS_EXACT ? above : TS_MSS_EXACT + (above - TS_MSS_EXACT) / TS_MSS_STEP;
+}
+
+static uint32_t
+mss_decode(uint32_t code)
+{
+	return code < TS_MSS_EXACT ? code : TS_MSS_EXACT + (code - TS_MSS_EXACT) * TS_MSS_STEP;
+}
 
 uint32_t
 cookie_ts_make(const struct tcp_offer *client, unsigned int profile, bool is_v4,
                unsigned int promised_wscale, uint64_t wall_ms)
 {
-	uint32_t floor = mss_rows[is_v4][profile >> 3 & 3];
-	uint32_t above = client->mss > floor ? client->mss - floor : 0;
-	uint32_t clock = (uint32_t)(wall_ms >> COOKIE_TS_SHIFT) << COOKIE_TS_SHIFT;
+	const struct tcp_offer row = cookie_profile_offer(profile, is_v4);
+	uint32_t scale = row.wscale == WSCALE_NONE ? 0 : client->wscale - row.wscale;
+	uint32_t mss = client->mss > row.mss ? mss_code(client->mss - row.mss) : 0;
 
-	if (above > TS_MSS_MAX)
-		above = TS_MSS_MAX;
-	return clock | above << TS_MSS_SHIFT | (promised_wscale & 15u) << TS_PROMISED_SHIFT |
-	       (uint32_t)client->sack << TS_SACK_SHIFT | (client->wscale & 15u);
+	return cookie_ts_again((promised_wscale & 15u) << TS_PROMISED_SHIFT |
+	                               (scale & 7u) << TS_SCALE_SHIFT | mss,
+	                       wall_ms);
 }
 
 void
 cookie_ts_read(uint32_t tsecr, unsigned int profile, bool is_v4, struct tcp_offer *client,
                unsigned int *promised_wscale)
 {
-	client->mss = (uint16_t)(mss_rows[is_v4][profile >> 3 & 3] +
-	                         (tsecr >> TS_MSS_SHIFT & TS_MSS_MAX));
-	client->wscale = tsecr & 15u;
-	client->sack = tsecr >> TS_SACK_SHIFT & 1u;
+	uint32_t mss;
+
+	*client = cookie_profile_offer(profile, is_v4);
+	mss = client->mss + mss_decode(tsecr & TS_MSS_MAX);
+	client->mss = (uint16_t)(mss < UINT16_MAX ? mss : UINT16_MAX);
+	if (client->wscale != WSCALE_NONE) {
+		client->wscale += tsecr >> TS_SCALE_SHIFT & 7u;
+		if (client->wscale > TCP_WSCALE_MAX)
+			client->wscale = TCP_WSCALE_MAX;
+	}
 	client->timestamps = true;
 	*promised_wscale = tsecr >> TS_PROMISED_SHIFT & 15u;
 }

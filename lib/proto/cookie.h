@@ -24,15 +24,13 @@
  * is under the MAC.
  *
  * A profile is what survives without timestamps (a client that sends none, as
- * Windows): MSS, window scale of the client, SACK-permitted. The client's offer
- * is rounded down to the largest row that it covers:
+ * Windows): one of 32 sets of MSS, window scale of the client and SACK-permitted,
+ * chosen by what clients send (the table stands in cookie.c). The client's offer is
+ * rounded down to the best set that it covers. No set has a larger MSS than the client
+ * said; to a client whose MSS is below every set with its scale or with SACK, neither
+ * of the two is granted.
  *
- *     4   3   2    1   0
- *   +-------+----+-------+   MSS     IPv4 536, 1300, 1440, 1460
- *   |  MSS  |SACK| scale |           IPv6 1220, 1380, 1420, 1440
- *   +-------+----+-------+   scale   none, 0, 6, 8
- *
- * With timestamps the exact values travel in TSval, see cookie_ts_*().
+ * With timestamps the exact values travel in TSval, see cookie_ts_make().
  *
  * The threat: blind ACKs. Each is tried once, at 2^-26; one that could be a
  * window probe twice (PROOF_PROBE). At 14.88 Mpps, 10 Gbit/s of smallest frames,
@@ -58,27 +56,66 @@ struct tcp_offer {
 	bool timestamps;
 };
 
-/* The largest profile that the offer covers: an MSS and a scale no larger than
- * offered. `is_v4` picks the MSS row. Never fails: an MSS below the smallest
- * gets the smallest all the same, and who sends to such a client clamps to what
- * it is known to take (without state: the smallest of the profiles). */
+/* The least MSS that anybody is told: what stacks take a smaller one for (Linux:
+ * tcp_min_snd_mss), since 40 bytes of options leave 8 for data. */
+#define COOKIE_MSS_LEAST 48u
+
+/* The best profile that the offer covers: an MSS and a scale no larger than offered, and
+ * SACK only if offered. `is_v4` picks the table. The offer's MSS is COOKIE_MSS_LEAST or
+ * more. */
 unsigned int cookie_profile_of(const struct tcp_offer *offer, bool is_v4);
 
 /* What a profile stands for (timestamps false). */
 struct tcp_offer cookie_profile_offer(unsigned int profile, bool is_v4);
 
 /*
- * TSval of a SYN-ACK (RFC 7323, 3.2: a clock of 1 ms to 1 s a tick): the
- * upper 18 bits are milliseconds >> 14, the lower 14 the exact options:
- *   bits 0-3 client's wscale (15: none), 4 SACK, 5-8 promised wscale (15: none),
- *   9-13 MSS above the profile's MSS (0..31, more is cut to 31)
- * For one set of options values never go back (modulo 2^32) while wall_ms does
- * not, so PAWS holds; the caller hands in a clock that is slewed, not stepped.
+ * TSval of a SYN-ACK:
+ *
+ *    31           17   16   13   12   10   9        0
+ *   +---------------+----------+-------+-------------+
+ *   |     time      | promised | scale |     MSS     |
+ *   +---------------+----------+-------+-------------+
+ *
+ *   time      wall clock in units of 4 ms
+ *   promised  the scale that the engine promised, 15: none
+ *   scale     what the client's scale has above the profile's
+ *   MSS       what the client's MSS has above the profile's: exact up to 923, beyond
+ *             in steps of 822, rounded down (an offer of 8960 or, for IPv6, 8940 is exact)
+ *
+ * The echo brings back the client's offer, and, since both ends of the interval are
+ * the engine's own clock, the time that has passed since the SYN-ACK.
+ *
+ * Only SYN-ACKs carry such values: from one to the next of the same flow they grow
+ * faster than RFC 7323 (5.4) has it, at most one a millisecond, while a client compares
+ * TSvals only from the SYN-ACK on that it has taken (4.3). What is sent on the connection
+ * after it counts milliseconds up from there, see cookie_ts_elapsed(). For one set of
+ * options values never go back (modulo 2^32) while wall_ms does not.
  */
-#define COOKIE_TS_SHIFT 14u
+#define COOKIE_TS_SHIFT 17u
+#define COOKIE_TS_UNIT_SHIFT 2u /* 4 ms */
 #define COOKIE_TS_MASK ((1u << COOKIE_TS_SHIFT) - 1)
 uint32_t cookie_ts_make(const struct tcp_offer *client, unsigned int profile, bool is_v4,
                         unsigned int promised_wscale, uint64_t wall_ms);
+
+/* The same options at a later time: for a SYN-ACK that is sent again. */
+static inline uint32_t
+cookie_ts_again(uint32_t tsval, uint64_t wall_ms)
+{
+	return (uint32_t)(wall_ms >> COOKIE_TS_UNIT_SHIFT) << COOKIE_TS_SHIFT |
+	       (tsval & COOKIE_TS_MASK);
+}
+
+/* Milliseconds since this TSval was made, 0 to 3 too many; whatever a forged one says, at
+ * most the life of a cookie. */
+static inline uint32_t
+cookie_ts_elapsed(uint32_t tsval, uint64_t wall_ms)
+{
+	uint32_t units = (uint32_t)(wall_ms >> COOKIE_TS_UNIT_SHIFT) << COOKIE_TS_SHIFT;
+	uint32_t ms = (units - (tsval & ~COOKIE_TS_MASK)) >> COOKIE_TS_SHIFT
+	                                                             << COOKIE_TS_UNIT_SHIFT;
+
+	return ms < COOKIE_LIFE_MAX_S * 1000u ? ms : COOKIE_LIFE_MAX_S * 1000u;
+}
 
 /* Read the echo of such a TSval. Nothing authenticates it: whatever the client
  * echoes is a valid offer, and its own loss. */

@@ -331,7 +331,7 @@ struct proven {
 	struct tcp_offer offer;
 	bool by_cookie; /* else by the half-open entry */
 	uint8_t promised_wscale;
-	uint32_t ts_sent;
+	uint32_t ts_sent; /* TSval of the SYN-ACK that the client goes by */
 };
 /* An entry for it; NULL if there is no room: the client is told then. */
 struct conn *conn_open_proven(struct core *core, struct step *step, const struct proven *proven);
@@ -339,7 +339,8 @@ void connect_begin(struct core *core, struct step *step, const struct proven *pr
 void connect_timers(struct core *core, const struct instant *now, struct actions *out);
 void connect_abandon(struct core *core, struct conn *conn);
 /* Timestamps on a packet to the client of a CONNECTING connection. */
-void connect_stamp(struct core *core, const struct conn *conn, struct packet *p);
+void connect_stamp(struct core *core, const struct conn *conn, const struct instant *now,
+                   struct packet *p);
 
 /* handshake.c */
 /* The window of a SYN-ACK: what one connection may have held; never zero, or the first
@@ -347,7 +348,9 @@ void connect_stamp(struct core *core, const struct conn *conn, struct packet *p)
 static inline uint16_t
 syn_ack_window(const struct core *core, uint8_t mode)
 {
-	return mode == MODE_RESPOND ? UINT16_MAX : (uint16_t)core->params.hold_bytes;
+	return mode == MODE_RESPOND
+	               ? UINT16_MAX
+	               : (uint16_t)pending_window(&core->pending, core->params.hold_bytes);
 }
 void handshake_syn_by_cookie(struct core *core, struct step *step);
 void handshake_timers(struct core *core, const struct instant *now, struct actions *out);
@@ -373,8 +376,8 @@ uint32_t splice_lifetime(const struct core *core, const struct conn *conn);
 void splice_forward(struct core *core, struct step *step, enum counter outcome);
 
 /* respond.c */
-/* Our timestamp: never below one that was sent, whose low bits carried options. */
-uint32_t respond_tsval(const struct instant *now);
+/* Our timestamp on a connection that the engine holds: milliseconds. */
+uint32_t respond_tsval(const struct conn *conn, const struct instant *now);
 void respond_begin(struct core *core, struct step *step, const struct proven *proven);
 
 /* track.c */

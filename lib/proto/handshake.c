@@ -331,13 +331,14 @@ listen_syn(struct core *core, struct step *step)
 
 /* The SYN-ACK of an entry, once more. */
 static struct answer
-answer_again(const struct half_open *h, const struct half_open_side *side)
+answer_again(const struct half_open *h, const struct half_open_side *side,
+             const struct instant *now)
 {
 	return (struct answer){
 		.iss = h->iss,
 		.irs = h->irs,
 		.tsval = h->tsval,
-		.ts_sent = side->ts_sent,
+		.ts_sent = cookie_ts_again(side->ts_sent, now->wall_ms),
 		.mss = side->promised_mss,
 		.options = side->options,
 		.wscale = side->promised_wscale,
@@ -366,7 +367,7 @@ received_syn(struct core *core, struct step *step)
 		return;
 	}
 	h->tsval = seg->tsval;
-	struct answer a = answer_again(h, side);
+	struct answer a = answer_again(h, side, step->now);
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
 	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
@@ -427,7 +428,7 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 		                            TCP_SYN | TCP_ACK);
 		if (p == NULL)
 			continue;
-		struct answer a = answer_again(h, side);
+		struct answer a = answer_again(h, side, now);
 		core_count(core, COUNTER_syn_ack_sent);
 		core_count(core, COUNTER_syn_ack_again);
 		syn_ack_fill(core, p, &a, service->mode);

@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Pending records: what is known of a proven client while its server has not
- * answered yet, with a fixed budget of early data. One for each CONNECTING
- * connection; a bounded pool per worker, so nothing of the packet path (no
- * received buffer) is ever kept for a connection that is not there yet.
+ * answered yet, with its early data. One for each CONNECTING connection; a bounded
+ * pool per worker, so nothing of the packet path (no received buffer) is ever kept for
+ * a connection that is not there yet.
+ *
+ * Early data lies in blocks of a second pool, chained per record in the order of the
+ * stream. A block holds what one segment of an Ethernet carries, so that a first flight
+ * goes on in the segments that it came in. The pool has PENDING_BLOCKS_EACH for each
+ * record, and one connection may take as many as `hold_bytes` allows: servers answer
+ * within a fraction of a client's round trip, so few records hold much at one time.
+ * The first block of every record is reserved; what is free beyond that is shared, and
+ * the window that clients are told shrinks when it becomes scarce.
  *
  * Records that have sent the same number of SYNs wait equally long: one list
  * per stage, in order of time, so a timer is a look at the heads.
  *
  * A record given back while the actions of this call still point into its data
- * rests in a list of its own until pending_settle().
+ * rests in a list of its own, with its blocks, until pending_settle().
  */
 #ifndef SYNFRONT_PENDING_H
 #define SYNFRONT_PENDING_H
@@ -19,44 +27,62 @@
 #include "cookie.h"
 
 #define PENDING_STAGES 6u
+#define PENDING_BLOCK_SIZE 1536u /* a segment of an Ethernet, in whole cache lines */
+#define PENDING_BLOCKS_EACH 3u
 
 enum pending_flag {
 	PENDING_FIN = 0x01,         /* the client's FIN stands behind what is held */
 	PENDING_CLIENT_GONE = 0x02, /* the client has reset */
 	PENDING_RETRIED = 0x04,     /* an old connection of the server was in the way once */
 	PENDING_PUSH = 0x08,
+	PENDING_REPEATED = 0x10, /* each SYN went out twice */
 };
 
 struct pending {
 	uint64_t started_ms;
 	uint64_t deadline_ms; /* of this stage */
 	uint32_t next, prev;
-	uint32_t conn;          /* number of its connection */
-	uint32_t backend;       /* number, or BACKEND_NONE */
-	uint32_t iss;           /* towards the client */
-	uint32_t tsval;         /* the client's latest */
-	uint32_t ts_sent;       /* our TSval that the client echoed */
-	uint32_t held_size;     /* bytes held, from IRS + 1 on */
-	uint32_t net;           /* hash of the client's net, for votes */
-	struct tcp_offer offer; /* agreed with the client */
-	uint16_t window;        /* the client's latest, as on the wire */
+	uint32_t conn;                    /* number of its connection */
+	uint32_t backend;                 /* number, or BACKEND_NONE */
+	uint32_t iss;                     /* towards the client */
+	uint32_t tsval;                   /* the client's latest */
+	uint32_t ts_base;                 /* our TSval towards the client, at started_ms */
+	uint32_t held_size;               /* bytes held, from IRS + 1 on */
+	uint32_t first_block, last_block; /* of what is held; FLOW_NONE */
+	uint32_t net;                     /* hash of the client's net, for votes */
+	struct tcp_offer offer;           /* agreed with the client */
+	uint16_t window;                  /* the client's latest, as on the wire */
 	uint8_t promised_wscale;
 	uint8_t stage; /* SYNs sent - 1 */
 	uint8_t flags; /* enum pending_flag */
 };
 
+struct pending_block {
+	uint32_t next; /* of the record, or of the free ones; FLOW_NONE */
+	uint32_t size; /* bytes in use */
+};
+
 struct pending_table {
 	struct pending *records;
-	uint8_t *data; /* capacity * data_size */
-	uint32_t data_size;
+	struct pending_block *blocks;
+	uint8_t *data; /* n_blocks * PENDING_BLOCK_SIZE */
 	uint32_t capacity, used, free, resting;
+	uint32_t n_blocks, n_free_blocks, free_block;
+	uint32_t n_started; /* records that have their first block, resting ones too */
 	uint32_t head[PENDING_STAGES], tail[PENDING_STAGES];
 };
 
-size_t pending_table_size(uint32_t capacity, uint32_t data_size);
+/* Bytes that each record takes with its share of blocks. */
+#define PENDING_ENTRY_SIZE        \
+	(sizeof(struct pending) + \
+	 PENDING_BLOCKS_EACH * (sizeof(struct pending_block) + PENDING_BLOCK_SIZE))
+
+size_t pending_table_size(uint32_t capacity, uint32_t hold_bytes);
+/* `memory`: pending_table_size() bytes, 64-byte aligned, any content. `hold_bytes`: what one
+ * record may hold; the pool has room for that once beyond what `capacity` brings. */
 void pending_table_init(struct pending_table *table, void *memory, uint32_t capacity,
-                        uint32_t data_size);
-/* A zeroed record in no list, or FLOW_NONE. */
+                        uint32_t hold_bytes);
+/* A zeroed record in no list, holding nothing, or FLOW_NONE. */
 uint32_t pending_take(struct pending_table *table);
 /* Take it out of its list and let it rest. */
 void pending_give(struct pending_table *table, uint32_t number);
@@ -68,10 +94,18 @@ void pending_wait(struct pending_table *table, uint32_t number, unsigned int sta
 /* A record whose deadline has passed, or FLOW_NONE. */
 uint32_t pending_due(const struct pending_table *table, uint64_t now_ms);
 
-static inline uint8_t *
-pending_data(const struct pending_table *table, uint32_t number)
+/* Append `size` bytes, one segment's, to what a record holds. False, and nothing is held of
+ * them, if the pool is short. */
+bool pending_hold(struct pending_table *table, uint32_t number, const uint8_t *bytes,
+                  uint32_t size);
+/* The window, in bytes, that a client may be told: `hold_bytes`, or less when blocks are
+ * scarce; never less than the smaller of `hold_bytes` and an Ethernet's segment. */
+uint32_t pending_window(const struct pending_table *table, uint32_t hold_bytes);
+
+static inline const uint8_t *
+pending_block_data(const struct pending_table *table, uint32_t block)
 {
-	return table->data + (size_t)number * table->data_size;
+	return table->data + (size_t)block * PENDING_BLOCK_SIZE;
 }
 
 #endif

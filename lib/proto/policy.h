@@ -65,6 +65,7 @@ struct service {
 	                     * proven over a limit */
 	uint8_t signed_syn; /* enum refusal: SYNs with MD5 or AO: PASS (capped), RESET or DROP */
 	bool wait_for_data; /* open the server at the client's first byte */
+	bool repeat_syn;    /* SYNs to the server go out twice: it takes no round-trip sample */
 	uint32_t high;      /* half-open entries at which cookie mode begins */
 	uint32_t low;       /* ... and at which it ends; low < high */
 	uint32_t max_connections; /* connecting + established */

@@ -36,7 +36,6 @@ proof_read(struct core *core, struct step *step, struct proven *proven)
 	};
 	if (seg->options & OPTION_TIMESTAMPS) {
 		cookie_ts_read(seg->tsecr, seg->profile, seg->is_v4, &proven->offer, &scale);
-		proven->offer.timestamps = true;
 		proven->ts_sent = seg->tsecr;
 		proven->promised_wscale = (uint8_t)scale;
 	} else {
@@ -164,6 +163,17 @@ listen_ack(struct core *core, struct step *step)
 		unproven(core, step);
 }
 
+/* Does the client go by the SYN-ACK of this entry? Another one with the same ISS may have
+ * left before it, or from another worker, with other promises. */
+static bool
+echoes_entry(const struct segment *seg, const struct half_open_side *side)
+{
+	if ((seg->options ^ side->options) & OPTION_TIMESTAMPS)
+		return false;
+	return !(seg->options & OPTION_TIMESTAMPS) ||
+	       ((seg->tsecr ^ side->ts_sent) & COOKIE_TS_MASK) == 0;
+}
+
 static void
 received_proven(struct core *core, struct step *step)
 {
@@ -178,23 +188,14 @@ received_proven(struct core *core, struct step *step)
 		           .sack = side->options & OPTION_SACK_PERMITTED,
 		           .timestamps = side->options & OPTION_TIMESTAMPS },
 		.promised_wscale = side->promised_wscale,
-		.ts_sent = side->ts_sent,
+		/* An entry's SYN-ACK may have been sent more than once: the one that it echoes. */
+		.ts_sent = echoes_entry(step->seg, side) ? step->seg->tsecr : side->ts_sent,
 	};
 
 	core_count(core, COUNTER_half_open_completed);
 	half_open_drop(core, number, step->at);
 	step->entry = FLOW_NONE;
 	proof_open(core, step, &proven);
-}
-
-/* Does the client go by the SYN-ACK of this entry? Another one with the same ISS may have
- * left before it, or from another worker, with other promises. */
-static bool
-echoes_entry(const struct segment *seg, const struct half_open_side *side)
-{
-	if ((seg->options ^ side->options) & OPTION_TIMESTAMPS)
-		return false;
-	return !(seg->options & OPTION_TIMESTAMPS) || seg->tsecr == side->ts_sent;
 }
 
 void
@@ -224,7 +225,10 @@ received_ack(struct core *core, struct step *step)
 		struct packet *p = act_challenge(core, step, h->iss + 1, h->irs + 1,
 		                                 held_window(core, side->promised_wscale));
 		if (p != NULL && (side->options & OPTION_TIMESTAMPS))
-			packet_stamp(p, side->ts_sent, h->tsval);
+			packet_stamp(p,
+			             side->ts_sent +
+			                     cookie_ts_elapsed(side->ts_sent, step->now->wall_ms),
+			             h->tsval);
 		return;
 	}
 	if (!proves) {

@@ -6,9 +6,9 @@
 #include "decision.h"
 
 uint32_t
-respond_tsval(const struct instant *now)
+respond_tsval(const struct conn *conn, const struct instant *now)
 {
-	return (uint32_t)(now->wall_ms >> COOKIE_TS_SHIFT << COOKIE_TS_SHIFT) | COOKIE_TS_MASK;
+	return (uint32_t)now->now_ms + conn->ts_delta;
 }
 
 /* An ACK of all that has come, for the client. */
@@ -19,7 +19,7 @@ respond_fill(struct packet *p, const struct conn *conn, const struct step *step,
 	p->ack = conn->client_nxt;
 	p->window = UINT16_MAX;
 	if (conn->flags & CONN_TIMESTAMPS)
-		packet_stamp(p, respond_tsval(step->now), step->seg->tsval);
+		packet_stamp(p, respond_tsval(conn, step->now), step->seg->tsval);
 }
 
 void
@@ -37,6 +37,8 @@ respond_begin(struct core *core, struct step *step, const struct proven *proven)
 	if (conn == NULL)
 		return;
 	conn_set_state(core, conn, CONN_RESPONDING);
+	conn->ts_delta = proven->ts_sent + cookie_ts_elapsed(proven->ts_sent, step->now->wall_ms) -
+	                 (uint32_t)step->now->now_ms;
 	admission_count(core, step, conn);
 	core_count(core, COUNTER_opened);
 	core_count(core, COUNTER_connected);

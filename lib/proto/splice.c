@@ -43,9 +43,34 @@ convert_window(struct core *core, const struct conn *conn, const struct segment 
 	core_count(core, COUNTER_window_converted);
 }
 
+/*
+ * Until the server says something beyond its SYN-ACK, the client's segments reach it with
+ * TSecr 0: what they echo is older than its clock's first value, since the engine had
+ * answered before it. A server that has not taken the third segment of the handshake for
+ * one (it waits for data, or that segment was lost) refuses such an echo (Linux from 6.15
+ * on), and from 0 takes no sample.
+ */
 static void
-rewrite_fill(struct core *core, const struct conn *conn, const struct segment *seg,
-             struct rewrite *rw)
+rewrite_while_silent(struct conn *conn, const struct segment *seg, struct rewrite *rw)
+{
+	if (seg->side == SIDE_OUTSIDE)
+		rw->tsecr_add = 0u - seg->tsecr;
+	else if (seg->ack != conn->irs + 1 || segment_seq_len(seg) != 0)
+		conn->flags &= ~(unsigned int)CONN_SERVER_SILENT;
+}
+
+/* What few segments need. */
+static void
+rewrite_rarely(struct core *core, struct conn *conn, const struct segment *seg, struct rewrite *rw)
+{
+	if (conn->state == CONN_SPLICED && (conn->flags & CONN_SERVER_SILENT))
+		rewrite_while_silent(conn, seg, rw);
+	if (conn->flags & CONN_CONVERT)
+		convert_window(core, conn, seg, rw);
+}
+
+static void
+rewrite_fill(struct core *core, struct conn *conn, const struct segment *seg, struct rewrite *rw)
 {
 	if (!(conn->flags & CONN_REWRITTEN))
 		return;
@@ -62,8 +87,8 @@ rewrite_fill(struct core *core, const struct conn *conn, const struct segment *s
 		rw->seq_add = conn->seq_delta;
 		rw->tsval_add = conn->ts_delta;
 	}
-	if (conn->flags & CONN_CONVERT)
-		convert_window(core, conn, seg, rw);
+	if (conn->flags & (CONN_CONVERT | CONN_SERVER_SILENT))
+		rewrite_rarely(core, conn, seg, rw);
 }
 
 void
@@ -192,12 +217,19 @@ void
 spliced_syn_ack(struct core *core, struct step *step)
 {
 	const struct conn *conn = conn_of(core, step->entry);
+	struct conn_side *side = &core->conns.sides[step->entry];
 	const struct segment *seg = step->seg;
 
 	/* Only the server's first SYN-ACK lies one before what it has sent. */
 	if (seg->ack != conn->irs + 1 ||
 	    conn->server_nxt - (seg->seq + conn->seq_delta + 1) > WINDOW_MAX) {
 		act_drop(core, step, COUNTER_drop_stray);
+		return;
+	}
+	/* The answer to the second of two SYNs. */
+	if (side->syn_ack_due) {
+		side->syn_ack_due = false;
+		act_drop(core, step, COUNTER_taken_handshake);
 		return;
 	}
 	struct packet *p = act_reply(core, step, COUNTER_answered_ack, TCP_ACK);
@@ -248,7 +280,7 @@ closing_segment(struct core *core, struct step *step)
 	                           clock_s(step->now, 0));
 	if ((conn->flags & CONN_RESET) && from_receiver &&
 	    2u * left <= core->policy->timeouts.reset_linger) {
-		conn->flags &= ~(unsigned int)CONN_RESET;
+		conn->flags &= ~(unsigned int)(CONN_RESET | CONN_RESET_BY_SERVER);
 		conn_set_state(core, conn, CONN_SPLICED);
 	}
 	if (!(conn->flags & CONN_RESET)) {

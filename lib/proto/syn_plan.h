@@ -29,11 +29,16 @@ syn_plan_work_out(const struct core *core, const struct segment *seg, const stru
                   const struct backend *backend, const struct instant *now, struct syn_plan *plan)
 {
 	const struct promise promise = admission_promise(service, backend, seg->is_v4);
-	const struct tcp_offer offer = admission_offer(seg, &promise);
+	struct tcp_offer offer = admission_offer(seg, &promise);
 	struct packet *answer = &plan->answer;
 
-	plan->offer = offer;
 	plan->profile = (uint8_t)cookie_profile_of(&offer, seg->is_v4);
+	/* Granted is only what the cookie can bring back. */
+	const struct tcp_offer row = cookie_profile_offer(plan->profile, seg->is_v4);
+	if (row.wscale == WSCALE_NONE)
+		offer.wscale = WSCALE_NONE;
+	offer.sack = row.sack;
+	plan->offer = offer;
 	*answer = (struct packet){ .mss = promise.mss,
 		                   .window = syn_ack_window(core, service->mode),
 		                   .flags = TCP_SYN | TCP_ACK,

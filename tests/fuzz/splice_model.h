@@ -34,6 +34,7 @@ struct splice_model {
 	uint8_t promised_wscale; /* shift; to the client */
 	uint8_t server_wscale;   /* shift */
 	bool server_scales;
+	bool is_silent; /* of the server only its SYN-ACK has crossed */
 	bool strips_sack;
 	bool is_wild; /* the client has sent what no window can have allowed */
 };
@@ -61,7 +62,6 @@ void model_joined(struct splice_model *m, const struct segment *seg, const struc
 void model_sent(const struct splice_model *m, enum side out, const struct packet *p,
                 bool bytes_known);
 /* A segment `in` has been rewritten to `out`. */
-void model_edited(const struct splice_model *m, const struct segment *in,
-                  const struct segment *out);
+void model_edited(struct splice_model *m, const struct segment *in, const struct segment *out);
 
 #endif

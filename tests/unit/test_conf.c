@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "conf.h"
+#include "pending.h"
 #include "conf_table.h"
 #include "value.h"
 
@@ -335,7 +336,7 @@ test_memory_is_the_sum_of_its_rows(void)
 	CU_ASSERT_STRING_EQUAL(size.rows[0].key, "memory.connections");
 	CU_ASSERT_EQUAL(size.rows[0].entries, 16777216);
 	CU_ASSERT_TRUE(size.rows[0].size <= UINT64_C(3) << 29); /* 16 million in 1.5 GiB */
-	CU_ASSERT_EQUAL(size.rows[5].entry_size, c->policy.hold_bytes + CONF_HELD_SIZE);
+	CU_ASSERT_EQUAL(size.rows[5].entry_size, PENDING_ENTRY_SIZE);
 
 	CU_ASSERT_EQUAL(conf_check_memory(c, sum, &err), 0);
 	CU_ASSERT_EQUAL(conf_check_memory(c, sum - 1, &err), -1);

@@ -294,7 +294,7 @@ test_defaults_are_the_intended(void)
 	const struct policy *p = &c->policy;
 	CU_ASSERT_EQUAL(p->generation, 1);
 	CU_ASSERT_EQUAL(p->syn_ack_retries, 3);
-	CU_ASSERT_EQUAL(p->hold_bytes, 4096);
+	CU_ASSERT_EQUAL(p->hold_bytes, 16384);
 	CU_ASSERT_EQUAL(p->closed_port, REFUSE_RESET);
 	CU_ASSERT_EQUAL(p->sources.half_open_net, 1024);
 	CU_ASSERT_EQUAL(p->sources.syn_per_s_net, 2000);

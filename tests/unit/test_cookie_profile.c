@@ -64,60 +64,127 @@ test_cookie_profile_of_scale_0_is_not_none(void)
 	CU_ASSERT_EQUAL(cookie_profile_offer(p_zero, true).wscale, 0);
 }
 
+/* What an offer becomes that only its profile's class can carry. */
+static struct tcp_offer
+granted(const struct tcp_offer *offer, unsigned int profile, bool is_v4)
+{
+	const struct tcp_offer row = cookie_profile_offer(profile, is_v4);
+	struct tcp_offer cut = *offer;
+
+	cut.sack = row.sack;
+	if (row.wscale == WSCALE_NONE)
+		cut.wscale = WSCALE_NONE;
+	return cut;
+}
+
+static struct tcp_offer
+there_and_back(const struct tcp_offer *offer, bool is_v4, unsigned int *promised, uint64_t wall_ms)
+{
+	unsigned int profile = cookie_profile_of(offer, is_v4);
+	const struct tcp_offer in = granted(offer, profile, is_v4);
+	struct tcp_offer out;
+
+	cookie_ts_read(cookie_ts_make(&in, profile, is_v4, *promised, wall_ms), profile, is_v4,
+	               &out, promised);
+	return out;
+}
+
 static void
 test_cookie_ts_round_trip_keeps_options(void)
 {
 	uint64_t state = 14;
 
-	for (unsigned int i = 0; i < 20000; i++) {
+	for (unsigned int i = 0; i < 100000; i++) {
 		bool is_v4 = i & 1;
-		struct tcp_offer in = { .mss = (uint16_t)(is_v4 ? 536 : 1220),
-			                .wscale = check_random(&state) >> 20 & 15,
-			                .sack = check_random(&state) >> 20 & 1,
+		uint32_t draw = (uint32_t)(check_random(&state) >> 20);
+		struct tcp_offer in = { .mss = (uint16_t)(COOKIE_MSS_LEAST + draw % 1500),
+			                .wscale = draw >> 12 & 15,
+			                .sack = draw >> 16 & 1,
 			                .timestamps = true };
-		unsigned int promised_in = check_random(&state) >> 20 & 15, promised;
-		struct tcp_offer out;
+		unsigned int promised = draw >> 17 & 15, back = promised;
+		const struct tcp_offer cut = granted(&in, cookie_profile_of(&in, is_v4), is_v4);
+		struct tcp_offer out = there_and_back(&in, is_v4, &back, check_random(&state));
 
-		in.mss = (uint16_t)(in.mss + (check_random(&state) >> 20) % 9000);
-		unsigned int profile = cookie_profile_of(&in, is_v4);
-		uint16_t floor = cookie_profile_offer(profile, is_v4).mss;
-		uint32_t tsval = cookie_ts_make(&in, profile, is_v4, promised_in,
-		                                check_random(&state));
-
-		cookie_ts_read(tsval, profile, is_v4, &out, &promised);
-		CU_ASSERT_EQUAL(out.wscale, in.wscale);
-		CU_ASSERT_EQUAL(out.sack, in.sack);
+		CU_ASSERT_EQUAL(out.mss, in.mss);
+		CU_ASSERT_EQUAL(out.wscale, cut.wscale);
+		CU_ASSERT_EQUAL(out.sack, cut.sack);
 		CU_ASSERT_TRUE(out.timestamps);
-		CU_ASSERT_EQUAL(promised, promised_in);
-		CU_ASSERT_EQUAL(out.mss, in.mss <= floor + 31 ? in.mss : floor + 31);
+		CU_ASSERT_EQUAL(back, promised);
+		/* From where every host must take it on, all that was offered is granted. */
+		if (in.mss >= (is_v4 ? 536 : 1220))
+			CU_ASSERT_TRUE(out.wscale == in.wscale && out.sack == in.sack);
 	}
 }
 
 static void
-test_cookie_ts_make_mss_below_least_is_cut_to_it(void)
+test_cookie_ts_jumbo_mss_exact_or_rounded_down(void)
 {
-	struct tcp_offer in = { .mss = 88, .wscale = WSCALE_NONE, .timestamps = true }, out;
-	unsigned int promised;
+	for (unsigned int v4 = 0; v4 < 2; v4++) {
+		for (uint32_t mss = 1500; mss <= UINT16_MAX; mss++) {
+			struct tcp_offer in = { .mss = (uint16_t)mss, .wscale = 7, .sack = true };
+			unsigned int promised = 7;
+			struct tcp_offer out = there_and_back(&in, v4, &promised, mss);
 
-	cookie_ts_read(cookie_ts_make(&in, 0, true, 7, 123456), 0, true, &out, &promised);
-	CU_ASSERT_EQUAL(out.mss, cookie_profile_offer(0, true).mss);
+			if (out.mss > mss || mss - out.mss >= 822)
+				CU_FAIL("not the MSS rounded down");
+			if (mss == (v4 ? 8960u : 8940u))
+				CU_ASSERT_EQUAL(out.mss, mss);
+		}
+	}
+}
+
+/* Without timestamps, too: never more than the client said. */
+static void
+test_cookie_profile_never_raises_the_mss(void)
+{
+	for (unsigned int i = 0; i < 8192; i++) {
+		bool is_v4 = i & 1;
+		struct tcp_offer offer = { .mss = (uint16_t)(COOKIE_MSS_LEAST + i / 2),
+			                   .wscale = i & 2 ? 8 : WSCALE_NONE,
+			                   .sack = i & 4 };
+		unsigned int profile = cookie_profile_of(&offer, is_v4);
+
+		if (cookie_profile_offer(profile, is_v4).mss > offer.mss)
+			CU_FAIL("more than was offered");
+	}
+	const struct tcp_offer low = { .mss = 216, .wscale = WSCALE_NONE };
+	CU_ASSERT_EQUAL(cookie_profile_offer(cookie_profile_of(&low, true), true).mss, 216);
+	const struct tcp_offer common = { .mss = 1100, .wscale = 8, .sack = true };
+	CU_ASSERT_EQUAL(cookie_profile_offer(cookie_profile_of(&common, true), true).mss, 1024);
 }
 
 static void
-test_cookie_ts_make_over_a_day_goes_up_by_one_a_ms(void)
+test_cookie_ts_over_a_minute_never_goes_back(void)
 {
 	struct tcp_offer offer = { .mss = 1460, .wscale = 7, .sack = true, .timestamps = true };
-	const uint64_t start_ms = (uint64_t)START_S * 1000, day_ms = 86400000;
-	uint32_t first = cookie_ts_make(&offer, 31, true, 8, start_ms), last = first;
+	const uint64_t start_ms = (uint64_t)START_S * 1000;
+	uint32_t last = cookie_ts_make(&offer, 23, true, 8, start_ms);
 
-	for (uint64_t ms = 0; ms <= day_ms; ms += 997) {
-		uint32_t now = cookie_ts_make(&offer, 31, true, 8, start_ms + ms);
+	for (uint64_t ms = 0; ms <= 60000; ms++) {
+		uint32_t now = cookie_ts_make(&offer, 23, true, 8, start_ms + ms);
 		if ((int32_t)(now - last) < 0)
 			CU_FAIL("TSval went back");
+		CU_ASSERT_EQUAL(now, cookie_ts_again(last, start_ms + ms));
 		last = now;
 	}
-	uint32_t tick = 1u << 14;
-	CU_ASSERT_TRUE(last - first >= day_ms - tick && last - first <= day_ms + tick);
+}
+
+static void
+test_cookie_ts_elapsed_is_the_time_since(void)
+{
+	struct tcp_offer offer = { .mss = 1460, .wscale = 7, .sack = true, .timestamps = true };
+
+	for (uint64_t begin = 0; begin < 400000; begin += 7919) {
+		uint64_t wall_ms = (uint64_t)START_S * 1000 + begin;
+		uint32_t tsval = cookie_ts_make(&offer, 23, true, 8, wall_ms);
+
+		for (uint32_t ms = 0; ms < 58000; ms += 37) {
+			uint32_t elapsed = cookie_ts_elapsed(tsval, wall_ms + ms);
+			CU_ASSERT_TRUE(elapsed + 3 >= ms && elapsed <= ms + 3);
+		}
+	}
+	/* A forged one. */
+	CU_ASSERT_TRUE(cookie_ts_elapsed(0x12345678, 99) <= COOKIE_LIFE_MAX_S * 1000u);
 }
 
 int
@@ -128,8 +195,10 @@ main(void)
 		CHECK_TEST(test_cookie_profiles_survive_their_own_rounding),
 		CHECK_TEST(test_cookie_profile_of_scale_0_is_not_none),
 		CHECK_TEST(test_cookie_ts_round_trip_keeps_options),
-		CHECK_TEST(test_cookie_ts_make_mss_below_least_is_cut_to_it),
-		CHECK_TEST(test_cookie_ts_make_over_a_day_goes_up_by_one_a_ms),
+		CHECK_TEST(test_cookie_ts_jumbo_mss_exact_or_rounded_down),
+		CHECK_TEST(test_cookie_profile_never_raises_the_mss),
+		CHECK_TEST(test_cookie_ts_over_a_minute_never_goes_back),
+		CHECK_TEST(test_cookie_ts_elapsed_is_the_time_since),
 		CU_TEST_INFO_NULL,
 	};
 	return check_run("cookie_profile", tests);
