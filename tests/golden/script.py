@@ -73,6 +73,7 @@ class Case:
         self.counters = {}
         self.now_us = START_US - STEP_US
         self.first_us = None
+        self.proof_us = None
         self.last_in = None
         self.number = 0x100
         self.default_flow = None
@@ -117,11 +118,20 @@ class Case:
         expects = actor == "expect"
         moment = int(round(float(seconds) * 1e6)) if how else 0 if expects else STEP_US
         self.now_us = START_US + moment if how == "@" else self.now_us + moment
+        if "taken_proof" in counts.split():
+            self.proof_us = self.now_us
         if expects:
-            self.expect(rest.split(), how is not None)
+            twice = rest.split()[1] == "SYNs"
+            self.expect([word.replace("SYNs", "SYN") for word in rest.split()], how is not None)
+            if twice:
+                self.expects[self.side_of(rest)].append(self.expects[self.side_of(rest)][-1])
         else:
             side = "outside" if actor == "client" else "inside"
             self.input(side, self.frame(side, flow, rest.split(), self.made_by_peer(side)))
+
+    @staticmethod
+    def side_of(rest):
+        return rest.split()[0].partition(".")[0]
 
     def flow(self, words):
         """flow NAME: CLIENT PORT > SERVER PORT [vlan N | qinq N N]"""
@@ -177,20 +187,31 @@ class Case:
     def value(self, text):
         if text.startswith("?"):
             return text[1:]
+        name, given, text = text.rpartition("=")
+        if given:
+            self.names[name] = self.value(text)
+            return self.names[name]
         if not re.fullmatch(r"[\w+\-*(),]+", text):
             raise ScriptError("not a value: " + text)
         for name in re.findall(r"[A-Za-z_]\w*", re.sub(r"0x[0-9a-fA-F]+", "", text)):
-            if name != "clock" and name not in self.names:
+            if name not in ("clock", "running") and name not in self.names:
                 self.resolve()
                 if name not in self.names:
                     raise ScriptError("unknown name: " + name)
-        known = dict(self.names, clock=self.clock)
+        known = dict(self.names, clock=self.clock, running=self.running)
         return eval(text, {"__builtins__": {}}, known) & wire.MASK
 
-    def clock(self, wscale, sack, promised, above):
-        """TSval of a SYN-ACK at this moment (lib/proto/cookie.h)."""
-        ms = (self.now_us // 1000) >> 14 << 14
-        return (ms | above << 9 | promised << 5 | sack << 4 | wscale) & wire.MASK
+    def clock(self, wscale, mss, promised):
+        """TSval of a SYN-ACK at this moment: scale and MSS are what the client's have above the
+        profile's (lib/proto/cookie.h)."""
+        units = (self.now_us // 1000) >> 2
+        return (units << 17 | promised << 13 | wscale << 10 | mss) & wire.MASK
+
+    def running(self, tsval):
+        """The engine's TSval now, on a connection whose client echoes that of its SYN-ACK: the
+        time until the proof in units of 4 ms, then in milliseconds."""
+        now, proof = self.now_us // 1000, (self.proof_us or self.now_us) // 1000
+        return (tsval + (((proof >> 2) - (tsval >> 17)) % (1 << 15) << 2) + now - proof) & wire.MASK
 
     def frame(self, side, flow, words, start):
         frame = dict(start, seq=0, ack=0, **self.envelope(side, flow))

@@ -210,7 +210,7 @@ test_fixed_keys_may_not_change(void)
 		  "t: memory.connections: found 2M; expected 1M, as it "
 		  "runs: a change needs a restart" },
 		{ PORTS WEB "handshake: {hold_bytes: 8k}\n",
-		  "t: handshake.hold_bytes: found 8k; expected 4k, as "
+		  "t: handshake.hold_bytes: found 8k; expected 16k, as "
 		  "it runs: a change needs a restart" },
 		{ PORTS WEB "workers: {lcores: [3]}\n",
 		  "t: workers.lcores: found [3]; expected [], as it runs: a "
