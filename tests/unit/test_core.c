@@ -36,6 +36,7 @@ main(void)
 		{ .pName = "foreign", .pTests = core_foreign_tests },
 		{ .pName = "cookie", .pTests = core_cookie_tests },
 		{ .pName = "random", .pTests = core_random_tests },
+		{ .pName = "delay", .pTests = core_delay_tests },
 		{ .pName = "rows", .pTests = rows_tests },
 		CU_SUITE_INFO_NULL,
 	};
