@@ -28,9 +28,11 @@
 #define READ_AT_ONCE 256u
 /* An arrival that the clocks put further back than this is one of a clock that was set. */
 #define MOST_LATE_NS 100000000ull
-/* Where every frame is held for long, frames may wait in the ring a little: fewer wake-ups. */
-#define MOST_NAP_NS 300000ull
-#define LEAST_NAP_NS 50000ull
+/* A wake-up can cost more than a frame. Where every frame is held for long, frames may wait
+ * in the ring for MOST_NAP_NS, and what is due comes out together with what is due up to
+ * LEAST_NAP_NS before it. */
+#define MOST_NAP_NS 400000ull
+#define LEAST_NAP_NS 80000ull
 
 enum {
 	STATUS_OK,
@@ -204,12 +206,15 @@ rest(const struct way ways[2], unsigned int n_read, uint64_t nap_ns, const sigse
 	uint64_t due_ns = line_due(&ways[0].line), back_ns = line_due(&ways[1].line), wait_ns;
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 	struct timespec wait;
-	bool nap = n_read && nap_ns;
+	bool nap;
 
 	due_ns = back_ns < due_ns ? back_ns : due_ns;
 	wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+	nap = nap_ns && (n_read || wait_ns < LEAST_NAP_NS);
 	if (nap && wait_ns > nap_ns)
 		wait_ns = nap_ns;
+	if (nap && wait_ns < LEAST_NAP_NS)
+		wait_ns = LEAST_NAP_NS;
 	wait = (struct timespec){ .tv_sec = (time_t)(wait_ns / NS_PER_S),
 		                  .tv_nsec = (long)(wait_ns % NS_PER_S) };
 	ppoll(fds, nap ? 0 : 2, due_ns == UINT64_MAX && !nap ? NULL : &wait, mask);
