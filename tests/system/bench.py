@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 
+import delay
 from engines import Synfront, Testpmd, Wire
 from lab import N_PREFIXES, prefix_address, wait_for
 from servers import Server, dial, greet
@@ -34,9 +35,12 @@ class Bench:
         self.stack = contextlib.ExitStack()
         self.ports = {}
         self.figures = {}
+        self.distance = None
+        self.line = contextlib.ExitStack()
 
     def close(self):
         self.tidy()
+        self.line.close()
 
     def renew(self):
         """The shared engine is in place and answers."""
@@ -55,6 +59,28 @@ class Bench:
     def keep(self, resource):
         """Closed when the test ends, whatever happens."""
         return self.stack.enter_context(resource)
+
+    # Distance
+
+    def far(self, spec, seed=1):
+        """From now on the client is as far away as a spec of delay.py says, or near if it is
+        None."""
+        self.line.close()
+        self.distance = spec
+        if spec is not None:
+            self.line.enter_context(delay.far_client(self.lab, *delay.ways(spec), seed=seed))
+
+    @contextlib.contextmanager
+    def delayed(self, there, back=None, seed=1):
+        """The client is far away for the length of a block, whatever run.py --delay says; the
+        element is given."""
+        spec = self.distance
+        self.far(None)
+        try:
+            with delay.far_client(self.lab, there, back, seed) as line:
+                yield line
+        finally:
+            self.far(spec)
 
     # Engines
 

@@ -3,7 +3,7 @@
 """Run the system tests: functions test_* of test_*.py, each with a Bench.
 
     run.py [--long] [--only PATTERN] [--engine synfront|testpmd|wire] [--workers N]
-           [--shuffle] [--figures FILE] [--list]
+           [--delay SPEC] [--shuffle] [--figures FILE] [--list]
 
 One lab and one engine serve all tests; a test that needs another engine puts it
 in with Bench.engine(), and the shared one comes back after it. With another
@@ -70,6 +70,9 @@ def main():
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--shuffle", action="store_true",
                         help="every frame goes to a random worker")
+    parser.add_argument("--delay", metavar="THERE[/BACK]",
+                        help="the client is so far away, e.g. delay=50ms,loss=1%%; see"
+                             " tests/delay/delay --help")
     parser.add_argument("--figures", metavar="FILE",
                         help="write what the tests measured and counted, as JSON")
     parser.add_argument("--list", action="store_true")
@@ -90,6 +93,7 @@ def main():
         secret = os.path.join(lab.work, "secret")
         with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             file.write(secrets.token_hex(32) + "\n")
+        bench.far(options.delay)
         tests = [test for test in tests if options.engine == "synfront"
                  or getattr(test[1], "anywhere", False)]
         for number, (name, function) in enumerate(tests):
