@@ -85,10 +85,10 @@ struct conn {
  * windows converted: kept beside the table, off the packet path. */
 struct conn_side {
 	uint16_t service;
-	uint16_t born_s;             /* opened, seconds modulo 2^16 */
-	uint8_t promised_wscale : 4; /* to the client, WSCALE_NONE */
-	uint8_t syn_ack_due : 1;     /* SPLICED: the second of two SYN-ACKs has not come */
-	uint8_t readmitted;          /* conn_mark() of an older ISS that may open, 0: none */
+	uint16_t born_s;         /* opened, seconds modulo 2^16 */
+	uint8_t promised_wscale; /* to the client, WSCALE_NONE */
+	uint8_t readmitted;      /* conn_mark() of an older ISS that may open, 0: none */
+	uint32_t ts_echo; /* SPLICED: TSecr towards the server while it is silent, see join.c */
 };
 
 /* Eight bits of an ISS, never 0. */
@@ -102,7 +102,7 @@ _Static_assert(sizeof(struct conn) == 64, "a connection is one cache line");
 _Static_assert(offsetof(struct conn, irs) == 36 && offsetof(struct conn, seq_delta) == 48 &&
                        offsetof(struct conn, ts_delta) == 52,
                "the map above");
-_Static_assert(sizeof(struct conn_side) == 6, "16 Mi of both and their index fit in 1.5 GiB");
+_Static_assert(sizeof(struct conn_side) == 12, "16 Mi of both and their index fit in 1.5 GiB");
 
 struct conn_table {
 	struct conn *conns;

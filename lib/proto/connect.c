@@ -4,48 +4,16 @@
  * engine speaks to the server with the client's own ISS and offers only what was
  * agreed with the client. It acknowledges nothing on the server's behalf.
  */
+#include "connecting.h"
 #include "decision.h"
 
 #define RETRY_MS 1000u /* SYN again after 1, 2, 4 ... s */
 
-/* What is held is cut no finer, whatever a server says: 40 bytes of options, 8 of data. */
-#define MSS_LEAST 48u
-
-_Static_assert(PENDING_BLOCK_SIZE <= ACTION_PAYLOAD_MAX, "a block is one packet");
-
-static struct pending *
-pending_of(struct core *core, const struct conn *conn)
-{
-	return &core->pending.records[conn->pending];
-}
-
-static struct backend *
-backend_of_pending(struct core *core, const struct pending *p)
-{
-	return backend_at(&core->backends, p->backend);
-}
-
-/* The client's window as it goes into a SYN, where it is never scaled. */
-static uint16_t
-syn_window(const struct pending *p)
-{
-	uint32_t window = (uint32_t)p->window << wscale_shift(p->offer.wscale);
-
-	return window > UINT16_MAX ? UINT16_MAX : (uint16_t)window;
-}
-
-/* Our TSval towards the client: milliseconds, up from what its echo says. */
-static uint32_t
-client_clock(const struct pending *p, const struct instant *now)
-{
-	return p->ts_base + (uint32_t)(now->now_ms - p->started_ms);
-}
-
 static void
-syn_fill(struct packet *p, const struct conn *conn, const struct pending *pending)
+syn_fill(struct packet *p, const struct conn *conn, const struct pending *pending, uint32_t tsval)
 {
 	p->seq = conn->irs;
-	p->window = syn_window(pending);
+	p->window = pending_unscaled_window(pending);
 	p->mss = pending->offer.mss;
 	p->options = OPTION_MSS;
 	if (pending->offer.wscale != WSCALE_NONE) {
@@ -56,36 +24,44 @@ syn_fill(struct packet *p, const struct conn *conn, const struct pending *pendin
 		p->options |= OPTION_SACK_PERMITTED;
 	if (pending->offer.timestamps) {
 		p->options |= OPTION_TIMESTAMPS;
-		p->tsval = pending->tsval;
+		p->tsval = tsval;
 	}
 }
 
 static void
 syn_send(struct core *core, struct actions *out, const struct conn *conn, const struct pending *p,
-         const struct link *link)
+         const struct link *link, uint32_t tsval)
 {
 	struct packet *syn = act_send(core, out, &conn->flow, conn->path, link, SIDE_INSIDE,
 	                              TCP_SYN);
 
 	if (syn != NULL)
-		syn_fill(syn, conn, p);
+		syn_fill(syn, conn, p, tsval);
+}
+
+/* The first of two copies is told from the second by its TSval. */
+static uint32_t
+first_tsval(struct pending *p)
+{
+	p->syn_tsval = p->flags & PENDING_REPEATED ? p->tsval - 1 : p->tsval;
+	return p->syn_tsval;
 }
 
 /* A SYN to the server by itself, twice where the service has it so. `link` NULL: from the
  * path. */
 static void
-syn_again(struct core *core, struct actions *out, const struct conn *conn, const struct pending *p,
+syn_again(struct core *core, struct actions *out, const struct conn *conn, struct pending *p,
           const struct link *link)
 {
-	syn_send(core, out, conn, p, link);
+	syn_send(core, out, conn, p, link, first_tsval(p));
 	if (p->flags & PENDING_REPEATED)
-		syn_send(core, out, conn, p, link);
+		syn_send(core, out, conn, p, link, p->tsval);
 }
 
-static void
+void
 connecting_uncount(struct core *core, const struct pending *p)
 {
-	struct backend *b = backend_of_pending(core, p);
+	struct backend *b = pending_backend(core, p);
 
 	if (b != NULL && b->n_connecting > 0)
 		b->n_connecting--;
@@ -104,7 +80,7 @@ connect_stamp(struct core *core, const struct conn *conn, const struct instant *
 {
 	const struct pending *pending = pending_of(core, conn);
 
-	packet_stamp(p, client_clock(pending, now), pending->tsval);
+	packet_stamp(p, pending_clock(pending, now), pending->tsval);
 }
 
 /* Take what stands at the front of the client's stream. False: it does not fit or is ahead. */
@@ -208,11 +184,11 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven)
 	if (seg->payload_len != 0 || (seg->flags & TCP_FIN))
 		hold(core, conn, seg); /* what does not fit comes again */
 	core_count(core, COUNTER_opened);
-	syn_fill(act_onward(core, step, COUNTER_taken_proof, TCP_SYN), conn, p);
-	if (step->service->repeat_syn) {
+	if (step->service->repeat_syn)
 		p->flags |= PENDING_REPEATED;
-		syn_send(core, step->out, conn, p, NULL);
-	}
+	syn_fill(act_onward(core, step, COUNTER_taken_proof, TCP_SYN), conn, p, first_tsval(p));
+	if (p->flags & PENDING_REPEATED)
+		syn_send(core, step->out, conn, p, NULL, p->tsval);
 }
 
 void
@@ -261,9 +237,8 @@ connecting_client_rst(struct core *core, struct step *step)
 	act_drop(core, step, COUNTER_taken_handshake);
 }
 
-/* RST to the client as the server's own would look to it. */
-static void
-reset_client(struct core *core, struct step *step, const struct conn *conn)
+void
+connect_reset_client(struct core *core, struct step *step, const struct conn *conn)
 {
 	struct packet *p = act_onward(core, step, COUNTER_taken_handshake, TCP_RST | TCP_ACK);
 
@@ -278,7 +253,7 @@ connecting_server_rst(struct core *core, struct step *step)
 	struct conn *conn = conn_of(core, step->entry);
 	struct pending *p = pending_of(core, conn);
 	const struct segment *seg = step->seg;
-	struct backend *b = backend_of_pending(core, p);
+	struct backend *b = pending_backend(core, p);
 
 	/* RFC 9293, 3.10.7.3: only a RST that acknowledges our SYN counts. */
 	if (!(seg->flags & TCP_ACK) || seg->ack != conn->irs + 1) {
@@ -293,7 +268,7 @@ connecting_server_rst(struct core *core, struct step *step)
 	if (p->flags & PENDING_CLIENT_GONE)
 		act_drop(core, step, COUNTER_taken_handshake);
 	else
-		reset_client(core, step, conn);
+		connect_reset_client(core, step, conn);
 	conn_finish(core, step->entry, step->at, step->now);
 }
 
@@ -303,6 +278,8 @@ connecting_server_ack(struct core *core, struct step *step)
 	struct conn *conn = conn_of(core, step->entry);
 	struct pending *p = pending_of(core, conn);
 
+	if (join_by_ack(core, step, conn))
+		return;
 	/* An old connection of the same ports is in TIME-WAIT there (RFC 9293,
 	 * 3.10.7.3: RST), and the RST clears it: ask again at once, one time. */
 	struct link back = link_of_segment(step->seg, true);
@@ -314,191 +291,13 @@ connecting_server_ack(struct core *core, struct step *step)
 	syn_again(core, step->out, conn, p, &back);
 }
 
-/* What the server's SYN-ACK says. */
-static struct tcp_offer
-server_offer(const struct segment *seg, const struct pending *p)
-{
-	return (struct tcp_offer){
-		.mss = seg->mss,
-		.wscale = (seg->options & OPTION_WSCALE) && p->offer.wscale != WSCALE_NONE
-		                  ? seg->wscale
-		                  : WSCALE_NONE,
-		.sack = (seg->options & OPTION_SACK_PERMITTED) && p->offer.sack,
-		.timestamps = (seg->options & OPTION_TIMESTAMPS) && p->offer.timestamps,
-	};
-}
-
-/* An ACK of the server's SYN-ACK, with the next `n` bytes of what is held; NULL: no room. */
-static struct packet *
-release_segment(struct core *core, struct step *step, const struct conn *conn,
-                const struct pending *p, const struct link *link, uint32_t at, uint32_t n)
-{
-	struct packet *out = act_send(core, step->out, &conn->flow, conn->path, link, SIDE_INSIDE,
-	                              TCP_ACK);
-
-	if (out == NULL)
-		return NULL;
-	out->seq = conn->irs + 1 + at;
-	out->ack = step->seg->seq + 1;
-	out->payload_len = (uint16_t)n;
-	if (at + n == p->held_size && (p->flags & PENDING_PUSH))
-		out->flags |= TCP_PSH;
-	if (at + n == p->held_size && (p->flags & PENDING_FIN))
-		out->flags |= TCP_FIN;
-	/* Of a SYN-ACK that was sent twice the server takes no round-trip sample (Karn: RFC
-	 * 6298, 3), and none from an echo of 0. Where it shall take one, TSecr is exactly
-	 * what it sent, or it takes the ACK for an old one. */
-	if (p->offer.timestamps)
-		packet_stamp(out, p->tsval, p->flags & PENDING_REPEATED ? 0 : step->seg->tsval);
-	return out;
-}
-
-/* Everything held goes to the server, in the segments that it came in or smaller ones that
- * the server takes; a bare ACK if nothing is. What finds no room the client sends again. */
-static void
-release(struct core *core, struct step *step, const struct conn *conn, const struct pending *p,
-        const struct link *link, uint16_t mss, uint16_t window)
-{
-	uint32_t most = (mss > MSS_LEAST ? mss : MSS_LEAST) - (p->offer.timestamps ? 12u : 0u);
-	uint32_t block = p->first_block, at = 0, in_block = 0;
-
-	do {
-		uint32_t n = 0;
-
-		if (block != FLOW_NONE)
-			n = core->pending.blocks[block].size - in_block;
-		if (n > most)
-			n = most;
-		struct packet *out = release_segment(core, step, conn, p, link, at, n);
-		if (out == NULL)
-			return;
-		out->window = window;
-		if (block == FLOW_NONE)
-			return;
-		out->payload = pending_block_data(&core->pending, block) + in_block;
-		at += n;
-		in_block += n;
-		if (in_block == core->pending.blocks[block].size) {
-			block = core->pending.blocks[block].next;
-			in_block = 0;
-		}
-	} while (block != FLOW_NONE);
-}
-
-/* Both ends are there: from now on segments are rewritten. */
-static void
-join(struct core *core, struct step *step, struct conn *conn, const struct pending *p,
-     const struct tcp_offer *server)
-{
-	const struct segment *seg = step->seg;
-	unsigned int shift = wscale_shift(server->wscale);
-	unsigned int promised = wscale_shift(p->promised_wscale);
-	uint32_t delta = p->iss - seg->seq;
-	uint32_t tsval = client_clock(p, step->now);
-
-	conn->server_wscale = server->wscale;
-	conn->ts_delta = p->offer.timestamps ? tsval - seg->tsval : 0;
-	conn->flags |= CONN_REWRITTEN | CONN_SERVER_SILENT;
-	core->conns.sides[step->entry].syn_ack_due = !!(p->flags & PENDING_REPEATED);
-	if (shift != promised || (p->offer.wscale != WSCALE_NONE && server->wscale == WSCALE_NONE))
-		conn->flags |= CONN_CONVERT;
-	if (p->offer.sack && !server->sack)
-		conn->flags |= CONN_STRIP_SACK;
-	if (p->flags & PENDING_FIN)
-		conn->flags |= CONN_CLIENT_FIN;
-	/* Of what was held the server has acknowledged nothing yet. */
-	uint32_t lag = conn->client_nxt - (conn->irs + 1);
-	conn->client_lag = lag < CONN_LAG_MAX ? lag : CONN_LAG_MAX;
-	conn->server_lag = 0;
-
-	/* The client has been told a small window: tell it the server's. */
-	uint32_t window = seg->window >> promised;
-	struct packet *out = act_onward(core, step, COUNTER_taken_handshake, TCP_ACK);
-	out->seq = p->iss + 1;
-	out->ack = conn->irs + 1;
-	out->window = (uint16_t)(window == 0 && seg->window != 0 ? 1 : window);
-	if (p->offer.timestamps)
-		packet_stamp(out, tsval, p->tsval);
-	conn->seq_delta = delta;
-}
-
-/* Reset both ends: they cannot understand each other. */
-static void
-promise_is_broken(struct core *core, struct step *step, struct conn *conn)
-{
-	const struct link back = link_of_segment(step->seg, true);
-	struct packet *p;
-
-	core_count(core, COUNTER_promise_broken);
-	core_count(core, COUNTER_reset);
-	p = act_send(core, step->out, &conn->flow, conn->path, &back, SIDE_INSIDE, TCP_RST);
-	if (p != NULL) {
-		p->seq = step->seg->ack;
-		core_count(core, COUNTER_rst_sent);
-	}
-	reset_client(core, step, conn);
-	conn_finish(core, step->entry, step->at, step->now);
-}
-
-void
-connecting_syn_ack(struct core *core, struct step *step)
-{
-	struct conn *conn = conn_of(core, step->entry);
-	uint32_t number = conn->pending;
-	struct pending *p = pending_of(core, conn);
-	const struct segment *seg = step->seg;
-	struct backend *b = backend_of_pending(core, p);
-
-	if (seg->ack != conn->irs + 1) {
-		act_reset(core, step);
-		return;
-	}
-	struct tcp_offer server = server_offer(seg, p);
-	uint16_t mss = seg->mss != 0 ? seg->mss : seg->is_v4 ? 536 : 1220;
-	bool promised = b != NULL && b->known && b->timestamps;
-	if (b != NULL) {
-		if (b->down)
-			core_count(core, COUNTER_backend_up);
-		backend_succeed(b);
-		backend_learn(b, &p->offer, &server, p->net, (uint32_t)(step->now->now_ms / 1000));
-		core_count(core, COUNTER_learned);
-	}
-	if (p->flags & PENDING_CLIENT_GONE) {
-		core_count(core, COUNTER_reset);
-		core_count(core, COUNTER_rst_sent);
-		act_reply(core, step, COUNTER_answered_rst, TCP_RST)->seq = seg->ack;
-		conn_finish(core, step->entry, step->at, step->now);
-		return;
-	}
-	/* A lower MSS than promised is no reason: see backend.h. */
-	if (p->offer.timestamps && !server.timestamps) {
-		/* A client can claim timestamps that nobody promised: its own loss alone. */
-		if (promised)
-			backend_forget(b);
-		promise_is_broken(core, step, conn);
-		return;
-	}
-	struct link back = link_of_segment(seg, true);
-	uint16_t window = p->window;
-	if (p->offer.wscale != WSCALE_NONE && server.wscale == WSCALE_NONE)
-		window = syn_window(p);
-	/* ACK and held data leave before the client hears of the server. */
-	release(core, step, conn, p, &back, mss, window);
-	join(core, step, conn, p, &server);
-	core_count(core, COUNTER_connected);
-	connecting_uncount(core, p);
-	pending_give(&core->pending, number);
-	conn_set_state(core, conn, CONN_SPLICED);
-	entry_touch(core, step, core->policy->timeouts.idle);
-}
-
 static void
 server_is_silent(struct core *core, struct pending *p, const struct instant *now,
                  struct actions *out)
 {
 	uint32_t number = p->conn;
 	struct conn *conn = &core->conns.conns[number];
-	struct backend *b = backend_of_pending(core, p);
+	struct backend *b = pending_backend(core, p);
 	struct flow_slot at;
 
 	core_count(core, COUNTER_server_silent);
@@ -520,13 +319,18 @@ connect_timers(struct core *core, const struct instant *now, struct actions *out
 	while (left-- > 0 && out->n + CORE_BURST_MAX < out->max &&
 	       (number = pending_due(&core->pending, now->now_ms)) != FLOW_NONE) {
 		struct pending *p = &core->pending.records[number];
+		if (p->flags & PENDING_ANSWERED) {
+			join_late(core, p, now, out);
+			continue;
+		}
 		uint64_t end_ms = p->started_ms + core->policy->timeouts.connecting * 1000ull;
 
 		if (now->now_ms >= end_ms) {
 			server_is_silent(core, p, now, out);
 			continue;
 		}
-		unsigned int stage = p->stage + 1u < PENDING_STAGES ? p->stage + 1u : p->stage;
+		unsigned int stage = p->stage + 1u < PENDING_STAGE_ANSWERED ? p->stage + 1u
+		                                                            : p->stage;
 		uint64_t deadline_ms = now->now_ms + (RETRY_MS << stage);
 		pending_wait(&core->pending, number, stage,
 		             deadline_ms < end_ms ? deadline_ms : end_ms);

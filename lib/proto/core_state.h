@@ -338,6 +338,7 @@ struct conn *conn_open_proven(struct core *core, struct step *step, const struct
 void connect_begin(struct core *core, struct step *step, const struct proven *proven);
 void connect_timers(struct core *core, const struct instant *now, struct actions *out);
 void connect_abandon(struct core *core, struct conn *conn);
+void connecting_uncount(struct core *core, const struct pending *p);
 /* Timestamps on a packet to the client of a CONNECTING connection. */
 void connect_stamp(struct core *core, const struct conn *conn, const struct instant *now,
                    struct packet *p);

@@ -26,7 +26,8 @@
 
 #include "cookie.h"
 
-#define PENDING_STAGES 6u
+#define PENDING_STAGE_ANSWERED 6u /* the list of those that wait for a second SYN-ACK */
+#define PENDING_STAGES 7u
 #define PENDING_BLOCK_SIZE 1536u /* a segment of an Ethernet, in whole cache lines */
 #define PENDING_BLOCKS_EACH 3u
 
@@ -36,6 +37,14 @@ enum pending_flag {
 	PENDING_RETRIED = 0x04,     /* an old connection of the server was in the way once */
 	PENDING_PUSH = 0x08,
 	PENDING_REPEATED = 0x10, /* each SYN went out twice */
+	PENDING_ANSWERED = 0x20, /* ... and one SYN-ACK has come */
+};
+
+/* What the server's SYN-ACK says. */
+struct pending_answer {
+	uint32_t seq, tsval;
+	uint16_t window;
+	struct tcp_offer offer;
 };
 
 struct pending {
@@ -46,6 +55,8 @@ struct pending {
 	uint32_t backend;                 /* number, or BACKEND_NONE */
 	uint32_t iss;                     /* towards the client */
 	uint32_t tsval;                   /* the client's latest */
+	uint32_t syn_tsval;               /* of the first copy of the SYN that was sent last */
+	struct pending_answer answer;     /* once PENDING_ANSWERED */
 	uint32_t ts_base;                 /* our TSval towards the client, at started_ms */
 	uint32_t held_size;               /* bytes held, from IRS + 1 on */
 	uint32_t first_block, last_block; /* of what is held; FLOW_NONE */

@@ -45,17 +45,18 @@ convert_window(struct core *core, const struct conn *conn, const struct segment 
 
 /*
  * Until the server says something beyond its SYN-ACK, the client's segments reach it with
- * TSecr 0: what they echo is older than its clock's first value, since the engine had
- * answered before it. A server that has not taken the third segment of the handshake for
- * one (it waits for data, or that segment was lost) refuses such an echo (Linux from 6.15
- * on), and from 0 takes no sample.
+ * the TSecr of the engine's own ACK (join.c): what they echo is older than the first value
+ * of its clock, since the engine had answered before it. A server that has not taken that
+ * ACK (it waits for data, or the ACK was lost) could refuse such an echo (Linux from 6.15
+ * on) or measure by it.
  */
 static void
-rewrite_while_silent(struct conn *conn, const struct segment *seg, struct rewrite *rw)
+rewrite_while_silent(struct core *core, struct conn *conn, const struct segment *seg,
+                     struct rewrite *rw)
 {
-	if (seg->side == SIDE_OUTSIDE)
-		rw->tsecr_add = 0u - seg->tsecr;
-	else if (seg->ack != conn->irs + 1 || segment_seq_len(seg) != 0)
+	if (seg->side == SIDE_OUTSIDE && (conn->flags & CONN_TIMESTAMPS))
+		rw->tsecr_add = core->conns.sides[conn_number(core, conn)].ts_echo - seg->tsecr;
+	if (seg->side == SIDE_INSIDE && (seg->ack != conn->irs + 1 || segment_seq_len(seg) != 0))
 		conn->flags &= ~(unsigned int)CONN_SERVER_SILENT;
 }
 
@@ -64,7 +65,7 @@ static void
 rewrite_rarely(struct core *core, struct conn *conn, const struct segment *seg, struct rewrite *rw)
 {
 	if (conn->state == CONN_SPLICED && (conn->flags & CONN_SERVER_SILENT))
-		rewrite_while_silent(conn, seg, rw);
+		rewrite_while_silent(core, conn, seg, rw);
 	if (conn->flags & CONN_CONVERT)
 		convert_window(core, conn, seg, rw);
 }
@@ -217,19 +218,12 @@ void
 spliced_syn_ack(struct core *core, struct step *step)
 {
 	const struct conn *conn = conn_of(core, step->entry);
-	struct conn_side *side = &core->conns.sides[step->entry];
 	const struct segment *seg = step->seg;
 
 	/* Only the server's first SYN-ACK lies one before what it has sent. */
 	if (seg->ack != conn->irs + 1 ||
 	    conn->server_nxt - (seg->seq + conn->seq_delta + 1) > WINDOW_MAX) {
 		act_drop(core, step, COUNTER_drop_stray);
-		return;
-	}
-	/* The answer to the second of two SYNs. */
-	if (side->syn_ack_due) {
-		side->syn_ack_due = false;
-		act_drop(core, step, COUNTER_taken_handshake);
 		return;
 	}
 	struct packet *p = act_reply(core, step, COUNTER_answered_ack, TCP_ACK);

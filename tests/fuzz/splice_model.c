@@ -26,8 +26,14 @@ model_in(struct splice_model *m, const struct segment *seg)
 	}
 	if (!(seg->flags & TCP_ACK))
 		return;
-	if ((seg->flags & TCP_SYN) && !m->is_joined)
+	if ((seg->flags & TCP_SYN) && !m->is_joined) {
 		m->server_mss = seg->mss != 0 ? seg->mss : seg->is_v4 ? 536 : 1220;
+		m->answer_seq = seg->seq;
+		m->answer_tsval = seg->tsval;
+		m->answer_window = seg->window;
+		m->answer_options = seg->options;
+		m->answer_wscale = seg->wscale;
+	}
 	/* Whatever the server says that it has. A server that says what it cannot have
 	 * leaves nothing to be checked. */
 	if (!seq_before(m->acked, seg->ack))
@@ -95,19 +101,19 @@ model_ended(struct splice_model *m)
 }
 
 void
-model_joined(struct splice_model *m, const struct segment *seg, const struct packet *p)
+model_joined(struct splice_model *m, const struct packet *p)
 {
 	FUZZ_CHECK(m->is_opened && !m->is_joined);
-	FUZZ_CHECK(seg->ack == m->irs + 1 && p->seq == m->iss + 1 && p->ack == m->irs + 1);
-	FUZZ_CHECK(p->window != 0 || seg->window == 0);
+	FUZZ_CHECK(p->seq == m->iss + 1 && p->ack == m->irs + 1);
+	FUZZ_CHECK(p->window != 0 || m->answer_window == 0);
 	FUZZ_CHECK(!(p->options & OPTION_TIMESTAMPS) == !(m->offered & OPTION_TIMESTAMPS));
 	m->is_joined = m->is_silent = true;
-	m->server_iss = seg->seq;
-	m->server_scales = (m->offered & OPTION_WSCALE) && (seg->options & OPTION_WSCALE);
-	m->server_wscale = m->server_scales ? seg->wscale : 0;
+	m->server_iss = m->answer_seq;
+	m->server_scales = (m->offered & OPTION_WSCALE) && (m->answer_options & OPTION_WSCALE);
+	m->server_wscale = m->server_scales ? m->answer_wscale : 0;
 	m->strips_sack = (m->offered & OPTION_SACK_PERMITTED) &&
-	                 !(seg->options & OPTION_SACK_PERMITTED);
-	m->ts_delta = p->options & OPTION_TIMESTAMPS ? p->tsval - seg->tsval : 0;
+	                 !(m->answer_options & OPTION_SACK_PERMITTED);
+	m->ts_delta = p->options & OPTION_TIMESTAMPS ? p->tsval - m->answer_tsval : 0;
 }
 
 static void
@@ -118,7 +124,7 @@ check_bytes(const struct packet *p)
 }
 
 void
-model_sent(const struct splice_model *m, enum side out, const struct packet *p, bool bytes_known)
+model_sent(struct splice_model *m, enum side out, const struct packet *p, bool bytes_known)
 {
 	if (out == SIDE_INSIDE) {
 		if (!m->is_opened || (p->flags & TCP_RST))
@@ -133,6 +139,8 @@ model_sent(const struct splice_model *m, enum side out, const struct packet *p, 
 		           size <= (m->server_mss > MODEL_MSS_LEAST ? m->server_mss
 		                                                    : MODEL_MSS_LEAST));
 		FUZZ_CHECK(!(p->flags & TCP_SYN) || p->seq == m->irs);
+		if ((p->flags & TCP_ACK) && (p->options & OPTION_TIMESTAMPS))
+			m->ts_echo = p->tsecr;
 		return;
 	}
 	FUZZ_CHECK(p->payload_len == 0);
@@ -200,7 +208,7 @@ model_edited(struct splice_model *m, const struct segment *in, const struct segm
 		FUZZ_CHECK(out->tsval == in->tsval);
 		FUZZ_CHECK(in->ts_off == 0 ||
 		           out->tsecr == in->tsecr - (has_ack ? m->ts_delta : 0) ||
-		           (m->is_silent && out->tsecr == 0));
+		           (m->is_silent && out->tsecr == m->ts_echo));
 	} else {
 		FUZZ_CHECK(out->seq == in->seq + delta);
 		FUZZ_CHECK(out->ack == in->ack);

@@ -29,12 +29,16 @@ struct splice_model {
 	uint32_t acked; /* of the client's sequence space, by the server */
 	uint32_t ts_delta;
 	uint16_t server_mss;
+	uint32_t answer_seq, answer_tsval; /* of the server's last SYN-ACK before the join */
+	uint16_t answer_window;
+	uint8_t answer_options, answer_wscale;
 	uint8_t offered; /* options in the SYN to the server */
 	uint8_t client_wscale;
 	uint8_t promised_wscale; /* shift; to the client */
 	uint8_t server_wscale;   /* shift */
 	bool server_scales;
-	bool is_silent; /* of the server only its SYN-ACK has crossed */
+	bool is_silent;   /* of the server only its SYN-ACK has crossed */
+	uint32_t ts_echo; /* TSecr of the last ACK that the engine sent the server */
 	bool strips_sack;
 	bool is_wild; /* the client has sent what no window can have allowed */
 };
@@ -56,11 +60,10 @@ bool model_has_answered(const struct splice_model *m, uint32_t irs, uint32_t iss
 void model_ended(struct splice_model *m);
 /* The client's segment became a SYN to the server. */
 void model_opened(struct splice_model *m, const struct segment *seg, const struct packet *p);
-/* The server's SYN-ACK became an ACK to the client. */
-void model_joined(struct splice_model *m, const struct segment *seg, const struct packet *p);
+/* The client is told of the server by this ACK. */
+void model_joined(struct splice_model *m, const struct packet *p);
 /* Some packet of the engine's own leaves on `out`; `bytes_known`: payloads hold model_byte(). */
-void model_sent(const struct splice_model *m, enum side out, const struct packet *p,
-                bool bytes_known);
+void model_sent(struct splice_model *m, enum side out, const struct packet *p, bool bytes_known);
 /* A segment `in` has been rewritten to `out`. */
 void model_edited(struct splice_model *m, const struct segment *in, const struct segment *out);
 

@@ -102,8 +102,9 @@ check_generated(struct world *w, const struct action *a, const uint8_t *frame, u
 		opens = true;
 		note_opened(f, p->seq, in->ack - 1);
 		model_opened(&f->model, in, p);
-	} else if (a->kind == ACTION_ONWARD && !(p->flags & TCP_RST)) {
-		model_joined(&f->model, in, p);
+	} else if (p->flags == TCP_ACK && to_client && f->model.is_opened && !f->model.is_joined &&
+	           a->kind != ACTION_REPLY) {
+		model_joined(&f->model, p);
 	}
 	/* Given up by the engine: what follows may be of mode respond. */
 	if (a->kind == ACTION_SEND && to_client && p->flags == (TCP_RST | TCP_ACK))

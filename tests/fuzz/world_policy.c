@@ -33,6 +33,7 @@ fill_service(struct world_policy *p, uint16_t id, const uint8_t *how)
 		.unproven = how[0] & 0x40 ? REFUSE_DROP : REFUSE_RESET,
 		.signed_syn = how[1] & 0x40 ? REFUSE_PASS : REFUSE_RESET,
 		.wait_for_data = how[0] & 8 && second,
+		.repeat_syn = how[0] & 0x20,
 		.high = how[5] & 0x80 ? 3 : 12,
 		.low = how[5] & 0x80 ? 1 : 4,
 		.max_connections = pick(how[1], 0, 0, 2, 5, 0),

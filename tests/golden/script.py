@@ -121,17 +121,20 @@ class Case:
         if "taken_proof" in counts.split():
             self.proof_us = self.now_us
         if expects:
-            twice = rest.split()[1] == "SYNs"
-            self.expect([word.replace("SYNs", "SYN") for word in rest.split()], how is not None)
-            if twice:
-                self.expects[self.side_of(rest)].append(self.expects[self.side_of(rest)][-1])
+            words = rest.split()
+            twice = words[1] == "SYNs"
+            words[1] = words[1].rstrip("s") if twice else words[1]
+            self.expect(words, how is not None)
+            if twice:  # the first copy's TSval is one below
+                frames = self.expects[words[0].partition(".")[0]]
+                at_us, frame = frames.pop()
+                first = dict(frame)
+                if "ts" in frame:
+                    first["ts"] = ((frame["ts"][0] - 1) & wire.MASK, frame["ts"][1])
+                frames += [(at_us, first), (at_us, frame)]
         else:
             side = "outside" if actor == "client" else "inside"
             self.input(side, self.frame(side, flow, rest.split(), self.made_by_peer(side)))
-
-    @staticmethod
-    def side_of(rest):
-        return rest.split()[0].partition(".")[0]
 
     def flow(self, words):
         """flow NAME: CLIENT PORT > SERVER PORT [vlan N | qinq N N]"""

@@ -20,34 +20,100 @@ prove_after(struct lab *lab, uint64_t ms)
 	OUTCOME_IS(taken_proof);
 }
 
+/* Both SYN-ACKs to that; the first one alone splices nothing. `echoed`: number of the SYN whose
+ * TSval they echo. */
+static void
+answer_twice(struct lab *lab, unsigned int echoed)
+{
+	struct lab_out syn = *NTH(SIDE_INSIDE, 0);
+
+	lab->ts_seen[SIDE_INSIDE] = syn.seg.tsval + echoed;
+	EQUAL(lab_server_syn_ack(lab, &syn), 0);
+	OUTCOME_IS(taken_handshake);
+	EQUAL(lab_grew(lab, COUNTER_learned), 1);
+	EQUAL(lab_state(lab), CONN_CONNECTING);
+	lab_server_syn_ack(lab, &syn);
+	EQUAL(lab_grew(lab, COUNTER_connected), 1);
+	EQUAL(lab_grew(lab, COUNTER_learned), 0);
+	EQUAL(lab_state(lab), CONN_SPLICED);
+}
+
 LAB_TEST(test_delay_syn_goes_out_twice)
 {
 	prove_after(lab, 100);
 	EQUAL(lab->n_out, 2);
-	const struct lab_out *first = NTH(SIDE_INSIDE, 0), *second = NTH(SIDE_INSIDE, 1);
-	EQUAL(first->len, second->len);
-	EQUAL(memcmp(first->frame, second->frame, first->len), 0);
-	EQUAL(first->seg.flags, TCP_SYN);
+	const struct segment first = NTH(SIDE_INSIDE, 0)->seg, second = NTH(SIDE_INSIDE, 1)->seg;
+	EQUAL(first.flags, TCP_SYN);
+	EQUAL(second.flags, TCP_SYN);
+	EQUAL(first.seq, lab->irs);
+	EQUAL(second.seq, first.seq);
+	EQUAL(second.options, first.options);
+	EQUAL(second.mss, first.mss);
+	EQUAL(second.wscale, first.wscale);
+	EQUAL(second.window, first.window);
+	/* Told apart by the TSval, which is no later than the client's. */
+	EQUAL(second.tsval, lab->timestamps ? lab->ts_clock[SIDE_OUTSIDE] : 0);
+	EQUAL(first.tsval, lab->timestamps ? second.tsval - 1 : 0);
 	/* So does each that a timer sends. */
 	EQUAL(lab_tick(lab, 1001), 2);
 	EQUAL(NTH(SIDE_INSIDE, 1)->seg.seq, lab->irs);
 }
 
-/* The second SYN-ACK is expected; a third means that the ACK was lost. */
-LAB_TEST(test_delay_second_syn_ack_is_no_retransmission, "SPLICED.INSIDE.SYN_ACK")
+/* A server that keeps state echoes the first SYN: from 0 it takes no sample. */
+LAB_TEST(test_delay_no_echo_for_a_request_socket, "CONNECTING.INSIDE.SYN_ACK")
+{
+	prove_after(lab, 100);
+	answer_twice(lab, 0);
+	const struct segment ack = NTH(SIDE_INSIDE, 0)->seg;
+	EQUAL(ack.flags, TCP_ACK);
+	EQUAL(ack.ack, lab->server_iss + 1);
+	EQUAL(ack.tsecr, 0);
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 10);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.tsecr, 0);
+}
+
+/* One that answers by cookie echoes each, and reads options and clock from TSecr. */
+LAB_TEST(test_delay_echo_ahead_for_a_cookie, "CONNECTING.INSIDE.SYN_ACK")
+{
+	prove_after(lab, 100);
+	answer_twice(lab, 1);
+	uint32_t ahead = lab->timestamps ? lab->ts_clock[SIDE_INSIDE] + (1u << 22) : 0;
+	EQUAL(NTH(SIDE_INSIDE, 0)->seg.tsecr, ahead);
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 10);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.tsecr, ahead);
+}
+
+/* One that does not answer twice is not waited for long, and gets what it has sent. */
+LAB_TEST(test_delay_one_syn_ack_is_enough, "CONNECTING.INSIDE.TIMER")
+{
+	prove_after(lab, 100);
+	struct lab_out syn = *NTH(SIDE_INSIDE, 0);
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 10);
+	OUTCOME_IS(taken_held);
+	EQUAL(lab_server_syn_ack(lab, &syn), 0);
+	uint32_t said = lab->timestamps ? lab->ts_clock[SIDE_INSIDE] : 0;
+	EQUAL(lab_tick(lab, 6), 2);
+	EQUAL(lab_grew(lab, COUNTER_connected), 1);
+	EQUAL(NTH(SIDE_INSIDE, 0)->seg.tsecr, said);
+	CHECK(lab_payload_is(NTH(SIDE_INSIDE, 0), lab->irs + 1, 10));
+	EQUAL(NTH(SIDE_OUTSIDE, 0)->seg.seq, lab->iss + 1);
+	EQUAL(lab_state(lab), CONN_SPLICED);
+	EQUAL(core_usage(lab->core).held, 0);
+	/* It comes late, or the ACK was lost. */
+	EQUAL(lab_server_syn_ack(lab, &syn), 1);
+	OUTCOME_IS(answered_ack);
+}
+
+/* Some answer a second SYN with an ACK (RFC 9293, 3.10.7.4). */
+LAB_TEST(test_delay_second_syn_answered_by_ack, "CONNECTING.INSIDE.ACK")
 {
 	prove_after(lab, 100);
 	struct lab_out syn = *NTH(SIDE_INSIDE, 0);
 	lab_server_syn_ack(lab, &syn);
-	const struct segment ack = NTH(SIDE_INSIDE, 0)->seg;
-	EQUAL(ack.flags, TCP_ACK);
-	if (lab->timestamps)
-		EQUAL(ack.tsecr, 0);
-	EQUAL(lab_state(lab), CONN_SPLICED);
-	EQUAL(lab_server_syn_ack(lab, &syn), 0);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1);
 	OUTCOME_IS(taken_handshake);
-	EQUAL(lab_server_syn_ack(lab, &syn), 1);
-	OUTCOME_IS(answered_ack);
+	EQUAL(lab_state(lab), CONN_SPLICED);
+	EQUAL(NTH(SIDE_INSIDE, 0)->seg.tsecr, lab->timestamps ? lab->ts_clock[SIDE_INSIDE] : 0);
 }
 
 LAB_TEST(test_delay_single_syn_where_the_service_wants_it)
@@ -69,8 +135,7 @@ LAB_TEST(test_delay_single_syn_where_the_service_wants_it)
 LAB_TEST(test_delay_no_echo_before_the_server_speaks, "SPLICED.OUTSIDE.DATA")
 {
 	prove_after(lab, 100);
-	struct lab_out syn = *NTH(SIDE_INSIDE, 0);
-	lab_server_syn_ack(lab, &syn);
+	answer_twice(lab, 0);
 	if (!lab->timestamps)
 		return;
 	uint32_t delta = lab->ts_seen[SIDE_OUTSIDE] - lab->ts_clock[SIDE_INSIDE];
@@ -101,6 +166,7 @@ clock_goes_on(struct lab *lab)
 	uint32_t challenge = ONLY(SIDE_OUTSIDE)->seg.tsval - echoed;
 	CHECK(challenge >= 188 && challenge <= 194);
 	lab_tick(lab, 60);
+	lab_server_syn_ack(lab, &syn);
 	lab_server_syn_ack(lab, &syn);
 	uint32_t window = NTH(SIDE_OUTSIDE, 0)->seg.tsval - echoed;
 	EQUAL(window, challenge + 60);
@@ -141,6 +207,7 @@ LAB_TEST(test_delay_syn_ack_again_has_a_later_tsval, "SYN_RECEIVED.OUTSIDE.TIMER
 	struct lab_out syn = *NTH(SIDE_INSIDE, 0);
 	EQUAL(lab_grew(lab, COUNTER_cookies_checked), 0);
 	lab_server_syn_ack(lab, &syn);
+	lab_server_syn_ack(lab, &syn);
 	uint32_t later = NTH(SIDE_OUTSIDE, 0)->seg.tsval - first;
 	CHECK(later >= 997 && later <= 1006);
 }
@@ -157,6 +224,7 @@ LAB_TEST(test_delay_first_flight_is_held, "CONNECTING.OUTSIDE.DATA")
 		       lab->iss + 1, .payload_len = MSS);
 		OUTCOME_IS(taken_held);
 	}
+	lab_server_syn_ack(lab, &syn);
 	lab_server_syn_ack(lab, &syn);
 	for (unsigned int i = 0; i < FLIGHT; i++) {
 		const struct lab_out *out = NTH(SIDE_INSIDE, i);
@@ -231,7 +299,10 @@ LAB_TEST(test_delay_low_mss_is_never_raised)
 
 CU_TestInfo core_delay_tests[] = {
 	CHECK_TEST(test_delay_syn_goes_out_twice),
-	CHECK_TEST(test_delay_second_syn_ack_is_no_retransmission),
+	CHECK_TEST(test_delay_no_echo_for_a_request_socket),
+	CHECK_TEST(test_delay_echo_ahead_for_a_cookie),
+	CHECK_TEST(test_delay_one_syn_ack_is_enough),
+	CHECK_TEST(test_delay_second_syn_answered_by_ack),
 	CHECK_TEST(test_delay_single_syn_where_the_service_wants_it),
 	CHECK_TEST(test_delay_no_echo_before_the_server_speaks),
 	CHECK_TEST(test_delay_clock_goes_on_from_state),

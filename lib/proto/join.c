@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The server has answered: what is held goes on, and two handshakes become one
+ * connection.
+ *
+ * The server measures its first round trip from its SYN-ACK to the ACK, which is the
+ * engine's and comes at once: a hundredth or a thousandth of the client's. Congestion
+ * control that goes by the smallest sample (BBR, for ten seconds) and a retransmission
+ * timeout made of it are then wrong. So the SYN goes out twice, and the second SYN-ACK is
+ * waited for, some microseconds longer. Of a SYN-ACK that it has sent again a server takes
+ * no sample (Karn; RFC 6298, 3), and of timestamps none if TSecr does not tell one:
+ *
+ *   - Linux keeps what it has of the connection in a request socket, which echoes the TSval
+ *     of the first SYN in both SYN-ACKs. From 6.15 on it refuses a TSecr that it has not
+ *     sent, but for 0 (tcp_check_req()). It gets 0.
+ *   - Linux that answers by SYN cookies reads the client's options and its own clock's
+ *     offset from TSecr (cookie_timestamp_decode()): 0 would cost the connection its
+ *     window scale and the client's trust in later TSvals. It echoes the TSval of each
+ *     SYN, as the BSDs do from their SYN cache. They get what they have sent, put ahead
+ *     of their clock by ECHO_AHEAD: a round trip below zero, which none of them takes.
+ *     The low bits, where the cookie's options are, stay as they are.
+ *
+ * To tell the two apart the SYNs differ in TSval, by one. A server that answers the second
+ * SYN in another way, or not at all, gets exactly what it has sent, ANSWER_WAIT_MS later.
+ * Until the server has said more than its SYN-ACK, the client's own segments carry the same
+ * TSecr, since the first may be lost, or wait for data to be taken (TCP_DEFER_ACCEPT).
+ */
+#include "connecting.h"
+#include "decision.h"
+
+#define ECHO_AHEAD (1u << 22) /* above the six bits of a cookie's options; over an hour */
+
+/* What is held is cut no finer, whatever a server says: 40 bytes of options, 8 of data. */
+#define MSS_LEAST 48u
+
+_Static_assert(PENDING_BLOCK_SIZE <= ACTION_PAYLOAD_MAX, "a block is one packet");
+
+/* What the server's SYN-ACK says. */
+static struct pending_answer
+answer_read(const struct segment *seg, const struct pending *p)
+{
+	return (struct pending_answer){
+		.seq = seg->seq,
+		.tsval = seg->tsval,
+		.window = seg->window,
+		.offer = {
+			.mss = seg->mss != 0 ? seg->mss : seg->is_v4 ? 536 : 1220,
+			.wscale = (seg->options & OPTION_WSCALE) && p->offer.wscale != WSCALE_NONE
+			                  ? seg->wscale
+			                  : WSCALE_NONE,
+			.sack = (seg->options & OPTION_SACK_PERMITTED) && p->offer.sack,
+			.timestamps = (seg->options & OPTION_TIMESTAMPS) && p->offer.timestamps,
+		},
+	};
+}
+
+/* An ACK of the server's SYN-ACK, with the next `n` bytes of what is held; NULL: no room. */
+static struct packet *
+release_segment(struct core *core, struct step *step, const struct conn *conn,
+                const struct pending *p, const struct link *link, uint32_t at, uint32_t n)
+{
+	struct packet *out = act_send(core, step->out, &conn->flow, conn->path, link, SIDE_INSIDE,
+	                              TCP_ACK);
+
+	if (out == NULL)
+		return NULL;
+	out->seq = conn->irs + 1 + at;
+	out->ack = p->answer.seq + 1;
+	out->payload_len = (uint16_t)n;
+	out->window = p->window;
+	if (p->offer.wscale != WSCALE_NONE && p->answer.offer.wscale == WSCALE_NONE)
+		out->window = pending_unscaled_window(p);
+	if (at + n == p->held_size && (p->flags & PENDING_PUSH))
+		out->flags |= TCP_PSH;
+	if (at + n == p->held_size && (p->flags & PENDING_FIN))
+		out->flags |= TCP_FIN;
+	if (p->offer.timestamps)
+		packet_stamp(out, p->tsval, core->conns.sides[step->entry].ts_echo);
+	return out;
+}
+
+/* Everything held goes to the server, in the segments that it came in or smaller ones that
+ * the server takes; a bare ACK if nothing is. What finds no room the client sends again. */
+static void
+release(struct core *core, struct step *step, const struct conn *conn, const struct pending *p,
+        const struct link *link)
+{
+	uint32_t mss = p->answer.offer.mss > MSS_LEAST ? p->answer.offer.mss : MSS_LEAST;
+	uint32_t most = mss - (p->offer.timestamps ? 12u : 0u);
+	uint32_t block = p->first_block, at = 0, in_block = 0;
+
+	do {
+		uint32_t n = 0;
+
+		if (block != FLOW_NONE)
+			n = core->pending.blocks[block].size - in_block;
+		if (n > most)
+			n = most;
+		struct packet *out = release_segment(core, step, conn, p, link, at, n);
+		if (out == NULL || block == FLOW_NONE)
+			return;
+		out->payload = pending_block_data(&core->pending, block) + in_block;
+		at += n;
+		in_block += n;
+		if (in_block == core->pending.blocks[block].size) {
+			block = core->pending.blocks[block].next;
+			in_block = 0;
+		}
+	} while (block != FLOW_NONE);
+}
+
+/* The client has been told a small window: tell it the server's. */
+static void
+update_fill(struct packet *out, const struct conn *conn, const struct pending *p, uint32_t tsval)
+{
+	uint32_t window = p->answer.window >> wscale_shift(p->promised_wscale);
+
+	out->seq = p->iss + 1;
+	out->ack = conn->irs + 1;
+	out->window = (uint16_t)(window == 0 && p->answer.window != 0 ? 1 : window);
+	if (p->offer.timestamps)
+		packet_stamp(out, tsval, p->tsval);
+}
+
+static void
+splice_begin(struct core *core, struct step *step, struct conn *conn, const struct pending *p,
+             uint32_t tsval)
+{
+	const struct tcp_offer *server = &p->answer.offer;
+
+	conn->server_wscale = server->wscale;
+	conn->ts_delta = p->offer.timestamps ? tsval - p->answer.tsval : 0;
+	conn->flags |= CONN_REWRITTEN | CONN_SERVER_SILENT;
+	if (wscale_shift(server->wscale) != wscale_shift(p->promised_wscale) ||
+	    (p->offer.wscale != WSCALE_NONE && server->wscale == WSCALE_NONE))
+		conn->flags |= CONN_CONVERT;
+	if (p->offer.sack && !server->sack)
+		conn->flags |= CONN_STRIP_SACK;
+	if (p->flags & PENDING_FIN)
+		conn->flags |= CONN_CLIENT_FIN;
+	/* Of what was held the server has acknowledged nothing yet. */
+	uint32_t lag = conn->client_nxt - (conn->irs + 1);
+	conn->client_lag = lag < CONN_LAG_MAX ? lag : CONN_LAG_MAX;
+	conn->server_lag = 0;
+	conn->seq_delta = p->iss - p->answer.seq; /* lies over conn->pending */
+	conn_set_state(core, conn, CONN_SPLICED);
+	entry_touch(core, step, core->policy->timeouts.idle);
+}
+
+/* Both ends are there: from now on segments are rewritten. `ts_echo`: TSecr for the server
+ * until it speaks. `link`: to it, NULL: from the path. `has_segment`: the step's becomes what
+ * the client is told. */
+static void
+join(struct core *core, struct step *step, struct conn *conn, uint32_t ts_echo,
+     const struct link *link, bool has_segment)
+{
+	uint32_t number = conn->pending;
+	struct pending *p = pending_of(core, conn);
+	uint32_t tsval = pending_clock(p, step->now);
+	struct packet *update;
+
+	core->conns.sides[step->entry].ts_echo = ts_echo;
+	/* ACK and held data leave before the client hears of the server. */
+	release(core, step, conn, p, link);
+	if (has_segment)
+		update = act_onward(core, step, COUNTER_taken_handshake, TCP_ACK);
+	else
+		update = act_send(core, step->out, &conn->flow, conn->path, NULL, SIDE_OUTSIDE,
+		                  TCP_ACK);
+	if (update != NULL)
+		update_fill(update, conn, p, tsval);
+	splice_begin(core, step, conn, p, tsval);
+	core_count(core, COUNTER_connected);
+	connecting_uncount(core, p);
+	pending_give(&core->pending, number);
+}
+
+/* Reset both ends: they cannot understand each other. */
+static void
+promise_is_broken(struct core *core, struct step *step, struct conn *conn)
+{
+	const struct link back = link_of_segment(step->seg, true);
+	struct packet *p;
+
+	core_count(core, COUNTER_promise_broken);
+	core_count(core, COUNTER_reset);
+	p = act_send(core, step->out, &conn->flow, conn->path, &back, SIDE_INSIDE, TCP_RST);
+	if (p != NULL) {
+		p->seq = step->seg->ack;
+		core_count(core, COUNTER_rst_sent);
+	}
+	connect_reset_client(core, step, conn);
+	conn_finish(core, step->entry, step->at, step->now);
+}
+
+/* The server is there: what it can do is learned. */
+static void
+server_answers(struct core *core, struct backend *b, const struct pending *p,
+               const struct instant *now)
+{
+	if (b->down)
+		core_count(core, COUNTER_backend_up);
+	backend_succeed(b);
+	backend_learn(b, &p->offer, &p->answer.offer, p->net, (uint32_t)(now->now_ms / 1000));
+	core_count(core, COUNTER_learned);
+}
+
+/* The first SYN-ACK. False: that was the end of it. */
+static bool
+first_answer(struct core *core, struct step *step, struct conn *conn, struct pending *p)
+{
+	struct backend *b = pending_backend(core, p);
+	bool promised = b != NULL && b->known && b->timestamps;
+
+	if (b != NULL)
+		server_answers(core, b, p, step->now);
+	if (p->flags & PENDING_CLIENT_GONE) {
+		core_count(core, COUNTER_reset);
+		core_count(core, COUNTER_rst_sent);
+		act_reply(core, step, COUNTER_answered_rst, TCP_RST)->seq = step->seg->ack;
+		conn_finish(core, step->entry, step->at, step->now);
+		return false;
+	}
+	/* A lower MSS than promised is no reason: see backend.h. */
+	if (p->offer.timestamps && !p->answer.offer.timestamps) {
+		/* A client can claim timestamps that nobody promised: its own loss alone. */
+		if (promised)
+			backend_forget(b);
+		promise_is_broken(core, step, conn);
+		return false;
+	}
+	return true;
+}
+
+void
+connecting_syn_ack(struct core *core, struct step *step)
+{
+	struct conn *conn = conn_of(core, step->entry);
+	struct pending *p = pending_of(core, conn);
+	const struct segment *seg = step->seg;
+	bool is_second = p->flags & PENDING_ANSWERED;
+
+	if (seg->ack != conn->irs + 1) {
+		act_reset(core, step);
+		return;
+	}
+	p->answer = answer_read(seg, p);
+	if (!is_second && !first_answer(core, step, conn, p))
+		return;
+	if (!is_second && (p->flags & PENDING_REPEATED)) {
+		p->flags |= PENDING_ANSWERED;
+		pending_wait(&core->pending, conn->pending, PENDING_STAGE_ANSWERED,
+		             step->now->now_ms + ANSWER_WAIT_MS);
+		act_drop(core, step, COUNTER_taken_handshake);
+		return;
+	}
+	uint32_t ts_echo = seg->tsval;
+	if (is_second)
+		ts_echo = seg->tsecr == p->syn_tsval ? 0 : seg->tsval + ECHO_AHEAD;
+	const struct link back = link_of_segment(seg, true);
+	join(core, step, conn, ts_echo, &back, true);
+}
+
+bool
+join_by_ack(struct core *core, struct step *step, struct conn *conn)
+{
+	const struct pending *p = pending_of(core, conn);
+	const struct segment *seg = step->seg;
+
+	if (!(p->flags & PENDING_ANSWERED) || seg->ack != conn->irs + 1 ||
+	    seg->seq != p->answer.seq + 1)
+		return false;
+	const struct link back = link_of_segment(seg, true);
+	join(core, step, conn, p->answer.tsval, &back, true);
+	return true;
+}
+
+void
+join_late(struct core *core, struct pending *p, const struct instant *now, struct actions *out)
+{
+	struct conn *conn = &core->conns.conns[p->conn];
+	struct step step = { .entry = p->conn, .now = now, .out = out };
+
+	if (conn_find_slot(core, p->conn, &step.at))
+		join(core, &step, conn, p->answer.tsval, NULL, false);
+}
