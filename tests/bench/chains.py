@@ -10,11 +10,8 @@ has a network of its own, so passes can alternate without anything being taken a
 Neighbours are written down at every end: no loss on the line costs an ARP request.
 """
 
-import os
-import socket
-
 from delay import Delay
-from stage import ROOT, Stage, counters, synfront, wait_for  # noqa: F401
+from stage import counters, synfront, wait_for
 from transfers import Server, transfer
 
 NODES = ("client", "far", "box", "server")
@@ -24,6 +21,7 @@ GREETING = {"state": 7001, "cookie": 7101}
 WINDOW = 64 << 20
 # A line with a rate, so that all chains are equally fast, and a queue that holds a transfer.
 RATE = "rate=200mbit,queue=1s"
+UNWANTED = ("queue_dropped", "socket_dropped", "too_long", "unsummed", "no_room", "unsent")
 DEVICES = {"af_packet": "net_af_packet%d,iface=%s,qdisc_bypass=1,framesz=2048,framecnt=4096,"
                         "blocksz=65536",
            "af_xdp": "net_af_xdp%d,iface=%s"}
@@ -82,6 +80,7 @@ class Chain:
         self.stage = stage
         self.line = None
         self.spec = None
+        self.trouble = {}
         names = [letter + str(self.number) for letter in "cnobis"]
         self.client, self.near, self.out, self.outer, self.inner, self.server = names
         stage.cable("client", self.client, "far", self.near)
@@ -119,13 +118,21 @@ class Chain:
         """How long the line is, both ways; `anew`: the random numbers begin again."""
         if spec == self.spec and not anew:
             return
-        if self.line:
-            self.line.end()
+        self.hang_up()
         self.line = Delay(self.stage, "far", (self.near, self.out), spec, None, seed)
         self.spec = spec
 
+    def hang_up(self):
+        """Take the line away; remember what it dropped and should not have."""
+        counts = self.line.end() if self.line else None
+        self.line = self.spec = None
+        for way in (counts or {}).values():
+            for key in UNWANTED:
+                if way[key]:
+                    self.trouble[key] = self.trouble.get(key, 0) + way[key]
+
     def end(self):
-        pass
+        self.hang_up()
 
 
 class Bridge(Chain):
@@ -165,6 +172,7 @@ class Engine(Chain):
                 wait_for("synfront to know its server", splices)
 
     def end(self):
+        super().end()
         self.engine.end()
 
 
@@ -219,6 +227,8 @@ class Chains:
                 yield (service if len(chain.services) > 1 else chain.name), chain, service
 
     def end(self):
+        """End it all; (name, counts) of each chain whose line dropped what it should not."""
         self.server.close()
         for chain in self.chains.values():
             chain.end()
+        return [(chain.name, chain.trouble) for chain in self.chains.values() if chain.trouble]

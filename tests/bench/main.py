@@ -33,7 +33,7 @@ def options():
                         help="where results.json and the plots go (%(default)s)")
     parser.add_argument("--wan", metavar="KEY=VALUE[+VALUE],...", default="",
                         help="of the topic wan only such cells, e.g. rtt=100,cc=bbr+cubic,size=20M;"
-                             " keys: rtt, cc, size, way, timestamps, ip, loss, first, rounds, port")
+                             " keys: rtt, cc, size, way, timestamps, ip, line, first, rounds, port")
     parser.add_argument("--nic-help", action="store_true",
                         help="how to repeat this with NICs and in a guest, and end")
     found = parser.parse_args()
