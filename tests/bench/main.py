@@ -25,7 +25,7 @@ def options():
         "Measure synfront beside what a user would pick instead; ratios first. No NIC is needed."
         " A missed bar is printed, not an error: the status says whether everything worked."))
     parser.add_argument("topics", nargs="*", metavar="TOPIC",
-                        help="of %s; all by default" % ", ".join(TOPICS))
+                        help="of %s; all by default, wan for half an hour" % ", ".join(TOPICS))
     parser.add_argument("--quick", action="store_true",
                         help="a few seconds for each topic, to see that all works; the figures"
                              " mean little")
