@@ -12,10 +12,12 @@ import nics
 import plot
 import proxy
 import shared_memory
+import wan
 from results import Results
 from stage import BUILD, machine
 
-TOPICS = {"ports": shared_memory, "kernel": kernel, "proxy": proxy, "growth": growth}
+TOPICS = {"ports": shared_memory, "kernel": kernel, "proxy": proxy, "growth": growth,
+          "wan": wan}
 
 
 def options():
@@ -23,18 +25,25 @@ def options():
         "Measure synfront beside what a user would pick instead; ratios first. No NIC is needed."
         " A missed bar is printed, not an error: the status says whether everything worked."))
     parser.add_argument("topics", nargs="*", metavar="TOPIC",
-                        help="of %s; all by default" % ", ".join(TOPICS))
+                        help="of %s; all by default, wan for half an hour" % ", ".join(TOPICS))
     parser.add_argument("--quick", action="store_true",
                         help="a few seconds for each topic, to see that all works; the figures"
                              " mean little")
     parser.add_argument("--out", default=os.path.join(BUILD, "bench"), metavar="DIRECTORY",
                         help="where results.json and the plots go (%(default)s)")
+    parser.add_argument("--wan", metavar="KEY=VALUE[+VALUE],...", default="",
+                        help="of the topic wan only such cells, e.g. rtt=100,cc=bbr+cubic,size=20M;"
+                             " keys: rtt, cc, size, way, timestamps, ip, line, first, rounds, port")
     parser.add_argument("--nic-help", action="store_true",
                         help="how to repeat this with NICs and in a guest, and end")
     found = parser.parse_args()
     for topic in found.topics:
         if topic not in TOPICS:
             parser.error("no such topic: " + topic)
+    try:
+        wan.chosen(wan.matrix(), found.wan)
+    except ValueError as error:
+        parser.error(str(error))
     return found
 
 
@@ -51,7 +60,8 @@ def main():
     print(results.head(), flush=True)
     for name in chosen.topics or TOPICS:
         try:
-            TOPICS[name].run(results, chosen.quick)
+            more = {"only": chosen.wan} if name == "wan" else {}
+            TOPICS[name].run(results, chosen.quick, **more)
         except Exception as error:  # one topic that does not work must not cost the others
             traceback.print_exc()
             results.fail(name, error)

@@ -27,7 +27,7 @@
 #define MOST_MEMORY_MB 65536ul
 #define READ_AT_ONCE 256u
 /* An arrival that the clocks put further back than this is one of a clock that was set. */
-#define MOST_LATE_NS 100000000ull
+#define MOST_LATE_NS 100000000ll
 /* A wake-up can cost more than a frame. Where every frame is held for long, frames may wait
  * in the ring for MOST_NAP_NS, and what is due comes out together with what is due up to
  * LEAST_NAP_NS before it. */
@@ -137,13 +137,15 @@ take_in(struct way *way, struct pool *pool)
 	unsigned int n = 0;
 
 	for (; n < READ_AT_ONCE && port_next(way->from, &arrived); n++) {
-		uint64_t late_ns = real_ns > arrived.arrived_ns ? real_ns - arrived.arrived_ns : 0;
+		/* Frames go on arriving while others are taken: those are a little ahead of now. */
+		int64_t late_ns = (int64_t)(real_ns - arrived.arrived_ns);
 		struct line_copy copies[LINE_COPIES];
 		unsigned int n_copies;
 
-		if (late_ns > MOST_LATE_NS)
+		if (late_ns > MOST_LATE_NS || late_ns < -MOST_LATE_NS)
 			late_ns = 0;
-		n_copies = line_plan(&way->line, arrived.length, now_ns - late_ns, copies);
+		n_copies = line_plan(&way->line, arrived.length, now_ns - (uint64_t)late_ns,
+		                     copies);
 		for (unsigned int i = 0; i < n_copies; i++) {
 			struct frame *frame = pool_get(pool, arrived.length);
 

@@ -64,7 +64,8 @@ def test_line_counts_what_it_does(bench):
     receiver.bind((address(SERVER), 5000))
     receiver.settimeout(1)
     sender = bench.lab.socket("client", kind=socket.SOCK_DGRAM)
-    with receiver, sender, bench.delayed("delay=5ms,reorder=5%:10ms,loss=3%,dup=2%", "wire") as line:
+    there = "delay=5ms,reorder=5%:10ms,loss=3%,dup=2%"
+    with receiver, sender, bench.delayed(there, "wire") as line:
         sender.sendto(b"", (address(SERVER), 5000))  # so that ARP is over
         time.sleep(0.1)
         before = line.counts()["there"]
