@@ -10,45 +10,54 @@
 #include "tcp_layout.h"
 
 /*
- * The 32 profiles: a class for each way to combine SACK and scale, with as many values
- * of the MSS as it has clients. Windows sends SACK, scale 8 and no timestamps; those with
- * neither SACK nor scale are small devices and scanners, of whom alone a low MSS is
- * known. In each class the MSS grows, so rounding down is counting.
+ * The 32 profiles: a class for each common way to combine SACK and scale, with as many
+ * values of the MSS as it has clients. Of those without timestamps Windows sends SACK and
+ * scale 8, Linux SACK and 7; those with neither are small devices and scanners, of whom
+ * alone a low MSS is known. In each class the MSS grows, so rounding down is counting.
  */
-#define SCALE_COLUMNS 4u
-#define CLASSES (2u * SCALE_COLUMNS) /* SACK << 2 | column of the scale */
+#define CLASSES 8u
 
-static const uint8_t scale_columns[SCALE_COLUMNS] = { WSCALE_NONE, 0, 6, 8 };
+static const struct profile_class {
+	bool sack;
+	uint8_t wscale;
+	uint8_t start; /* its first profile */
+} classes[CLASSES + 1] = {
+	{ false, WSCALE_NONE, 0 }, { false, 0, 8 }, { false, 7, 10 },
+	{ true, WSCALE_NONE, 12 }, { true, 0, 16 }, { true, 6, 18 },
+	{ true, 7, 21 },           { true, 8, 25 }, { .start = COOKIE_PROFILES },
+};
+static const uint8_t class_of[COOKIE_PROFILES] = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3,
+	                                           4, 4, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7 };
 
-/* Where the profiles of a class begin; the last one's end. */
-static const uint8_t class_start[CLASSES + 1] = { 0, 8, 10, 12, 14, 18, 20, 24, 32 };
-static const uint8_t class_of[COOKIE_PROFILES] = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4,
-	                                           4, 4, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7 };
-
-/* IPv6, then IPv4. Each in this order: without SACK: no scale, 0, 6, 8; with SACK the same. */
+/* IPv6, then IPv4, class by class. */
 static const uint16_t mss_rows[2][COOKIE_PROFILES] = {
 	{ 48,   536,  1000, 1220, 1300, 1380, 1420, 1440, 1220, 1440, 1220,
-	  1440, 1220, 1440, 1220, 1380, 1420, 1440, 1220, 1440, 1220, 1380,
-	  1420, 1440, 1220, 1300, 1340, 1360, 1380, 1420, 1440, 8940 },
+	  1440, 1220, 1380, 1420, 1440, 1220, 1440, 1220, 1420, 1440, 1220,
+	  1380, 1420, 1440, 1220, 1300, 1360, 1380, 1420, 1440, 8940 },
 	{ 48,   216,  536,  1000, 1300, 1400, 1440, 1460, 536,  1460, 536,
-	  1460, 536,  1460, 536,  1300, 1440, 1460, 536,  1460, 536,  1300,
-	  1440, 1460, 536,  1000, 1300, 1360, 1400, 1440, 1460, 8960 },
+	  1460, 536,  1300, 1440, 1460, 536,  1460, 536,  1440, 1460, 536,
+	  1300, 1440, 1460, 536,  1000, 1300, 1400, 1440, 1460, 8960 },
 };
 _Static_assert(COOKIE_MSS_LEAST == 48, "the first row of both");
+
+static bool
+class_covered(const struct profile_class *class, const struct tcp_offer *offer, uint16_t least)
+{
+	return class->sack <= offer->sack && least <= offer->mss &&
+	       (class->wscale == WSCALE_NONE ||
+	        (offer->wscale != WSCALE_NONE && class->wscale <= offer->wscale));
+}
 
 unsigned int
 cookie_profile_of(const struct tcp_offer *offer, bool is_v4)
 {
 	const uint16_t *rows = mss_rows[is_v4];
-	unsigned int column = 0;
+	unsigned int class = CLASSES - 1;
 
-	for (unsigned int i = 1; i < SCALE_COLUMNS && offer->wscale != WSCALE_NONE; i++)
-		column += offer->wscale >= scale_columns[i];
-	unsigned int class = (unsigned int)offer->sack << 2 | column;
-	if (offer->mss < rows[class_start[class]])
-		class = 0;
-	unsigned int profile = class_start[class];
-	while (profile + 1 < class_start[class + 1] && offer->mss >= rows[profile + 1])
+	while (class > 0 && !class_covered(&classes[class], offer, rows[classes[class].start]))
+		class --;
+	unsigned int profile = classes[class].start;
+	while (profile + 1 < classes[class + 1].start && offer->mss >= rows[profile + 1])
 		profile++;
 	return profile;
 }
@@ -56,13 +65,13 @@ cookie_profile_of(const struct tcp_offer *offer, bool is_v4)
 struct tcp_offer
 cookie_profile_offer(unsigned int profile, bool is_v4)
 {
-	unsigned int class = class_of[profile];
-	struct tcp_offer offer = {
+	const struct profile_class *class = &classes[class_of[profile]];
+
+	return (struct tcp_offer){
 		.mss = mss_rows[is_v4][profile],
-		.wscale = scale_columns[class & (SCALE_COLUMNS - 1)],
-		.sack = class / SCALE_COLUMNS,
+		.wscale = class->wscale,
+		.sack = class->sack,
 	};
-	return offer;
 }
 
 /* Fields of TSval, as drawn in cookie.h. */
