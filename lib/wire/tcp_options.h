@@ -25,6 +25,16 @@ enum {
 	TCPOPT_AO = 29,
 };
 
+#define WSCALE_NONE 15u /* in 4-bit fields: no window scale option */
+
+/* Options of one end, as agreed in a handshake. */
+struct tcp_offer {
+	uint16_t mss;   /* not 0: the caller puts in 536 or 1220 if absent (RFC 9293, 3.7.1) */
+	uint8_t wscale; /* shift 0..14, or WSCALE_NONE */
+	bool sack;
+	bool timestamps;
+};
+
 /* Read the options between the 20th byte of the TCP header `tcp` and its end
  * `header_len` into the option fields of `seg`. */
 void tcp_options_parse(struct segment *seg, const uint8_t *tcp, unsigned int header_len);

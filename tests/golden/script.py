@@ -188,7 +188,7 @@ class Case:
         return eval(text, {"__builtins__": {}}, known) & wire.MASK
 
     def clock(self, wscale, sack, promised, above):
-        """TSval of a SYN-ACK at this moment (lib/proto/cookie.h)."""
+        """TSval of a SYN-ACK at this moment (lib/cookie/cookie.h)."""
         ms = (self.now_us // 1000) >> 14 << 14
         return (ms | above << 9 | promised << 5 | sack << 4 | wscale) & wire.MASK
 

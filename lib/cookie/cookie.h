@@ -44,19 +44,10 @@
 #define SYNFRONT_COOKIE_H
 
 #include "secret.h"
-#include "segment.h"
+#include "tcp_options.h"
 
 #define COOKIE_MAC_BITS 26u
 #define COOKIE_PROFILES 32u
-#define WSCALE_NONE 15u /* in 4-bit fields: no window scale option */
-
-/* Options of one end, as agreed in a handshake. */
-struct tcp_offer {
-	uint16_t mss;   /* not 0: the caller puts in 536 or 1220 if absent (RFC 9293, 3.7.1) */
-	uint8_t wscale; /* shift 0..14, or WSCALE_NONE */
-	bool sack;
-	bool timestamps;
-};
 
 /* The largest profile that the offer covers: an MSS and a scale no larger than
  * offered. `is_v4` picks the MSS row. Never fails: an MSS below the smallest

@@ -16,7 +16,7 @@
 
 #include <stddef.h>
 
-#include "cookie.h"
+#include "tcp_options.h"
 
 #define PENDING_STAGES 6u
 
