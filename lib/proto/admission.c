@@ -4,7 +4,7 @@
  * behind the handshake. Limits before the proof cost quality (a cookie instead
  * of state), never admission; only the reflection cap may.
  */
-#include "core_state.h"
+#include "admission.h"
 
 /* MSS that every IPv4 and IPv6 host takes (RFC 9293, 3.7.1), and what an
  * Ethernet carries. */

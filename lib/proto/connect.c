@@ -4,24 +4,15 @@
  * engine speaks to the server with the client's own ISS and offers only what was
  * agreed with the client. It acknowledges nothing on the server's behalf.
  */
-#include "decision.h"
+#include "connect.h"
+
+#include "act.h"
+#include "admission.h"
 
 #define RETRY_MS 1000u /* SYN again after 1, 2, 4 ... s */
 
 /* What is held is cut no finer, whatever a server says: 40 bytes of options, 8 of data. */
 #define MSS_LEAST 48u
-
-static struct pending *
-pending_of(struct core *core, const struct conn *conn)
-{
-	return &core->pending.records[conn->pending];
-}
-
-static struct backend *
-backend_of_pending(struct core *core, const struct pending *p)
-{
-	return backend_at(&core->backends, p->backend);
-}
 
 /* The client's window as it goes into a SYN, where it is never scaled. */
 static uint16_t
@@ -49,30 +40,6 @@ syn_fill(struct packet *p, const struct conn *conn, const struct pending *pendin
 		p->options |= OPTION_TIMESTAMPS;
 		p->tsval = pending->tsval;
 	}
-}
-
-static void
-connecting_uncount(struct core *core, const struct pending *p)
-{
-	struct backend *b = backend_of_pending(core, p);
-
-	if (b != NULL && b->n_connecting > 0)
-		b->n_connecting--;
-}
-
-void
-connect_abandon(struct core *core, struct conn *conn)
-{
-	connecting_uncount(core, pending_of(core, conn));
-	pending_give(&core->pending, conn->pending);
-}
-
-void
-connect_stamp(struct core *core, const struct conn *conn, struct packet *p)
-{
-	const struct pending *pending = pending_of(core, conn);
-
-	packet_stamp(p, pending->ts_sent, pending->tsval);
 }
 
 /* Take what stands at the front of the client's stream. False: it does not fit or is ahead. */

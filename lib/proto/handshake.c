@@ -4,7 +4,12 @@
  * on the same ports. Every ISS sent from here is a valid cookie, so an entry
  * can be lost at any time. What comes back is proof.c's.
  */
-#include "decision.h"
+#include "handshake.h"
+
+#include "act.h"
+#include "admission.h"
+#include "entry.h"
+#include "pass.h"
 #include "syn_plan.h"
 
 #define RETRY_MS 1000u /* SYN-ACK again after 1, 2, 4 ... s */

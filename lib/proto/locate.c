@@ -5,7 +5,8 @@
  * memory overlaps with that of the others: services and index lines, then entries and
  * the plans of answers, then MACs.
  */
-#include "core_state.h"
+#include "core.h"
+
 #include "syn_plan.h"
 
 _Static_assert(FLOW_NONE == UINT32_MAX && SERVICE_NONE == UINT16_MAX &&

@@ -3,7 +3,13 @@
  * The third segment of the handshake: does it prove that its sender has seen
  * our SYN-ACK? By the half-open entry, or by the cookie.
  */
-#include "decision.h"
+#include "proof.h"
+
+#include "act.h"
+#include "admission.h"
+#include "connect.h"
+#include "pass.h"
+#include "respond.h"
 
 /* One MAC for a segment whose batch did not have it. */
 static uint8_t

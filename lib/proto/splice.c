@@ -1,154 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * SPLICED and CLOSING: two handshakes joined by adding constants.
- *
- *               client's view                         server's view
- *   client ->   SEQ as it is                          same
- *               ACK, SACK, TSecr                      less seq_delta, ts_delta
- *   server ->   SEQ, TSval                            plus seq_delta, ts_delta
- *               ACK, SACK, TSecr as they are          same
- *
- * Windows change only where the scale promised to the client is not the server's.
+ * SPLICED and CLOSING: a connection whose two handshakes are joined, to its last segment
+ * and beyond, and what begins on the same ports then.
  */
-#include "decision.h"
+#include "splice.h"
 
-static uint16_t
-window_clamp(uint32_t window, uint16_t was)
-{
-	if (window > UINT16_MAX)
-		return UINT16_MAX;
-	return (uint16_t)(window == 0 && was != 0 ? 1 : window);
-}
-
-/* A nonzero window stays nonzero, or the peer would go to probing. */
-static void
-convert_window(struct core *core, const struct conn *conn, const struct segment *seg,
-               struct rewrite *rw)
-{
-	unsigned int server = wscale_shift(conn->server_wscale);
-	uint16_t was = seg->window, now = was;
-
-	if (seg->side == SIDE_OUTSIDE) {
-		/* A server that does no scaling reads the field as it stands. */
-		if (conn->server_wscale == WSCALE_NONE)
-			now = window_clamp((uint32_t)was << wscale_shift(conn->client_wscale), was);
-	} else {
-		unsigned int promised = core->conns.sides[conn_number(core, conn)].promised_wscale;
-		now = window_clamp(((uint32_t)was << server) >> wscale_shift(promised), was);
-	}
-	if (now == was)
-		return;
-	rw->window = now;
-	rw->edits |= REWRITE_WINDOW;
-	core_count(core, COUNTER_window_converted);
-}
-
-static void
-rewrite_fill(struct core *core, const struct conn *conn, const struct segment *seg,
-             struct rewrite *rw)
-{
-	if (!(conn->flags & CONN_REWRITTEN))
-		return;
-	if (seg->side == SIDE_OUTSIDE) {
-		rw->ack_add = 0u - conn->seq_delta;
-		rw->tsecr_add = 0u - conn->ts_delta;
-		if (seg->options & OPTION_SACK) {
-			rw->sack_add = 0u - conn->seq_delta;
-			if (conn->flags & CONN_STRIP_SACK)
-				rw->edits |= REWRITE_STRIP_SACK;
-			core_count(core, COUNTER_sack_rewritten);
-		}
-	} else {
-		rw->seq_add = conn->seq_delta;
-		rw->tsval_add = conn->ts_delta;
-	}
-	if (conn->flags & CONN_CONVERT)
-		convert_window(core, conn, seg, rw);
-}
-
-void
-splice_forward(struct core *core, struct step *step, enum counter outcome)
-{
-	rewrite_fill(core, conn_of(core, step->entry), step->seg, act_edit(core, step, outcome));
-}
-
-static uint64_t
-lag_add(uint64_t lag, uint32_t more)
-{
-	return lag + more > CONN_LAG_MAX ? CONN_LAG_MAX : lag + more;
-}
-
-void
-splice_follow(struct conn *conn, const struct segment *seg)
-{
-	uint32_t end = seg->seq + segment_seq_len(seg);
-	uint32_t ahead, behind;
-
-	/* What lies outside any window that can have been offered is somebody
-	 * else's and teaches nothing, its FIN neither. */
-	if (seg->side == SIDE_OUTSIDE) {
-		/* Anybody can send this: as narrow as the server's scale allows. */
-		uint32_t most = conn->flags & CONN_REWRITTEN
-		                        ? (uint32_t)UINT16_MAX << wscale_shift(conn->server_wscale)
-		                        : WINDOW_MAX;
-		ahead = end - conn->client_nxt;
-		behind = conn->server_nxt - seg->ack;
-		if (ahead != 0 && ahead <= most) {
-			conn->client_nxt = end;
-			conn->client_lag = lag_add(conn->client_lag, ahead);
-		}
-		if ((seg->flags & TCP_ACK) && behind <= WINDOW_MAX)
-			conn->server_lag = lag_add(0, behind);
-		if (seg->payload_len != 0)
-			conn->flags |= CONN_CLIENT_DATA;
-		if ((seg->flags & TCP_FIN) && conn->client_nxt - end <= most)
-			conn->flags |= CONN_CLIENT_FIN;
-		return;
-	}
-	end += conn->seq_delta;
-	ahead = end - conn->server_nxt;
-	behind = conn->client_nxt - seg->ack;
-	if (ahead != 0 && ahead <= WINDOW_MAX) {
-		conn->server_nxt = end;
-		conn->server_lag = lag_add(conn->server_lag, ahead);
-	}
-	if ((seg->flags & TCP_ACK) && 0u - behind <= WINDOW_MAX) {
-		/* It has got more than was seen from here: fragments are not followed. */
-		conn->client_nxt = seg->ack;
-		behind = 0;
-	}
-	if ((seg->flags & TCP_ACK) && behind <= WINDOW_MAX)
-		conn->client_lag = lag_add(0, behind);
-	if (seg->flags & TCP_FIN)
-		conn->flags |= CONN_SERVER_FIN;
-}
-
-bool
-splice_rst_exact(const struct conn *conn, const struct segment *seg, bool *in_window)
-{
-	bool client = seg->side == SIDE_OUTSIDE;
-	uint32_t seq = client ? seg->seq : seg->seq + conn->seq_delta;
-	uint32_t nxt = client ? conn->client_nxt : conn->server_nxt;
-	uint32_t lag = client ? conn->client_lag : conn->server_lag;
-	unsigned int shift = wscale_shift(client ? conn->server_wscale : conn->client_wscale);
-	uint32_t low = nxt - (lag < CONN_LAG_MAX ? lag : WINDOW_MAX);
-
-	*in_window = seq_between(low, seq, nxt + ((uint32_t)UINT16_MAX << shift));
-	/* RCV.NXT of the receiver: what it has acknowledged, or if all in flight
-	 * has arrived by now, what was sent last. */
-	return seq == nxt || (lag < CONN_LAG_MAX && seq == low);
-}
-
-uint32_t
-splice_lifetime(const struct core *core, const struct conn *conn)
-{
-	const struct timeouts *t = &core->policy->timeouts;
-	unsigned int fins = conn->flags & (CONN_CLIENT_FIN | CONN_SERVER_FIN);
-
-	if (fins == (CONN_CLIENT_FIN | CONN_SERVER_FIN))
-		return t->closing;
-	return fins != 0 ? t->half_closed : t->idle;
-}
+#include "act.h"
+#include "challenge.h"
+#include "entry.h"
+#include "follow.h"
+#include "handshake.h"
+#include "proof.h"
+#include "rewriting.h"
 
 void
 spliced_segment(struct core *core, struct step *step)

@@ -6,7 +6,16 @@
 
 #include <stddef.h>
 
-#include "core_state.h"
+#include "admission.h"
+#include "cookie.h"
+
+/* The window of a SYN-ACK: what one connection may have held; never zero, or the first
+ * data waits for a window probe. Never scaled (RFC 7323, 2.2). */
+static inline uint16_t
+syn_ack_window(const struct core *core, uint8_t mode)
+{
+	return mode == MODE_RESPOND ? UINT16_MAX : (uint16_t)core->params.hold_bytes;
+}
 
 /* The last plan of a burst. A SYN that says the same to the same is answered
  * the same: in a flood most do. */

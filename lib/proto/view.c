@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Looking at a core from outside. */
-#include "core_state.h"
+#include "core.h"
+
+#include "admission.h"
+#include "entry.h"
 
 const struct counters *
 core_counters(const struct core *core)
