@@ -17,8 +17,8 @@
 _Static_assert(MSS_ROWS * 2 * SCALE_COLUMNS == COOKIE_PROFILES, "32 profiles");
 
 static const uint16_t mss_rows[2][MSS_ROWS] = {
-	{ 1220, 1380, 1420, 1440 }, /* IPv6 */
-	{ 536, 1300, 1440, 1460 },  /* IPv4 */
+	{ MSS_DEFAULT_V6, 1380, 1420, 1440 }, /* IPv6 */
+	{ MSS_DEFAULT_V4, 1300, 1440, 1460 }, /* IPv4 */
 };
 static const uint8_t scale_columns[SCALE_COLUMNS] = { WSCALE_NONE, 0, 6, 8 };
 

@@ -9,8 +9,6 @@
 #include "act.h"
 #include "admission.h"
 
-#define RETRY_MS 1000u /* SYN again after 1, 2, 4 ... s */
-
 /* What is held is cut no finer, whatever a server says: 40 bytes of options, 8 of data. */
 #define MSS_LEAST 48u
 
@@ -218,8 +216,8 @@ connecting_server_rst(struct core *core, struct step *step)
 		return;
 	}
 	core_count(core, COUNTER_refused_by_server);
-	if (b != NULL && backend_fail(b, p->net, (uint32_t)(step->now->now_ms / 1000),
-	                              core->policy->timeouts.probe))
+	if (b != NULL &&
+	    backend_fail(b, p->net, instant_s(step->now), core->policy->timeouts.probe))
 		core_count(core, COUNTER_backend_down);
 	core_count(core, COUNTER_reset);
 	if (p->flags & PENDING_CLIENT_GONE)
@@ -362,13 +360,13 @@ connecting_syn_ack(struct core *core, struct step *step)
 		return;
 	}
 	struct tcp_offer server = server_offer(seg, p);
-	uint16_t mss = seg->mss != 0 ? seg->mss : seg->is_v4 ? 536 : 1220;
+	uint16_t mss = seg->mss != 0 ? seg->mss : mss_default(seg->is_v4);
 	bool promised = b != NULL && b->known && b->timestamps;
 	if (b != NULL) {
 		if (b->down)
 			core_count(core, COUNTER_backend_up);
 		backend_succeed(b);
-		backend_learn(b, &p->offer, &server, p->net, (uint32_t)(step->now->now_ms / 1000));
+		backend_learn(b, &p->offer, &server, p->net, instant_s(step->now));
 		core_count(core, COUNTER_learned);
 	}
 	if (p->flags & PENDING_CLIENT_GONE) {
@@ -411,8 +409,7 @@ server_is_silent(struct core *core, struct pending *p, const struct instant *now
 
 	core_count(core, COUNTER_server_silent);
 	core_count(core, COUNTER_reset);
-	if (b != NULL &&
-	    backend_fail(b, p->net, (uint32_t)(now->now_ms / 1000), core->policy->timeouts.probe))
+	if (b != NULL && backend_fail(b, p->net, instant_s(now), core->policy->timeouts.probe))
 		core_count(core, COUNTER_backend_down);
 	if (!(p->flags & PENDING_CLIENT_GONE))
 		conn_reset_ends(core, conn, out);

@@ -118,7 +118,7 @@ core_set_policy(struct core *core, const struct policy *policy)
 	if (core->policy != NULL && core->conns.used > 0)
 		core->has_orphans = true;
 	core->policy = policy;
-	core->reflect_cap = core_share(core, policy->reflection.per_net_per_s);
+	core->reflect_cap = limit_share(core, policy->reflection.per_net_per_s);
 	for (uint32_t i = 0; i < SERVICES_MAX; i++)
 		core->services[i].service = NULL;
 	for (uint32_t i = 0; i < policy->n_services; i++) {

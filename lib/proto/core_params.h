@@ -40,4 +40,10 @@ struct instant {
 	const struct secret_set *secrets; /* secret_current() */
 };
 
+static inline uint32_t
+instant_s(const struct instant *now)
+{
+	return (uint32_t)(now->now_ms / 1000);
+}
+
 #endif

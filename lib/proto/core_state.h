@@ -26,6 +26,7 @@
 #define PROMISE_WSCALE 7u       /* where both ends of a cookie cannot know the server's own */
 #define PROFILE_UNMADE 0xffu    /* segment.profile: no cookie made yet */
 #define PROOF_UNCHECKED 0xffu   /* segment.proof, .probe: no MAC computed yet */
+#define RETRY_MS 1000u          /* SYN and SYN-ACK again after 1, 2, 4 ... s */
 #define FRAGMENTS_TRACKED 1024u /* datagrams whose later fragments may follow, a power of two */
 #define LEARN_PASSES_PER_S 8u   /* SYNs a second that may teach about one unknown server */
 #define LEARN_ALL_PER_S 256u    /* ... about all of them */
@@ -166,12 +167,12 @@ held_window(const struct core *core, unsigned int wscale)
 static inline uint16_t
 clock_s(const struct instant *now, uint32_t plus_s)
 {
-	return (uint16_t)(now->now_ms / 1000 + plus_s);
+	return (uint16_t)(instant_s(now) + plus_s);
 }
 
 /* A limit of the whole engine -> this core's share; 0 stays "no limit". */
 static inline uint32_t
-core_share(const struct core *core, uint32_t limit)
+limit_share(const struct core *core, uint32_t limit)
 {
 	return limit == 0 ? 0 : (limit + core->params.n_workers - 1) / core->params.n_workers;
 }

@@ -331,7 +331,7 @@ entry_clear(struct core *core, struct step *step)
 	} else {
 		const struct conn *conn = &core->conns.conns[step->entry];
 
-		/* One that is closing counts itself. */
+		/* A CLOSING one is counted as completed or reset by conn_free(). */
 		if (conn_remains(conn) && conn->state != CONN_CLOSING)
 			core_count(core, COUNTER_reset);
 		conn_free(core, step->entry, step->at);
@@ -407,7 +407,7 @@ server_of(struct core *core, const struct step *step)
 	const struct segment *seg = step->seg;
 	uint32_t before = core->backends.n_forgotten;
 	uint32_t number = backend_find(&core->backends, &seg->flow.server, seg->flow.server_port_be,
-	                               true, (uint32_t)(step->now->now_ms / 1000));
+	                               true, instant_s(step->now));
 
 	if (core->backends.n_forgotten != before)
 		core_count(core, COUNTER_backend_forgotten);

@@ -124,7 +124,7 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 	struct syn_plan_memo memo = { .next = core->plans };
 
 	core->mutations = 0;
-	core->sources.now_s = (uint32_t)(now->now_ms / 1000);
+	core->sources.now_s = instant_s(now);
 	lanes_start(core, now->secrets);
 	for (unsigned int i = 0; i < n; i++)
 		locate_index(core, &seg[i]);

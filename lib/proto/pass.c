@@ -57,7 +57,7 @@ track_adopt(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
 	const struct instant *now = step->now;
-	uint32_t cap = core_share(core, core->policy->adopt_per_net);
+	uint32_t cap = limit_share(core, core->policy->adopt_per_net);
 
 	if (!core_adopts(core, now) || !(seg->flags & TCP_ACK) || step->entry != FLOW_NONE ||
 	    core->n_adopting >= core->conns.capacity / ADOPT_SHARE ||

@@ -122,7 +122,7 @@ bool
 proof_is_shared(const struct core *core, const struct step *step)
 {
 	return core->params.cookies_until_s != NULL &&
-	       step->now->now_ms / 1000 <
+	       instant_s(step->now) <
 	               __atomic_load_n(&core->params.cookies_until_s[step->seg->service],
 	                               __ATOMIC_RELAXED);
 }

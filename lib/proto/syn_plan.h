@@ -74,10 +74,9 @@ syn_plan_backend(struct core *core, const struct segment *seg, const struct inst
 	    !ip_addr_equal(&memo->server, &flow->server)) {
 		memo->server = flow->server;
 		memo->server_port_be = flow->server_port_be;
-		memo->backend = backend_at(&core->backends,
-		                           backend_find(&core->backends, &flow->server,
-		                                        flow->server_port_be, false,
-		                                        (uint32_t)(now->now_ms / 1000)));
+		memo->backend = backend_at(
+			&core->backends, backend_find(&core->backends, &flow->server,
+		                                      flow->server_port_be, false, instant_s(now)));
 	}
 	return memo->backend;
 }

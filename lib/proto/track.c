@@ -76,7 +76,7 @@ track_learn(struct core *core, struct step *step, const struct conn *conn)
 	backend_succeed(b);
 	backend_learn(b, &offered, &answered,
 	              (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client),
-	              (uint32_t)(step->now->now_ms / 1000));
+	              instant_s(step->now));
 	core_count(core, COUNTER_learned);
 }
 
@@ -274,7 +274,7 @@ tracked_rst(struct core *core, struct step *step)
 
 	act_forward(core, step, COUNTER_passed_tracked);
 	if (refused) {
-		uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
+		uint32_t now_s = instant_s(step->now);
 		struct backend *b = backend_at(&core->backends, server_of(core, step));
 		core_count(core, COUNTER_refused_by_server);
 		if (b != NULL &&

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Records in lists: the free ones, those that rest, and one for each stage. */
 #include "pending.h"
 
 #include "flow_index.h"

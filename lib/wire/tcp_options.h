@@ -27,9 +27,19 @@ enum {
 
 #define WSCALE_NONE 15u /* in 4-bit fields: no window scale option */
 
+/* What every host takes, and what counts where no MSS option is (RFC 9293, 3.7.1). */
+#define MSS_DEFAULT_V4 536u
+#define MSS_DEFAULT_V6 1220u
+
+static inline uint16_t
+mss_default(bool is_v4)
+{
+	return is_v4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
+}
+
 /* Options of one end, as agreed in a handshake. */
 struct tcp_offer {
-	uint16_t mss;   /* not 0: the caller puts in 536 or 1220 if absent (RFC 9293, 3.7.1) */
+	uint16_t mss;   /* not 0: the caller puts in mss_default() if absent */
 	uint8_t wscale; /* shift 0..14, or WSCALE_NONE */
 	bool sack;
 	bool timestamps;
