@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* What --check prints: ports, memory table by table, services, and what is worth a warning. */
 #include "check.h"
 
 #include <arpa/inet.h>

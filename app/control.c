@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* One loop that waits for signals and the clock, and does what each asks for. */
 #include "control.h"
 
 #include <inttypes.h>

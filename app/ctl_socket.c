@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The client's end of the telemetry socket: one question, one answer of JSON. */
 #include "ctl_socket.h"
 
 #include <errno.h>

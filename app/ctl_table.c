@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Columns as wide as their widest cell; numbers to the right, text to the left. */
 #include "ctl_table.h"
 
 #include <string.h>

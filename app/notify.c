@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* One datagram for each state. */
 #include "notify.h"
 
 #include <errno.h>

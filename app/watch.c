@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* What is compared once a second, and how often it may be logged. */
 #include "watch.h"
 
 #include <inttypes.h>
@@ -12,8 +13,6 @@
 /* Between two looks; they are a few hundred milliseconds apart. */
 #define PROCESS_STILL_MS 2000u
 #define WORKER_STILL_MS 1000u
-
-static const char *const side_names[SIDE_COUNT] = { "outside", "inside" };
 
 static uint64_t
 clock_ms(clockid_t clock)
@@ -83,10 +82,10 @@ look_at_links(struct watch *watch)
 			continue;
 		__atomic_store_n(&port->link_is_down, is_down, __ATOMIC_RELAXED);
 		if (is_down)
-			log_warning("%s: the link of %s is down: nothing crosses", side_names[side],
+			log_warning("%s: the link of %s is down: nothing crosses", side_name(side),
 			            port->conf->device);
 		else
-			log_warning("%s: the link of %s is up again", side_names[side],
+			log_warning("%s: the link of %s is up again", side_name(side),
 			            port->conf->device);
 	}
 }

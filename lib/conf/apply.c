@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Walking a mapping of the document by the rows of its table, each key once. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Blocks in a chain; each piece is cut from the newest. */
 #include <stdlib.h>
 #include <string.h>
 

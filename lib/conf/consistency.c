@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Rules that span keys, in the order of the sections that they are about. */
 #include <string.h>
 
 #include "consistency.h"

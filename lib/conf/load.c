@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* From a file to a conf: read, applied by the tables, made consistent, compiled. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* How much memory a configuration asks for, and whether the machine has it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

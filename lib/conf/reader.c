@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Wording errors, with file, line and column and the path of keys that led there. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Reading it: who may read it is checked on the open file, its text is wiped. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>

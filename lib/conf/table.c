@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Every key of the configuration, one row each: the reference is made from these. */
 #include <syslog.h>
 
 #include "conf.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Numbers with units, names, addresses: text to value and back. */
 #include <stdio.h>
 #include <string.h>
 

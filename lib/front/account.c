@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Adding counters up, and the equations that every frame must fit. */
 #include "account.h"
 
 #include <inttypes.h>

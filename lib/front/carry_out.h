@@ -16,13 +16,6 @@ carry_out_room(const struct action *a)
 	return EMIT_HEADER_MAX + a->packet.payload_len;
 }
 
-/* True if the action writes a frame anew, so that its length changes. */
-static inline bool
-carry_out_is_new(const struct action *a)
-{
-	return a->kind == ACTION_REPLY || a->kind == ACTION_ONWARD || a->kind == ACTION_SEND;
-}
-
 /*
  * Make `frame` what `a` wants to leave. `seg` was parsed from this frame, or is
  * NULL for a SEND. A frame that is edited needs its headers in one piece, one that

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Dividing by workers, rounded up. */
 #include "core_share.h"
 
 struct core_params

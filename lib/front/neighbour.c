@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Answers are written over their questions, in the same buffer. */
 #include "neighbour.h"
 
 #include "bytes.h"
 #include "checksum.h"
+#include "protocols.h"
 
 enum {
-	ETH_TYPE_IPV4 = 0x0800,
-	ETH_TYPE_ARP = 0x0806,
-	ETH_TYPE_IPV6 = 0x86dd,
 	FRAME_MIN = 60,
 	TTL = 64,
 };
@@ -25,10 +24,6 @@ enum {
 };
 
 enum {
-	IPV4_HEADER_SIZE = 20,
-	IPV6_HEADER_SIZE = 40,
-	PROTO_ICMP = 1,
-	PROTO_ICMPV6 = 58,
 	ICMP_ECHO_SIZE = 8,
 	ICMP_ECHO = 8,
 	ICMP_ECHO_REPLY = 0,

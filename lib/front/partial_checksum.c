@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Telling a checksum of the pseudo-header alone from others, and completing it. */
 #include "partial_checksum.h"
 
 #include "bytes.h"
 #include "checksum.h"
-
-enum {
-	ETH_TYPE_IPV4 = 0x0800,
-	ETH_TYPE_IPV6 = 0x86dd,
-	IPV4_HEADER_SIZE = 20,
-	IPV6_HEADER_SIZE = 40,
-	PROTO_TCP = 6,
-	PROTO_UDP = 17,
-};
+#include "protocols.h"
 
 void
 partial_checksum_complete(uint8_t *frame, uint32_t len, const struct segment *seg)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Paths that EAL makes from an instance's name. */
 #include "runtime_path.h"
 
 #include <stdio.h>

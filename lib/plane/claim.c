@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Claims are sockets that stay open: the kernel gives them up with the process. */
 #include "claim.h"
 
 #include <errno.h>

@@ -19,8 +19,8 @@
 #define NAP_US 20u
 #define NAP_MAX_US 200u
 
-/* Said first, looked second: whoever waits for the word and then frees a policy has
- * published the next one before, so that this look finds it. */
+/* The quiescent state is reported before the policy is read: whoever waits for the report to
+ * free an old policy has published the new one before, so that the reading finds the new. */
 static void
 follow_policy(struct worker *w)
 {

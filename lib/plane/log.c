@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* One line, one write; what a reader is too slow for is counted, and said later. */
 #include "log.h"
 
 #include <errno.h>

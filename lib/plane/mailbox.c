@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Asking waits by polling; answering looks at a bounded part of the table at a time. */
 #include "mailbox.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The Toeplitz hash by carry-less multiplication, and where fragments went. */
 #include "owner.h"
 
 #include <immintrin.h>

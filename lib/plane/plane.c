@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Bringing the plane up step by step, taking it down in the order that loses nothing. */
 #include "plane.h"
 
 #include <rte_cycles.h>

@@ -17,8 +17,6 @@
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 #define RSS_WANTED (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP)
 
-static const char *const side_names[SIDE_COUNT] = { "outside", "inside" };
-
 static bool
 is_one_of(const char *driver, const char *const *list)
 {
@@ -262,7 +260,7 @@ int
 port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 {
 	struct plane_port *port = &plane->ports[side];
-	const char *name = side_names[side];
+	const char *name = side_name(side);
 	struct rte_eth_conf eth = { 0 };
 	struct rte_eth_dev_info info;
 	int rc;
@@ -320,7 +318,7 @@ int
 port_start(struct plane *plane, enum side side)
 {
 	struct plane_port *port = &plane->ports[side];
-	const char *name = side_names[side];
+	const char *name = side_name(side);
 	struct rte_eth_dev_info info;
 	int rc = rte_eth_dev_info_get(port->id, &info);
 

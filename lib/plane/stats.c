@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Relaxed reads of each worker's, added up. */
 #include "stats.h"
 
 void

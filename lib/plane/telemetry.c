@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The commands, and the JSON that each makes of the sums of stats.h. */
 #include "telemetry.h"
 
 #include <arpa/inet.h>
@@ -16,8 +17,6 @@
 #define CONNECTIONS_PAGE 64u
 #define MEMORY_ROWS_MAX 16
 #define COLUMNS_MAX 24u
-
-static const char *const side_names[SIDE_COUNT] = { "outside", "inside" };
 
 /* Handlers get no argument of ours, so what they read stands here. */
 static struct {
@@ -52,7 +51,7 @@ add_side(struct rte_tel_data *d, const char *what, enum side side, uint64_t valu
 {
 	char name[64];
 
-	snprintf(name, sizeof(name), "%s_%s", what, side_names[side]);
+	snprintf(name, sizeof(name), "%s_%s", what, side_name(side));
 	rte_tel_data_add_dict_u64(d, name, value);
 }
 
@@ -305,7 +304,7 @@ ports(const char *params, struct rte_tel_data *d)
 		list.at = 0;
 		rte_eth_stats_get(port->id, &eth);
 		rte_ether_format_addr(mac, sizeof(mac), &port->mac);
-		list_text(&list, "side", side_names[side]);
+		list_text(&list, "side", side_name(side));
 		list_text(&list, "device", port->conf->device);
 		list_text(&list, "driver", port->driver);
 		list_text(&list, "mac", mac);

@@ -3,7 +3,9 @@
  * Appending actions. The caller's list has room for ACTIONS_PER_EVENT beyond
  * one action a segment; SENDs never use the room that segments still need.
  */
-#include "core_state.h"
+#include "act.h"
+
+#include "admission.h"
 
 static struct action *
 act_append(struct core *core, struct step *step, enum action_kind kind, enum side out,

@@ -4,12 +4,9 @@
  * behind the handshake. Limits before the proof cost quality (a cookie instead
  * of state), never admission; only the reflection cap may.
  */
-#include "core_state.h"
+#include "admission.h"
 
-/* MSS that every IPv4 and IPv6 host takes (RFC 9293, 3.7.1), and what an
- * Ethernet carries. */
-#define MSS_SAFE_V4 536u
-#define MSS_SAFE_V6 1220u
+/* What an Ethernet carries. */
 #define MSS_ETHERNET_V4 1460u
 #define MSS_ETHERNET_V6 1440u
 
@@ -22,7 +19,7 @@ admission_promise(const struct service *service, const struct backend *backend, 
 			                 .timestamps = true };
 	/* What can be kept whatever the server turns out to do: scales are
 	 * converted, SACK is stripped, timestamps could be neither. */
-	struct promise promise = { .mss = is_v4 ? MSS_SAFE_V4 : MSS_SAFE_V6,
+	struct promise promise = { .mss = mss_default(is_v4),
 		                   .wscale = PROMISE_WSCALE,
 		                   .sack = true };
 
@@ -43,9 +40,7 @@ struct tcp_offer
 admission_offer(const struct segment *seg, const struct promise *promise)
 {
 	struct tcp_offer offer = {
-		.mss = seg->mss != 0 ? seg->mss
-		       : seg->is_v4  ? MSS_SAFE_V4
-		                     : MSS_SAFE_V6,
+		.mss = seg->mss != 0 ? seg->mss : mss_default(seg->is_v4),
 		.wscale = WSCALE_NONE,
 	};
 
@@ -69,11 +64,11 @@ syn_rate_exceeded(struct core *core, const struct segment *seg, uint32_t now_ms)
 	if (limits->syn_per_s_host != 0)
 		over |= rate_hit(&core->syn_rate,
 		                 source_host_hash(&core->hash_key, &seg->flow.client),
-		                 now_ms) > core_share(core, limits->syn_per_s_host);
+		                 now_ms) > limit_share(core, limits->syn_per_s_host);
 	if (limits->syn_per_s_net != 0)
 		over |= rate_hit(&core->syn_rate,
 		                 source_net_hash(&core->hash_key, &seg->flow.client),
-		                 now_ms) > core_share(core, limits->syn_per_s_net);
+		                 now_ms) > limit_share(core, limits->syn_per_s_net);
 	return over;
 }
 
@@ -87,9 +82,9 @@ admission_over_budget(struct core *core, struct step *step)
 		return true;
 	struct source_pair pair = source_find(&core->sources, &seg->flow.client, false);
 	return (pair.host != NULL && limits->half_open_host != 0 &&
-	        pair.host->n_half_open >= core_share(core, limits->half_open_host)) ||
+	        pair.host->n_half_open >= limit_share(core, limits->half_open_host)) ||
 	       (pair.net != NULL && limits->half_open_net != 0 &&
-	        pair.net->n_half_open >= core_share(core, limits->half_open_net));
+	        pair.net->n_half_open >= limit_share(core, limits->half_open_net));
 }
 
 void
@@ -101,7 +96,7 @@ admission_half_open(struct core *core, uint16_t id, int change)
 
 	__atomic_store_n(&state->half_open, count, __ATOMIC_RELAXED);
 	if (service == NULL || service->cookies != COOKIES_AUTO || state->cookie_mode ||
-	    change < 0 || count < core_share(core, service->high))
+	    change < 0 || count < limit_share(core, service->high))
 		return;
 	__atomic_store_n(&state->cookie_mode, true, __ATOMIC_RELAXED);
 	core_count(core, COUNTER_cookie_mode_entered);
@@ -148,9 +143,9 @@ source_over(struct core *core, struct source *source, uint32_t max_conns, uint32
 {
 	if (source == NULL)
 		return false;
-	if (max_conns != 0 && source->n_conns >= core_share(core, max_conns))
+	if (max_conns != 0 && source->n_conns >= limit_share(core, max_conns))
 		*why = COUNTER_limit_source_connections;
-	else if (max_new != 0 && source_new(&core->sources, source) >= core_share(core, max_new))
+	else if (max_new != 0 && source_new(&core->sources, source) >= limit_share(core, max_new))
 		*why = COUNTER_limit_source_new;
 	return *why != COUNTER_COUNT;
 }
@@ -160,16 +155,16 @@ service_over(struct core *core, const struct step *step, const struct backend *b
 {
 	const struct service *service = step->service;
 	const struct service_state *state = step->state;
-	uint32_t second = (uint32_t)(step->now->now_ms / 1000);
+	uint32_t second = instant_s(step->now);
 	uint32_t n_new = state->second == second ? state->n_new : 0;
 
 	if (service->max_connections != 0 &&
-	    state->connections >= core_share(core, service->max_connections))
+	    state->connections >= limit_share(core, service->max_connections))
 		*why = COUNTER_limit_service_connections;
-	else if (service->max_new_per_s != 0 && n_new >= core_share(core, service->max_new_per_s))
+	else if (service->max_new_per_s != 0 && n_new >= limit_share(core, service->max_new_per_s))
 		*why = COUNTER_limit_service_new;
 	else if (b != NULL && service->max_connecting != 0 &&
-	         b->n_connecting >= core_share(core, service->max_connecting))
+	         b->n_connecting >= limit_share(core, service->max_connecting))
 		*why = COUNTER_limit_connecting;
 	return *why != COUNTER_COUNT;
 }
@@ -203,7 +198,7 @@ void
 admission_count(struct core *core, struct step *step, struct conn *conn)
 {
 	struct service_state *state = step->state;
-	uint32_t second = (uint32_t)(step->now->now_ms / 1000);
+	uint32_t second = instant_s(step->now);
 
 	if (state->second != second) {
 		state->second = second;

@@ -4,10 +4,11 @@
  * engine speaks to the server with the client's own ISS and offers only what was
  * agreed with the client. It acknowledges nothing on the server's behalf.
  */
-#include "connecting.h"
-#include "decision.h"
+#include "connect.h"
 
-#define RETRY_MS 1000u /* SYN again after 1, 2, 4 ... s */
+#include "act.h"
+#include "admission.h"
+#include "join.h"
 
 static void
 syn_fill(struct packet *p, const struct conn *conn, const struct pending *pending, uint32_t tsval)
@@ -56,31 +57,6 @@ syn_again(struct core *core, struct actions *out, const struct conn *conn, struc
 	syn_send(core, out, conn, p, link, first_tsval(p));
 	if (p->flags & PENDING_REPEATED)
 		syn_send(core, out, conn, p, link, p->tsval);
-}
-
-void
-connecting_uncount(struct core *core, const struct pending *p)
-{
-	struct backend *b = pending_backend(core, p);
-
-	if (b != NULL && b->n_connecting > 0)
-		b->n_connecting--;
-}
-
-void
-connect_abandon(struct core *core, struct conn *conn)
-{
-	connecting_uncount(core, pending_of(core, conn));
-	pending_give(&core->pending, conn->pending);
-}
-
-void
-connect_stamp(struct core *core, const struct conn *conn, const struct instant *now,
-              struct packet *p)
-{
-	const struct pending *pending = pending_of(core, conn);
-
-	packet_stamp(p, pending_clock(pending, now), pending->tsval);
 }
 
 /* Take what stands at the front of the client's stream. False: it does not fit or is ahead. */
@@ -238,22 +214,12 @@ connecting_client_rst(struct core *core, struct step *step)
 }
 
 void
-connect_reset_client(struct core *core, struct step *step, const struct conn *conn)
-{
-	struct packet *p = act_onward(core, step, COUNTER_taken_handshake, TCP_RST | TCP_ACK);
-
-	p->seq = conn->server_nxt;
-	p->ack = conn->irs + 1; /* nothing has been acknowledged */
-	core_count(core, COUNTER_rst_sent);
-}
-
-void
 connecting_server_rst(struct core *core, struct step *step)
 {
 	struct conn *conn = conn_of(core, step->entry);
 	struct pending *p = pending_of(core, conn);
 	const struct segment *seg = step->seg;
-	struct backend *b = pending_backend(core, p);
+	struct backend *b = backend_of_pending(core, p);
 
 	/* RFC 9293, 3.10.7.3: only a RST that acknowledges our SYN counts. */
 	if (!(seg->flags & TCP_ACK) || seg->ack != conn->irs + 1) {
@@ -261,14 +227,14 @@ connecting_server_rst(struct core *core, struct step *step)
 		return;
 	}
 	core_count(core, COUNTER_refused_by_server);
-	if (b != NULL && backend_fail(b, p->net, (uint32_t)(step->now->now_ms / 1000),
-	                              core->policy->timeouts.probe))
+	if (b != NULL &&
+	    backend_fail(b, p->net, instant_s(step->now), core->policy->timeouts.probe))
 		core_count(core, COUNTER_backend_down);
 	core_count(core, COUNTER_reset);
 	if (p->flags & PENDING_CLIENT_GONE)
 		act_drop(core, step, COUNTER_taken_handshake);
 	else
-		connect_reset_client(core, step, conn);
+		join_refuse(core, step, conn);
 	conn_finish(core, step->entry, step->at, step->now);
 }
 
@@ -297,13 +263,12 @@ server_is_silent(struct core *core, struct pending *p, const struct instant *now
 {
 	uint32_t number = p->conn;
 	struct conn *conn = &core->conns.conns[number];
-	struct backend *b = pending_backend(core, p);
+	struct backend *b = backend_of_pending(core, p);
 	struct flow_slot at;
 
 	core_count(core, COUNTER_server_silent);
 	core_count(core, COUNTER_reset);
-	if (b != NULL &&
-	    backend_fail(b, p->net, (uint32_t)(now->now_ms / 1000), core->policy->timeouts.probe))
+	if (b != NULL && backend_fail(b, p->net, instant_s(now), core->policy->timeouts.probe))
 		core_count(core, COUNTER_backend_down);
 	if (!(p->flags & PENDING_CLIENT_GONE))
 		conn_reset_ends(core, conn, out);

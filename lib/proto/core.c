@@ -4,7 +4,14 @@
 
 #include <stdio.h>
 
+#include "act.h"
+#include "admission.h"
+#include "connect.h"
 #include "decision.h"
+#include "entry.h"
+#include "foreign.h"
+#include "handshake.h"
+#include "track.h"
 
 #define RATE_CELLS 16384u /* 2 rows of 8 bytes: fits the second-level cache beside the rest */
 #define PROVEN_BITS (1u << 20)
@@ -77,8 +84,6 @@ core_init(void *memory, const struct core_params *params, const struct policy *p
 	memset(core, 0, sizeof(*core));
 	core->params = *params;
 	memcpy(&core->hash_key, params->seed, sizeof(core->hash_key));
-	/* Whom it drops can be watched: it must not give away the key. */
-	core->random = addr_hash(&core->hash_key, &(struct ip_addr){ 0 }, UINT32_MAX) | 1;
 	core->started_ms = now->now_ms;
 	/* A cookie of the run before may still be out. */
 	core->cookie_out_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
@@ -113,7 +118,7 @@ core_set_policy(struct core *core, const struct policy *policy)
 	if (core->policy != NULL && core->conns.used > 0)
 		core->has_orphans = true;
 	core->policy = policy;
-	core->reflect_cap = core_share(core, policy->reflection.per_net_per_s);
+	core->reflect_cap = limit_share(core, policy->reflection.per_net_per_s);
 	for (uint32_t i = 0; i < SERVICES_MAX; i++)
 		core->services[i].service = NULL;
 	for (uint32_t i = 0; i < policy->n_services; i++) {

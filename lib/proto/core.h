@@ -19,39 +19,10 @@
 
 #include "actions.h"
 #include "conn_table.h"
+#include "core_params.h"
 #include "counters.h"
 #include "policy.h"
-#include "secret.h"
 #include "segment.h"
-
-/* What a core is built with; fixed for its life. Figures are this core's own
- * share. */
-struct core_params {
-	uint32_t connections;
-	uint32_t half_open;
-	uint32_t backends;
-	uint32_t paths;
-	uint32_t sources;
-	uint32_t held;       /* connections that may wait for their server at once */
-	uint32_t hold_bytes; /* most early data held for each */
-	uint32_t n_workers;  /* limits of the policy are divided by this */
-	uint8_t seed[64];    /* uniformly random: keys of the tables */
-	bool has_inside;     /* false: responder topology, nothing can be forwarded */
-	bool cookie_gate;    /* refuse ACKs unchecked while no cookie is out: only if this core
-	                         alone makes the cookies that its ACKs carry */
-	/* [SERVICES_MAX], of all cores together; NULL: this one is alone. The second in which no
-	 * cookie of a service is out any more, of their common clock; 0: none has been.
-	 * Relaxed: each core writes what is later than what it reads, and a value that is
-	 * lost for another's is less than a second older. */
-	uint32_t *cookies_until_s;
-};
-
-/* The time of one burst. */
-struct instant {
-	uint64_t now_ms;                  /* monotonic */
-	uint64_t wall_ms;                 /* since 1970; TSval clock */
-	const struct secret_set *secrets; /* secret_current() */
-};
 
 struct core;
 
@@ -74,9 +45,6 @@ struct core *core_init(void *memory, const struct core_params *params, const str
 
 /* Use another policy from now on. The caller frees the old one when this has returned. */
 void core_set_policy(struct core *core, const struct policy *policy);
-
-/* Most segments in one burst. */
-#define CORE_BURST_MAX 64u
 
 /* Find the service, entry and cookie of each segment; n at most CORE_BURST_MAX. */
 void core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now);

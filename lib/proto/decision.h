@@ -55,43 +55,4 @@ decision_event(const struct segment *seg)
 	return seg->payload_len != 0 || (seg->flags & TCP_FIN) ? EVENT_DATA : EVENT_ACK;
 }
 
-/* The handlers, by the file they stand in. */
-/* handshake.c */
-void listen_syn(struct core *core, struct step *step);
-void received_syn(struct core *core, struct step *step);
-void spent_syn(struct core *core, struct step *step);
-/* proof.c */
-void listen_ack(struct core *core, struct step *step);
-void received_ack(struct core *core, struct step *step);
-void received_rst(struct core *core, struct step *step);
-void spent_ack(struct core *core, struct step *step);
-/* stray.c */
-void stray_syn_ack(struct core *core, struct step *step);
-void stray_rst(struct core *core, struct step *step);
-void stray_inside(struct core *core, struct step *step);
-void stray_drop(struct core *core, struct step *step);
-void synchronized_syn(struct core *core, struct step *step);
-/* connect.c */
-void connecting_ack(struct core *core, struct step *step);
-void connecting_data(struct core *core, struct step *step);
-void connecting_client_rst(struct core *core, struct step *step);
-void connecting_syn_ack(struct core *core, struct step *step);
-void connecting_server_ack(struct core *core, struct step *step);
-void connecting_server_rst(struct core *core, struct step *step);
-/* splice.c */
-void spliced_segment(struct core *core, struct step *step);
-void spliced_rst(struct core *core, struct step *step);
-void spliced_syn_ack(struct core *core, struct step *step);
-void closing_syn(struct core *core, struct step *step);
-void closing_segment(struct core *core, struct step *step);
-/* track.c */
-void outbound_syn(struct core *core, struct step *step);
-void tracked_syn(struct core *core, struct step *step);
-void tracked_syn_ack(struct core *core, struct step *step);
-void tracked_segment(struct core *core, struct step *step);
-void tracked_rst(struct core *core, struct step *step);
-/* respond.c */
-void responding_segment(struct core *core, struct step *step);
-void responding_rst(struct core *core, struct step *step);
-
 #endif

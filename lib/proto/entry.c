@@ -3,7 +3,10 @@
  * Making and ending entries: the index, the tables, the path, and the counts
  * of service and source move together, here alone.
  */
-#include "core_state.h"
+#include "entry.h"
+
+#include "act.h"
+#include "admission.h"
 
 #define EVICT_LOOK 64u /* connections looked at for a victim */
 
@@ -153,6 +156,22 @@ conn_free(struct core *core, uint32_t number, struct flow_slot at)
 	conn_table_give(&core->conns, number);
 }
 
+void
+connecting_uncount(struct core *core, const struct pending *p)
+{
+	struct backend *b = backend_of_pending(core, p);
+
+	if (b != NULL && b->n_connecting > 0)
+		b->n_connecting--;
+}
+
+static void
+connect_abandon(struct core *core, struct conn *conn)
+{
+	connecting_uncount(core, pending_of(core, conn));
+	pending_give(&core->pending, conn->pending);
+}
+
 bool
 conn_cookie_lives(const struct core *core, uint32_t number, const struct instant *now)
 {
@@ -204,6 +223,17 @@ static bool
 closing_over(const struct conn *conn)
 {
 	return (conn->flags & CONN_RESET) || (conn->client_lag | conn->server_lag) == 0;
+}
+
+uint32_t
+splice_lifetime(const struct core *core, const struct conn *conn)
+{
+	const struct timeouts *t = &core->policy->timeouts;
+	unsigned int fins = conn->flags & (CONN_CLIENT_FIN | CONN_SERVER_FIN);
+
+	if (fins == (CONN_CLIENT_FIN | CONN_SERVER_FIN))
+		return t->closing;
+	return fins != 0 ? t->half_closed : t->idle;
 }
 
 /* What its deadline was put ahead by when it was last touched. */
@@ -301,7 +331,7 @@ entry_clear(struct core *core, struct step *step)
 	} else {
 		const struct conn *conn = &core->conns.conns[step->entry];
 
-		/* One that is closing counts itself. */
+		/* A CLOSING one is counted as completed or reset by conn_free(). */
 		if (conn_remains(conn) && conn->state != CONN_CLOSING)
 			core_count(core, COUNTER_reset);
 		conn_free(core, step->entry, step->at);
@@ -377,7 +407,7 @@ server_of(struct core *core, const struct step *step)
 	const struct segment *seg = step->seg;
 	uint32_t before = core->backends.n_forgotten;
 	uint32_t number = backend_find(&core->backends, &seg->flow.server, seg->flow.server_port_be,
-	                               true, (uint32_t)(step->now->now_ms / 1000));
+	                               true, instant_s(step->now));
 
 	if (core->backends.n_forgotten != before)
 		core_count(core, COUNTER_backend_forgotten);

@@ -3,7 +3,11 @@
  * Frames that are not whole TCP segments: ICMP errors about them, fragments,
  * malformed ones, and everything else, which crosses untouched.
  */
-#include "decision.h"
+#include "foreign.h"
+
+#include "act.h"
+#include "entry.h"
+#include "rewriting.h"
 
 #define FRAGMENT_LIFE_MS 2000u
 #define FRAGMENTS_PER_DATAGRAM 45u /* 64 KiB in fragments of 1,480 bytes */

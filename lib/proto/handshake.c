@@ -4,10 +4,13 @@
  * on the same ports. Every ISS sent from here is a valid cookie, so an entry
  * can be lost at any time. What comes back is proof.c's.
  */
-#include "decision.h"
-#include "syn_plan.h"
+#include "handshake.h"
 
-#define RETRY_MS 1000u /* SYN-ACK again after 1, 2, 4 ... s */
+#include "act.h"
+#include "admission.h"
+#include "entry.h"
+#include "pass.h"
+#include "syn_plan.h"
 
 _Static_assert(HALF_OPEN_STAGES == SYN_ACK_RETRIES_MAX + 1, "a stage for each SYN-ACK");
 _Static_assert(RETRY_MS *((1u << SYN_ACK_RETRIES_MAX) - 1) < COOKIE_LIFE_MIN_S * 1000u,
@@ -208,7 +211,7 @@ static bool
 syn_teaches(struct core *core, struct step *step, struct backend *b)
 {
 	const struct segment *seg = step->seg;
-	uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
+	uint32_t now_s = instant_s(step->now);
 	const struct tcp_offer offer = admission_offered(seg);
 
 	if (b == NULL)
@@ -246,7 +249,7 @@ syn_passes(struct core *core, struct step *step, struct backend *b)
 static __attribute__((noinline)) bool
 syn_to_server(struct core *core, struct step *step)
 {
-	uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
+	uint32_t now_s = instant_s(step->now);
 	const struct flow *flow = &step->seg->flow;
 	struct backend *b = planned(core, step)->backend;
 

@@ -25,13 +25,12 @@
  * Until the server has said more than its SYN-ACK, the client's own segments carry the same
  * TSecr, since the first may be lost, or wait for data to be taken (TCP_DEFER_ACCEPT).
  */
-#include "connecting.h"
-#include "decision.h"
+#include "join.h"
 
+#include "act.h"
+
+#define ANSWER_WAIT_MS 5u     /* for the second of two SYN-ACKs */
 #define ECHO_AHEAD (1u << 22) /* above the six bits of a cookie's options; over an hour */
-
-/* What is held is cut no finer, whatever a server says: 40 bytes of options, 8 of data. */
-#define MSS_LEAST 48u
 
 _Static_assert(PENDING_BLOCK_SIZE <= ACTION_PAYLOAD_MAX, "a block is one packet");
 
@@ -44,7 +43,7 @@ answer_read(const struct segment *seg, const struct pending *p)
 		.tsval = seg->tsval,
 		.window = seg->window,
 		.offer = {
-			.mss = seg->mss != 0 ? seg->mss : seg->is_v4 ? 536 : 1220,
+			.mss = seg->mss != 0 ? seg->mss : mss_default(seg->is_v4),
 			.wscale = (seg->options & OPTION_WSCALE) && p->offer.wscale != WSCALE_NONE
 			                  ? seg->wscale
 			                  : WSCALE_NONE,
@@ -85,7 +84,9 @@ static void
 release(struct core *core, struct step *step, const struct conn *conn, const struct pending *p,
         const struct link *link)
 {
-	uint32_t mss = p->answer.offer.mss > MSS_LEAST ? p->answer.offer.mss : MSS_LEAST;
+	/* Cut no finer, whatever the server says: 40 bytes of options, 8 of data. */
+	uint32_t mss = p->answer.offer.mss > COOKIE_MSS_LEAST ? p->answer.offer.mss
+	                                                      : COOKIE_MSS_LEAST;
 	uint32_t most = mss - (p->offer.timestamps ? 12u : 0u);
 	uint32_t block = p->first_block, at = 0, in_block = 0;
 
@@ -175,6 +176,16 @@ join(struct core *core, struct step *step, struct conn *conn, uint32_t ts_echo,
 	pending_give(&core->pending, number);
 }
 
+void
+join_refuse(struct core *core, struct step *step, const struct conn *conn)
+{
+	struct packet *p = act_onward(core, step, COUNTER_taken_handshake, TCP_RST | TCP_ACK);
+
+	p->seq = conn->server_nxt;
+	p->ack = conn->irs + 1; /* nothing has been acknowledged */
+	core_count(core, COUNTER_rst_sent);
+}
+
 /* Reset both ends: they cannot understand each other. */
 static void
 promise_is_broken(struct core *core, struct step *step, struct conn *conn)
@@ -189,7 +200,7 @@ promise_is_broken(struct core *core, struct step *step, struct conn *conn)
 		p->seq = step->seg->ack;
 		core_count(core, COUNTER_rst_sent);
 	}
-	connect_reset_client(core, step, conn);
+	join_refuse(core, step, conn);
 	conn_finish(core, step->entry, step->at, step->now);
 }
 
@@ -201,7 +212,7 @@ server_answers(struct core *core, struct backend *b, const struct pending *p,
 	if (b->down)
 		core_count(core, COUNTER_backend_up);
 	backend_succeed(b);
-	backend_learn(b, &p->offer, &p->answer.offer, p->net, (uint32_t)(now->now_ms / 1000));
+	backend_learn(b, &p->offer, &p->answer.offer, p->net, instant_s(now));
 	core_count(core, COUNTER_learned);
 }
 
@@ -209,7 +220,7 @@ server_answers(struct core *core, struct backend *b, const struct pending *p,
 static bool
 first_answer(struct core *core, struct step *step, struct conn *conn, struct pending *p)
 {
-	struct backend *b = pending_backend(core, p);
+	struct backend *b = backend_of_pending(core, p);
 	bool promised = b != NULL && b->known && b->timestamps;
 
 	if (b != NULL)

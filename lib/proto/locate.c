@@ -5,7 +5,8 @@
  * memory overlaps with that of the others: services and index lines, then entries and
  * the plans of answers, then MACs.
  */
-#include "core_state.h"
+#include "core.h"
+
 #include "syn_plan.h"
 
 _Static_assert(FLOW_NONE == UINT32_MAX && SERVICE_NONE == UINT16_MAX &&
@@ -123,7 +124,7 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 	struct syn_plan_memo memo = { .next = core->plans };
 
 	core->mutations = 0;
-	core->sources.now_s = (uint32_t)(now->now_ms / 1000);
+	core->sources.now_s = instant_s(now);
 	lanes_start(core, now->secrets);
 	for (unsigned int i = 0; i < n; i++)
 		locate_index(core, &seg[i]);

@@ -3,7 +3,13 @@
  * The third segment of the handshake: does it prove that its sender has seen
  * our SYN-ACK? By the half-open entry, or by the cookie.
  */
-#include "decision.h"
+#include "proof.h"
+
+#include "act.h"
+#include "admission.h"
+#include "connect.h"
+#include "pass.h"
+#include "respond.h"
 
 /* One MAC for a segment whose batch did not have it. */
 static uint8_t
@@ -115,7 +121,7 @@ bool
 proof_is_shared(const struct core *core, const struct step *step)
 {
 	return core->params.cookies_until_s != NULL &&
-	       step->now->now_ms / 1000 <
+	       instant_s(step->now) <
 	               __atomic_load_n(&core->params.cookies_until_s[step->seg->service],
 	                               __ATOMIC_RELAXED);
 }

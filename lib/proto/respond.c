@@ -3,13 +3,11 @@
  * Mode respond: the engine is the server. It acknowledges and discards data
  * and answers FIN with FIN.
  */
-#include "decision.h"
+#include "respond.h"
 
-uint32_t
-respond_tsval(const struct conn *conn, const struct instant *now)
-{
-	return (uint32_t)now->now_ms + conn->ts_delta;
-}
+#include "act.h"
+#include "admission.h"
+#include "challenge.h"
 
 /* An ACK of all that has come, for the client. */
 static void

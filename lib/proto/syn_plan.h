@@ -6,7 +6,18 @@
 
 #include <stddef.h>
 
-#include "core_state.h"
+#include "admission.h"
+#include "cookie.h"
+
+/* The window of a SYN-ACK: what one connection may have held; never zero, or the first
+ * data waits for a window probe. Never scaled (RFC 7323, 2.2). */
+static inline uint16_t
+syn_ack_window(const struct core *core, uint8_t mode)
+{
+	return mode == MODE_RESPOND
+	               ? UINT16_MAX
+	               : (uint16_t)pending_window(&core->pending, core->params.hold_bytes);
+}
 
 /* The last plan of a burst. A SYN that says the same to the same is answered
  * the same: in a flood most do. */
@@ -70,10 +81,9 @@ syn_plan_backend(struct core *core, const struct segment *seg, const struct inst
 	    !ip_addr_equal(&memo->server, &flow->server)) {
 		memo->server = flow->server;
 		memo->server_port_be = flow->server_port_be;
-		memo->backend = backend_at(&core->backends,
-		                           backend_find(&core->backends, &flow->server,
-		                                        flow->server_port_be, false,
-		                                        (uint32_t)(now->now_ms / 1000)));
+		memo->backend = backend_at(
+			&core->backends, backend_find(&core->backends, &flow->server,
+		                                      flow->server_port_be, false, instant_s(now)));
 	}
 	return memo->backend;
 }

@@ -4,34 +4,15 @@
  * transparent mode or one that is being learned, those that protected hosts
  * open themselves, and those that are older than the engine (adopt).
  */
-#include "decision.h"
+#include "track.h"
 
-bool
-track_begin(struct core *core, struct step *step, bool outbound)
-{
-	const struct segment *seg = step->seg;
-
-	if (!core->params.has_inside)
-		return false;
-	if (outbound && core->n_outbound >= core->conns.capacity / OUTBOUND_SHARE) {
-		core_count(core, COUNTER_table_full);
-		return false;
-	}
-	struct conn *conn = conn_open(core, step, UNCONFIRMED_S);
-	if (conn == NULL)
-		return false;
-	conn->state = CONN_TRACKED;
-	conn->ts_delta = seg->options; /* what the SYN offered, until it is answered */
-	if (outbound) {
-		conn->flags = CONN_OUTBOUND;
-		conn->server_nxt = seg->seq + 1;
-		core->n_outbound++;
-	} else {
-		conn->client_nxt = seg->seq + 1;
-		admission_half_open(core, seg->service, 1);
-	}
-	return true;
-}
+#include "act.h"
+#include "admission.h"
+#include "entry.h"
+#include "follow.h"
+#include "handshake.h"
+#include "pass.h"
+#include "proof.h"
 
 void
 outbound_syn(struct core *core, struct step *step)
@@ -95,7 +76,7 @@ track_learn(struct core *core, struct step *step, const struct conn *conn)
 	backend_succeed(b);
 	backend_learn(b, &offered, &answered,
 	              (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client),
-	              (uint32_t)(step->now->now_ms / 1000));
+	              instant_s(step->now));
 	core_count(core, COUNTER_learned);
 }
 
@@ -123,22 +104,6 @@ tracked_syn_ack(struct core *core, struct step *step)
 		track_learn(core, step, conn);
 	}
 	act_forward(core, step, COUNTER_passed_tracked);
-}
-
-/*
- * A candidate for adoption. What comes from inside says how the server counts; what
- * comes from outside anybody may have sent, and it counts only where it fits.
- */
-static void
-adopt_seed(struct conn *conn, const struct segment *seg)
-{
-	uint32_t end = seg->seq + segment_seq_len(seg);
-	bool outside = seg->side == SIDE_OUTSIDE;
-
-	conn->client_nxt = outside ? end : seg->ack;
-	conn->server_nxt = outside ? seg->ack : end;
-	if (!outside)
-		conn->flags |= CONN_SEEDED;
 }
 
 /* Do the two directions count alike? */
@@ -226,32 +191,6 @@ track_expire(struct core *core, const struct conn *conn, struct actions *out)
 	}
 }
 
-bool
-track_adopt(struct core *core, struct step *step)
-{
-	const struct segment *seg = step->seg;
-	const struct instant *now = step->now;
-	uint32_t cap = core_share(core, core->policy->adopt_per_net);
-
-	if (!core_adopts(core, now) || !(seg->flags & TCP_ACK) || step->entry != FLOW_NONE ||
-	    core->n_adopting >= core->conns.capacity / ADOPT_SHARE ||
-	    core->conns.used == core->conns.capacity)
-		return false;
-	if (cap != 0 &&
-	    rate_hit(&core->adopt_rate, source_net_hash(&core->hash_key, &seg->flow.client),
-	             (uint32_t)now->now_ms) > cap)
-		return false;
-	struct conn *conn = conn_open(core, step, UNCONFIRMED_S);
-	if (conn == NULL)
-		return false;
-	conn->state = CONN_TRACKED;
-	conn->flags = CONN_ADOPTING;
-	core->n_adopting++;
-	adopt_seed(conn, seg);
-	act_forward(core, step, COUNTER_passed_adopted);
-	return true;
-}
-
 /* The client's ACK of the server's SYN-ACK: the handshake that passed is complete. */
 static void
 track_confirm(struct core *core, struct step *step, struct conn *conn)
@@ -335,7 +274,7 @@ tracked_rst(struct core *core, struct step *step)
 
 	act_forward(core, step, COUNTER_passed_tracked);
 	if (refused) {
-		uint32_t now_s = (uint32_t)(step->now->now_ms / 1000);
+		uint32_t now_s = instant_s(step->now);
 		struct backend *b = backend_at(&core->backends, server_of(core, step));
 		core_count(core, COUNTER_refused_by_server);
 		if (b != NULL &&

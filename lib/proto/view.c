@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Looking at a core from outside. */
-#include "core_state.h"
+#include "core.h"
+
+#include "admission.h"
+#include "entry.h"
 
 const struct counters *
 core_counters(const struct core *core)
@@ -100,7 +103,7 @@ core_answers_anywhere(struct core *core, const struct segment *seg, const struct
 	 * looked for. */
 	b = backend_at(&core->backends,
 	               backend_find(&core->backends, &seg->flow.server, seg->flow.server_port_be,
-	                            false, (uint32_t)(now->now_ms / 1000)));
+	                            false, instant_s(now)));
 	const struct tcp_offer offered = admission_offered(seg);
 	return (b == NULL || !b->down) &&
 	       (cookie_mode || (b != NULL && !backend_curious(b, &offered)));

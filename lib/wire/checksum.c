@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Sums of more than a few bytes, eight at a time. */
 #include "checksum.h"
 
 /* The result is below 2^33, so that callers may go on adding words to it. */

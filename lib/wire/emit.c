@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Headers as words and vectors laid out beforehand; what is the same is kept in the memo. */
 #include "emit.h"
 
 #include <stddef.h>

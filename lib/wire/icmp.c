@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* ICMP errors: finding the TCP header that they quote, and rewriting it. */
 #include "icmp.h"
 
 #include "bytes.h"
 #include "checksum.h"
-#include "parse.h"
+#include "ipv6_chain.h"
 #include "protocols.h"
 
 /* The quote of a TCP segment: ports and sequence at least (RFC 792). */

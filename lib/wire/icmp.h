@@ -13,6 +13,13 @@
 
 #include "segment.h"
 
+/*
+ * For the parser: the ICMP message of `seg` (family, l3_off and l4_off set) ends at `end`; bytes
+ * before `head` can be read. If it is an error that quotes TCP, set class, flow,
+ * seq and payload_len; else leave seg alone.
+ */
+void icmp_parse(struct segment *seg, uint32_t head, uint32_t end);
+
 /* Add `seq_add` to the quoted sequence number and `ack_add` to the quoted
  * acknowledgment (if the quote reaches so far and does not lack ACK), keeping
  * the ICMP checksum in step; the quoted TCP checksum is adjusted when quoted. */

@@ -5,10 +5,11 @@
 
 #include <stddef.h>
 
+#include "frame_rules.h"
+#include "icmp.h"
+#include "ipv6_chain.h"
+#include "parse_lane.h"
 #include "tcp_options.h"
-
-/* Extension headers that we walk before a chain counts as too long. */
-#define IPV6_CHAIN_MAX 8
 
 static inline void
 set_malformed(struct segment *seg, enum segment_fault fault)
@@ -189,51 +190,6 @@ parse_ipv4(struct segment *seg, uint32_t head, uint32_t len)
 	uint32_t offset = (fragment & IPV4_FRAGMENT_MASK) * 8;
 	seg->fragment_id = bytes_get_u16(ip + IPV4_ID_OFF);
 	parse_fragment(seg, head, end, offset, fragment & IPV4_MORE_FRAGMENTS, offset + total);
-}
-
-static inline bool
-is_extension(uint8_t proto)
-{
-	return proto == PROTO_HOP_BY_HOP || proto == PROTO_ROUTING || proto == PROTO_FRAGMENT ||
-	       proto == PROTO_DST_OPTIONS;
-}
-
-struct ipv6_chain
-ipv6_chain_walk(const uint8_t *frame, uint32_t off, uint8_t next, uint32_t end)
-{
-	struct ipv6_chain chain = { .off = off, .proto = next };
-
-	for (unsigned int n = 0;; n++) {
-		const uint8_t *header = frame + chain.off;
-		uint8_t proto = chain.proto;
-
-		if (!is_extension(proto))
-			return chain;
-		if (n == IPV6_CHAIN_MAX || end < chain.off || end - chain.off < 8)
-			break;
-		uint32_t size = proto == PROTO_FRAGMENT ? 8 : (header[1] + 1u) * 8;
-		if (size > end - chain.off)
-			break;
-
-		if (proto == PROTO_HOP_BY_HOP && n != 0)
-			chain.is_bad = true;
-		if (proto == PROTO_ROUTING && header[3] != 0)
-			chain.is_bad = true;
-		chain.off += size;
-		chain.proto = header[0];
-		if (proto == PROTO_FRAGMENT) {
-			uint16_t where = bytes_get_u16(header + 2);
-			chain.is_bad |= chain.is_fragment;
-			chain.is_fragment = true;
-			chain.fragment_offset = where & 0xfff8;
-			chain.more_fragments = where & 1;
-			chain.fragment_id = bytes_get_u32(header + 4);
-			if (chain.fragment_offset != 0)
-				return chain;
-		}
-	}
-	chain.is_cut = true;
-	return chain;
 }
 
 /* TCP, ICMPv6 or a fragment behind extension headers. */

@@ -4,10 +4,12 @@
  * a frame is of the usual kind, and leaves all judgement of others to parse.c.
  * Fields that lie side by side are compared as one word in the order of the wire.
  */
+#include "parse_lane.h"
+
 #include <smmintrin.h>
 #include <stddef.h>
 
-#include "parse.h"
+#include "frame_rules.h"
 #include "tcp_layout.h"
 
 #define LANE_V4_L4_OFF (ETH_HEADER_SIZE + IPV4_HEADER_SIZE)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Numbers and offsets of Ethernet, IP and TCP headers; inside lib/wire only. */
+/* Numbers and offsets of Ethernet, IP and TCP headers. */
 #ifndef SYNFRONT_PROTOCOLS_H
 #define SYNFRONT_PROTOCOLS_H
 
@@ -10,6 +10,7 @@ enum {
 	VLAN_TAGS_MAX = 2,
 
 	ETH_TYPE_IPV4 = 0x0800,
+	ETH_TYPE_ARP = 0x0806,
 	ETH_TYPE_VLAN = 0x8100,
 	ETH_TYPE_IPV6 = 0x86dd,
 	ETH_TYPE_QINQ = 0x88a8,
@@ -43,6 +44,7 @@ enum {
 	PROTO_HOP_BY_HOP = 0,
 	PROTO_ICMP = 1,
 	PROTO_TCP = 6,
+	PROTO_UDP = 17,
 	PROTO_ROUTING = 43,
 	PROTO_FRAGMENT = 44,
 	PROTO_ICMPV6 = 58,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Each edit is a word added to a field and its difference to the checksum. */
 #include "rewrite.h"
 
 #include "bytes.h"

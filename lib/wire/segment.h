@@ -19,6 +19,12 @@ enum side {
 	SIDE_COUNT = 2
 };
 
+static inline const char *
+side_name(unsigned int side)
+{
+	return side == SIDE_OUTSIDE ? "outside" : "inside";
+}
+
 /* TCP control bits, RFC 9293 3.1, and AE of RFC 9768 in bit 8. */
 enum tcp_flag {
 	TCP_FIN = 0x01,

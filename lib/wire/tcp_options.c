@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Usual layouts are known at a glance (tcp_layout.h); the walk is for the others. */
 #include "tcp_options.h"
 
 #include "bytes.h"

@@ -25,6 +25,26 @@ enum {
 	TCPOPT_AO = 29,
 };
 
+#define WSCALE_NONE 15u /* in 4-bit fields: no window scale option */
+
+/* What every host takes, and what counts where no MSS option is (RFC 9293, 3.7.1). */
+#define MSS_DEFAULT_V4 536u
+#define MSS_DEFAULT_V6 1220u
+
+static inline uint16_t
+mss_default(bool is_v4)
+{
+	return is_v4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
+}
+
+/* Options of one end, as agreed in a handshake. */
+struct tcp_offer {
+	uint16_t mss;   /* not 0: the caller puts in mss_default() if absent */
+	uint8_t wscale; /* shift 0..14, or WSCALE_NONE */
+	bool sack;
+	bool timestamps;
+};
+
 /* Read the options between the 20th byte of the TCP header `tcp` and its end
  * `header_len` into the option fields of `seg`. */
 void tcp_options_parse(struct segment *seg, const uint8_t *tcp, unsigned int header_len);

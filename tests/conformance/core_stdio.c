@@ -127,7 +127,7 @@ start(struct run *run, uint64_t now_us)
 	uint8_t seed[64], master[MASTER_SECRET_SIZE];
 	size_t n_actions = 64 * (1 + ACTIONS_PER_EVENT);
 
-	/* Any will do, but its two halves must not be equal (lib/proto/secret.c). */
+	/* Any will do, but its two halves must not be equal (lib/cookie/secret.c). */
 	for (unsigned int i = 0; i < sizeof(seed); i++)
 		seed[i] = (uint8_t)(i * 37 + 11);
 	for (unsigned int i = 0; i < sizeof(master); i++)

@@ -191,6 +191,13 @@ check_quoted(const struct world *w, const struct world_frame *was, const uint8_t
 		FUZZ_CHECK(out.seq == q->before.seq);
 }
 
+/* True if the action writes a frame anew, so that its length changes. */
+static bool
+is_made_anew(const struct action *a)
+{
+	return a->kind == ACTION_REPLY || a->kind == ACTION_ONWARD || a->kind == ACTION_SEND;
+}
+
 static void
 carry_out_one(struct world *w, const struct action *a, const struct world_frame *was,
               struct segment *in)
@@ -198,11 +205,11 @@ carry_out_one(struct world *w, const struct action *a, const struct world_frame 
 	size_t len = was != NULL ? was->len : 0, room = len;
 
 	FUZZ_CHECK(a->out == SIDE_OUTSIDE || w->params.has_inside);
-	if (carry_out_is_new(a) && carry_out_room(a) > room)
+	if (is_made_anew(a) && carry_out_room(a) > room)
 		room = carry_out_room(a);
 	uint8_t *frame = fuzz_copy(was != NULL ? was->bytes : NULL, len, room);
 	unsigned int n = carry_out(frame, in, a, EMIT_CHECKSUM_SOFTWARE, &w->memo);
-	FUZZ_CHECK((n != 0) == carry_out_is_new(a) && n <= room);
+	FUZZ_CHECK((n != 0) == is_made_anew(a) && n <= room);
 	if (n != 0)
 		check_generated(w, a, frame, n, in);
 	else if (a->kind == ACTION_QUOTE)

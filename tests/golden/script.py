@@ -206,7 +206,7 @@ class Case:
 
     def clock(self, wscale, mss, promised):
         """TSval of a SYN-ACK at this moment: scale and MSS are what the client's have above the
-        profile's (lib/proto/cookie.h)."""
+        profile's (lib/cookie/cookie.h)."""
         units = (self.now_us // 1000) >> 2
         return (units << 17 | promised << 13 | wscale << 10 | mss) & wire.MASK
 

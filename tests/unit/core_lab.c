@@ -286,8 +286,10 @@ static void
 add_out(struct lab *lab, const struct action *a, const uint8_t *frame, size_t len,
         const struct segment *in, bool is_bad)
 {
-	if (lab->n_out == LAB_OUT_MAX)
-		return;
+	if (lab->n_out == LAB_OUT_MAX) {
+		fprintf(stderr, "\na test makes more than %d frames\n", LAB_OUT_MAX);
+		abort();
+	}
 	struct lab_out *out = &lab->out[lab->n_out++];
 	*out = (struct lab_out){ .side = (enum side)a->out,
 		                 .kind = a->kind,

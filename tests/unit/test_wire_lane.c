@@ -6,8 +6,10 @@
 #include <stddef.h>
 
 #include "check.h"
+#include "checksum.h"
 #include "frame.h"
 #include "parse.h"
+#include "parse_lane.h"
 
 #define N_FRAMES 200000
 

@@ -17,8 +17,8 @@
 #ifndef SYNFRONT_BACKEND_H
 #define SYNFRONT_BACKEND_H
 
-#include "cookie.h"
 #include "flow_hash.h"
+#include "tcp_options.h"
 
 #define BACKEND_NONE 0u /* number of no backend; real ones start at 1 */
 /* Answers without an option that was offered, in a row, to different prefixes,

@@ -24,7 +24,7 @@
 
 #include <stddef.h>
 
-#include "cookie.h"
+#include "tcp_options.h"
 
 #define PENDING_STAGE_ANSWERED 6u /* the list of those that wait for a second SYN-ACK */
 #define PENDING_STAGES 7u

@@ -42,19 +42,10 @@
 #define SYNFRONT_COOKIE_H
 
 #include "secret.h"
-#include "segment.h"
+#include "tcp_options.h"
 
 #define COOKIE_MAC_BITS 26u
 #define COOKIE_PROFILES 32u
-#define WSCALE_NONE 15u /* in 4-bit fields: no window scale option */
-
-/* Options of one end, as agreed in a handshake. */
-struct tcp_offer {
-	uint16_t mss;   /* not 0: the caller puts in 536 or 1220 if absent (RFC 9293, 3.7.1) */
-	uint8_t wscale; /* shift 0..14, or WSCALE_NONE */
-	bool sack;
-	bool timestamps;
-};
 
 /* The least MSS that anybody is told: what stacks take a smaller one for (Linux:
  * tcp_min_snd_mss), since 40 bytes of options leave 8 for data. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* Making the set; looking up is inline in the header. */
 #include <stdlib.h>
 
 #include "prefix_set.h"

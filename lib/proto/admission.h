@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Who is let in, and how: watermarks, source budgets, reflection caps, limits behind the
+ * handshake. Inside lib/proto only.
+ */
+#ifndef SYNFRONT_ADMISSION_H
+#define SYNFRONT_ADMISSION_H
+
+#include "core_state.h"
+
+struct promise {
+	uint16_t mss;
+	uint8_t wscale; /* WSCALE_NONE: does none */
+	bool sack, timestamps;
+};
+
+/* What may be promised for the destination of a SYN. */
+struct promise admission_promise(const struct service *service, const struct backend *backend,
+                                 bool is_v4);
+/* The options that a SYN or SYN-ACK carries; mss 0 if it names none. */
+static inline struct tcp_offer
+admission_offered(const struct segment *seg)
+{
+	return (struct tcp_offer){
+		.mss = seg->mss,
+		.wscale = seg->options & OPTION_WSCALE ? seg->wscale : WSCALE_NONE,
+		.sack = seg->options & OPTION_SACK_PERMITTED,
+		.timestamps = seg->options & OPTION_TIMESTAMPS,
+	};
+}
+
+/* The client's offer, cut to what is promised. */
+struct tcp_offer admission_offer(const struct segment *seg, const struct promise *promise);
+/* Whether its source is over the budgets that a SYN may be answered with state
+ * within. Counts it in the SYN rates. */
+bool admission_over_budget(struct core *core, struct step *step);
+/* Whether this SYN must be answered without state. */
+static inline bool
+admission_wants_cookie(struct core *core, struct step *step)
+{
+	/* In cookie mode no budget can change the answer. */
+	if (step->state->cookies == COOKIES_ALWAYS || step->state->cookie_mode)
+		return true;
+	return step->state->cookies != COOKIES_NEVER && admission_over_budget(core, step);
+}
+/*
+ * The watermarks, looked at in these two places alone. Entering: when half-open
+ * entries reach the high one. Leaving: once a second, when half-open entries and
+ * that second's unanswered cookies together are no more than the low one, so
+ * that a flood that goes on keeps the mode on, though its entries have expired.
+ */
+void admission_half_open(struct core *core, uint16_t service, int change);
+void admission_second(struct core *core, uint16_t service);
+/* Whether the port's budget has room; a quarter of it is kept for nets that lately
+ * completed a connection. */
+bool admission_reflect_port(struct core *core, uint64_t net, uint32_t now_ms);
+/* A generated answer to an unproven source of this net (source_net_hash()): false if
+ * over the cap. */
+static inline bool
+admission_reflect(struct core *core, uint64_t net, const struct instant *now)
+{
+	uint32_t now_ms = (uint32_t)now->now_ms, cap = core->reflect_cap;
+
+	/* Only what is answered counts. So the cap holds from the first second on (answers
+	 * drawn by lot exceed it until the flood's rate is known, and each pause makes it
+	 * unknown again), and room for another opens all the time, for a retry to find. */
+	if (cap != 0 && rate_hit_up_to(&core->reflection, net, now_ms, cap) > cap)
+		return false;
+	return core->policy->reflection.per_port_per_s == 0 ||
+	       admission_reflect_port(core, net, now_ms);
+}
+uint64_t core_net(const struct core *core, const struct flow *flow);
+/* Limits after the handshake: COUNTER_COUNT, or the counter of what is exceeded. */
+enum counter admission_over(struct core *core, struct step *step, const struct backend *backend);
+bool admission_counts_sources(const struct core *core);
+/* Count a connection in its service and source prefixes. */
+void admission_count(struct core *core, struct step *step, struct conn *conn);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* CONNECTING: the SYN to the server of a proven client, and what comes until it is
+ * answered. Inside lib/proto only. */
+#ifndef SYNFRONT_CONNECT_H
+#define SYNFRONT_CONNECT_H
+
+#include "entry.h"
+
+void connect_begin(struct core *core, struct step *step, const struct proven *proven);
+void connect_timers(struct core *core, const struct instant *now, struct actions *out);
+
+/* Handlers of the decision table. */
+void connecting_ack(struct core *core, struct step *step);
+void connecting_data(struct core *core, struct step *step);
+void connecting_client_rst(struct core *core, struct step *step);
+void connecting_server_ack(struct core *core, struct step *step);
+void connecting_server_rst(struct core *core, struct step *step);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Making and ending entries, with all that hangs on them: the index, the tables, the
+ * path, and the counts of service and source. Inside lib/proto only.
+ */
+#ifndef SYNFRONT_ENTRY_H
+#define SYNFRONT_ENTRY_H
+
+#include "core_state.h"
+
+struct conn *conn_of(struct core *core, uint32_t entry);
+/* Whether an entry is of this flow and tag stack. */
+bool entry_is(const struct core *core, uint32_t entry, const struct flow *flow, uint32_t tags);
+/* Find the entry of a flow; FLOW_NONE. */
+uint32_t entry_find(const struct core *core, const struct flow *flow, uint32_t tags, uint64_t hash,
+                    struct flow_slot *at);
+/* A connection for this segment's flow, in the index in place of step's entry if it
+ * has one, with a path; NULL (counted) if there is no room. state is set by the caller. */
+struct conn *conn_open(struct core *core, struct step *step, uint32_t lifetime_s);
+/* The connection is over: free it, or keep it spent while its cookie lives. */
+void conn_finish(struct core *core, uint32_t number, struct flow_slot at,
+                 const struct instant *now);
+/* Step's entry gives way; it has none then. */
+void entry_clear(struct core *core, struct step *step);
+/* Where a connection stands in the index. */
+bool conn_find_slot(const struct core *core, uint32_t number, struct flow_slot *at);
+/* May the cookie that opened this connection still be accepted? */
+bool conn_cookie_lives(const struct core *core, uint32_t number, const struct instant *now);
+/* Does it need the engine? (Everything but TRACKED and SPENT.) */
+bool conn_remains(const struct conn *conn);
+/* Change what a connection counts as. */
+void conn_set_state(struct core *core, struct conn *conn, enum conn_state state);
+uint32_t conn_number(const struct core *core, const struct conn *conn);
+void half_open_drop(struct core *core, uint32_t number, struct flow_slot at);
+/* Keep a connection alive for `lifetime_s`. */
+static inline void
+entry_touch(struct core *core, const struct step *step, uint32_t lifetime_s)
+{
+	flow_index_touch(&core->index, step->at, clock_s(step->now, lifetime_s));
+}
+/* What is known of the server of step's segment, made if need be: its number. */
+uint32_t server_of(struct core *core, const struct step *step);
+/* RST to both ends of a spliced connection, or the client of another. */
+void conn_reset_ends(struct core *core, const struct conn *conn, struct actions *out);
+
+/* A proven client. `offer`, ISS and the rest as agreed with it. */
+struct proven {
+	uint32_t iss, irs;
+	struct tcp_offer offer;
+	bool by_cookie; /* else by the half-open entry */
+	uint8_t promised_wscale;
+	uint32_t ts_sent; /* TSval of the SYN-ACK that the client goes by */
+};
+/* An entry for it; NULL if there is no room: the client is told then. */
+struct conn *conn_open_proven(struct core *core, struct step *step, const struct proven *proven);
+/* What is known of the client of a CONNECTING connection. */
+static inline struct pending *
+pending_of(struct core *core, const struct conn *conn)
+{
+	return &core->pending.records[conn->pending];
+}
+
+/* The server that it waits for; NULL if nothing is known of it by now. */
+static inline struct backend *
+backend_of_pending(struct core *core, const struct pending *p)
+{
+	return backend_at(&core->backends, p->backend);
+}
+
+/* The client's window as it stands where it is not scaled, as in a SYN. */
+static inline uint16_t
+pending_unscaled_window(const struct pending *p)
+{
+	uint32_t window = (uint32_t)p->window << wscale_shift(p->offer.wscale);
+
+	return window > UINT16_MAX ? UINT16_MAX : (uint16_t)window;
+}
+
+/* Our TSval towards the client: milliseconds, up from what its echo says. */
+static inline uint32_t
+pending_clock(const struct pending *p, const struct instant *now)
+{
+	return p->ts_base + (uint32_t)(now->now_ms - p->started_ms);
+}
+
+/* It waits for its server no more. */
+void connecting_uncount(struct core *core, const struct pending *p);
+/* Seconds that the connection may be silent in its present state. */
+uint32_t splice_lifetime(const struct core *core, const struct conn *conn);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* SYNs and the SYN-ACKs that answer them. Inside lib/proto only. */
+#ifndef SYNFRONT_HANDSHAKE_H
+#define SYNFRONT_HANDSHAKE_H
+
+#include "core_state.h"
+
+/* Answer by cookie, whatever the limits. */
+void handshake_syn_by_cookie(struct core *core, struct step *step);
+void handshake_timers(struct core *core, const struct instant *now, struct actions *out);
+
+/* Handlers of the decision table. */
+void listen_syn(struct core *core, struct step *step);
+void received_syn(struct core *core, struct step *step);
+void spent_syn(struct core *core, struct step *step);
+
+#endif

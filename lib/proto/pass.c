@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Letting a segment without an entry pass, to be followed as TRACKED: SYNs, and, for a time
+ * after the start, segments of connections that are older than the engine.
+ */
+#include "pass.h"
+
+#include "act.h"
+#include "admission.h"
+#include "entry.h"
+
+bool
+track_begin(struct core *core, struct step *step, bool outbound)
+{
+	const struct segment *seg = step->seg;
+
+	if (!core->params.has_inside)
+		return false;
+	if (outbound && core->n_outbound >= core->conns.capacity / OUTBOUND_SHARE) {
+		core_count(core, COUNTER_table_full);
+		return false;
+	}
+	struct conn *conn = conn_open(core, step, UNCONFIRMED_S);
+	if (conn == NULL)
+		return false;
+	conn->state = CONN_TRACKED;
+	conn->ts_delta = seg->options; /* what the SYN offered, until it is answered */
+	if (outbound) {
+		conn->flags = CONN_OUTBOUND;
+		conn->server_nxt = seg->seq + 1;
+		core->n_outbound++;
+	} else {
+		conn->client_nxt = seg->seq + 1;
+		admission_half_open(core, seg->service, 1);
+	}
+	return true;
+}
+
+/*
+ * A candidate for adoption. What comes from inside says how the server counts; what
+ * comes from outside anybody may have sent, and it counts only where it fits.
+ */
+void
+adopt_seed(struct conn *conn, const struct segment *seg)
+{
+	uint32_t end = seg->seq + segment_seq_len(seg);
+	bool outside = seg->side == SIDE_OUTSIDE;
+
+	conn->client_nxt = outside ? end : seg->ack;
+	conn->server_nxt = outside ? seg->ack : end;
+	if (!outside)
+		conn->flags |= CONN_SEEDED;
+}
+
+bool
+track_adopt(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+	const struct instant *now = step->now;
+	uint32_t cap = limit_share(core, core->policy->adopt_per_net);
+
+	if (!core_adopts(core, now) || !(seg->flags & TCP_ACK) || step->entry != FLOW_NONE ||
+	    core->n_adopting >= core->conns.capacity / ADOPT_SHARE ||
+	    core->conns.used == core->conns.capacity)
+		return false;
+	if (cap != 0 &&
+	    rate_hit(&core->adopt_rate, source_net_hash(&core->hash_key, &seg->flow.client),
+	             (uint32_t)now->now_ms) > cap)
+		return false;
+	struct conn *conn = conn_open(core, step, UNCONFIRMED_S);
+	if (conn == NULL)
+		return false;
+	conn->state = CONN_TRACKED;
+	conn->flags = CONN_ADOPTING;
+	core->n_adopting++;
+	adopt_seed(conn, seg);
+	act_forward(core, step, COUNTER_passed_adopted);
+	return true;
+}

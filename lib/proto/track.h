@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* TRACKED: connections that pass as they are. Inside lib/proto only. */
+#ifndef SYNFRONT_TRACK_H
+#define SYNFRONT_TRACK_H
+
+#include "core_state.h"
+
+/* Before its entry goes: RST to both ends of a candidate that did not fit. */
+void track_expire(struct core *core, const struct conn *conn, struct actions *out);
+
+/* Handlers of the decision table. */
+void outbound_syn(struct core *core, struct step *step);
+void tracked_syn(struct core *core, struct step *step);
+void tracked_syn_ack(struct core *core, struct step *step);
+void tracked_segment(struct core *core, struct step *step);
+void tracked_rst(struct core *core, struct step *step);
+
+#endif
