@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 
+#include "budget.h"
 #include "core_share.h"
 #include "plane.h"
 
@@ -55,7 +56,7 @@ print_memory(FILE *out, const struct conf *conf)
 		        rows[i].entries * n_workers, size_text(text, rows[i].size * n_workers));
 	fprintf(out, "  %-24s %20s %10s\n", "all", "", size_text(text, all));
 	fprintf(out, "  %-24s %20s %10s\n", "with buffers and EAL", "",
-	        size_text(text, memory_wanted(conf, conf->eal.hugepages != CONF_HUGEPAGES_OFF)));
+	        size_text(text, budget_memory(conf, conf->eal.hugepages != CONF_HUGEPAGES_OFF)));
 }
 
 static void

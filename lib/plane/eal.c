@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The command line that EAL gets: from the configuration, then what the user adds. */
+#include "eal.h"
+
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
 #include <numa.h>
 #include <rte_devargs.h>
 #include <rte_eal.h>
@@ -14,9 +18,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "budget.h"
 #include "claim.h"
 #include "log.h"
-#include "plane.h"
 
 #define ARGS_MAX 128
 #define MB (UINT64_C(1) << 20)
@@ -90,7 +94,7 @@ hugepages_free(void)
 static int
 add_memory(struct eal_args *args, const struct conf *conf, uint64_t *wanted_mb)
 {
-	uint64_t mb = (memory_wanted(conf, true) + MB - 1) / MB;
+	uint64_t mb = (budget_memory(conf, true) + MB - 1) / MB;
 	uint64_t there_mb = hugepages_free() / MB;
 	bool huge = conf->eal.hugepages != CONF_HUGEPAGES_OFF && there_mb >= mb;
 
@@ -101,7 +105,7 @@ add_memory(struct eal_args *args, const struct conf *conf, uint64_t *wanted_mb)
 		return -1;
 	}
 	if (!huge)
-		mb = (memory_wanted(conf, false) + MB - 1) / MB;
+		mb = (budget_memory(conf, false) + MB - 1) / MB;
 	*wanted_mb = mb;
 	if (huge) {
 		/* No files stay behind, whatever happens; a vhost peer gets its memory as few

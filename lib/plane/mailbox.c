@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "worker.h"
-
 /* Table entries looked at for one question: bounds the pause of a worker. */
 #define LOOKED_AT_MAX 16384u
 #define WAIT_US 50

@@ -9,13 +9,9 @@
 #ifndef SYNFRONT_MAILBOX_H
 #define SYNFRONT_MAILBOX_H
 
-#include <rte_ring.h>
-
-#include "core.h"
+#include "worker_state.h"
 
 #define MAILBOX_SIZE 16u
-
-struct worker;
 
 /* Up to `max` connections from number `start` of the table upwards. */
 struct mail {
@@ -24,10 +20,6 @@ struct mail {
 	uint32_t n;    /* answer: how many there are in views */
 	uint32_t next; /* answer: where to go on; 0: this was the end */
 	bool done;
-};
-
-struct mailbox {
-	struct rte_ring *ring;
 };
 
 int mailbox_init(struct mailbox *box, unsigned int id, int socket);

@@ -10,8 +10,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "buffers.h"
 #include "cookie.h"
+#include "eal.h"
+#include "lcore.h"
 #include "log.h"
+#include "port.h"
+#include "secret_memory.h"
+#include "worker.h"
 
 #define GRACE_POLL_US 100
 
@@ -24,7 +30,7 @@ start_clock(struct plane *plane, const uint8_t master[MASTER_SECRET_SIZE])
 	plane->base_tsc = rte_rdtsc();
 	plane->base_wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
 	plane->tsc_per_ms = rte_get_tsc_hz() / 1000;
-	plane->secrets = memory_secret(sizeof(*plane->secrets));
+	plane->secrets = secret_memory_map(sizeof(*plane->secrets));
 	if (plane->secrets == NULL) {
 		log_error("no memory for the secrets");
 		return -1;
@@ -41,7 +47,7 @@ start_ports(struct plane *plane)
 	plane->n_ports = conf->has_inside ? 2 : 1;
 	if (port_probe(plane, SIDE_OUTSIDE, &conf->outside) != 0 ||
 	    (conf->has_inside && port_probe(plane, SIDE_INSIDE, &conf->inside) != 0) ||
-	    memory_pools(plane) != 0)
+	    buffers_make(plane) != 0)
 		return -1;
 	for (unsigned int side = 0; side < plane->n_ports; side++)
 		if (port_start(plane, (enum side)side) != 0)
@@ -79,8 +85,7 @@ start_workers(struct plane *plane)
 			return -1;
 	}
 	for (unsigned int i = 0; i < plane->n_workers; i++)
-		if (rte_eal_remote_launch(worker_run, plane->workers[i], eal_worker_lcore(i)) !=
-		    0) {
+		if (rte_eal_remote_launch(worker_run, plane->workers[i], lcore_of_worker(i)) != 0) {
 			log_error("worker %u does not start", i);
 			return -1;
 		}
@@ -205,7 +210,7 @@ plane_fini(struct plane *plane)
 	}
 	if (plane->secrets != NULL) {
 		secret_fini(plane->secrets);
-		memory_secret_free(plane->secrets, sizeof(*plane->secrets));
+		secret_memory_unmap(plane->secrets, sizeof(*plane->secrets));
 	}
 	explicit_bzero(&plane->owners, sizeof(plane->owners));
 	rte_eal_cleanup();

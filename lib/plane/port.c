@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Ports of any driver: what one has is used, what it has not is done by us. */
+/* Choosing queues and offloads by what the driver can, setting them, and saying so. */
+#include "port.h"
+
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <rte_dev.h>
@@ -9,8 +11,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "eal.h"
+#include "lcore.h"
 #include "log.h"
-#include "plane.h"
 
 #define BUFFER_SIZE 2048u
 /* Ethernet with two tags, without FCS. */
@@ -244,7 +247,7 @@ check_numa(const struct plane *plane, const struct plane_port *port, const char 
 	if (port->socket == SOCKET_ID_ANY || rte_socket_count() < 2)
 		return 0;
 	for (unsigned int i = 0; i < plane->n_workers; i++) {
-		int socket = (int)rte_lcore_to_socket_id(eal_worker_lcore(i));
+		int socket = (int)rte_lcore_to_socket_id(lcore_of_worker(i));
 		if (socket == port->socket)
 			continue;
 		log_message(is_strict ? CONF_LOG_ERROR : CONF_LOG_WARNING,

@@ -4,7 +4,7 @@
 #define SYNFRONT_STATS_H
 
 #include "account.h"
-#include "plane.h"
+#include "plane_state.h"
 
 void stats_counters(const struct plane *plane, struct counters *sum);
 /* One worker's, added to `sum`. */

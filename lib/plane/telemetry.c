@@ -10,6 +10,7 @@
 
 #include "core_share.h"
 #include "log.h"
+#include "mailbox.h"
 #include "stats.h"
 
 /* DPDK cuts an answer at 16 KiB. */

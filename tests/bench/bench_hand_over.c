@@ -2,7 +2,7 @@
 /*
  * What a segment costs that arrives at another worker than its owner's: one thread parses,
  * takes the hash and puts the buffer into the ring of another, as hand_over() in
- * lib/plane/worker.c does; the other takes it out and parses again, as take_over(). Buffers
+ * lib/plane/burst.c does; the other takes it out and parses again, as burst_take_over(). Buffers
  * come back by a second ring, which is not counted.
  *
  *   bench_hand_over [--json] [--repeats N] GIVER_CPU TAKER_CPU

@@ -17,6 +17,7 @@
 
 #include "account.h"
 #include "log.h"
+#include "mailbox.h"
 #include "peers.h"
 #include "stats.h"
 
