@@ -2,7 +2,6 @@
 #include "watch.h"
 
 #include <inttypes.h>
-#include <rte_ethdev.h>
 #include <time.h>
 
 #include "log.h"
@@ -74,20 +73,27 @@ look_at_links(struct watch *watch)
 {
 	for (unsigned int side = 0; side < watch->plane->n_ports; side++) {
 		struct plane_port *port = &watch->plane->ports[side];
-		struct rte_eth_link link;
+		enum port_link_state before = port_link_state(&port->link);
+		enum port_link_state now = port_link_look(port);
 
-		if (rte_eth_link_get_nowait(port->id, &link) != 0)
+		if (now == before)
 			continue;
-		bool is_down = link.link_status == RTE_ETH_LINK_DOWN;
-		if (is_down == port->link_is_down)
-			continue;
-		__atomic_store_n(&port->link_is_down, is_down, __ATOMIC_RELAXED);
-		if (is_down)
-			log_warning("%s: the link of %s is down: nothing crosses", side_names[side],
-			            port->conf->device);
-		else
+		switch (now) {
+		case PORT_LINK_UP:
 			log_warning("%s: the link of %s is up again", side_names[side],
 			            port->conf->device);
+			break;
+		case PORT_LINK_DOWN:
+			log_warning("%s: the link of %s is down: nothing crosses", side_names[side],
+			            port->conf->device);
+			break;
+		case PORT_LINK_LOST:
+			watch->is_port_lost = true;
+			log_error("%s: %s is lost: its interface, device or peer is gone, and this "
+			          "process cannot have it back",
+			          side_names[side], port->conf->device);
+			break;
+		}
 	}
 }
 
