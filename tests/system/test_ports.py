@@ -3,34 +3,38 @@
 not. The outside port is of each kind that a kernel or another process can take away."""
 
 import contextlib
+import json
 import re
+import signal
 import time
 
 from accounts import attempt, leaves_well
 from engines import TAPS, Synfront
-from injected import Vhost, thread_stopped, threads_of
+from injected import Vhost, stopped, thread_stopped, threads_of
 from lab import SERVER, address, wait_for
 from servers import ask, dial, echo
 
 PORT_LOST = 5
 # From the fault to the line in the log, and the state in `synfrontctl ports`.
 SEEN_S = 1.0
-FAR = "p-far"
 
 
-class Outside:
-    """An interface of the engine's node that can be taken from it, joined to the bridge."""
+class Interface:
+    """An interface of the engine's node that can be taken from it, joined to a bridge."""
 
-    name = "p-outside"
-
-    def __init__(self, lab, driver):
+    def __init__(self, lab, driver, side="outside"):
         self.lab = lab
         self.driver = driver
+        self.side = side
+        self.name = "p-" + side
+        self.far = "far-" + side
 
     def make(self):
-        """As somebody else would, who knows the name alone."""
-        self.change("add", self.name, "type", "veth", "peer", "name", FAR)
-        self.lab.join(FAR, "br-out")
+        self.change("add", self.name, "type", "veth", "peer", "name", self.far)
+        self.join()
+
+    def join(self):
+        self.lab.join(self.far, "br-out" if self.side == "outside" else "br-in")
         self.change("set", self.name, "up")
 
     def delete(self):
@@ -39,16 +43,17 @@ class Outside:
     def replace(self):
         """Deleted and made again between two looks of the engine's."""
         self.lab.run("box", "ip", "-batch", "-", stdin="link del %s\nlink add %s type veth "
-                     "peer name %s\nlink set %s up\n" % (self.name, self.name, FAR, self.name))
-        self.lab.join(FAR, "br-out")
+                     "peer name %s\n" % (self.name, self.name, self.far))
+        self.join()
 
     def change(self, *argv, check=True):
         return self.lab.run("box", "ip", "link", *argv, check=check)
 
-    def engine(self, bench):
-        text = bench.config(replace=(("device: net_tap0,iface=sf-outside",
-                                      "device: %s0,iface=%s" % (self.driver, self.name)),))
-        return Synfront(text, "lossy", taps=TAPS[1:])
+    def configure(self, text):
+        """The engine's configuration with this port instead of its TAP."""
+        tap = re.search("device: (net_tap.,iface=sf-%s)" % self.side, text).group(1)
+        number = 0 if self.side == "outside" else 1
+        return text.replace(tap, "%s%d,iface=%s" % (self.driver, number, self.name))
 
     def __enter__(self):
         self.make()
@@ -59,37 +64,41 @@ class Outside:
         self.change("del", self.name, check=False)
 
 
-class Tap(Outside):
+class Tap(Interface):
     """The interface is the engine's own."""
 
-    name = "sf-outside"
+    def __init__(self, lab, driver="net_tap", side="outside"):
+        super().__init__(lab, driver, side)
+        self.name = "sf-" + side
 
     def make(self):
         pass
 
     def replace(self):
         self.lab.run("box", "ip", "-batch", "-", stdin="link del %s\ntuntap add dev %s mode tap "
-                     "multi_queue\nlink set %s up\n" % (self.name, self.name, self.name))
+                     "multi_queue\nlink set %s up\n" % ((self.name,) * 3))
 
-    def engine(self, bench):
-        return Synfront(bench.config(), "lossy")
+    def configure(self, text):
+        return text
 
 
-def kinds(lab):
-    return {"tap": Tap(lab, "net_tap"), "af_packet": Outside(lab, "net_af_packet"),
-            "af_xdp": Outside(lab, "net_af_xdp")}
+def taps_of(text):
+    return [tap for tap in TAPS if tap[0] in text]
 
 
 @contextlib.contextmanager
-def started(bench, kind):
-    """The engine with its outside port of that kind, a server and an open connection: all of
-    these, and the port."""
-    with kinds(bench.lab)[kind] as outside:
-        engine = bench.engine(outside.engine(bench))
+def started(bench, *interfaces):
+    """The engine with these ports, a server and an open connection: the first interface, the
+    engine, the server's port and the connection."""
+    text = bench.config()
+    with contextlib.ExitStack() as stack:
+        for interface in interfaces:
+            text = stack.enter_context(interface).configure(text)
+        engine = bench.engine(Synfront(text, "lossy", taps=taps_of(text)))
         port = bench.serve("bulk", echo)
         with dial(bench.lab, port) as connection:
             assert ask(connection, b"before") == b"before"
-            yield outside, engine, port, connection
+            yield interfaces[0], engine, port, connection
 
 
 def sees(engine, pattern, begun):
@@ -100,18 +109,19 @@ def sees(engine, pattern, begun):
     return found.group(0)
 
 
-def lost(engine, begun):
+def lost(engine, begun, side="outside"):
     """The engine says that its port is lost and ends with the status for it, its account in
     order: the lines."""
-    line = sees(engine, "outside: .* is lost", begun)
+    line = sees(engine, side + ": .* is lost", begun)
     assert engine.process.wait(20) == PORT_LOST, engine.process.output()[-2000:]
     said = engine.process.output()
     assert "account:" in said and "DOES NOT HOLD" not in said, said[-3000:]
+    assert said.count("is lost") == 1, said[-3000:]
     return [line, re.search("link +lost, went down .*", said).group(0)]
 
 
-def link_goes_and_comes(bench, kind):
-    with started(bench, kind) as (outside, engine, port, connection):
+def link_goes_and_comes(bench, interface):
+    with started(bench, interface) as (outside, engine, port, connection):
         state = lambda: [engine.port("outside")[name] for name in ("link", "link_downs")]
         assert state() == ["up", 0]
         begun = time.monotonic()
@@ -131,24 +141,24 @@ def link_goes_and_comes(bench, kind):
         assert [attempt(bench, port, family) for family in (4, 6)] == ["served"] * 2
         said = leaves_well(bench)
         assert "is lost" not in said and "link                         up, went down 1" in said
-        bench.record("ports", port=kind, fault="link down for 3 s",
+        bench.record("ports", port=interface.driver, fault="link down for 3 s",
                      says=down.partition("synfront: ")[2], end="went on")
 
 
-def interface_deleted(bench, kind):
-    with started(bench, kind) as (outside, engine, port, connection):
+def interface_deleted(bench, interface):
+    with started(bench, interface) as (outside, engine, port, connection):
         # The server hears of it, though its clients cannot be reached any more.
         begun = time.monotonic()
         outside.delete()
         lines = lost(engine, begun)
         wait_for("the server to be told", lambda: " %d " % port not in bench.lab.run(
             "server", "ss", "-Htn", "state", "established", "sport", str(port)))
-        bench.record("ports", port=kind, fault="interface deleted",
+        bench.record("ports", port=interface.driver, fault="interface deleted",
                      says=lines[0].partition("synfront: ")[2], end="status %d" % PORT_LOST)
 
 
-def interface_replaced(bench, kind):
-    with started(bench, kind) as (outside, engine, port, connection):
+def interface_replaced(bench, interface):
+    with started(bench, interface) as (outside, engine, port, connection):
         connection.close()
         begun = time.monotonic()
         outside.replace()
@@ -157,29 +167,29 @@ def interface_replaced(bench, kind):
         engine.launch()
         wait_for("a client to be served", lambda: attempt(bench, port, patience=1) == "served")
         leaves_well(bench)
-        bench.record("ports", port=kind, fault="interface deleted and made again",
+        bench.record("ports", port=interface.driver, fault="interface deleted and made again",
                      says=lines[0].partition("synfront: ")[2],
                      end="status %d; started again, served" % PORT_LOST)
 
 
 def test_tap_link_down_and_up(bench):
     """A TAP's link is down for 3 s: seen within a second, and all goes on."""
-    link_goes_and_comes(bench, "tap")
+    link_goes_and_comes(bench, Tap(bench.lab))
 
 
 def test_tap_deleted(bench):
     """A TAP is deleted: the loss is seen, and the process ends with its own status."""
-    interface_deleted(bench, "tap")
+    interface_deleted(bench, Tap(bench.lab))
 
 
 def test_tap_replaced(bench):
     """Another TAP of the same name is no replacement; a new process takes it."""
-    interface_replaced(bench, "tap")
+    interface_replaced(bench, Tap(bench.lab))
 
 
 def test_tap_in_another_namespace(bench):
     """A TAP that is given to another namespace is not lost: its link is followed there."""
-    with started(bench, "tap") as (outside, engine, port, connection):
+    with started(bench, Tap(bench.lab)) as (outside, engine, port, connection):
         lab, link = bench.lab, lambda: engine.port("outside")["link"]
         connection.close()
         outside.change("set", outside.name, "nomaster", "netns", lab.netns("client"))
@@ -205,37 +215,37 @@ def attempt_from(bench, port, source, server):
 
 def test_af_packet_link_down_and_up(bench):
     """The same with net_af_packet, whose driver never tells of a link."""
-    link_goes_and_comes(bench, "af_packet")
+    link_goes_and_comes(bench, Interface(bench.lab, "net_af_packet"))
 
 
 def test_af_packet_deleted(bench):
     """The interface under net_af_packet is deleted."""
-    interface_deleted(bench, "af_packet")
+    interface_deleted(bench, Interface(bench.lab, "net_af_packet"))
 
 
 def test_af_packet_replaced(bench):
     """... and made again at once: the socket belongs to neither."""
-    interface_replaced(bench, "af_packet")
+    interface_replaced(bench, Interface(bench.lab, "net_af_packet"))
 
 
 def test_af_xdp_link_down_and_up(bench):
     """The same with net_af_xdp."""
-    link_goes_and_comes(bench, "af_xdp")
+    link_goes_and_comes(bench, Interface(bench.lab, "net_af_xdp"))
 
 
 def test_af_xdp_deleted(bench):
     """The interface under net_af_xdp is deleted."""
-    interface_deleted(bench, "af_xdp")
+    interface_deleted(bench, Interface(bench.lab, "net_af_xdp"))
 
 
 def test_af_xdp_replaced(bench):
     """... and made again at once."""
-    interface_replaced(bench, "af_xdp")
+    interface_replaced(bench, Interface(bench.lab, "net_af_xdp"))
 
 
 def test_lost_is_shown(bench):
     """As long as the process still has something to do, its ports say what happened."""
-    with started(bench, "tap") as (outside, engine, port, connection):
+    with started(bench, Tap(bench.lab)) as (outside, engine, port, connection):
         pid = engine.process.popen.pid
         workers = [name for _, name in threads_of(pid) if "worker" in name]
         with contextlib.ExitStack() as stack:
@@ -250,3 +260,100 @@ def test_lost_is_shown(bench):
             assert re.search(r"LINK +DOWNS", table) and re.search(r" lost +1 ", table), table
             assert engine.port("inside")["link"] == "up"
         lost(engine, time.monotonic())
+
+
+def test_vhost_peer_gone(bench):
+    """A client of vhost-user whose peer ends has no other one to come."""
+    with Vhost(bench, "left") as vhost:
+        engine, port = bench.lab.engine, bench.serve("bulk", echo)
+        with dial(bench.lab, port) as connection:
+            assert ask(connection, b"before") == b"before"
+            begun = time.monotonic()
+            bench.lab.end(vhost.peer, signal.SIGKILL)
+            lost(engine, begun)
+
+
+def test_vhost_peer_returns(bench):
+    """A server of vhost-user is down while it has no peer, and takes the next one."""
+    with Vhost(bench, "visited", server=True) as vhost:
+        engine, port = bench.lab.engine, bench.serve("bulk", echo)
+        with dial(bench.lab, port) as connection:
+            assert ask(connection, b"before") == b"before"
+            begun = time.monotonic()
+            bench.lab.end(vhost.peer, signal.SIGKILL)
+            sees(engine, "link of .* is down", begun)
+            vhost.begin()
+            wait_for("the link", lambda: engine.port("outside")["link"] == "up")
+            assert ask(connection, b"after") == b"after"
+        assert "is lost" not in leaves_well(bench)
+
+
+def moved_and_back(bench, driver):
+    """The interface is somewhere else for a moment that the engine does not see, and has its
+    name and number again: its sockets have left it."""
+    with started(bench, Interface(bench.lab, driver)) as (outside, engine, _, connection):
+        connection.close()
+        index = interface_index(outside)
+        with stopped(engine.process):
+            outside.change("set", outside.name, "netns", bench.lab.netns("attacker"))
+            bench.lab.run("attacker", "ip", "link", "set", outside.name, "netns",
+                          bench.lab.netns("box"))
+            outside.change("set", outside.name, "up")
+            assert interface_index(outside) == index
+        lost(engine, time.monotonic())
+
+
+def interface_index(interface):
+    return json.loads(interface.lab.run("box", "ip", "-j", "link", "show", "dev",
+                                        interface.name))[0]["ifindex"]
+
+
+def test_af_packet_moved_and_back(bench):
+    """An interface was in another namespace for a moment: net_af_packet has lost it."""
+    moved_and_back(bench, "net_af_packet")
+
+
+def test_af_xdp_moved_and_back(bench):
+    """... and so has net_af_xdp."""
+    moved_and_back(bench, "net_af_xdp")
+
+
+def two_of_a_kind(bench, driver):
+    """Both ports are of one kind: the one that is lost is named, and no other."""
+    inside, outside = (Interface(bench.lab, driver, side) for side in ("inside", "outside"))
+    with started(bench, inside, outside) as (_, engine, _, connection):
+        begun = time.monotonic()
+        inside.delete()
+        lost(engine, begun, "inside")
+        # The client hears of it.
+        try:
+            assert connection.recv(1) == b""
+        except ConnectionResetError:
+            pass
+
+
+def test_af_packet_twice(bench):
+    """Two ports of net_af_packet, one of which is lost."""
+    two_of_a_kind(bench, "net_af_packet")
+
+
+def test_af_xdp_twice(bench):
+    """Two ports of net_af_xdp, one of which is lost."""
+    two_of_a_kind(bench, "net_af_xdp")
+
+
+def test_lost_while_draining(bench):
+    """A port is lost while connections are waited for: they are reset at once."""
+    with started(bench, Tap(bench.lab, side="inside")) as (inside, engine, _, connection):
+        engine.write(engine.text.replace("drain_timeout: 2s", "drain_timeout: 60s"))
+        engine.process.kill(signal.SIGHUP)
+        wait_for("the reload", lambda: "reloaded" in engine.process.output())
+        engine.process.kill(signal.SIGTERM)
+        wait_for("the drain", lambda: "draining" in engine.process.output())
+        begun = time.monotonic()
+        inside.delete()
+        lost(engine, begun, "inside")
+        try:
+            assert connection.recv(1) == b""
+        except ConnectionResetError:
+            pass
