@@ -141,7 +141,7 @@ finish(struct control *c, const sigset_t *signals)
 enum control_end
 control_run(struct control *c, const sigset_t *signals)
 {
-	watch_init(&c->watch, c->plane);
+	watch_begin(&c->watch);
 	for (;;) {
 		int sig = wait_signal(signals, STEP_MS);
 		step_secrets(c);

@@ -149,6 +149,7 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	control.log_level = options->log_level;
 	control.first = control.live = conf;
 	conf_mark_ids(&control.ids, &conf->policy);
+	watch_init(&control.watch, &plane);
 	if (privilege_drop(&plane, user, options->config) == 0) {
 		/* No command of ours is answered by a thread that still has privileges. */
 		telemetry_start(&plane, &conf->policy);

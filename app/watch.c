@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "watch.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "log.h"
+#include "runtime_path.h"
 
 /* A step of the wall clock that NTP would not make by slewing. */
 #define CLOCK_STEP_MS 1000
@@ -68,14 +72,28 @@ look_at_workers(struct watch *watch, uint64_t now_ms, bool was_stopped)
 	}
 }
 
+/* What was set when the ports came up, and whoever may change interfaces can undo. */
+static void
+look_at_filter(struct plane_port *port, const char *name, bool was_deaf)
+{
+	if (port->link.is_deaf && !was_deaf)
+		log_warning("%s: promiscuous mode of %s was taken off: only frames to its own "
+		            "address come in; set it again (ip link set ... promisc on)",
+		            name, port->conf->device);
+	else if (was_deaf && !port->link.is_deaf)
+		log_warning("%s: promiscuous mode of %s is on again", name, port->conf->device);
+}
+
 static void
 look_at_links(struct watch *watch)
 {
 	for (unsigned int side = 0; side < watch->plane->n_ports; side++) {
 		struct plane_port *port = &watch->plane->ports[side];
 		enum port_link_state before = port_link_state(&port->link);
+		bool was_deaf = port->link.is_deaf;
 		enum port_link_state now = port_link_look(port);
 
+		look_at_filter(port, side_names[side], was_deaf);
 		if (now == before)
 			continue;
 		switch (now) {
@@ -97,15 +115,37 @@ look_at_links(struct watch *watch)
 	}
 }
 
+/* DPDK makes its socket once. A descriptor of the file tells of it to whoever may not look
+ * into its directory any more. */
+static void
+look_at_telemetry(struct watch *watch)
+{
+	struct stat status;
+
+	if (watch->telemetry < 0 || fstat(watch->telemetry, &status) != 0 || status.st_nlink != 0)
+		return;
+	log_warning("telemetry: its socket was deleted: synfrontctl finds it no more, until a "
+	            "restart");
+	close(watch->telemetry);
+	watch->telemetry = -1;
+}
+
 void
 watch_init(struct watch *watch, struct plane *plane)
 {
-	*watch = (struct watch){
-		.plane = plane,
-		.monotonic_ms = clock_ms(CLOCK_MONOTONIC),
-		.wall_ms = clock_ms(CLOCK_REALTIME),
-	};
-	for (unsigned int i = 0; i < plane->n_workers; i++)
+	struct sockaddr_un address;
+
+	*watch = (struct watch){ .plane = plane, .telemetry = -1 };
+	if (plane->conf->telemetry && runtime_telemetry(&address, plane->conf->instance) == 0)
+		watch->telemetry = open(address.sun_path, O_PATH | O_CLOEXEC);
+}
+
+void
+watch_begin(struct watch *watch)
+{
+	watch->monotonic_ms = clock_ms(CLOCK_MONOTONIC);
+	watch->wall_ms = clock_ms(CLOCK_REALTIME);
+	for (unsigned int i = 0; i < watch->plane->n_workers; i++)
 		watch->workers[i].since_ms = watch->monotonic_ms;
 }
 
@@ -126,4 +166,5 @@ watch_step(struct watch *watch)
 			seconds(gone_ms));
 	look_at_workers(watch, now_ms, was_stopped);
 	look_at_links(watch);
+	look_at_telemetry(watch);
 }

@@ -18,6 +18,7 @@
 #include <linux/if_tun.h>
 
 #include "plane.h"
+#include "xdp_program.h"
 
 /* /dev/net/tun, Documentation/admin-guide/devices.txt. */
 #define TUN_MAJOR 10
@@ -49,16 +50,20 @@ port_link_text(enum port_link_state state)
 	return texts[state];
 }
 
-/* Does this descriptor hold the interface of a TAP? One queue that is detached holds none. */
+/* Does this descriptor hold the TAP of that name, or any if that is not known yet? A queue that
+ * is detached holds none. */
 static bool
-is_tun(int fd, const char *name)
+is_tun(int fd, char name[IF_NAMESIZE])
 {
 	struct ifreq request = { 0 };
 	struct stat status;
 
-	return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) &&
-	       status.st_rdev == makedev(TUN_MAJOR, TUN_MINOR) &&
-	       ioctl(fd, TUNGETIFF, &request) == 0 && strcmp(request.ifr_name, name) == 0;
+	if (fstat(fd, &status) != 0 || !S_ISCHR(status.st_mode) ||
+	    status.st_rdev != makedev(TUN_MAJOR, TUN_MINOR) || ioctl(fd, TUNGETIFF, &request) != 0)
+		return false;
+	if (name[0] == '\0')
+		memcpy(name, request.ifr_name, IF_NAMESIZE);
+	return strncmp(request.ifr_name, name, IF_NAMESIZE) == 0;
 }
 
 /* The interface that a packet socket is bound to; -1: it is gone, 0: it is no such socket. */
@@ -95,7 +100,8 @@ has_fd(const struct port_link *link, int fd)
 /* Which descriptors of this process are the port's. AF_XDP's do not say to which interface
  * they belong: what is there when a port has been started, and no other port's, is its. */
 static void
-find_held(struct port_link *link, const char *name, const struct plane_port *others, unsigned int n)
+find_held(struct port_link *link, char name[IF_NAMESIZE], const struct plane_port *others,
+          unsigned int n)
 {
 	DIR *dir = opendir("/proc/self/fd");
 
@@ -103,8 +109,10 @@ find_held(struct port_link *link, const char *name, const struct plane_port *oth
 		return;
 	for (struct dirent *e; (e = readdir(dir)) != NULL && link->n_fds < PORT_LINK_FDS_MAX;) {
 		int fd = atoi(e->d_name);
-		bool is_ours = false;
-		if (e->d_name[0] == '.')
+		bool is_ours = false, is_others = false;
+		for (unsigned int i = 0; i < n; i++)
+			is_others |= has_fd(&others[i].link, fd);
+		if (e->d_name[0] == '.' || is_others)
 			continue;
 		switch (link->kind) {
 		case PORT_LINK_TUN:
@@ -118,12 +126,34 @@ find_held(struct port_link *link, const char *name, const struct plane_port *oth
 			is_ours = is_xdp(fd);
 			break;
 		}
-		for (unsigned int i = 0; i < n && is_ours; i++)
-			is_ours = !has_fd(&others[i].link, fd);
 		if (is_ours)
 			link->fds[link->n_fds++] = fd;
 	}
 	closedir(dir);
+}
+
+/* The kernel's interface and its flags. Its name is asked for each time: it may be given
+ * another. */
+static enum port_link_sign
+look_at_interface(const struct port_link *link, short *flags)
+{
+	struct ifreq request = { .ifr_ifindex = (int)link->if_index };
+	const short both = IFF_UP | IFF_RUNNING;
+	enum port_link_sign sign = PORT_SIGN_NONE;
+
+	if (link->if_index == 0)
+		return PORT_SIGN_NONE;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return PORT_SIGN_NONE;
+	if (ioctl(fd, SIOCGIFNAME, &request) != 0) {
+		sign = errno == ENODEV ? PORT_SIGN_GONE : PORT_SIGN_NONE;
+	} else if (ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
+		*flags = request.ifr_flags;
+		sign = (*flags & both) == both ? PORT_SIGN_UP : PORT_SIGN_DOWN;
+	}
+	close(fd);
+	return sign;
 }
 
 /* A client of vhost-user connects once; only a server (server=1) takes another peer. */
@@ -142,6 +172,7 @@ port_link_open(struct plane_port *port, const struct plane_port *others, unsigne
 	const char *given = strstr(port->conf->device, ",iface=");
 	struct rte_eth_dev_info info;
 	char name[IF_NAMESIZE] = "";
+	short flags = 0;
 
 	*link = (struct port_link){
 		.is_down_final = is_vhost_client(port),
@@ -166,6 +197,15 @@ port_link_open(struct plane_port *port, const struct plane_port *others, unsigne
 	if (link->if_index != 0)
 		if_indextoname(link->if_index, name);
 	find_held(link, name, others, n);
+	/* A TAP that the kernel has named. */
+	if (link->if_index == 0)
+		link->if_index = if_nametoindex(name);
+	link->has_program = link->kind == PORT_LINK_XDP &&
+	                    xdp_program_of(link->if_index) == XDP_PROGRAM_ATTACHED;
+	/* Whoever reads a TAP's descriptor gets all frames. */
+	link->is_promiscuous = link->kind != PORT_LINK_TUN && port->conf->promiscuous &&
+	                       look_at_interface(link, &flags) != PORT_SIGN_NONE &&
+	                       (flags & IFF_PROMISC) != 0;
 }
 
 static enum port_link_sign
@@ -196,27 +236,8 @@ look_at_held(const struct port_link *link)
 			break;
 		}
 	}
-	return sign;
-}
-
-/* Its name is asked for each time: it may be given another. */
-static enum port_link_sign
-look_at_interface(const struct port_link *link)
-{
-	struct ifreq request = { .ifr_ifindex = (int)link->if_index };
-	const short both = IFF_UP | IFF_RUNNING;
-	enum port_link_sign sign = PORT_SIGN_NONE;
-
-	if (link->if_index == 0)
-		return PORT_SIGN_NONE;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return PORT_SIGN_NONE;
-	if (ioctl(fd, SIOCGIFNAME, &request) != 0)
-		sign = errno == ENODEV ? PORT_SIGN_GONE : PORT_SIGN_NONE;
-	else if (ioctl(fd, SIOCGIFFLAGS, &request) == 0)
-		sign = (request.ifr_flags & both) == both ? PORT_SIGN_UP : PORT_SIGN_DOWN;
-	close(fd);
+	if (link->has_program && xdp_program_of(link->if_index) == XDP_PROGRAM_NONE)
+		return PORT_SIGN_GONE;
 	return sign;
 }
 
@@ -238,9 +259,10 @@ enum port_link_state
 port_link_look(struct plane_port *port)
 {
 	struct port_link *link = &port->link;
+	short flags = 0;
 	const struct port_link_signs signs = {
 		.held = look_at_held(link),
-		.interface = look_at_interface(link),
+		.interface = look_at_interface(link, &flags),
 		.driver = look_at_driver(port),
 		.may_move = link->may_move,
 		.is_down_final = link->is_down_final,
@@ -249,6 +271,8 @@ port_link_look(struct plane_port *port)
 
 	if (before == PORT_LINK_LOST)
 		return before;
+	if (signs.interface == PORT_SIGN_UP || signs.interface == PORT_SIGN_DOWN)
+		link->is_deaf = link->is_promiscuous && (flags & IFF_PROMISC) == 0;
 	if (before == PORT_LINK_UP && now != PORT_LINK_UP)
 		__atomic_fetch_add(&link->n_downs, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&link->state, now, __ATOMIC_RELAXED);

@@ -16,7 +16,8 @@
  *               in whichever network namespace (tun_chr_poll() in drivers/net/tun.c)
  *   AF_PACKET   getsockname(): interface -1 when the one it was bound to is gone
  *               (packet_notifier() in net/packet/af_packet.c)
- *   AF_XDP      SO_ERROR: ENETDOWN at the same moment (xsk_notifier() in net/xdp/xsk.c)
+ *   AF_XDP      SO_ERROR: ENETDOWN at the same moment (xsk_notifier() in net/xdp/xsk.c);
+ *               and nothing comes in when the interface's program is taken off
  */
 #ifndef SYNFRONT_PORT_LINK_H
 #define SYNFRONT_PORT_LINK_H
@@ -58,7 +59,10 @@ struct port_link {
 	unsigned int if_index; /* of the kernel's interface; 0: there is none, or it is not known */
 	bool may_move;
 	bool is_down_final;
-	bool asks_driver; /* its driver knows whether the link is up */
+	bool asks_driver;    /* its driver knows whether the link is up */
+	bool has_program;    /* an XDP program brings what comes in */
+	bool is_promiscuous; /* the interface was made so */
+	bool is_deaf;        /* ... and is so no more; read by control alone */
 	enum port_link_kind {
 		PORT_LINK_TUN,
 		PORT_LINK_PACKET,

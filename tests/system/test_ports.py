@@ -4,6 +4,7 @@ not. The outside port is of each kind that a kernel or another process can take 
 
 import contextlib
 import json
+import os
 import re
 import signal
 import time
@@ -357,3 +358,53 @@ def test_lost_while_draining(bench):
             assert connection.recv(1) == b""
         except ConnectionResetError:
             pass
+
+
+# What else can be taken from under a port
+
+def test_af_xdp_program_taken_off(bench):
+    """Somebody takes the XDP program off: nothing will come in any more."""
+    with started(bench, Interface(bench.lab, "net_af_xdp")) as (outside, engine, _, _):
+        begun = time.monotonic()
+        outside.change("set", outside.name, "xdp", "off")
+        lost(engine, begun)
+
+
+def test_cable_unplugged(bench):
+    """The interface stays up and its carrier goes, while frames are sent: as when it is down."""
+    for driver in ("net_af_packet", "net_af_xdp"):
+        with started(bench, Interface(bench.lab, driver)) as (outside, engine, _, connection):
+            begun = time.monotonic()
+            outside.change("set", outside.far, "down")
+            sees(engine, "link of .* is down", begun)
+            bench.lab.run("server", "ping", "-c20", "-i0.02", "-W1", address(1), check=False)
+            begun = time.monotonic()
+            outside.change("set", outside.far, "up")
+            sees(engine, "link of .* is up again", begun)
+            assert ask(connection, b"after") == b"after"
+            assert "stands still" not in leaves_well(bench)
+
+
+def test_promiscuous_mode_taken_off(bench):
+    """Frames to others would stay outside: it is said, when it begins and when it is over."""
+    with started(bench, Interface(bench.lab, "net_af_packet")) as (outside, engine, _, connection):
+        for state, line in (("off", "promiscuous mode of .* was taken off"),
+                            ("on", "promiscuous mode of .* is on again")):
+            begun = time.monotonic()
+            outside.change("set", outside.name, "promisc", state)
+            sees(engine, line, begun)
+        assert ask(connection, b"after") == b"after"
+        leaves_well(bench)
+
+
+def test_telemetry_socket_deleted(bench):
+    """Nobody reaches it any more: it is said once, and all else goes on."""
+    text = bench.config() + "\nuser: nobody\n"
+    engine = bench.engine(Synfront(text, "unreachable"))
+    port = bench.serve("bulk", echo)
+    begun = time.monotonic()
+    os.unlink("/run/dpdk/%s/dpdk_telemetry.v2" % engine.tag)
+    sees(engine, "telemetry: its socket was deleted", begun)
+    assert attempt(bench, port) == "served"
+    time.sleep(SEEN_S)
+    assert leaves_well(bench).count("its socket was deleted") == 1
