@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
 #include <poll.h>
 #include <rte_ethdev.h>
 #include <stdlib.h>
@@ -13,9 +14,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-
-/* Not both in every libc. */
-#include <linux/if_tun.h>
 
 #include "plane.h"
 #include "xdp_program.h"
