@@ -94,12 +94,12 @@ reload(struct control *c)
 	           fresh->policy.n_services, fresh->policy.generation);
 }
 
-/* Wait until nothing remains, for `ms` at most. False when a signal says that
- * it is enough. */
+/* Wait until nothing remains, for `ms` at most, or, while it drains, until a port is lost
+ * to what is left. False when a signal says that it is enough. */
 static bool
-wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms)
+wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms, bool drains)
 {
-	uint64_t end_ms = clock_ms() + ms;
+	uint64_t now_ms = clock_ms(), end_ms = now_ms + ms;
 	bool may_be_stale = true;
 
 	do {
@@ -108,34 +108,41 @@ wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms)
 			return false;
 		may_be_stale = false;
 		step_secrets(c);
-	} while (plane_live(c->plane) != 0 && clock_ms() < end_ms);
+		now_ms = clock_ms();
+		if (now_ms - c->watch.monotonic_ms >= STEP_MS)
+			watch_step(&c->watch);
+	} while (plane_live(c->plane) != 0 && now_ms < end_ms &&
+	         !(drains && c->watch.is_port_lost));
 	return true;
 }
 
+/* Nobody can end well what crosses a port that is lost, so that is not waited for. */
 static void
 finish(struct control *c, const sigset_t *signals)
 {
 	notify("STOPPING=1");
 	plane_drain(c->plane, true);
-	log_notice("draining for at most %u s", c->live->drain_timeout_s);
-	if (!wait_for_end(c, signals, (uint64_t)c->live->drain_timeout_s * 1000)) {
-		log_notice("stopping at once");
-		return;
+	if (!c->watch.is_port_lost) {
+		log_notice("draining for at most %u s", c->live->drain_timeout_s);
+		if (!wait_for_end(c, signals, (uint64_t)c->live->drain_timeout_s * 1000, true)) {
+			log_notice("stopping at once");
+			return;
+		}
 	}
 	uint64_t n = plane_live(c->plane);
 	if (n == 0) {
-		log_notice("drained");
+		log_notice("%s", c->watch.is_port_lost ? "no connection remains" : "drained");
 		return;
 	}
 	log_notice("resetting the %" PRIu64 " connections that remain", n);
 	plane_reset_remaining(c->plane);
-	wait_for_end(c, signals, RESET_TIMEOUT_MS);
+	wait_for_end(c, signals, RESET_TIMEOUT_MS, false);
 }
 
-void
+enum control_end
 control_run(struct control *c, const sigset_t *signals)
 {
-	watch_init(&c->watch, c->plane);
+	watch_begin(&c->watch);
 	for (;;) {
 		int sig = wait_signal(signals, STEP_MS);
 		step_secrets(c);
@@ -143,10 +150,11 @@ control_run(struct control *c, const sigset_t *signals)
 		log_cookie_modes(c);
 		if (sig == SIGHUP)
 			reload(c);
-		else if (sig != 0)
+		else if (sig != 0 || c->watch.is_port_lost)
 			break;
 	}
 	finish(c, signals);
+	return c->watch.is_port_lost ? CONTROL_PORT_LOST : CONTROL_TOLD;
 }
 
 static void
@@ -154,10 +162,15 @@ log_ports(const struct plane *plane, const struct worker_account *a)
 {
 	static const char *const names[] = { "outside", "inside" };
 
-	for (unsigned int i = 0; i < plane->n_ports; i++)
+	for (unsigned int i = 0; i < plane->n_ports; i++) {
+		const struct port_link *link = &plane->ports[i].link;
 		log_notice("  %-28s received %" PRIu64 ", sent %" PRIu64
 		           ", not taken by the port %" PRIu64,
 		           names[i], a->received[i], a->sent[i], a->tx_full[i]);
+		if (port_link_downs(link) != 0)
+			log_notice("  %-28s %s, went down %u times", "link",
+			           port_link_text(port_link_state(link)), port_link_downs(link));
+	}
 	if (a->handed_over != 0)
 		log_notice("  %-28s %" PRIu64, "handed to other workers", a->handed_over);
 	if (a->alloc_failed != 0 || a->unfit != 0)

@@ -22,8 +22,14 @@ struct control {
 /* Block the signals that control waits for; before any thread begins. */
 void control_block_signals(sigset_t *signals);
 
-/* Runs until the plane has been told to end, drained and reset; the caller stops it. */
-void control_run(struct control *control, const sigset_t *signals);
+enum control_end {
+	CONTROL_TOLD,      /* by a signal */
+	CONTROL_PORT_LOST, /* and nothing but another process can have it back */
+};
+
+/* Runs until the plane has been told to end, or has lost a port, and is drained and reset;
+ * the caller stops it. Why it ended. */
+enum control_end control_run(struct control *control, const sigset_t *signals);
 
 /* Log what happened since the start. False if it does not add up. After plane_stop(). */
 bool control_final_account(const struct control *control);

@@ -19,6 +19,7 @@ enum {
 	EXIT_USAGE = 2,
 	EXIT_START = 3,   /* ports, memory or EAL refused */
 	EXIT_ACCOUNT = 4, /* ran and ended, but its account does not add up */
+	EXIT_PORT = 5,    /* a port was lost for good */
 };
 
 struct options {
@@ -45,7 +46,7 @@ usage(FILE *out)
 	      "SIGHUP reads the configuration again, all of it or nothing.\n"
 	      "\n"
 	      "exit status: 0 done, 1 unusable configuration, 2 usage, 3 ports, memory or EAL do\n"
-	      "not start, 4 the final account does not add up\n",
+	      "not start, 4 the final account does not add up, 5 a port was lost for good\n",
 	      out);
 }
 
@@ -148,18 +149,20 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	control.log_level = options->log_level;
 	control.first = control.live = conf;
 	conf_mark_ids(&control.ids, &conf->policy);
+	watch_init(&control.watch, &plane);
 	if (privilege_drop(&plane, user, options->config) == 0) {
 		/* No command of ours is answered by a thread that still has privileges. */
 		telemetry_start(&plane, &conf->policy);
 		log_notice("running");
 		notify("READY=1");
-		control_run(&control, &signals);
+		if (control_run(&control, &signals) == CONTROL_PORT_LOST)
+			rc = EXIT_PORT;
 	} else {
 		rc = EXIT_START;
 	}
 	telemetry_stop();
 	plane_stop(&plane);
-	if (rc == EXIT_OK && !control_final_account(&control))
+	if (rc != EXIT_START && !control_final_account(&control))
 		rc = EXIT_ACCOUNT;
 	plane_fini(&plane);
 	if (control.live != conf)

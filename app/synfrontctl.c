@@ -40,6 +40,7 @@ static const struct ctl_column port_columns[] = {
 	{ "driver", "DRIVER" },
 	{ "mac", "MAC" },
 	{ "link", "LINK" },
+	{ "link_downs", "DOWNS" },
 	{ "rx_queues", "RXQ" },
 	{ "tx_queues", "TXQ" },
 	{ "rss", "RSS" },

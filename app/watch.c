@@ -2,11 +2,14 @@
 /* What is compared once a second, and how often it may be logged. */
 #include "watch.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
-#include <rte_ethdev.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "log.h"
+#include "runtime_path.h"
 
 /* A step of the wall clock that NTP would not make by slewing. */
 #define CLOCK_STEP_MS 1000
@@ -68,37 +71,80 @@ look_at_workers(struct watch *watch, uint64_t now_ms, bool was_stopped)
 	}
 }
 
+/* What was set when the ports came up, and whoever may change interfaces can undo. */
+static void
+look_at_filter(struct plane_port *port, const char *name, bool was_deaf)
+{
+	if (port->link.is_deaf && !was_deaf)
+		log_warning("%s: promiscuous mode of %s was taken off: only frames to its own "
+		            "address come in; set it again (ip link set ... promisc on)",
+		            name, port->conf->device);
+	else if (was_deaf && !port->link.is_deaf)
+		log_warning("%s: promiscuous mode of %s is on again", name, port->conf->device);
+}
+
 static void
 look_at_links(struct watch *watch)
 {
 	for (unsigned int side = 0; side < watch->plane->n_ports; side++) {
 		struct plane_port *port = &watch->plane->ports[side];
-		struct rte_eth_link link;
+		enum port_link_state before = port_link_state(&port->link);
+		bool was_deaf = port->link.is_deaf;
+		enum port_link_state now = port_link_look(port);
 
-		if (rte_eth_link_get_nowait(port->id, &link) != 0)
+		look_at_filter(port, side_name(side), was_deaf);
+		if (now == before)
 			continue;
-		bool is_down = link.link_status == RTE_ETH_LINK_DOWN;
-		if (is_down == port->link_is_down)
-			continue;
-		__atomic_store_n(&port->link_is_down, is_down, __ATOMIC_RELAXED);
-		if (is_down)
-			log_warning("%s: the link of %s is down: nothing crosses", side_name(side),
-			            port->conf->device);
-		else
+		switch (now) {
+		case PORT_LINK_UP:
 			log_warning("%s: the link of %s is up again", side_name(side),
 			            port->conf->device);
+			break;
+		case PORT_LINK_DOWN:
+			log_warning("%s: the link of %s is down: nothing crosses", side_name(side),
+			            port->conf->device);
+			break;
+		case PORT_LINK_LOST:
+			watch->is_port_lost = true;
+			log_error("%s: %s is lost: its interface, device or peer is gone, and this "
+			          "process cannot have it back",
+			          side_name(side), port->conf->device);
+			break;
+		}
 	}
+}
+
+/* DPDK makes its socket once. A descriptor of the file tells of it to whoever may not look
+ * into its directory any more. */
+static void
+look_at_telemetry(struct watch *watch)
+{
+	struct stat status;
+
+	if (watch->telemetry < 0 || fstat(watch->telemetry, &status) != 0 || status.st_nlink != 0)
+		return;
+	log_warning("telemetry: its socket was deleted: synfrontctl finds it no more, until a "
+	            "restart");
+	close(watch->telemetry);
+	watch->telemetry = -1;
 }
 
 void
 watch_init(struct watch *watch, struct plane *plane)
 {
-	*watch = (struct watch){
-		.plane = plane,
-		.monotonic_ms = clock_ms(CLOCK_MONOTONIC),
-		.wall_ms = clock_ms(CLOCK_REALTIME),
-	};
-	for (unsigned int i = 0; i < plane->n_workers; i++)
+	struct sockaddr_un address;
+
+	*watch = (struct watch){ .plane = plane, .telemetry = -1 };
+	if (plane->conf->telemetry && runtime_telemetry(&address, plane->conf->instance) == 0)
+		watch->telemetry = open(address.sun_path, O_PATH | O_CLOEXEC);
+}
+
+void
+watch_begin(struct watch *watch)
+{
+	watch->monotonic_ms = clock_ms(CLOCK_MONOTONIC);
+	watch->wall_ms = clock_ms(CLOCK_REALTIME);
+	for (unsigned int i = 0; i < watch->plane->n_workers; i++)
 		watch->workers[i].since_ms = watch->monotonic_ms;
 }
 
@@ -119,4 +165,5 @@ watch_step(struct watch *watch)
 			seconds(gone_ms));
 	look_at_workers(watch, now_ms, was_stopped);
 	look_at_links(watch);
+	look_at_telemetry(watch);
 }

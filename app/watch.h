@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the control thread looks out for and the packet path cannot see: a wall clock that
- * is set, a worker or the whole process that stands still, a link that goes. Each is
- * logged when it begins and when it is over.
+ * is set, a worker or the whole process that stands still, a link that goes, a port that is
+ * lost, what others undo or delete. Each is logged when it begins and when it is over.
  */
 #ifndef SYNFRONT_WATCH_H
 #define SYNFRONT_WATCH_H
@@ -12,6 +12,8 @@
 struct watch {
 	struct plane *plane;
 	uint64_t monotonic_ms, wall_ms; /* of the last look */
+	bool is_port_lost;              /* one of them; for good */
+	int telemetry;                  /* the socket's file (O_PATH), -1: none */
 	struct watched_worker {
 		uint64_t loops;    /* as last seen */
 		uint64_t since_ms; /* since when */
@@ -19,7 +21,10 @@ struct watch {
 	} workers[CONF_WORKERS_MAX];
 };
 
+/* When the plane has been started, and before privileges are given up. */
 void watch_init(struct watch *watch, struct plane *plane);
+/* From now on. */
+void watch_begin(struct watch *watch);
 /* One look; a few times a second. */
 void watch_step(struct watch *watch);
 

@@ -49,9 +49,11 @@ start_ports(struct plane *plane)
 	    (conf->has_inside && port_probe(plane, SIDE_INSIDE, &conf->inside) != 0) ||
 	    buffers_make(plane) != 0)
 		return -1;
-	for (unsigned int side = 0; side < plane->n_ports; side++)
+	for (unsigned int side = 0; side < plane->n_ports; side++) {
 		if (port_start(plane, (enum side)side) != 0)
 			return -1;
+		port_link_open(&plane->ports[side], plane->ports, side);
+	}
 
 	plane->sleeps = conf->workers.idle == CONF_IDLE_SLEEP;
 	if (conf->workers.idle == CONF_IDLE_AUTO) {

@@ -18,6 +18,7 @@
 #include "conf.h"
 #include "core.h"
 #include "owner.h"
+#include "port_link.h"
 #include "worker_state.h"
 
 _Static_assert(CONF_WORKERS_MAX < RTE_MAX_LCORE, "an lcore for each worker, and control's");
@@ -38,8 +39,8 @@ struct plane_port {
 	bool tx_chains;          /* ... and leave in such */
 	bool partial_checksums;  /* the kernel behind it may leave them to us */
 	bool rss;                /* brings outside segments to their owner */
-	bool link_is_down;       /* when control last looked; relaxed */
 	rte_spinlock_t tx_lock;  /* taken only where workers share a transmit queue */
+	struct port_link link;   /* as control last saw it */
 };
 
 struct plane {

@@ -284,6 +284,10 @@ port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 		return -1;
 	choose_offloads(port, &info, &eth);
 	choose_rss(plane, port, &info, &eth);
+	/* virtio-user takes another peer by interrupts, whether they were asked for or not, and
+	 * takes its handler of these back at the end only if they were. */
+	eth.intr_conf.lsc = strcmp(port->driver, "net_virtio_user") == 0 &&
+	                    (*info.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
 
 	rc = rte_eth_dev_configure(port->id, port->n_rx, port->n_tx, &eth);
 	if (rc != 0) {

@@ -309,8 +309,8 @@ ports(const char *params, struct rte_tel_data *d)
 		list_text(&list, "device", port->conf->device);
 		list_text(&list, "driver", port->driver);
 		list_text(&list, "mac", mac);
-		list_text(&list, "link",
-		          __atomic_load_n(&port->link_is_down, __ATOMIC_RELAXED) ? "down" : "up");
+		list_text(&list, "link", port_link_text(port_link_state(&port->link)));
+		list_u64(&list, "link_downs", port_link_downs(&port->link));
 		list_u64(&list, "rx_queues", port->n_rx);
 		list_u64(&list, "tx_queues", port->n_tx);
 		list_u64(&list, "rss", port->rss);

@@ -16,6 +16,7 @@ TITLES = {
     "scanners": ("Scanners", "What outside witnesses report of the plain server and of the same "
                  "server behind synfront."),
     "faults": ("Faults", "What was injected, what was counted, what clients saw."),
+    "ports": ("Ports", "What was taken from under a port, what the engine said, how it ended."),
     "secrets": ("Secrets", "Unpredictability of what the engine chooses."),
 }
 FIRST = tuple(TITLES)

@@ -38,34 +38,43 @@ class Wrapped(Synfront):
 
 class Vhost:
     """The engine's outside port is virtio, with a queue for each worker; a testpmd joins it
-    to the bridge, and whoever stops that one fills the transmit rings."""
+    to the bridge, and whoever stops that one fills the transmit rings. `server`: the engine
+    listens, and takes another peer when one has gone."""
 
-    def __init__(self, bench, name, *changes):
-        path = os.path.join(bench.lab.work, name + ".sock")
-        queues = bench.options.workers
+    def __init__(self, bench, name, *changes, server=False):
+        self.path = os.path.join(bench.lab.work, name + ".sock")
+        self.name = name
+        self.server = server
+        self.queues = bench.options.workers
         # A transmit ring keeps what has been sent until it needs the place.
-        self.slack = 256 * queues
+        self.slack = 256 * self.queues
         self.lab = bench.lab
         self.lab.remove()
-        self.peer = self.lab.spawn(
-            "box", name + "-peer", "dpdk-testpmd", "--no-pci", "--no-huge", "-m", "128",
-            "-l", "0,1", "--file-prefix", "%s-%s-peer" % (self.lab.id, name), "--vdev",
-            "net_tap0,iface=" + TAPS[0][0], "--vdev", "net_vhost0,iface=%s,queues=%d"
-            % (path, queues), "--", "--forward-mode=io", "--auto-start", "--rxq=%d" % queues,
-            "--txq=%d" % queues, "--total-num-mbufs=%d" % (6144 + 2048 * queues), "--rxd=512",
-            "--txd=512", "--stats-period=3600")
+        device = "net_virtio_user0,path=%s,queue_size=256,queues=%d" % (self.path, self.queues)
         text = bench.config(replace=(
-            ("device: net_tap0,iface=sf-outside", "device: net_virtio_user0,path=%s,queue_size=256"
-             ",queues=%d\n    rx_descriptors: 256\n    tx_descriptors: 256" % (path, queues)),
+            ("device: net_tap0,iface=sf-outside", "device: %s%s\n    rx_descriptors: 256"
+             "\n    tx_descriptors: 256" % (device, ",server=1" if server else "")),
             ("  count: ", "  idle: sleep\n  count: "),
             ("hugepages: off", "hugepages: off\n  args: [--single-file-segments]")) + changes)
         try:
-            join_taps(self.lab, self.peer, TAPS[:1])
-            wait_for("the vhost socket", lambda: os.path.exists(path))
+            self.begin()
+            if not server:
+                wait_for("the vhost socket", lambda: os.path.exists(self.path))
             bench.engine(Synfront(text, name, taps=TAPS[1:]))
         except BaseException:
             self.__exit__()
             raise
+
+    def begin(self):
+        """Start the peer."""
+        self.peer = self.lab.spawn(
+            "box", self.name + "-peer", "dpdk-testpmd", "--no-pci", "--no-huge", "-m", "128",
+            "-l", "0,1", "--file-prefix", "%s-%s-peer" % (self.lab.id, self.name), "--vdev",
+            "net_tap0,iface=" + TAPS[0][0], "--vdev", "net_vhost0,iface=%s,queues=%d,client=%d"
+            % (self.path, self.queues, self.server), "--", "--forward-mode=io", "--auto-start",
+            "--rxq=%d" % self.queues, "--txq=%d" % self.queues, "--total-num-mbufs=%d"
+            % (6144 + 2048 * self.queues), "--rxd=512", "--txd=512", "--stats-period=3600")
+        join_taps(self.lab, self.peer, TAPS[:1])
 
     def __enter__(self):
         return self
