@@ -16,7 +16,7 @@
 #include "line.h"
 
 #define RING_SIZE (32u << 20)
-#define MOST_SLOTS 8192u
+#define MOST_SLOTS 16384u
 #define BLOCK_SIZE 65536u
 #define SEND_BUFFER (16 << 20)
 #define TAG_AT 12u

@@ -30,7 +30,7 @@ class Wire:
     def begin(self, lab):
         self.lab = lab
         lab.run("box", "ip", "link", "add", "w-out", "mtu", "9000", "type", "veth", "peer",
-                "name", "w-in")
+                "name", "w-in", "mtu", "9000")
         for device, bridge in (("w-out", "br-out"), ("w-in", "br-in")):
             lab.join(device, bridge)
 
