@@ -24,7 +24,7 @@ track_begin(struct core *core, struct step *step, bool outbound)
 	if (conn == NULL)
 		return false;
 	conn->state = CONN_TRACKED;
-	conn->ts_delta = seg->options; /* what the SYN offered, until it is answered */
+	conn->offered = seg->options;
 	if (outbound) {
 		conn->flags = CONN_OUTBOUND;
 		conn->server_nxt = seg->seq + 1;

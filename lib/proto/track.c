@@ -60,7 +60,7 @@ static void
 track_learn(struct core *core, struct step *step, const struct conn *conn)
 {
 	const struct segment *seg = step->seg;
-	unsigned int offered_options = conn->ts_delta;
+	unsigned int offered_options = conn->offered;
 	struct backend *b = backend_at(&core->backends, server_of(core, step));
 	const struct tcp_offer offered = {
 		.wscale = offered_options & OPTION_WSCALE ? 0 : WSCALE_NONE,
@@ -138,7 +138,7 @@ adopt_confirm(struct core *core, struct step *step, struct conn *conn)
 static void
 adopt_doubt(struct core *core, struct step *step, struct conn *conn, uint32_t expected)
 {
-	conn->ts_delta = expected;
+	conn->expected = expected;
 	if (conn->flags & CONN_MISFIT)
 		return;
 	conn->flags |= CONN_MISFIT;
@@ -186,7 +186,7 @@ track_expire(struct core *core, const struct conn *conn, struct actions *out)
 		p = act_send(core, out, &conn->flow, conn->path, NULL, (enum side)side, TCP_RST);
 		if (p == NULL)
 			continue;
-		p->seq = side == SIDE_OUTSIDE ? conn->ts_delta : conn->client_nxt;
+		p->seq = side == SIDE_OUTSIDE ? conn->expected : conn->client_nxt;
 		core_count(core, COUNTER_rst_sent);
 	}
 }

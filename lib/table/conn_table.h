@@ -9,7 +9,7 @@
  *   40  client_nxt             4
  *   44  server_nxt             4
  *   48  seq_delta | pending | next_free   4
- *   52  ts_delta               4
+ *   52  ts_delta | offered | expected   4
  *   56  client_lag 14, server_lag 14, path 14, client_wscale 4, server_wscale 4,
  *       state 4, flags 10: 64 bits
  *
@@ -17,9 +17,8 @@
  * rewritten); server_nxt in the space that the client sees.
  *   seen by client = server's own + seq_delta (modulo 2^32), likewise ts_delta.
  *
- * While TRACKED, server_nxt 0 says that the server has not answered, and ts_delta is until
- * CONFIRMED what the SYN offered (enum segment_option), or while ADOPTING the side of the
- * first segment. Flags share bits where no state has both.
+ * While TRACKED, server_nxt 0 says that the server has not answered. Flags share bits where
+ * no state has both.
  */
 #ifndef SYNFRONT_CONN_TABLE_H
 #define SYNFRONT_CONN_TABLE_H
@@ -39,23 +38,32 @@ enum conn_state {
 	CONN_SPENT,      /* gone; remembered until its cookie has died */
 };
 
+/* Flags of every state. */
 enum conn_flag {
-	CONN_TIMESTAMPS = 0x001, /* agreed with the client */
-	CONN_SEEDED = 0x001,     /* ADOPTING: client_nxt and server_nxt are the server's view */
 	CONN_CLIENT_FIN = 0x002,
 	CONN_SERVER_FIN = 0x004,
-	CONN_CLIENT_DATA = 0x008, /* the client has sent data */
-	CONN_MISFIT = 0x008,      /* ADOPTING: a segment from outside did not fit that view */
-	CONN_OUTBOUND = 0x010,    /* TRACKED: opened by a protected host */
-	CONN_CONVERT = 0x010,     /* spliced: windows are converted between two scales */
-	CONN_CONFIRMED = 0x020,   /* TRACKED: the handshake is complete, or both directions fit */
+	CONN_COUNTED = 0x040, /* counted in the source table */
+	CONN_RESET = 0x200,   /* CLOSING, TRACKED: exact RST seen; later traffic cancels */
+};
+
+/* Of a connection whose handshake the engine has made: all states but TRACKED. */
+enum conn_flag_opened {
+	CONN_TIMESTAMPS = 0x001,      /* agreed with the client */
+	CONN_CLIENT_DATA = 0x008,     /* the client has sent data */
+	CONN_CONVERT = 0x010,         /* SPLICED: windows are converted between two scales */
 	CONN_RESET_BY_SERVER = 0x020, /* CLOSING by RST: the server's, not the client's */
 	CONN_SERVER_SILENT = 0x020,   /* SPLICED: of the server only its SYN-ACK has come */
-	CONN_COUNTED = 0x040,         /* counted in the source table */
-	CONN_STRIP_SACK = 0x080,      /* spliced: promised to the client, not had by the server */
-	CONN_ADOPTING = 0x080,        /* TRACKED: older than the engine, not yet CONFIRMED */
-	CONN_REWRITTEN = 0x100,       /* is or was spliced: the deltas apply */
-	CONN_RESET = 0x200,           /* CLOSING, TRACKED: exact RST seen; later traffic cancels */
+	CONN_STRIP_SACK = 0x080,      /* SPLICED: promised to the client, not had by the server */
+	CONN_REWRITTEN = 0x100,       /* is or was SPLICED: the deltas apply */
+};
+
+/* Of a TRACKED one. CONN_CLIENT_DATA may be set too unless it is ADOPTING. */
+enum conn_flag_tracked {
+	CONN_SEEDED = 0x001,    /* ADOPTING: client_nxt and server_nxt are the server's view */
+	CONN_MISFIT = 0x008,    /* ADOPTING: a segment from outside did not fit that view */
+	CONN_OUTBOUND = 0x010,  /* opened by a protected host */
+	CONN_CONFIRMED = 0x020, /* the handshake is complete, or both directions fit */
+	CONN_ADOPTING = 0x080,  /* older than the engine, not yet CONFIRMED */
 };
 
 #define CONN_LAG_MAX 0x3fffu
@@ -70,7 +78,11 @@ struct conn {
 		uint32_t pending;   /* CONNECTING: number of the pending record */
 		uint32_t next_free; /* FREE */
 	};
-	uint32_t ts_delta; /* 52; TRACKED: see above */
+	union {
+		uint32_t ts_delta; /* 52; 0 while TRACKED and CONFIRMED */
+		uint32_t offered;  /* TRACKED, not CONFIRMED: enum segment_option of its SYN */
+		uint32_t expected; /* ADOPTING: SEQ that an end that does not fit awaits */
+	};
 	/* 56: 64 bits */
 	uint64_t client_lag : 14;   /* client_nxt - last ACK of the server, CONN_LAG_MAX: more */
 	uint64_t server_lag : 14;   /* server_nxt - last ACK of the client */
@@ -78,7 +90,7 @@ struct conn {
 	uint64_t client_wscale : 4; /* shift of windows that the client sends; WSCALE_NONE */
 	uint64_t server_wscale : 4; /* shift the server uses */
 	uint64_t state : 4;         /* enum conn_state */
-	uint64_t flags : 10;        /* enum conn_flag */
+	uint64_t flags : 10;        /* enum conn_flag and those of its state */
 } __attribute__((aligned(64)));
 
 /* What is read only where a connection begins, ends, is listed or has its
