@@ -95,7 +95,8 @@ struct connection_view {
 	struct flow flow;
 	enum conn_state state;
 	uint16_t service;
-	uint16_t expires_s; /* from now */
+	uint16_t expires_s; /* from now, unless a segment comes first; CONNECTING: until the
+	                     * server is given up */
 };
 bool core_connection_view(const struct core *core, uint32_t number, const struct instant *now,
                           struct connection_view *view);

@@ -37,6 +37,7 @@ main(void)
 		{ .pName = "cookie", .pTests = core_cookie_tests },
 		{ .pName = "random", .pTests = core_random_tests },
 		{ .pName = "delay", .pTests = core_delay_tests },
+		{ .pName = "view", .pTests = core_view_tests },
 		{ .pName = "rows", .pTests = rows_tests },
 		CU_SUITE_INFO_NULL,
 	};
