@@ -103,6 +103,32 @@ core_connection_view(const struct core *core, uint32_t number, const struct inst
 	return true;
 }
 
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t
+core_next_ms(const struct core *core, const struct instant *now)
+{
+	uint64_t second = now->now_ms / 1000, next = now->now_ms + CORE_QUIET_MAX_MS;
+	uint32_t index_s = flow_index_left(&core->index, clock_s(now, 0));
+	uint32_t half_open_ms = half_open_left(&core->half_open, (uint32_t)now->now_ms);
+
+	for (uint32_t i = 0; i < core->policy->n_services; i++) {
+		const struct service_state *s = &core->services[core->policy->services[i].id];
+		if (s->cookie_mode || s->n_cookies != 0)
+			next = earlier(next, (second + 1) * 1000);
+	}
+	if (index_s != UINT32_MAX)
+		next = earlier(next, (second + index_s) * 1000);
+	if (half_open_ms != UINT32_MAX)
+		next = earlier(next, now->now_ms + half_open_ms);
+	next = earlier(next, pending_next_ms(&core->pending));
+	return next > now->now_ms ? next : now->now_ms;
+}
+
 bool
 core_answers_anywhere(struct core *core, const struct segment *seg, const struct instant *now)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a listing says of a connection: the seconds that it shows are those after which
- * the state ends, if nothing comes. */
+/* What a core says of the time to come: the seconds that a listing shows of a connection are
+ * those after which its state ends, and before the next time that it names nothing happens,
+ * if nothing comes. */
 #include "core_lab.h"
 
 /* The entry of the lab's client and ports; CONN_FREE: there is none. */
@@ -150,6 +151,83 @@ LAB_TEST(test_view_responding_closing, "RESPONDING.OUTSIDE.DATA")
 	foretold(lab, CONN_RESPONDING, lab->policy.timeouts.closing);
 }
 
+/* Until the last entry is gone: before the time that is foretold a tick does nothing. */
+static void
+quiet_until_foretold(struct lab *lab)
+{
+	unsigned int n = 0;
+
+	for (; n < 100; n++) {
+		struct instant now = { .now_ms = lab->now_ms, .wall_ms = lab->wall_ms };
+		uint64_t left = core_next_ms(lab->core, &now) - lab->now_ms;
+
+		if (left == CORE_QUIET_MAX_MS)
+			break;
+		if (left > 1) {
+			EQUAL(lab_tick(lab, left - 1), 0);
+			CHECK(memcmp(core_counters(lab->core), &lab->before, sizeof(lab->before)) ==
+			      0);
+		}
+		lab_tick(lab, 1);
+	}
+	CHECK(n > 0 && n < 100);
+	struct core_usage use = core_usage(lab->core);
+	EQUAL(use.connections + use.half_open + use.held, 0);
+}
+
+LAB_TEST(test_next_half_open, "SYN_RECEIVED.OUTSIDE.TIMER")
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	quiet_until_foretold(lab);
+	EQUAL(lab_count(lab, COUNTER_half_open_expired), 1);
+}
+
+LAB_TEST(test_next_connecting, "CONNECTING.INSIDE.TIMER")
+{
+	connecting(lab);
+	quiet_until_foretold(lab);
+	EQUAL(lab_count(lab, COUNTER_server_silent), 1);
+}
+
+LAB_TEST(test_next_spliced_and_spent, "SPLICED.INSIDE.TIMER")
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	lab_tick(lab, 1234);
+	quiet_until_foretold(lab);
+	EQUAL(lab_count(lab, COUNTER_expired), 1);
+}
+
+/* Its end is looked for once a second. */
+LAB_TEST(test_next_cookie_mode)
+{
+	lab->services[0].high = 2;
+	lab->services[0].low = 1;
+	lab_start(lab);
+	lab_teach(lab);
+	for (unsigned int i = 0; i < 5; i++)
+		lab_syn_of(lab, i, i);
+	EQUAL(lab_count(lab, COUNTER_cookie_mode_entered), 1);
+	quiet_until_foretold(lab);
+	EQUAL(lab_count(lab, COUNTER_cookie_mode_left), 1);
+}
+
+LAB_TEST(test_next_due_is_now)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	lab->now_ms += 100000;
+	struct instant now = { .now_ms = lab->now_ms, .wall_ms = lab->wall_ms };
+	EQUAL(core_next_ms(lab->core, &now), lab->now_ms);
+	/* All that are due, in one tick or in several. */
+	lab_tick(lab, 1000);
+	quiet_until_foretold(lab);
+}
+
 CU_TestInfo core_view_tests[] = {
 	CHECK_TEST(test_view_connecting_until_server_is_given_up),
 	CHECK_TEST(test_view_connecting_data_does_not_prolong),
@@ -163,5 +241,10 @@ CU_TestInfo core_view_tests[] = {
 	CHECK_TEST(test_view_closing_by_rst),
 	CHECK_TEST(test_view_responding_idle),
 	CHECK_TEST(test_view_responding_closing),
+	CHECK_TEST(test_next_half_open),
+	CHECK_TEST(test_next_connecting),
+	CHECK_TEST(test_next_spliced_and_spent),
+	CHECK_TEST(test_next_cookie_mode),
+	CHECK_TEST(test_next_due_is_now),
 	CU_TEST_INFO_NULL,
 };
