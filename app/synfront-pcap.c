@@ -26,7 +26,7 @@
 /* Exit codes. */
 enum {
 	EXIT_OK = 0,
-	EXIT_INPUT = 1, /* configuration or capture file */
+	EXIT_INPUT = 1, /* configuration, capture file, or CPU */
 	EXIT_USAGE = 2,
 	EXIT_ACCOUNT = 3, /* an equation of the final account does not hold */
 };
@@ -77,7 +77,7 @@ usage(FILE *out)
 	      "\n"
 	      "Frames that a snap length has cut are counted and passed over.\n"
 	      "\n"
-	      "exit status: 0 done, 1 unusable configuration or capture file, 2 usage,\n"
+	      "exit status: 0 done, 1 unusable configuration, capture file or CPU, 2 usage,\n"
 	      "3 the counters do not add up\n",
 	      out);
 }
@@ -429,7 +429,10 @@ main(int argc, char **argv)
 		return EXIT_INPUT;
 	}
 	run.conf->workers.count = 1;
-	cookie_select("auto");
+	if (cookie_select("auto", NULL) == NULL) {
+		fputs("synfront-pcap: this CPU has no AES instructions, or wrong ones\n", stderr);
+		goto out;
+	}
 	if (!run.conf->has_inside && options.read[SIDE_INSIDE] != NULL) {
 		fputs("synfront-pcap: --inside: the configuration has no inside port\n", stderr);
 		goto out;

@@ -103,8 +103,9 @@ class Gaps(unittest.TestCase):
         n_timed = 0
         for name in golden.cases():
             case = golden.Case(name)
-            if "--drain-at" in case.args:
-                continue  # it is looked at when a frame comes
+            # A drain is looked at when a frame comes; and no gap is filled for a month.
+            if "--drain-at" in case.args or case.end_us - case.begin_us > 100 * US:
+                continue
             begin_us = case.begin_us - 1
             end_us = case.end_us + 30 * US
             filling = [(at_us, arp()) for at_us in range(begin_us, end_us, 15000)]

@@ -42,6 +42,6 @@ main(void)
 		CU_SUITE_INFO_NULL,
 	};
 
-	cookie_select("auto");
+	cookie_select("auto", NULL);
 	return check_run_suites(suites);
 }
