@@ -137,6 +137,8 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
 		log_error("no randomness: %m");
 		return -1;
 	}
+	if (!owner_map_multiply(&plane->owners))
+		log_warning("the carry-less multiplication of this CPU is wrong: not used");
 	atexit(remove_runtime_dir);
 	eal_block_signals();
 	if (eal_start(conf, eal_args, n_eal_args) != 0)
