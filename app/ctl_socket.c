@@ -47,35 +47,91 @@ receive(struct ctl_socket *s)
 	return json;
 }
 
-int
-ctl_open(struct ctl_socket *s, const char *instance)
+/* Connect to this address. 0, or the errno of why not. */
+static int
+try_address(struct ctl_socket *s, const struct sockaddr_un *address)
 {
-	struct sockaddr_un address;
 	struct timeval timeout = { .tv_sec = TIMEOUT_S };
 
-	*s = (struct ctl_socket){ .fd = -1, .answer_size_max = ANSWER_SIZE_DEFAULT };
-	if (runtime_telemetry(&address, instance) != 0) {
+	memcpy(s->path, address->sun_path, sizeof(s->path));
+	s->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (s->fd < 0)
+		return errno;
+	/* An engine that stands still takes no connection either. */
+	setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+	if (connect(s->fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+		return 0;
+	int why = errno;
+	ctl_close(s);
+	return why;
+}
+
+/* Why there is no connection, in the words of who can do something about it. */
+static void
+explain(struct ctl_socket *s, int why)
+{
+	const char *path = s->path;
+
+	switch (why) {
+	case ENOENT:
+		snprintf(s->error, sizeof(s->error),
+		         "synfront is not running, or as another instance, or without telemetry: "
+		         "there is no %s",
+		         path);
+		break;
+	case ECONNREFUSED:
+		snprintf(s->error, sizeof(s->error),
+		         "synfront is not running any more: it has left %s behind, and nobody "
+		         "listens there",
+		         path);
+		break;
+	case EACCES:
+	case EPERM:
+		snprintf(s->error, sizeof(s->error),
+		         "permission denied on %s: run as root or the engine's user", path);
+		break;
+	case EAGAIN:
+		snprintf(s->error, sizeof(s->error), "no answer from %s within %u s", path,
+		         TIMEOUT_S);
+		break;
+	default:
+		snprintf(s->error, sizeof(s->error), "%s: %s", path, strerror(why));
+	}
+}
+
+/* The engine of this user, or else root's. 0, or -1 and an error. */
+static int
+find_engine(struct ctl_socket *s, const char *instance)
+{
+	struct sockaddr_un own, of_root;
+
+	if (runtime_telemetry(&own, instance) != 0) {
 		snprintf(s->error, sizeof(s->error), "the path of instance %.64s is too long",
 		         instance);
 		return -1;
 	}
-	memcpy(s->path, address.sun_path, sizeof(s->path));
-	s->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	/* An engine that stands still takes no connection either. */
-	if (s->fd >= 0) {
-		setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-		setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-	}
-	if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-		bool is_absent = errno == ENOENT || errno == ECONNREFUSED;
-		snprintf(s->error, sizeof(s->error), "%s%s: %s",
-		         is_absent ? "synfront is not running, or as another instance, or without "
-		                     "telemetry: "
-		                   : "",
-		         s->path, strerror(errno));
-		ctl_close(s);
+	int why = try_address(s, &own);
+	if (why == 0)
+		return 0;
+	explain(s, why);
+	if ((why != ENOENT && why != ECONNREFUSED) ||
+	    runtime_telemetry_of_root(&of_root, instance) != 0)
 		return -1;
-	}
+	int why_root = try_address(s, &of_root);
+	if (why_root == 0)
+		return 0;
+	if (why == ENOENT)
+		explain(s, why_root);
+	return -1;
+}
+
+int
+ctl_open(struct ctl_socket *s, const char *instance)
+{
+	*s = (struct ctl_socket){ .fd = -1, .answer_size_max = ANSWER_SIZE_DEFAULT };
+	if (find_engine(s, instance) != 0)
+		return -1;
 	json_t *hello = receive(s);
 	if (hello == NULL) {
 		ctl_close(s);

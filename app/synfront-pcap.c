@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,16 +16,17 @@
 #include "core_share.h"
 #include "cookie.h"
 #include "neighbour.h"
+#include "pcap_files.h"
 
 #define TICK_US 10000u
 #define TICK_BUDGET 4096u
-#define FRAME_SIZE_MAX (65536u + 64u)
+#define FRAME_SIZE_MAX (PCAP_FRAME_MAX + EMIT_HEADER_MAX)
 #define SIDES_BOTH 2
 
 /* Exit codes. */
 enum {
 	EXIT_OK = 0,
-	EXIT_INPUT = 1, /* configuration or capture file */
+	EXIT_INPUT = 1, /* configuration, capture file, or CPU */
 	EXIT_USAGE = 2,
 	EXIT_ACCOUNT = 3, /* an equation of the final account does not hold */
 };
@@ -41,26 +41,17 @@ struct options {
 	uint64_t until_us; /* after the last frame */
 };
 
-/* One capture file, and the frame that is next in it. */
-struct input {
-	pcap_t *pcap;
-	const char *path;
-	const uint8_t *frame; /* NULL: at its end */
-	uint32_t len;
-	uint64_t at_us;
-	uint64_t n;
-};
-
 struct run {
 	struct conf *conf;
 	struct core *core;
 	struct secret_ring secrets;
-	struct input inputs[SIDES_BOTH];
+	struct pcap_input inputs[SIDES_BOTH];
 	pcap_dumper_t *outputs[SIDES_BOTH];
 	struct actions actions;
 	struct emit_memo memo;
 	uint64_t now_us;
 	uint64_t next_tick_us;
+	uint32_t sweep_ticks; /* in which all of the index is swept */
 	uint64_t n_received;
 	uint64_t n_sent[SIDES_BOTH];
 	uint8_t frame[FRAME_SIZE_MAX];
@@ -71,8 +62,8 @@ usage(FILE *out)
 {
 	fputs("usage: synfront-pcap --config FILE [--outside IN.pcap] [--inside IN.pcap]\n"
 	      "                     [--write-outside OUT.pcap] [--write-inside OUT.pcap]\n"
-	      "                     [--counters FILE] [--seed N] [--until SECONDS] [--drain-at "
-	      "SECONDS]\n"
+	      "                     [--counters FILE] [--seed N] [--until SECONDS]\n"
+	      "                     [--drain-at SECONDS]\n"
 	      "\n"
 	      "Runs the engine over captured frames, in the order of their timestamps.\n"
 	      "  --outside, --inside  frames that come in by either port\n"
@@ -82,8 +73,11 @@ usage(FILE *out)
 	      "                       where the configuration names no secret file\n"
 	      "  --until SECONDS      let time go on after the last frame (default 0)\n"
 	      "  --drain-at SECONDS   drain from then on, counted from the first frame\n"
+	      "  --version, --help\n"
 	      "\n"
-	      "exit status: 0 done, 1 unusable configuration or capture file, 2 usage,\n"
+	      "Frames that a snap length has cut are counted and passed over.\n"
+	      "\n"
+	      "exit status: 0 done, 1 unusable configuration, capture file or CPU, 2 usage,\n"
 	      "3 the counters do not add up\n",
 	      out);
 }
@@ -114,86 +108,11 @@ fill_from_seed(uint64_t *state, uint8_t *out, size_t size)
 	}
 }
 
-/* Read the next frame of a file. -1 on an error. */
-static int
-input_next(struct input *in)
-{
-	struct pcap_pkthdr *header;
-	const uint8_t *data;
-
-	in->frame = NULL;
-	if (in->pcap == NULL)
-		return 0;
-	int rc = pcap_next_ex(in->pcap, &header, &data);
-	if (rc == PCAP_ERROR_BREAK)
-		return 0;
-	if (rc != 1) {
-		fprintf(stderr, "synfront-pcap: %s: %s\n", in->path, pcap_geterr(in->pcap));
-		return -1;
-	}
-	in->n++;
-	if (header->caplen != header->len || header->len > FRAME_SIZE_MAX - EMIT_HEADER_MAX) {
-		fprintf(stderr,
-		        "synfront-pcap: %s: frame %" PRIu64 " is not whole: %u of %u bytes\n",
-		        in->path, in->n, header->caplen, header->len);
-		return -1;
-	}
-	in->frame = data;
-	in->len = header->len;
-	in->at_us = (uint64_t)header->ts.tv_sec * 1000000 + (uint64_t)header->ts.tv_usec;
-	return 0;
-}
-
-static int
-input_open(struct input *in, const char *path)
-{
-	char error[PCAP_ERRBUF_SIZE];
-
-	*in = (struct input){ .path = path };
-	if (path == NULL)
-		return 0;
-	in->pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_MICRO,
-	                                                   error);
-	if (in->pcap == NULL) {
-		fprintf(stderr, "synfront-pcap: %s: %s\n", path, error);
-		return -1;
-	}
-	if (pcap_datalink(in->pcap) != DLT_EN10MB) {
-		fprintf(stderr, "synfront-pcap: %s: not a capture of Ethernet frames\n", path);
-		return -1;
-	}
-	return input_next(in);
-}
-
-static int
-output_open(pcap_dumper_t **out, const char *path)
-{
-	*out = NULL;
-	if (path == NULL)
-		return 0;
-	pcap_t *dead = pcap_open_dead(DLT_EN10MB, 262144);
-	if (dead == NULL)
-		return -1;
-	*out = pcap_dump_open(dead, path);
-	if (*out == NULL)
-		fprintf(stderr, "synfront-pcap: %s\n", pcap_geterr(dead));
-	pcap_close(dead);
-	return *out != NULL ? 0 : -1;
-}
-
 static void
 send_frame(struct run *run, enum side out, const uint8_t *frame, uint32_t len)
 {
-	struct pcap_pkthdr header = {
-		.ts = { .tv_sec = (time_t)(run->now_us / 1000000),
-		        .tv_usec = (suseconds_t)(run->now_us % 1000000) },
-		.caplen = len,
-		.len = len,
-	};
-
 	run->n_sent[out]++;
-	if (run->outputs[out] != NULL)
-		pcap_dump((uint8_t *)run->outputs[out], &header, frame);
+	pcap_output_add(run->outputs[out], run->now_us, frame, len);
 }
 
 static struct instant
@@ -252,15 +171,42 @@ receive(struct run *run, enum side side, const uint8_t *frame, uint32_t len)
 }
 
 static void
+tick(struct run *run)
+{
+	run->now_us = run->next_tick_us;
+	run->next_tick_us += TICK_US;
+	secret_step(&run->secrets, run->now_us / 1000000);
+	struct instant now = instant_now(run);
+	core_tick(run->core, &now, TICK_BUDGET, &run->actions);
+	carry_out_all(run, NULL, 0);
+}
+
+/* Leave out the ticks before `to_us` in which nothing would happen, but not the last. */
+static void
+skip_quiet(struct run *run, uint64_t to_us)
+{
+	uint64_t left = to_us < run->next_tick_us ? 0 : (to_us - run->next_tick_us) / TICK_US;
+
+	/* To ask costs as much as to sweep. */
+	if (left <= run->sweep_ticks)
+		return;
+	struct instant now = instant_now(run);
+	uint64_t next_us = core_next_ms(run->core, &now) * 1000;
+	if (next_us <= run->next_tick_us)
+		return;
+	uint64_t quiet = (next_us - run->next_tick_us + TICK_US - 1) / TICK_US;
+	run->next_tick_us += (quiet < left ? quiet : left) * TICK_US;
+}
+
+/* Between two frames there may be years: there are as many ticks as timers that end at
+ * different times, and some for each sweep that looks for these. */
+static void
 advance(struct run *run, uint64_t to_us)
 {
-	while (run->next_tick_us <= to_us) {
-		run->now_us = run->next_tick_us;
-		run->next_tick_us += TICK_US;
-		secret_step(&run->secrets, run->now_us / 1000000);
-		struct instant now = instant_now(run);
-		core_tick(run->core, &now, TICK_BUDGET, &run->actions);
-		carry_out_all(run, NULL, 0);
+	for (uint64_t n = 1; run->next_tick_us <= to_us; n++) {
+		tick(run);
+		if (n % run->sweep_ticks == 0)
+			skip_quiet(run, to_us);
 	}
 	/* Frames of two files may lie a little out of order; time does not. */
 	if (to_us > run->now_us)
@@ -268,10 +214,10 @@ advance(struct run *run, uint64_t to_us)
 }
 
 /* The input whose frame is next, outside first; NULL at the end of both. */
-static struct input *
+static struct pcap_input *
 next_input(struct run *run)
 {
-	struct input *a = &run->inputs[SIDE_OUTSIDE], *b = &run->inputs[SIDE_INSIDE];
+	struct pcap_input *a = &run->inputs[SIDE_OUTSIDE], *b = &run->inputs[SIDE_INSIDE];
 
 	if (b->frame == NULL || (a->frame != NULL && a->at_us <= b->at_us))
 		return a->frame != NULL ? a : NULL;
@@ -304,6 +250,9 @@ core_start(struct run *run, const struct options *options)
 		fputs("synfront-pcap: not enough memory for the tables\n", stderr);
 		return -1;
 	}
+	size_t index_size = flow_index_size(params.connections + params.half_open);
+	uint32_t buckets = (uint32_t)(index_size / sizeof(struct flow_bucket));
+	run->sweep_ticks = (buckets + TICK_BUDGET - 1) / TICK_BUDGET;
 	struct instant now = instant_now(run);
 	run->core = core_init(memory, &params, &run->conf->policy, &now);
 	return 0;
@@ -313,7 +262,7 @@ static int
 run_all(struct run *run, const struct options *options)
 {
 	uint64_t drain_us = UINT64_MAX;
-	struct input *in = next_input(run);
+	struct pcap_input *in = next_input(run);
 
 	run->now_us = in != NULL ? in->at_us : 0;
 	run->next_tick_us = run->now_us + TICK_US;
@@ -335,7 +284,7 @@ run_all(struct run *run, const struct options *options)
 		}
 		receive(run, in == &run->inputs[SIDE_INSIDE] ? SIDE_INSIDE : SIDE_OUTSIDE,
 		        in->frame, in->len);
-		if (input_next(in) != 0)
+		if (pcap_input_next(in) != 0)
 			return EXIT_INPUT;
 	}
 	advance(run, run->now_us + options->until_us);
@@ -368,11 +317,13 @@ write_account(struct run *run, const char *path)
 		return EXIT_INPUT;
 	}
 	fprintf(out,
-	        "{\n  \"received\": %" PRIu64 ",\n  \"sent_outside\": %" PRIu64
-	        ",\n  \"sent_inside\": %" PRIu64 ",\n  \"connections\": %u,\n  \"half_open\": %u,\n"
+	        "{\n  \"received\": %" PRIu64 ",\n  \"truncated\": %" PRIu64
+	        ",\n  \"sent_outside\": %" PRIu64 ",\n  \"sent_inside\": %" PRIu64
+	        ",\n  \"connections\": %u,\n  \"half_open\": %u,\n"
 	        "  \"held\": %u,\n  \"remaining\": %u,\n",
-	        run->n_received, run->n_sent[SIDE_OUTSIDE], run->n_sent[SIDE_INSIDE],
-	        use.connections, use.half_open, use.held, core_remaining(run->core));
+	        run->n_received, run->inputs[SIDE_OUTSIDE].n_cut + run->inputs[SIDE_INSIDE].n_cut,
+	        run->n_sent[SIDE_OUTSIDE], run->n_sent[SIDE_INSIDE], use.connections, use.half_open,
+	        use.held, core_remaining(run->core));
 	account_json(out, c, "  ");
 	fputs("\n}\n", out);
 	if ((out == stdout ? fflush(out) : fclose(out)) != 0) {
@@ -382,70 +333,75 @@ write_account(struct run *run, const char *path)
 	return rc;
 }
 
+enum {
+	ARG_CONFIG = 1,
+	ARG_OUTSIDE,
+	ARG_INSIDE,
+	ARG_WRITE_OUTSIDE,
+	ARG_WRITE_INSIDE,
+	ARG_COUNTERS,
+	ARG_SEED,
+	ARG_UNTIL,
+	ARG_DRAIN,
+	ARG_VERSION,
+};
+static const struct option known_options[] = {
+	{ "config", required_argument, NULL, ARG_CONFIG },
+	{ "outside", required_argument, NULL, ARG_OUTSIDE },
+	{ "inside", required_argument, NULL, ARG_INSIDE },
+	{ "write-outside", required_argument, NULL, ARG_WRITE_OUTSIDE },
+	{ "write-inside", required_argument, NULL, ARG_WRITE_INSIDE },
+	{ "counters", required_argument, NULL, ARG_COUNTERS },
+	{ "seed", required_argument, NULL, ARG_SEED },
+	{ "until", required_argument, NULL, ARG_UNTIL },
+	{ "drain-at", required_argument, NULL, ARG_DRAIN },
+	{ "version", no_argument, NULL, ARG_VERSION },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
 static int
 parse_options(int argc, char **argv, struct options *o)
 {
-	enum {
-		CONFIG = 1,
-		OUTSIDE,
-		INSIDE,
-		WRITE_OUTSIDE,
-		WRITE_INSIDE,
-		COUNTERS,
-		SEED,
-		UNTIL,
-		DRAIN,
-		HELP
-	};
-	static const struct option known[] = {
-		{ "config", required_argument, NULL, CONFIG },
-		{ "outside", required_argument, NULL, OUTSIDE },
-		{ "inside", required_argument, NULL, INSIDE },
-		{ "write-outside", required_argument, NULL, WRITE_OUTSIDE },
-		{ "write-inside", required_argument, NULL, WRITE_INSIDE },
-		{ "counters", required_argument, NULL, COUNTERS },
-		{ "seed", required_argument, NULL, SEED },
-		{ "until", required_argument, NULL, UNTIL },
-		{ "drain-at", required_argument, NULL, DRAIN },
-		{ "help", no_argument, NULL, HELP },
-		{ 0 },
-	};
 	char *end;
 	int which;
 
-	while ((which = getopt_long(argc, argv, "", known, NULL)) != -1) {
+	while ((which = getopt_long(argc, argv, "h", known_options, NULL)) != -1) {
 		switch (which) {
-		case CONFIG:
+		case ARG_CONFIG:
 			o->config = optarg;
 			break;
-		case OUTSIDE:
+		case ARG_OUTSIDE:
 			o->read[SIDE_OUTSIDE] = optarg;
 			break;
-		case INSIDE:
+		case ARG_INSIDE:
 			o->read[SIDE_INSIDE] = optarg;
 			break;
-		case WRITE_OUTSIDE:
+		case ARG_WRITE_OUTSIDE:
 			o->write[SIDE_OUTSIDE] = optarg;
 			break;
-		case WRITE_INSIDE:
+		case ARG_WRITE_INSIDE:
 			o->write[SIDE_INSIDE] = optarg;
 			break;
-		case COUNTERS:
+		case ARG_COUNTERS:
 			o->counters = optarg;
 			break;
-		case DRAIN:
+		case ARG_DRAIN:
 			o->drain_at = optarg;
 			break;
-		case SEED:
+		case ARG_SEED:
 			o->seed = strtoull(optarg, &end, 0);
 			if (*optarg == '\0' || *end != '\0')
 				return -1;
 			break;
-		case UNTIL:
+		case ARG_UNTIL:
 			if (!parse_seconds(optarg, &o->until_us))
 				return -1;
 			break;
-		case HELP:
+		case ARG_VERSION:
+			puts("synfront-pcap " SYNFRONT_VERSION);
+			exit(EXIT_OK);
+		case 'h':
 			usage(stdout);
 			exit(EXIT_OK);
 		default:
@@ -473,24 +429,26 @@ main(int argc, char **argv)
 		return EXIT_INPUT;
 	}
 	run.conf->workers.count = 1;
-	cookie_select("auto");
+	if (cookie_select("auto", NULL) == NULL) {
+		fputs("synfront-pcap: this CPU has no AES instructions, or wrong ones\n", stderr);
+		goto out;
+	}
 	if (!run.conf->has_inside && options.read[SIDE_INSIDE] != NULL) {
 		fputs("synfront-pcap: --inside: the configuration has no inside port\n", stderr);
 		goto out;
 	}
 	for (unsigned int side = 0; side < SIDES_BOTH; side++)
-		if (input_open(&run.inputs[side], options.read[side]) != 0 ||
-		    output_open(&run.outputs[side], options.write[side]) != 0)
+		if (pcap_input_open(&run.inputs[side], options.read[side]) != 0 ||
+		    pcap_output_open(&run.outputs[side], options.write[side]) != 0)
 			goto out;
 	rc = run_all(&run, &options);
 	if (rc == EXIT_OK)
 		rc = write_account(&run, options.counters);
 out:
 	for (unsigned int side = 0; side < SIDES_BOTH; side++) {
-		if (run.inputs[side].pcap != NULL)
-			pcap_close(run.inputs[side].pcap);
-		if (run.outputs[side] != NULL)
-			pcap_dump_close(run.outputs[side]);
+		pcap_input_close(&run.inputs[side]);
+		if (pcap_output_close(run.outputs[side], options.write[side]) != 0)
+			rc = EXIT_INPUT;
 	}
 	secret_fini(&run.secrets);
 	free(run.actions.list);

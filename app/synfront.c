@@ -50,17 +50,6 @@ usage(FILE *out)
 	      out);
 }
 
-static int
-parse_level(const char *text)
-{
-	static const char *const names[] = { "error", "warning", "notice", "info", "debug" };
-
-	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(text, names[i]) == 0)
-			return (int)i;
-	return -1;
-}
-
 /* 0, or -1; may end the process for --help and --version. */
 static int
 parse_options(int argc, char **argv, struct options *o)
@@ -88,7 +77,7 @@ parse_options(int argc, char **argv, struct options *o)
 			o->user = optarg;
 			break;
 		case 'l':
-			o->log_level = parse_level(optarg);
+			o->log_level = conf_log_level_of(optarg);
 			if (o->log_level < 0)
 				return -1;
 			break;

@@ -97,6 +97,7 @@ usage(FILE *out)
 	      "  --json            JSON, one document\n"
 	      "  --all             counters at zero too\n"
 	      "  --watch SECONDS   again and again, counters with their rate\n"
+	      "  --version, --help\n"
 	      "\nexit status: 0 done, 1 the engine does not answer, 2 usage\n",
 	      out);
 }
@@ -227,6 +228,7 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "json", no_argument, NULL, 'j' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "watch", required_argument, NULL, 'w' },
+		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -249,6 +251,9 @@ parse_options(int argc, char **argv, struct options *o)
 			if (*end != '\0' || !(o->watch_s >= 0.1 && o->watch_s < 1e6))
 				return -1;
 			break;
+		case 'v':
+			puts("synfrontctl " SYNFRONT_VERSION);
+			exit(EXIT_OK);
 		case 'h':
 			usage(stdout);
 			exit(EXIT_OK);

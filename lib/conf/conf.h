@@ -92,6 +92,9 @@ enum conf_log_level {
 	CONF_LOG_DEBUG,
 };
 
+/* The level of that name, as in the file; -1: there is none. */
+int conf_log_level_of(const char *name);
+
 enum conf_log_target {
 	CONF_LOG_STDERR,
 	CONF_LOG_SYSLOG,

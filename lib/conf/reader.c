@@ -35,7 +35,7 @@ conf_scalar(const yaml_node_t *node)
 		return NULL;
 	const char *text = (const char *)node->data.scalar.value;
 	if (node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
-	    (text[0] == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0))
+	    (text[0] == '\0' || strcmp(text, "~") == 0 || conf_word_is(text, "null")))
 		return NULL;
 	return text;
 }

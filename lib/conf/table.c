@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Every key of the configuration, one row each: the reference is made from these. */
+#include <string.h>
 #include <syslog.h>
 
 #include "conf.h"
@@ -412,3 +413,12 @@ static const struct conf_key root_keys[] = {
 	{ "eal", CONF_MAPPING, 0, AT(conf, eal), MAPPING(eal_mapping), .help = "DPDK's EAL." },
 };
 const struct conf_mapping conf_root = { "The file", KEYS(root_keys), sizeof(struct conf) };
+
+int
+conf_log_level_of(const char *name)
+{
+	for (const struct conf_choice *c = level_choices; c->name != NULL; c++)
+		if (strcmp(c->name, name) == 0)
+			return c->value;
+	return -1;
+}

@@ -51,12 +51,47 @@ conf_number(enum conf_type type, const char *text, uint32_t *number)
 	return n <= UINT32_MAX;
 }
 
+bool
+conf_word_is(const char *text, const char *word)
+{
+	size_t n = strlen(word), n_capital = 0;
+
+	if (strlen(text) != n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		bool is_capital = text[i] == word[i] - 'a' + 'A';
+		if (text[i] != word[i] && !is_capital)
+			return false;
+		n_capital += is_capital;
+	}
+	return n_capital == 0 || n_capital == n || (n_capital == 1 && text[0] != word[0]);
+}
+
+/* https://yaml.org/type/bool.html */
 static bool
 parse_bool(const char *text, bool *value)
 {
-	*value = strcmp(text, "true") == 0 || strcmp(text, "yes") == 0 || strcmp(text, "on") == 0;
-	return *value || strcmp(text, "false") == 0 || strcmp(text, "no") == 0 ||
-	       strcmp(text, "off") == 0;
+	static const char *const words[2][4] = { { "false", "no", "off", "n" },
+		                                 { "true", "yes", "on", "y" } };
+
+	for (unsigned int i = 0; i < 8; i++) {
+		*value = i & 1;
+		if (conf_word_is(text, words[i & 1][i >> 1]))
+			return true;
+	}
+	return false;
+}
+
+/* A choice that is on or off is often written as a boolean: YAML 1.1 takes these words, as
+ * any of the others, for one. */
+static const char *
+choice_word(const char *text)
+{
+	bool value;
+
+	if (!parse_bool(text, &value))
+		return text;
+	return value ? "on" : "off";
 }
 
 static bool
@@ -118,6 +153,7 @@ conf_set_text(struct conf_arena *arena, const struct conf_key *key, void *base, 
 	case CONF_BOOL:
 		return parse_bool(text, (bool *)field) ? CONF_SET_OK : CONF_SET_REFUSED;
 	case CONF_CHOICE:
+		text = choice_word(text);
 		for (const struct conf_choice *c = key->choices; c->name != NULL; c++) {
 			if (strcmp(c->name, text) == 0) {
 				*(uint8_t *)field = c->value;

@@ -17,6 +17,10 @@ enum conf_set {
 enum conf_set conf_set_text(struct conf_arena *arena, const struct conf_key *key, void *base,
                             const char *text);
 
+/* Whether `text` is the small `word` in one of the ways in which YAML 1.1 writes its own words:
+ * all small, all capital, or the first letter alone a capital. */
+bool conf_word_is(const char *text, const char *word);
+
 /* A number with the key's suffixes, not checked against its range. False if
  * it is none or does not fit 32 bits. */
 bool conf_number(enum conf_type type, const char *text, uint32_t *number);

@@ -6,7 +6,7 @@
 #include <cpuid.h>
 #include <string.h>
 
-#include "cookie_lane.h"
+#include "cookie_trial.h"
 #include "tcp_layout.h"
 
 /*
@@ -127,21 +127,6 @@ cookie_ts_read(uint32_t tsecr, unsigned int profile, bool is_v4, struct tcp_offe
 	*promised_wscale = tsecr >> TS_PROMISED_SHIFT & 15u;
 }
 
-/* The first variant is the default until cookie_select(); the order is that of
- * preference, last first. */
-static const struct variant {
-	const char *name;
-	cookie_encrypt_fn *encrypt;
-} variants[] = {
-	{ "aesni", cookie_encrypt_aesni },
-	{ "vaes256", cookie_encrypt_vaes256 },
-	{ "vaes512", cookie_encrypt_vaes512 },
-};
-#define N_VARIANTS (sizeof(variants) / sizeof(variants[0]))
-
-/* Written by cookie_select() before there are workers, read-only afterwards. */
-static const struct variant *chosen = &variants[0];
-
 /* CPUID leaf 7, ECX bit 9. Whether the system keeps wide registers is part of
  * what __builtin_cpu_supports() says about AVX2 and AVX-512F. */
 static bool
@@ -153,57 +138,78 @@ cpu_has_vaes(void)
 }
 
 static bool
-variant_supported(const struct variant *variant)
+supports_aesni(void)
 {
 	__builtin_cpu_init();
-	if (!__builtin_cpu_supports("aes") || !__builtin_cpu_supports("sse4.1"))
-		return false;
-	if (variant->encrypt == cookie_encrypt_aesni)
-		return true;
-	if (!cpu_has_vaes() || !__builtin_cpu_supports("avx2"))
-		return false;
-	return variant->encrypt == cookie_encrypt_vaes256 || __builtin_cpu_supports("avx512f");
+	return __builtin_cpu_supports("aes") && __builtin_cpu_supports("sse4.1");
 }
 
-const char *
-cookie_select(const char *name)
+static bool
+supports_vaes256(void)
 {
-	for (unsigned int i = N_VARIANTS; i-- > 0;) {
-		if (strcmp(name, "auto") != 0 && strcmp(name, variants[i].name) != 0)
-			continue;
-		if (!variant_supported(&variants[i]))
-			continue;
-		chosen = &variants[i];
-		return chosen->name;
-	}
-	return NULL;
+	return supports_aesni() && cpu_has_vaes() && __builtin_cpu_supports("avx2");
+}
+
+static bool
+supports_vaes512(void)
+{
+	return supports_vaes256() && __builtin_cpu_supports("avx512f");
+}
+
+/* The first variant is the default until cookie_select(); the order is that of
+ * preference, last first. */
+static const struct cookie_variant variants[COOKIE_VARIANTS] = {
+	{ "aesni", cookie_encrypt_aesni, supports_aesni },
+	{ "vaes256", cookie_encrypt_vaes256, supports_vaes256 },
+	{ "vaes512", cookie_encrypt_vaes512, supports_vaes512 },
+};
+
+/* Written by cookie_select() before there are workers, read-only afterwards. */
+static const struct cookie_variant *chosen = &variants[0];
+
+const char *
+cookie_select(const char *name, struct cookie_faults *faults)
+{
+	struct cookie_faults unheard;
+	const struct cookie_variant *v = cookie_choose(variants, COOKIE_VARIANTS, name,
+	                                               faults != NULL ? faults : &unheard);
+
+	if (v == NULL)
+		return NULL;
+	chosen = v;
+	return v->name;
 }
 
 /* IPv6: CBC-MAC of three blocks, one pass over the rows each. */
 static __attribute__((noinline)) void
-run_v6(struct cookie_lane *lane)
+run_v6(struct cookie_lane *lane, cookie_encrypt_fn *encrypt)
 {
 	__m128i *x = (__m128i *)lane->row[0].blocks;
 
-	chosen->encrypt(&lane->keys->v6, &lane->row[0], lane->n);
+	encrypt(&lane->keys->v6, &lane->row[0], lane->n);
 	for (unsigned int block = 1; block < 3; block++) {
 		const __m128i *next = (const __m128i *)lane->row[block].blocks;
 
 		for (unsigned int i = 0; i < lane->n; i++)
 			x[i] = _mm_xor_si128(x[i], next[i]);
-		chosen->encrypt(&lane->keys->v6, &lane->row[0], lane->n);
+		encrypt(&lane->keys->v6, &lane->row[0], lane->n);
 	}
+}
+
+void
+cookie_lane_run_by(struct cookie_lane *lane, cookie_encrypt_fn *encrypt)
+{
+	if (lane->is_v4)
+		encrypt(&lane->keys->v4, &lane->row[0], lane->n);
+	else
+		run_v6(lane, encrypt);
 }
 
 void
 cookie_lane_run(struct cookie_lane *lane)
 {
-	if (lane->n == 0)
-		return;
-	if (lane->is_v4)
-		chosen->encrypt(&lane->keys->v4, &lane->row[0], lane->n);
-	else
-		run_v6(lane);
+	if (lane->n != 0)
+		cookie_lane_run_by(lane, chosen->encrypt);
 }
 
 /* The cookies of up to COOKIE_ROW jobs, each made with its profile and parity. */

@@ -141,9 +141,20 @@ enum cookie_proof {
 void cookie_check(const struct secret_set *set, struct cookie_job *jobs, unsigned int n,
                   uint8_t *proof);
 
-/* Choose the variant: "auto" (the widest that the CPU has), "aesni", "vaes256",
- * "vaes512". Returns the chosen one's name, or NULL if this CPU or name cannot
- * be served. Call once before the workers start. */
-const char *cookie_select(const char *name);
+#define COOKIE_VARIANTS 3u
+
+/* Variants of the cipher that the CPU says it has and that encrypt wrong. */
+struct cookie_faults {
+	unsigned int n;
+	const char *names[COOKIE_VARIANTS];
+};
+
+/*
+ * Choose the variant: "auto" (the widest that the CPU has), "aesni", "vaes256", "vaes512".
+ * Each is tried first, and passed over if it is wrong: `faults`, unless NULL, gets those.
+ * Returns the chosen one's name, or NULL if this CPU or name cannot be served; with a fault
+ * "aesni" its AES instructions are wrong altogether. Call once before the workers start.
+ */
+const char *cookie_select(const char *name, struct cookie_faults *faults);
 
 #endif

@@ -104,6 +104,8 @@ cookie_lane_add_two(struct cookie_lane *lane, bool is_v4, const struct flow *flo
 
 /* Compute them all. */
 void cookie_lane_run(struct cookie_lane *lane);
+/* The same with a variant of the caller's choice; lane->n is not 0. */
+void cookie_lane_run_by(struct cookie_lane *lane, cookie_encrypt_fn *encrypt);
 
 /* What the six low bits are XORed with: a fold of the whole MAC. */
 static inline uint32_t

@@ -5,8 +5,12 @@
 
 #include <sys/un.h>
 
-/* The address of an instance's telemetry socket, which is EAL's choice. -1 if its path does
- * not fit. */
+/* The address of an instance's telemetry socket, which is EAL's choice: it goes by the
+ * environment and the user. -1 if its path does not fit. */
 int runtime_telemetry(struct sockaddr_un *address, const char *instance);
+
+/* The same where root starts the engine and another user asks for it. -1 if that is no other
+ * place, or its path does not fit. */
+int runtime_telemetry_of_root(struct sockaddr_un *address, const char *instance);
 
 #endif

@@ -6,6 +6,8 @@
 #include <rte_thash.h>
 #include <sys/random.h>
 
+#define HASH_TRIALS 256u
+
 static uint64_t
 reverse(uint64_t x)
 {
@@ -27,7 +29,6 @@ owner_map_init_key(struct owner_map *map, uint32_t n_workers, const uint8_t key[
 		memcpy(&window, key + 4 * i, sizeof(window));
 		map->windows[i] = reverse(be64toh(window));
 	}
-	map->multiplies = __builtin_cpu_supports("pclmul");
 	map->n_workers = n_workers;
 	for (uint32_t i = 0; i < OWNER_TABLE_SIZE; i++)
 		map->table[i] = (uint8_t)(i % n_workers);
@@ -63,6 +64,30 @@ toeplitz(const uint64_t *windows, const uint32_t *words, unsigned int n)
 		sum = _mm_xor_si128(sum, _mm_clmulepi64_si128(word, window, 0));
 	}
 	return (uint32_t)(reverse((uint64_t)_mm_cvtsi128_si64(sum) >> 31) >> 32);
+}
+
+bool
+owner_map_multiply(struct owner_map *map)
+{
+	uint32_t words[OWNER_WORDS_MAX], state = 0x9e3779b9;
+
+	__builtin_cpu_init();
+	if (!__builtin_cpu_supports("pclmul") || !__builtin_cpu_supports("sse4.1"))
+		return true;
+	for (unsigned int trial = 0; trial < HASH_TRIALS; trial++) {
+		unsigned int n = 1 + trial % OWNER_WORDS_MAX;
+		/* xorshift32 (Marsaglia, 2003): the same words each time. */
+		for (unsigned int i = 0; i < n; i++) {
+			state ^= state << 13;
+			state ^= state >> 17;
+			state ^= state << 5;
+			words[i] = state;
+		}
+		if (toeplitz(map->windows, words, n) != rte_softrss_be(words, n, map->key_be))
+			return false;
+	}
+	map->multiplies = true;
+	return true;
 }
 
 uint32_t

@@ -42,6 +42,10 @@ int owner_map_init(struct owner_map *map, uint32_t n_workers);
 void owner_map_init_key(struct owner_map *map, uint32_t n_workers,
                         const uint8_t key[OWNER_KEY_SIZE]);
 
+/* Take the hash by carry-less multiplication from now on, if the CPU has it and it gives what
+ * the plain way gives. False: it has it and that is wrong, so the plain way stays. */
+bool owner_map_multiply(struct owner_map *map);
+
 /* The RSS hash of a flow, from outside. */
 uint32_t owner_hash(const struct owner_map *map, const struct flow *flow, bool is_v4);
 

@@ -102,6 +102,24 @@ remove_runtime_dir(void)
 	rmdir(rte_eal_get_runtime_dir());
 }
 
+/* The variant of the cookies' cipher, or NULL. */
+static const char *
+choose_cipher(void)
+{
+	struct cookie_faults faults;
+	const char *name = cookie_select("auto", &faults);
+
+	if (name == NULL && faults.n == 0)
+		log_error("this CPU has no AES instructions");
+	else if (name == NULL)
+		log_error(
+			"the AES instructions of this CPU encrypt wrong: no cookie would be good");
+	for (unsigned int i = 0; name != NULL && i < faults.n; i++)
+		log_warning("the AES instructions of this CPU encrypt wrong as %s: cookies by %s",
+		            faults.names[i], name);
+	return name;
+}
+
 int
 plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
             unsigned int n_eal_args, const uint8_t master[MASTER_SECRET_SIZE])
@@ -112,15 +130,15 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
 	plane->conf = conf;
 	plane->policy = &conf->policy;
 	plane->n_workers = conf->workers.count;
-	cookies = cookie_select("auto");
-	if (cookies == NULL) {
-		log_error("this CPU has no AES instructions");
+	cookies = choose_cipher();
+	if (cookies == NULL)
 		return -1;
-	}
 	if (owner_map_init(&plane->owners, plane->n_workers) != 0) {
 		log_error("no randomness: %m");
 		return -1;
 	}
+	if (!owner_map_multiply(&plane->owners))
+		log_warning("the carry-less multiplication of this CPU is wrong: not used");
 	atexit(remove_runtime_dir);
 	eal_block_signals();
 	if (eal_start(conf, eal_args, n_eal_args) != 0)

@@ -276,6 +276,16 @@ server_is_silent(struct core *core, struct pending *p, const struct instant *now
 		conn_finish(core, number, at, now);
 }
 
+uint64_t
+connect_end_ms(const struct core *core, const struct conn *conn)
+{
+	const struct pending *p = &core->pending.records[conn->pending];
+	uint64_t end_ms = p->started_ms + core->policy->timeouts.connecting * 1000ull;
+
+	/* Nobody looks before its next SYN is due: a reload may have made the time shorter. */
+	return p->flags & PENDING_ANSWERED || end_ms < p->deadline_ms ? p->deadline_ms : end_ms;
+}
+
 void
 connect_timers(struct core *core, const struct instant *now, struct actions *out)
 {
@@ -288,7 +298,7 @@ connect_timers(struct core *core, const struct instant *now, struct actions *out
 			join_late(core, p, now, out);
 			continue;
 		}
-		uint64_t end_ms = p->started_ms + core->policy->timeouts.connecting * 1000ull;
+		uint64_t end_ms = connect_end_ms(core, &core->conns.conns[p->conn]);
 
 		if (now->now_ms >= end_ms) {
 			server_is_silent(core, p, now, out);

@@ -8,6 +8,9 @@
 
 void connect_begin(struct core *core, struct step *step, const struct proven *proven);
 void connect_timers(struct core *core, const struct instant *now, struct actions *out);
+/* When a CONNECTING connection ceases to be one by itself: its server is given up, or one
+ * that has answered is joined without a second answer. */
+uint64_t connect_end_ms(const struct core *core, const struct conn *conn);
 
 /* Handlers of the decision table. */
 void connecting_ack(struct core *core, struct step *step);

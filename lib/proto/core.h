@@ -59,6 +59,12 @@ void core_decide(struct core *core, struct segment *seg, unsigned int n, const s
 void core_tick(struct core *core, const struct instant *now, unsigned int budget,
                struct actions *out);
 
+/* When core_tick() will have something to do, if no segment comes before: not before
+ * now->now_ms, which says that it has now, and at most CORE_QUIET_MAX_MS later, since some
+ * clocks of the tables are milliseconds modulo 2^32. Looks at the whole index. */
+#define CORE_QUIET_MAX_MS ((uint64_t)INT32_MAX)
+uint64_t core_next_ms(const struct core *core, const struct instant *now);
+
 /* Draining: new connections pass untouched, none is spliced any more. */
 void core_drain(struct core *core, bool on);
 /* Connections that have been opened and not ended: everything but TRACKED and SPENT. */
@@ -95,7 +101,8 @@ struct connection_view {
 	struct flow flow;
 	enum conn_state state;
 	uint16_t service;
-	uint16_t expires_s; /* from now */
+	uint16_t expires_s; /* from now, unless a segment comes first; CONNECTING: until the
+	                     * server is given up */
 };
 bool core_connection_view(const struct core *core, uint32_t number, const struct instant *now,
                           struct connection_view *view);

@@ -3,6 +3,7 @@
 #include "core.h"
 
 #include "admission.h"
+#include "connect.h"
 #include "entry.h"
 
 const struct counters *
@@ -60,6 +61,30 @@ core_connection_bound(const struct core *core)
 	return core->conns.fresh;
 }
 
+/* Seconds from `ms` to `end_ms`, begun ones too. */
+static uint64_t
+seconds_left(uint64_t end_ms, uint64_t ms)
+{
+	return end_ms > ms ? (end_ms - ms + 999) / 1000 : 0;
+}
+
+/* When the state of a connection ends by itself, in seconds from now. */
+static uint16_t
+connection_expires_s(const struct core *core, uint32_t number, const struct instant *now)
+{
+	const struct conn *conn = &core->conns.conns[number];
+	struct flow_slot at;
+
+	/* Its record's clock ends it: the index only remembers that it is there. */
+	if (conn->state == CONN_CONNECTING)
+		return (uint16_t)seconds_left(connect_end_ms(core, conn), now->now_ms);
+	if (!conn_find_slot(core, number, &at))
+		return 0;
+	int16_t left = (int16_t)(core->index.buckets[at.bucket].deadline[at.slot] -
+	                         clock_s(now, 0));
+	return left > 0 ? (uint16_t)left : 0;
+}
+
 bool
 core_connection_view(const struct core *core, uint32_t number, const struct instant *now,
                      struct connection_view *view)
@@ -67,7 +92,6 @@ core_connection_view(const struct core *core, uint32_t number, const struct inst
 	if (number >= core->conns.fresh)
 		return false;
 	const struct conn *conn = &core->conns.conns[number];
-	struct flow_slot at;
 
 	memset(view, 0, sizeof(*view));
 	view->state = conn->state;
@@ -75,12 +99,34 @@ core_connection_view(const struct core *core, uint32_t number, const struct inst
 		return true;
 	view->flow = conn->flow;
 	view->service = core->conns.sides[number].service;
-	if (conn_find_slot(core, number, &at)) {
-		int16_t left = (int16_t)(core->index.buckets[at.bucket].deadline[at.slot] -
-		                         clock_s(now, 0));
-		view->expires_s = left > 0 ? (uint16_t)left : 0;
-	}
+	view->expires_s = connection_expires_s(core, number, now);
 	return true;
+}
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t
+core_next_ms(const struct core *core, const struct instant *now)
+{
+	uint64_t second = now->now_ms / 1000, next = now->now_ms + CORE_QUIET_MAX_MS;
+	uint32_t index_s = flow_index_left(&core->index, clock_s(now, 0));
+	uint32_t half_open_ms = half_open_left(&core->half_open, (uint32_t)now->now_ms);
+
+	for (uint32_t i = 0; i < core->policy->n_services; i++) {
+		const struct service_state *s = &core->services[core->policy->services[i].id];
+		if (s->cookie_mode || s->n_cookies != 0)
+			next = earlier(next, (second + 1) * 1000);
+	}
+	if (index_s != UINT32_MAX)
+		next = earlier(next, (second + index_s) * 1000);
+	if (half_open_ms != UINT32_MAX)
+		next = earlier(next, now->now_ms + half_open_ms);
+	next = earlier(next, pending_next_ms(&core->pending));
+	return next > now->now_ms ? next : now->now_ms;
 }
 
 bool

@@ -155,3 +155,26 @@ flow_index_sweep(struct flow_index *index, unsigned int n_buckets, uint16_t now_
 	}
 	return n;
 }
+
+uint32_t
+flow_index_left(const struct flow_index *index, uint16_t now_s)
+{
+	uint32_t least = UINT32_MAX;
+
+	for (uint32_t i = 0; i <= index->mask; i++) {
+		const struct flow_bucket *b = &index->buckets[i];
+		uint32_t used = ~flow_bucket_match(b, 0) & ((1u << FLOW_SLOTS) - 1);
+
+		for (; used != 0; used &= used - 1) {
+			uint32_t slot = (uint32_t)__builtin_ctz(used);
+			int16_t left = (int16_t)(b->deadline[slot] - now_s);
+			if (b->entry[slot] & FLOW_HALF_OPEN)
+				continue;
+			if (left <= 0)
+				return 0;
+			if ((uint32_t)left < least)
+				least = (uint32_t)left;
+		}
+	}
+	return least;
+}

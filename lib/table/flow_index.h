@@ -201,4 +201,8 @@ flow_index_touch(struct flow_index *index, struct flow_slot at, uint16_t deadlin
 unsigned int flow_index_sweep(struct flow_index *index, unsigned int n_buckets, uint16_t now_s,
                               struct flow_slot *out, unsigned int max);
 
+/* Seconds from `now_s` until the first deadline of a connection, 0 if one has come;
+ * UINT32_MAX: there is none. Looks at every bucket. */
+uint32_t flow_index_left(const struct flow_index *index, uint16_t now_s);
+
 #endif

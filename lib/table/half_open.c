@@ -109,3 +109,19 @@ half_open_due(const struct half_open_table *table, uint32_t now_ms)
 	}
 	return FLOW_NONE;
 }
+
+uint32_t
+half_open_left(const struct half_open_table *table, uint32_t now_ms)
+{
+	uint32_t least = UINT32_MAX;
+
+	for (unsigned int i = 0; i < HALF_OPEN_STAGES; i++) {
+		if (table->head[i] == FLOW_NONE)
+			continue;
+		uint32_t deadline_ms = table->entries[table->head[i]].deadline_ms;
+		uint32_t left = seq_before(now_ms, deadline_ms) ? deadline_ms - now_ms : 0;
+		if (left < least)
+			least = left;
+	}
+	return least;
+}

@@ -81,5 +81,7 @@ void half_open_wait(struct half_open_table *table, uint32_t number, unsigned int
 /* An entry whose deadline has come, or FLOW_NONE. The caller gives it back or lets it
  * wait again. */
 uint32_t half_open_due(const struct half_open_table *table, uint32_t now_ms);
+/* Milliseconds from `now_ms` until one is due, 0 if one is; UINT32_MAX: none waits. */
+uint32_t half_open_left(const struct half_open_table *table, uint32_t now_ms);
 
 #endif

@@ -161,6 +161,20 @@ pending_due(const struct pending_table *table, uint64_t now_ms)
 	return FLOW_NONE;
 }
 
+uint64_t
+pending_next_ms(const struct pending_table *table)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned int s = 0; s < PENDING_STAGES; s++) {
+		uint32_t head = table->head[s];
+
+		if (head != FLOW_NONE && table->records[head].deadline_ms < least)
+			least = table->records[head].deadline_ms;
+	}
+	return least;
+}
+
 /* Free blocks that are reserved for nobody. */
 static uint32_t
 blocks_spare(const struct pending_table *table)

@@ -104,6 +104,8 @@ void pending_wait(struct pending_table *table, uint32_t number, unsigned int sta
                   uint64_t deadline_ms);
 /* A record whose deadline has passed, or FLOW_NONE. */
 uint32_t pending_due(const struct pending_table *table, uint64_t now_ms);
+/* The earliest deadline of all; UINT64_MAX: none waits. */
+uint64_t pending_next_ms(const struct pending_table *table);
 
 /* Append `size` bytes, one segment's, to what a record holds. False, and nothing is held of
  * them, if the pool is short. */

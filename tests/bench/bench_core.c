@@ -331,7 +331,7 @@ main(int argc, char **argv)
 		print_memory(p->entries);
 		return 0;
 	}
-	choice.variant = cookie_select(choice.variant);
+	choice.variant = cookie_select(choice.variant, NULL);
 	if (choice.variant == NULL) {
 		fprintf(stderr, "bench: this CPU does not have that variant\n");
 		return 2;

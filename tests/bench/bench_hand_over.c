@@ -131,7 +131,7 @@ prepare(void)
 	shared.back = rte_ring_create("back", 2 * BUFFERS, SOCKET_ID_ANY,
 	                              RING_F_SP_ENQ | RING_F_SC_DEQ);
 	if (pool == NULL || shared.there == NULL || shared.back == NULL ||
-	    owner_map_init(&shared.owners, 2) != 0)
+	    owner_map_init(&shared.owners, 2) != 0 || !owner_map_multiply(&shared.owners))
 		return -1;
 	for (unsigned int i = 0; i < BUFFERS; i++) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);

@@ -5,7 +5,14 @@ import os
 from xml.sax.saxutils import escape
 
 WIDTH, LABELS, RIGHT, BAR, GAP, HEAD, FOOT = 800, 250, 90, 20, 8, 52, 44
-COLOURS = ("#1f6feb", "#8c959f", "#2da44e", "#bf8700", "#a371f7")
+# Each has its colour in every plot; what is new is given one here.
+COLOURS = {
+    "synfront": "#1f6feb", "others": "#8c959f", "testpmd io": "#8c959f",
+    "testpmd macswap": "#8c959f",
+    "syn-cookie": "#bf8700", "ack-first": "#a371f7", "client-64": "#2da44e",
+    "server-1500": "#0a7ea4",
+    "IPv4": "#d4654a", "IPv6": "#b35ba6",
+}
 
 
 def text(x, y, content, size=13, anchor="start", colour="#57606a"):
@@ -25,18 +32,18 @@ def chart(series, footer):
            '<rect width="%d" height="%d" fill="#ffffff"/>' % (WIDTH, height),
            text(10, 24, "%s, %s" % (series["title"], series["unit"]), 16, colour="#1f2328")]
     x = WIDTH - 10
-    for index, group in reversed(list(enumerate(groups))):
+    for group in reversed(groups):
         if len(groups) == 1:
             break
         x -= 8 * len(group) + 26
         out += ['<rect x="%d" y="32" width="10" height="10" fill="%s"/>' % (
-            x, COLOURS[index % len(COLOURS)]), text(x + 14, 41, group, 12)]
+            x, COLOURS[group]), text(x + 14, 41, group, 12)]
     y = HEAD
     for label, value, group in bars:
         width = (WIDTH - LABELS - RIGHT) * value / most
         out += [text(LABELS - 8, y + 15, label, anchor="end", colour="#1f2328"),
                 '<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/>' % (
-                    LABELS, y, max(width, 1), BAR, COLOURS[groups.index(group) % len(COLOURS)]),
+                    LABELS, y, max(width, 1), BAR, COLOURS[group]),
                 text(LABELS + width + 6, y + 15, "%.3g" % value if value < 1000
                      else "%.0f" % value)]
         y += BAR + GAP

@@ -209,7 +209,7 @@ main(int argc, char **argv)
 		return 1;
 	}
 	run.conf->workers.count = 1;
-	cookie_select("auto");
+	cookie_select("auto", NULL);
 	int rc = obey(&run);
 	secret_fini(&run.secrets);
 	free(run.actions.list);

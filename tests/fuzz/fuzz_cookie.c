@@ -117,7 +117,7 @@ check_made(const struct secret_set *set, const struct made *made, struct cookie_
            unsigned int n)
 {
 	for (unsigned int v = 0; v < sizeof(variants) / sizeof(variants[0]); v++) {
-		if (cookie_select(variants[v]) == NULL)
+		if (cookie_select(variants[v], NULL) == NULL)
 			continue;
 		for (unsigned int i = 0; i < n; i++)
 			jobs[i] = made[i].job;
@@ -125,7 +125,7 @@ check_made(const struct secret_set *set, const struct made *made, struct cookie_
 		for (unsigned int i = 0; i < n; i++)
 			FUZZ_CHECK(jobs[i].iss == made[i].job.iss);
 	}
-	cookie_select("auto");
+	cookie_select("auto", NULL);
 }
 
 int

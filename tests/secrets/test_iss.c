@@ -380,7 +380,7 @@ main(void)
 		CU_TEST_INFO_NULL,
 	};
 
-	if (cookie_select("auto") == NULL)
+	if (cookie_select("auto", NULL) == NULL)
 		return EXIT_FAILURE;
 	return check_run("iss", tests);
 }

@@ -5,11 +5,13 @@ import contextlib
 import glob
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 
 from engines import BUILD, Synfront
@@ -233,6 +235,24 @@ def test_files_are_for_nobody_else(bench):
         with contextlib.suppress(FileNotFoundError):
             mode = os.lstat(path).st_mode
             assert not mode & (stat.S_IRWXG | stat.S_IRWXO), (path, oct(mode))
+
+
+def test_ctl_of_another_user(bench):
+    """It says what is missing, and not that nothing runs; root and the engine's user ask on."""
+    engine = bench.lab.engine
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        program = shutil.copy(os.path.join(BUILD, "app/synfrontctl"), directory)
+        os.chmod(program, 0o755)
+        who = pwd.getpwnam(USER)
+        done = subprocess.run((program, "--instance", engine.tag, "info"), cwd="/", timeout=60,
+                              user=who.pw_uid, group=who.pw_gid, extra_groups=[], check=False,
+                              env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    assert done.returncode == 1, done
+    assert re.search("permission denied on .*%s.*: run as root or the engine's user" % engine.tag,
+                     done.stderr), done.stderr
+    assert "running" not in done.stderr, done.stderr
+    engine.control("info")
 
 
 def unit(bench):

@@ -348,6 +348,88 @@ test_memory_is_the_sum_of_its_rows(void)
 	conf_free(c);
 }
 
+/* https://yaml.org/type/bool.html */
+static const char *const words_true[] = { "y",    "Y",    "yes", "Yes", "YES", "true",
+	                                  "True", "TRUE", "on",  "On",  "ON" };
+static const char *const words_false[] = { "n",     "N",     "no",  "No",  "NO", "false",
+	                                   "False", "FALSE", "off", "Off", "OFF" };
+
+/* The configuration with this value for a key of the top level; NULL if it is refused. */
+static struct conf *
+with(const char *key, const char *value)
+{
+	struct conf_error err;
+	char yaml[512];
+	int n = snprintf(yaml, sizeof(yaml), PORTS WEB "%s: %s\n", key, value);
+
+	return conf_parse(yaml, (size_t)n, "t", &err);
+}
+
+static void
+test_booleans_of_yaml_are_all_taken(void)
+{
+	for (unsigned int i = 0; i < 11; i++) {
+		struct conf *on = with("telemetry", words_true[i]);
+		struct conf *off = with("telemetry", words_false[i]);
+
+		CU_ASSERT(on != NULL && on->telemetry);
+		CU_ASSERT(off != NULL && !off->telemetry);
+		conf_free(on);
+		conf_free(off);
+	}
+}
+
+static void
+test_booleans_of_no_language_are_refused(void)
+{
+	static const char *const words[] = { "tRUE", "yES",   "oN",   "TRue",   "TrUE", "fALSE",
+		                             "nO",   "OFf",   "t",    "f",      "1",    "0",
+		                             "tru",  "truee", "yess", "enable", "\"\"" };
+
+	for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct conf *conf = with("telemetry", words[i]);
+
+		CU_ASSERT_PTR_NULL(conf);
+		conf_free(conf);
+	}
+}
+
+/* A choice that has on and off takes each boolean; one that lacks them takes none. */
+static void
+test_booleans_choose_on_and_off(void)
+{
+	char yaml[64];
+
+	for (unsigned int i = 0; i < 11; i++) {
+		snprintf(yaml, sizeof(yaml), "{hugepages: %s}", words_true[i]);
+		struct conf *on = with("eal", yaml);
+		snprintf(yaml, sizeof(yaml), "{hugepages: %s}", words_false[i]);
+		struct conf *off = with("eal", yaml);
+
+		CU_ASSERT(on != NULL && on->eal.hugepages == CONF_HUGEPAGES_ON);
+		CU_ASSERT(off != NULL && off->eal.hugepages == CONF_HUGEPAGES_OFF);
+		conf_free(on);
+		conf_free(off);
+		snprintf(yaml, sizeof(yaml), "{idle: %s}", words_true[i]);
+		CU_ASSERT_PTR_NULL(with("workers", yaml));
+		snprintf(yaml, sizeof(yaml), "{level: %s}", words_false[i]);
+		CU_ASSERT_PTR_NULL(with("log", yaml));
+	}
+}
+
+/* https://yaml.org/type/null.html: no name, as any other text would be. */
+static void
+test_nulls_of_yaml_are_all_nothing(void)
+{
+	static const char *const words[] = { "", "~", "null", "Null", "NULL" };
+
+	for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		CU_ASSERT_PTR_NULL(with("instance", words[i]));
+	struct conf *conf = with("instance", "nULL");
+	CU_ASSERT_PTR_NOT_NULL(conf);
+	conf_free(conf);
+}
+
 static CU_TestInfo tests[] = {
 	CHECK_TEST(test_sample_inline_pair_parses),
 	CHECK_TEST(test_sample_host_parses),
@@ -360,6 +442,10 @@ static CU_TestInfo tests[] = {
 	CHECK_TEST(test_ids_stay_with_names),
 	CHECK_TEST(test_ids_used_up_are_refused),
 	CHECK_TEST(test_memory_is_the_sum_of_its_rows),
+	CHECK_TEST(test_booleans_of_yaml_are_all_taken),
+	CHECK_TEST(test_booleans_of_no_language_are_refused),
+	CHECK_TEST(test_booleans_choose_on_and_off),
+	CHECK_TEST(test_nulls_of_yaml_are_all_nothing),
 	CU_TEST_INFO_NULL,
 };
 

@@ -169,7 +169,7 @@ test_cookie_variants_every_batch_size_equal_the_model(void)
 	const struct secret_set *set = secret_current(&ring);
 
 	for (size_t v = 0; v < N(variants); v++) {
-		if (cookie_select(variants[v]) == NULL)
+		if (cookie_select(variants[v], NULL) == NULL)
 			continue;
 		n_variants++;
 		for (unsigned int mix = 0; mix < MIX_COUNT; mix++) {
@@ -195,16 +195,16 @@ test_cookie_variants_every_batch_size_equal_the_model(void)
 		}
 	}
 	CU_ASSERT_TRUE(n_variants >= 1);
-	CU_ASSERT_PTR_NOT_NULL(cookie_select("auto"));
+	CU_ASSERT_PTR_NOT_NULL(cookie_select("auto", NULL));
 }
 
 static void
 test_cookie_select_unknown_name_is_refused(void)
 {
-	CU_ASSERT_PTR_NULL(cookie_select(""));
-	CU_ASSERT_PTR_NULL(cookie_select("vaes1024"));
-	CU_ASSERT_STRING_EQUAL(cookie_select("aesni"), "aesni");
-	CU_ASSERT_PTR_NOT_NULL(cookie_select("auto"));
+	CU_ASSERT_PTR_NULL(cookie_select("", NULL));
+	CU_ASSERT_PTR_NULL(cookie_select("vaes1024", NULL));
+	CU_ASSERT_STRING_EQUAL(cookie_select("aesni", NULL), "aesni");
+	CU_ASSERT_PTR_NOT_NULL(cookie_select("auto", NULL));
 }
 
 static bool

@@ -37,10 +37,11 @@ main(void)
 		{ .pName = "cookie", .pTests = core_cookie_tests },
 		{ .pName = "random", .pTests = core_random_tests },
 		{ .pName = "delay", .pTests = core_delay_tests },
+		{ .pName = "view", .pTests = core_view_tests },
 		{ .pName = "rows", .pTests = rows_tests },
 		CU_SUITE_INFO_NULL,
 	};
 
-	cookie_select("auto");
+	cookie_select("auto", NULL);
 	return check_run_suites(suites);
 }

@@ -43,7 +43,7 @@ test_known_results(void)
 
 	owner_map_init_key(&map, 4, known_key);
 	check_known(&map);
-	map.multiplies = false;
+	CU_ASSERT_TRUE(owner_map_multiply(&map));
 	check_known(&map);
 }
 
@@ -51,14 +51,16 @@ static void
 test_both_ways_same(void)
 {
 	uint64_t state = 0x9e3779b97f4a7c15ull;
-	struct owner_map map;
+	struct owner_map map = { 0 };
 
 	for (unsigned int i = 0; i < 100000; i++) {
 		struct flow flow;
-		uint64_t random[sizeof(flow) / sizeof(uint64_t) + 1];
+		uint64_t random[sizeof(flow) / sizeof(uint64_t) + 1] = { 0 };
 
-		if (i % 1000 == 0)
+		if (i % 1000 == 0) {
 			CU_ASSERT_EQUAL_FATAL(owner_map_init(&map, 1 + i / 1000 % 255), 0);
+			CU_ASSERT_TRUE(owner_map_multiply(&map));
+		}
 		for (unsigned int k = 0; k < sizeof(random) / sizeof(random[0]); k++)
 			random[k] = check_random(&state);
 		memcpy(&flow, random, sizeof(flow));
@@ -71,9 +73,28 @@ test_both_ways_same(void)
 	}
 }
 
+/* A product that is wrong in one bit is as if one bit of its factor were. */
+static void
+test_wrong_product_is_not_used(void)
+{
+	struct owner_map map;
+
+	if (!__builtin_cpu_supports("pclmul"))
+		return;
+	for (unsigned int word = 0; word < OWNER_WORDS_MAX; word++)
+		for (unsigned int bit = 0; bit < 63; bit++) { /* no hash meets the last one */
+			owner_map_init_key(&map, 4, known_key);
+			map.windows[word] ^= UINT64_C(1) << bit;
+			CU_ASSERT_FALSE(owner_map_multiply(&map));
+			CU_ASSERT_FALSE(map.multiplies);
+		}
+	check_known(&map);
+}
+
 static CU_TestInfo tests[] = {
 	CHECK_TEST(test_known_results),
 	CHECK_TEST(test_both_ways_same),
+	CHECK_TEST(test_wrong_product_is_not_used),
 	CU_TEST_INFO_NULL,
 };
 

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What synfrontctl says when it reaches no engine: each reason has its own words."""
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+
+APP = os.path.join(os.environ["SYNFRONT_BUILD_DIR"], "app")
+EXIT_ENGINE = 1
+USER = "nobody"
+ROOT_BASE = "/var/run"
+as_root = unittest.skipUnless(os.getuid() == 0, "another user is for root to become")
+
+
+def engine(path):
+    """A socket that answers one client as an engine's does."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(path)
+    listener.listen(1)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            client, _ = listener.accept()
+            client.send(b'{"version":"fake","pid":1,"max_output_len":16384}')
+            client.recv(1000)
+            client.send(b'{"/synfront/info":{"workers":3}}')
+            client.close()
+    threading.Thread(target=serve, daemon=True).start()
+    return listener
+
+
+class Ctl(unittest.TestCase):
+    def setUp(self):
+        self.work = tempfile.mkdtemp(prefix="programs-")
+        os.chmod(self.work, 0o755)
+        # Where anybody can run it.
+        self.program = shutil.copy(os.path.join(APP, "synfrontctl"), self.work)
+        os.chmod(self.program, 0o755)
+        self.instance = "ctl-test-%d" % os.getpid()
+        self.addCleanup(shutil.rmtree, self.work)
+
+    def place(self, base, mode):
+        """The directory of this instance's socket; the path of the socket."""
+        directory = os.path.join(base, "dpdk", self.instance)
+        os.makedirs(directory)
+        os.chmod(directory, mode)
+        self.addCleanup(shutil.rmtree, directory, True)
+        return os.path.join(directory, "dpdk_telemetry.v2")
+
+    def ask(self, user=None, base=None, status=EXIT_ENGINE):
+        env = {"PATH": os.environ["PATH"]}
+        if base:
+            env["RUNTIME_DIRECTORY"] = base
+        who = {}
+        if user:
+            entry = pwd.getpwnam(user)
+            who = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        done = subprocess.run((self.program, "--instance", self.instance, "info"), env=env,
+                              cwd="/", capture_output=True, text=True, timeout=60, check=False,
+                              **who)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stderr if status else done.stdout
+
+    def test_no_socket_is_not_running(self):
+        said = self.ask(base=self.work)
+        self.assertIn("not running, or as another instance, or without telemetry", said)
+        self.assertIn(os.path.join(self.work, "dpdk", self.instance), said)
+        self.assertNotIn("permission", said)
+
+    def test_socket_left_behind_is_not_running_any_more(self):
+        path = self.place(self.work, 0o700)
+        engine(path).close()
+        said = self.ask(base=self.work)
+        self.assertIn("not running any more", said)
+        self.assertIn(path, said)
+
+    def test_engine_answers(self):
+        with engine(self.place(self.work, 0o700)):
+            self.assertIn("3", self.ask(base=self.work, status=0))
+
+    @as_root
+    def test_closed_directory_is_permission_denied(self):
+        path = self.place(self.work, 0o700)
+        with engine(path):
+            said = self.ask(user=USER, base=self.work)
+        self.assertIn("permission denied on %s: run as root or the engine's user" % path, said)
+        self.assertNotIn("running", said)
+
+    @as_root
+    def test_closed_socket_is_permission_denied(self):
+        path = self.place(self.work, 0o755)
+        with engine(path):
+            os.chmod(path, 0o700)
+            said = self.ask(user=USER, base=self.work)
+        self.assertIn("permission denied on %s: run as root" % path, said)
+
+    @as_root
+    def test_engine_of_root_is_looked_for_by_another_user(self):
+        path = self.place(ROOT_BASE, 0o700)
+        with engine(path):
+            said = self.ask(user=USER)
+        self.assertIn("permission denied on %s: run as root or the engine's user" % path, said)
+
+    @as_root
+    def test_engine_of_the_user_is_found_first(self):
+        path = self.place("/tmp", 0o755)
+        with engine(path):
+            os.chmod(path, 0o777)
+            self.assertIn("3", self.ask(user=USER, status=0))
+
+
+if __name__ == "__main__":
+    unittest.main()
