@@ -149,11 +149,11 @@ splice_begin(struct core *core, struct step *step, struct conn *conn, const stru
 }
 
 /* Both ends are there: from now on segments are rewritten. `ts_echo`: TSecr for the server
- * until it speaks. `link`: to it, NULL: from the path. `has_segment`: the step's becomes what
- * the client is told. */
+ * until it speaks. `link`: to it, NULL: from the path. The step's segment, if it has one,
+ * becomes what the client is told. */
 static void
 join(struct core *core, struct step *step, struct conn *conn, uint32_t ts_echo,
-     const struct link *link, bool has_segment)
+     const struct link *link)
 {
 	uint32_t number = conn->pending;
 	struct pending *p = pending_of(core, conn);
@@ -163,7 +163,7 @@ join(struct core *core, struct step *step, struct conn *conn, uint32_t ts_echo,
 	core->conns.sides[step->entry].ts_echo = ts_echo;
 	/* ACK and held data leave before the client hears of the server. */
 	release(core, step, conn, p, link);
-	if (has_segment)
+	if (step->seg != NULL)
 		update = act_onward(core, step, COUNTER_taken_handshake, TCP_ACK);
 	else
 		update = act_send(core, step->out, &conn->flow, conn->path, NULL, SIDE_OUTSIDE,
@@ -216,31 +216,43 @@ server_answers(struct core *core, struct backend *b, const struct pending *p,
 	core_count(core, COUNTER_learned);
 }
 
-/* The first SYN-ACK. False: that was the end of it. */
+/* The client has reset meanwhile: so does the server's end. True if so; the step's segment, if
+ * it has one, is dealt with then. */
 static bool
-first_answer(struct core *core, struct step *step, struct conn *conn, struct pending *p)
+client_has_gone(struct core *core, struct step *step, struct conn *conn)
 {
-	struct backend *b = backend_of_pending(core, p);
-	bool promised = b != NULL && b->known && b->timestamps;
+	struct packet *p;
 
-	if (b != NULL)
-		server_answers(core, b, p, step->now);
-	if (p->flags & PENDING_CLIENT_GONE) {
-		core_count(core, COUNTER_reset);
+	if (!(pending_of(core, conn)->flags & PENDING_CLIENT_GONE))
+		return false;
+	if (step->seg != NULL)
+		p = act_reply(core, step, COUNTER_answered_rst, TCP_RST);
+	else
+		p = act_send(core, step->out, &conn->flow, conn->path, NULL, SIDE_INSIDE, TCP_RST);
+	if (p != NULL) {
+		p->seq = conn->irs + 1;
 		core_count(core, COUNTER_rst_sent);
-		act_reply(core, step, COUNTER_answered_rst, TCP_RST)->seq = step->seg->ack;
-		conn_finish(core, step->entry, step->at, step->now);
-		return false;
 	}
-	/* A lower MSS than promised is no reason: see backend.h. */
-	if (p->offer.timestamps && !p->answer.offer.timestamps) {
-		/* A client can claim timestamps that nobody promised: its own loss alone. */
-		if (promised)
-			backend_forget(b);
-		promise_is_broken(core, step, conn);
-		return false;
-	}
+	core_count(core, COUNTER_reset);
+	conn_finish(core, step->entry, step->at, step->now);
 	return true;
+}
+
+/* Can the connection be what the client was promised? If not it has been ended. */
+static bool
+promise_holds(struct core *core, struct step *step, struct conn *conn, bool promised)
+{
+	const struct pending *p = pending_of(core, conn);
+	struct backend *b = backend_of_pending(core, p);
+
+	/* A lower MSS than promised is no reason: see backend.h. */
+	if (!p->offer.timestamps || p->answer.offer.timestamps)
+		return true;
+	/* A client can claim timestamps that nobody promised: its own loss alone. */
+	if (promised && b != NULL)
+		backend_forget(b);
+	promise_is_broken(core, step, conn);
+	return false;
 }
 
 void
@@ -248,15 +260,19 @@ connecting_syn_ack(struct core *core, struct step *step)
 {
 	struct conn *conn = conn_of(core, step->entry);
 	struct pending *p = pending_of(core, conn);
+	struct backend *b = backend_of_pending(core, p);
 	const struct segment *seg = step->seg;
 	bool is_second = p->flags & PENDING_ANSWERED;
+	bool promised = b != NULL && b->known && b->timestamps;
 
 	if (seg->ack != conn->irs + 1) {
 		act_reset(core, step);
 		return;
 	}
 	p->answer = answer_read(seg, p);
-	if (!is_second && !first_answer(core, step, conn, p))
+	if (!is_second && b != NULL)
+		server_answers(core, b, p, step->now);
+	if (client_has_gone(core, step, conn) || !promise_holds(core, step, conn, promised))
 		return;
 	if (!is_second && (p->flags & PENDING_REPEATED)) {
 		p->flags |= PENDING_ANSWERED;
@@ -269,7 +285,7 @@ connecting_syn_ack(struct core *core, struct step *step)
 	if (is_second)
 		ts_echo = seg->tsecr == p->syn_tsval ? 0 : seg->tsval + ECHO_AHEAD;
 	const struct link back = link_of_segment(seg, true);
-	join(core, step, conn, ts_echo, &back, true);
+	join(core, step, conn, ts_echo, &back);
 }
 
 bool
@@ -282,7 +298,8 @@ join_by_ack(struct core *core, struct step *step, struct conn *conn)
 	    seg->seq != p->answer.seq + 1)
 		return false;
 	const struct link back = link_of_segment(seg, true);
-	join(core, step, conn, p->answer.tsval, &back, true);
+	if (!client_has_gone(core, step, conn))
+		join(core, step, conn, p->answer.tsval, &back);
 	return true;
 }
 
@@ -292,6 +309,6 @@ join_late(struct core *core, struct pending *p, const struct instant *now, struc
 	struct conn *conn = &core->conns.conns[p->conn];
 	struct step step = { .entry = p->conn, .now = now, .out = out };
 
-	if (conn_find_slot(core, p->conn, &step.at))
-		join(core, &step, conn, p->answer.tsval, NULL, false);
+	if (conn_find_slot(core, p->conn, &step.at) && !client_has_gone(core, &step, conn))
+		join(core, &step, conn, p->answer.tsval, NULL);
 }

@@ -116,6 +116,26 @@ LAB_TEST(test_delay_second_syn_answered_by_ack, "CONNECTING.INSIDE.ACK")
 	EQUAL(NTH(SIDE_INSIDE, 0)->seg.tsecr, lab->timestamps ? lab->ts_clock[SIDE_INSIDE] : 0);
 }
 
+/* The client resets between the two SYN-ACKs: the server's end is reset, whatever comes. */
+LAB_TEST(test_delay_client_gone_between_syn_acks, "CONNECTING.INSIDE.TIMER")
+{
+	prove_after(lab, 100);
+	struct lab_out syn = *NTH(SIDE_INSIDE, 0);
+	lab_server_syn_ack(lab, &syn);
+	CLIENT(TCP_RST, lab->irs + 1, 0);
+	OUTCOME_IS(taken_handshake);
+	if (lab->variant->is_v6)
+		lab_tick(lab, 6);
+	else
+		lab_server_syn_ack(lab, &syn);
+	EQUAL(lab_grew(lab, COUNTER_connected), 0);
+	const struct segment rst = ONLY(SIDE_INSIDE)->seg;
+	EQUAL(rst.flags, TCP_RST);
+	EQUAL(rst.seq, lab->irs + 1);
+	EQUAL(lab_state(lab), CONN_SPENT);
+	EQUAL(core_usage(lab->core).held, 0);
+}
+
 LAB_TEST(test_delay_single_syn_where_the_service_wants_it)
 {
 	lab->services[0].repeat_syn = false;
@@ -303,6 +323,7 @@ CU_TestInfo core_delay_tests[] = {
 	CHECK_TEST(test_delay_echo_ahead_for_a_cookie),
 	CHECK_TEST(test_delay_one_syn_ack_is_enough),
 	CHECK_TEST(test_delay_second_syn_answered_by_ack),
+	CHECK_TEST(test_delay_client_gone_between_syn_acks),
 	CHECK_TEST(test_delay_single_syn_where_the_service_wants_it),
 	CHECK_TEST(test_delay_no_echo_before_the_server_speaks),
 	CHECK_TEST(test_delay_clock_goes_on_from_state),
