@@ -198,9 +198,11 @@ class Samples:
                                 SAMPLE_BARS[ratio > 1] if bar else None, ratio > 1, *worst, "ms",
                                 "wire")
             calm = [(ours, wire) for cell, ours, wire in rows if cell.line == "clean"]
-            for key, label in (("total_retrans", "servers sent again"),
+            for key, label in (("total_retrans", "servers sent data again"),
                                ("dsack", "servers sent in vain")):
                 ours, wire = (sum(pair[side].get(key, 0) for pair in calm) for side in (0, 1))
+                if bar and key == "total_retrans":
+                    ours -= len(calm)  # the SYN-ACK, for which synfront asks twice
                 results.row("wan", "%d ms, %s, %s" % (rtt, label, name), (ours + 1) / (wire + 1),
                             1 if bar and calm else None, True, ours, wire, "segments", "wire",
                             "the ratio is of both + 1")
