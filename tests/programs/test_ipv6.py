@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""IPv6 extension headers, as README's limits say: what of them is answered, dropped, crosses."""
+"""IPv6 extension headers, as the limits in config/OPERATING.md say: what of them is answered,
+dropped, crosses."""
 import ipaddress
 import os
 import struct

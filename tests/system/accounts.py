@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whether an engine's books are in order while it runs and when it ends: what the
-README says under "Reading the counters" must always hold, and buffers come back."""
+"""Whether an engine's books are in order while it runs and when it ends: what
+config/OPERATING.md says under "Reading the counters" must always hold, and buffers come back."""
 
 import collections
 import os
