@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 
+import first_byte
 import growth
 import kernel
 import nics
@@ -16,7 +17,7 @@ import wan
 from results import Results
 from stage import BUILD, machine
 
-TOPICS = {"ports": shared_memory, "kernel": kernel, "proxy": proxy, "growth": growth,
+TOPICS = {"ports": shared_memory, "kernel": kernel, "proxy": proxy, "flood": first_byte, "growth": growth,
           "wan": wan}
 
 
