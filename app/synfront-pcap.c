@@ -17,6 +17,7 @@
 #include "core_share.h"
 #include "cookie.h"
 #include "neighbour.h"
+#include "rows.h"
 
 #define TICK_US 10000u
 #define TICK_BUDGET 4096u
@@ -36,6 +37,7 @@ struct options {
 	const char *read[SIDES_BOTH];
 	const char *write[SIDES_BOTH];
 	const char *counters;
+	const char *rows;
 	const char *drain_at;
 	uint64_t seed;
 	uint64_t until_us; /* after the last frame */
@@ -59,6 +61,7 @@ struct run {
 	pcap_dumper_t *outputs[SIDES_BOTH];
 	struct actions actions;
 	struct emit_memo memo;
+	bool notes_rows;
 	uint64_t now_us;
 	uint64_t next_tick_us;
 	uint64_t n_received;
@@ -71,13 +74,14 @@ usage(FILE *out)
 {
 	fputs("usage: synfront-pcap --config FILE [--outside IN.pcap] [--inside IN.pcap]\n"
 	      "                     [--write-outside OUT.pcap] [--write-inside OUT.pcap]\n"
-	      "                     [--counters FILE] [--seed N] [--until SECONDS] [--drain-at "
-	      "SECONDS]\n"
+	      "                     [--counters FILE] [--rows FILE] [--seed N] [--until SECONDS]\n"
+	      "                     [--drain-at SECONDS]\n"
 	      "\n"
 	      "Runs the engine over captured frames, in the order of their timestamps.\n"
 	      "  --outside, --inside  frames that come in by either port\n"
 	      "  --write-...          frames that leave by it\n"
 	      "  --counters FILE      counters as JSON at the end; - is standard output\n"
+	      "  --rows FILE          which rows of the decision table were taken, one a line\n"
 	      "  --seed N             of all random keys (default 0), and of the secret\n"
 	      "                       where the configuration names no secret file\n"
 	      "  --until SECONDS      let time go on after the last frame (default 0)\n"
@@ -259,7 +263,10 @@ advance(struct run *run, uint64_t to_us)
 		run->next_tick_us += TICK_US;
 		secret_step(&run->secrets, run->now_us / 1000000);
 		struct instant now = instant_now(run);
-		core_tick(run->core, &now, TICK_BUDGET, &run->actions);
+		if (run->notes_rows)
+			rows_tick(run->core, &now, TICK_BUDGET, &run->actions);
+		else
+			core_tick(run->core, &now, TICK_BUDGET, &run->actions);
 		carry_out_all(run, NULL, 0);
 	}
 	/* Frames of two files may lie a little out of order; time does not. */
@@ -383,6 +390,19 @@ write_account(struct run *run, const char *path)
 }
 
 static int
+write_rows(const char *path)
+{
+	FILE *out = fopen(path, "w");
+	int rc = out != NULL ? rows_write(out) : -1;
+
+	if (out == NULL || fclose(out) != 0 || rc != 0) {
+		fprintf(stderr, "synfront-pcap: %s: %s\n", path, strerror(errno));
+		return EXIT_INPUT;
+	}
+	return EXIT_OK;
+}
+
+static int
 parse_options(int argc, char **argv, struct options *o)
 {
 	enum {
@@ -392,6 +412,7 @@ parse_options(int argc, char **argv, struct options *o)
 		WRITE_OUTSIDE,
 		WRITE_INSIDE,
 		COUNTERS,
+		ROWS,
 		SEED,
 		UNTIL,
 		DRAIN,
@@ -404,6 +425,7 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "write-outside", required_argument, NULL, WRITE_OUTSIDE },
 		{ "write-inside", required_argument, NULL, WRITE_INSIDE },
 		{ "counters", required_argument, NULL, COUNTERS },
+		{ "rows", required_argument, NULL, ROWS },
 		{ "seed", required_argument, NULL, SEED },
 		{ "until", required_argument, NULL, UNTIL },
 		{ "drain-at", required_argument, NULL, DRAIN },
@@ -432,6 +454,9 @@ parse_options(int argc, char **argv, struct options *o)
 			break;
 		case COUNTERS:
 			o->counters = optarg;
+			break;
+		case ROWS:
+			o->rows = optarg;
 			break;
 		case DRAIN:
 			o->drain_at = optarg;
@@ -482,9 +507,12 @@ main(int argc, char **argv)
 		if (input_open(&run.inputs[side], options.read[side]) != 0 ||
 		    output_open(&run.outputs[side], options.write[side]) != 0)
 			goto out;
+	run.notes_rows = options.rows != NULL;
 	rc = run_all(&run, &options);
 	if (rc == EXIT_OK)
 		rc = write_account(&run, options.counters);
+	if (rc == EXIT_OK && options.rows != NULL)
+		rc = write_rows(options.rows);
 out:
 	for (unsigned int side = 0; side < SIDES_BOTH; side++) {
 		if (run.inputs[side].pcap != NULL)
