@@ -62,19 +62,25 @@ class Reader(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node):
         static = any(identifier(d) == "staticmethod" for d in node.decorator_list)
-        inner = self.scope.function is not None
-        owner = None if inner else self.owner
-        function = Function(node.name, node, self.scope.file, owner,
-                            Scope(self.scope), owner is not None and not static)
+        owner = None if self.scope.function else self.owner
+        for child in node.decorator_list:
+            self.visit(child)
+        self.define(node, node.name, owner, owner is not None and not static, node.body)
+
+    def define(self, node, name, owner, is_method, body):
+        """A function or a lambda."""
+        function = Function(name, node, self.scope.file, owner, Scope(self.scope), is_method)
         function.scope.function = function
-        name = owner if node.name == "__init__" else node.name
-        self.world.functions[name].append(function)
-        for child in node.decorator_list + node.args.defaults:
+        self.world.functions[owner if name == "__init__" else name].append(function)
+        for child in filter(None, node.args.defaults + node.args.kw_defaults):
             self.visit(child)
         self.scope = function.scope
-        for child in node.body:
+        for child in body:
             self.visit(child)
         self.scope = self.scope.outer
+
+    def visit_Lambda(self, node, name="lambda"):
+        self.define(node, name, None, False, [ast.Return(node.body)])
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
@@ -98,7 +104,11 @@ class Reader(ast.NodeVisitor):
     def visit_Assign(self, node):
         for target in node.targets:
             self.assign(target, node.value)
-        self.generic_visit(node)
+            self.visit(target)
+        if isinstance(node.value, ast.Lambda):
+            self.visit_Lambda(node.value, identifier(node.targets[0]))
+        else:
+            self.visit(node.value)
 
     def visit_AugAssign(self, node):
         self.assign(node.target, node.value, more=True)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every program that scripts/ and tests/ call, and every module that they import, belongs to
+"""Every program that scripts/, tests/ and the units in config/ call, and every module that they import, belongs to
 a package of scripts/packages, in a group that is set up before: the one that a script names to
 scripts/setup, for it and for the files of tests/ that it starts; for all others those of
 scripts/test. Part of scripts/check.
@@ -26,7 +26,12 @@ TABLE = "scripts/packages"
 SETUP, DEFAULT = "scripts/setup", "scripts/test"
 # Groups that need no setting up: on every Debian, or called only where it is there.
 GIVEN_GROUPS = {"always", "optional"}
+# Where the project's own programs go.
+INSTALLED = "/usr/local/"
 SYSTEM_FOLDERS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
+
+# Files that say by their names what they are; others by their first lines.
+PLAIN = (".py", "meson.build", ".service")
 
 Row = collections.namedtuple("Row", "group package names")
 
@@ -73,6 +78,10 @@ class Tree:
             if file.endswith("meson.build"):
                 calls += [(word, 1, file) for word in re.findall(
                     r"find_program\('([^']+)'", text) if not self.exists(beside(file, word))]
+            if file.endswith(".service"):
+                calls += [(word, 1, file) for words in re.findall(r"^Exec\w+=[-@:+!]*(.*)", text, re.M)
+                          for kind, word in started(words.split())
+                          if kind == "program" and not word.startswith(INSTALLED)]
         return calls, complaints
 
     def groups_of_files(self):
@@ -191,16 +200,16 @@ def untrue(rows):
 
 def texts_of_tree():
     listed = subprocess.run(("git", "ls-files", "--cached", "--others", "--exclude-standard",
-                             "scripts", "tests", ".ci"), stdout=subprocess.PIPE, text=True,
+                             "scripts", "tests", "config", ".ci"), stdout=subprocess.PIPE, text=True,
                             check=True).stdout.split("\n")
     texts = {}
     for file in listed:
-        if os.path.isfile(file) and (file.endswith((".py", "meson.build"))
+        if os.path.isfile(file) and (file.endswith(PLAIN)
                                      or "." not in os.path.basename(file)):
             with open(file, "rb") as stream:
                 texts[file] = stream.read().decode(errors="replace")
     return {file: text for file, text in texts.items()
-            if file.endswith((".py", "meson.build")) or interpreter(text)}
+            if file.endswith(PLAIN) or interpreter(text)}
 
 
 def main():
