@@ -76,6 +76,28 @@ LAB_TEST(test_view_connecting_shortened_by_reload_until_next_syn, "CONNECTING.IN
 	foretold(lab, CONN_CONNECTING, 3);
 }
 
+/* It has answered the first of two SYNs: it is joined at once, or a moment later. */
+LAB_TEST(test_view_connecting_answered_until_joined)
+{
+	lab->services[0].repeat_syn = true;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	struct lab_out syn = *NTH(SIDE_INSIDE, 0);
+	lab->ts_seen[SIDE_INSIDE] = syn.seg.tsval;
+	lab_server_syn_ack(lab, &syn);
+	struct instant now = { .now_ms = lab->now_ms, .wall_ms = lab->wall_ms };
+	uint64_t left_ms = core_next_ms(lab->core, &now) - lab->now_ms;
+	CHECK(left_ms > 1 && left_ms < 100);
+	EQUAL(view_of(lab).state, CONN_CONNECTING);
+	EQUAL(view_of(lab).expires_s, 1);
+	lab_tick(lab, left_ms - 1);
+	EQUAL(view_of(lab).state, CONN_CONNECTING);
+	lab_tick(lab, 1);
+	EQUAL(view_of(lab).state, CONN_SPLICED);
+}
+
 LAB_TEST(test_view_tracked_unanswered_then_idle, "TRACKED.OUTSIDE.ACK")
 {
 	lab_start(lab);
@@ -233,6 +255,7 @@ CU_TestInfo core_view_tests[] = {
 	CHECK_TEST(test_view_connecting_data_does_not_prolong),
 	CHECK_TEST(test_view_connecting_client_gone_until_server_is_given_up),
 	CHECK_TEST(test_view_connecting_shortened_by_reload_until_next_syn),
+	CHECK_TEST(test_view_connecting_answered_until_joined),
 	CHECK_TEST(test_view_tracked_unanswered_then_idle),
 	CHECK_TEST(test_view_tracked_unconfirmed),
 	CHECK_TEST(test_view_spliced_idle),
