@@ -17,11 +17,16 @@ ROOT_BASE = "/var/run"
 as_root = unittest.skipUnless(os.getuid() == 0, "another user is for root to become")
 
 
-def engine(path):
-    """A socket that answers one client as an engine's does."""
+def listen(path):
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(path)
     listener.listen(1)
+    return listener
+
+
+def engine(path):
+    """A socket that answers one client as an engine's does."""
+    listener = listen(path)
 
     def serve():
         with contextlib.suppress(OSError):
@@ -36,13 +41,14 @@ def engine(path):
 
 class Ctl(unittest.TestCase):
     def setUp(self):
-        self.work = tempfile.mkdtemp(prefix="programs-")
-        os.chmod(self.work, 0o755)
+        self.open_to_all = tempfile.mkdtemp(prefix="programs-")
+        os.chmod(self.open_to_all, 0o755)
         # Where anybody can run it.
-        self.program = shutil.copy(os.path.join(APP, "synfrontctl"), self.work)
-        os.chmod(self.program, 0o755)
+        program = os.path.join(self.open_to_all, "synfrontctl")
+        shutil.copy(os.path.join(APP, "synfrontctl"), program)
+        os.chmod(program, 0o755)
         self.instance = "ctl-test-%d" % os.getpid()
-        self.addCleanup(shutil.rmtree, self.work)
+        self.addCleanup(shutil.rmtree, self.open_to_all)
 
     def place(self, base, mode):
         """The directory of this instance's socket; the path of the socket."""
@@ -60,43 +66,43 @@ class Ctl(unittest.TestCase):
         if user:
             entry = pwd.getpwnam(user)
             who = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        done = subprocess.run((self.program, "--instance", self.instance, "info"), env=env,
-                              cwd="/", capture_output=True, text=True, timeout=60, check=False,
-                              **who)
+        done = subprocess.run(
+            (os.path.join(self.open_to_all, "synfrontctl"), "--instance", self.instance, "info"),
+            env=env, cwd="/", capture_output=True, text=True, timeout=60, check=False, **who)
         self.assertEqual(done.returncode, status, done.stderr)
         return done.stderr if status else done.stdout
 
     def test_no_socket_is_not_running(self):
-        said = self.ask(base=self.work)
+        said = self.ask(base=self.open_to_all)
         self.assertIn("not running, or as another instance, or without telemetry", said)
-        self.assertIn(os.path.join(self.work, "dpdk", self.instance), said)
+        self.assertIn(os.path.join(self.open_to_all, "dpdk", self.instance), said)
         self.assertNotIn("permission", said)
 
     def test_socket_left_behind_is_not_running_any_more(self):
-        path = self.place(self.work, 0o700)
-        engine(path).close()
-        said = self.ask(base=self.work)
+        path = self.place(self.open_to_all, 0o700)
+        listen(path).close()
+        said = self.ask(base=self.open_to_all)
         self.assertIn("not running any more", said)
         self.assertIn(path, said)
 
     def test_engine_answers(self):
-        with engine(self.place(self.work, 0o700)):
-            self.assertIn("3", self.ask(base=self.work, status=0))
+        with engine(self.place(self.open_to_all, 0o700)):
+            self.assertIn("3", self.ask(base=self.open_to_all, status=0))
 
     @as_root
     def test_closed_directory_is_permission_denied(self):
-        path = self.place(self.work, 0o700)
+        path = self.place(self.open_to_all, 0o700)
         with engine(path):
-            said = self.ask(user=USER, base=self.work)
+            said = self.ask(user=USER, base=self.open_to_all)
         self.assertIn("permission denied on %s: run as root or the engine's user" % path, said)
         self.assertNotIn("running", said)
 
     @as_root
     def test_closed_socket_is_permission_denied(self):
-        path = self.place(self.work, 0o755)
+        path = self.place(self.open_to_all, 0o755)
         with engine(path):
             os.chmod(path, 0o700)
-            said = self.ask(user=USER, base=self.work)
+            said = self.ask(user=USER, base=self.open_to_all)
         self.assertIn("permission denied on %s: run as root" % path, said)
 
     @as_root

@@ -242,7 +242,8 @@ def test_ctl_of_another_user(bench):
     engine = bench.lab.engine
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
-        program = shutil.copy(os.path.join(BUILD, "app/synfrontctl"), directory)
+        program = os.path.join(directory, "synfrontctl")
+        shutil.copy(os.path.join(BUILD, "app/synfrontctl"), program)
         os.chmod(program, 0o755)
         who = pwd.getpwnam(USER)
         done = subprocess.run((program, "--instance", engine.tag, "info"), cwd="/", timeout=60,
