@@ -237,6 +237,12 @@ received_ack(struct core *core, struct step *step)
 			             h->tsval);
 		return;
 	}
+	if (!proves && (seg->payload_len != 0 || (seg->flags & TCP_FIN)) &&
+	    cookies_are_out(core, step)) {
+		/* As unproven(): of an earlier SYN-ACK, perhaps, than the entry's. */
+		act_drop(core, step, COUNTER_drop_unproven_data);
+		return;
+	}
 	if (!proves) {
 		act_reset(core, step);
 		return;
