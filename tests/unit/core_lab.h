@@ -246,6 +246,6 @@ extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_t
 	core_connecting_tests[], core_tracked_tests[], core_spliced_tests[], core_rewrite_tests[],
 	core_closing_tests[], core_responding_tests[], core_spent_tests[], core_limits_tests[],
 	core_evict_tests[], core_backend_tests[], core_foreign_tests[], core_cookie_tests[],
-	core_random_tests[], core_delay_tests[], core_view_tests[];
+	core_random_tests[], core_delay_tests[], core_view_tests[], core_waiting_tests[];
 
 #endif
