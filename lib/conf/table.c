@@ -234,9 +234,9 @@ static const struct conf_key service_keys[] = {
 	  .help = "SYNs with TCP MD5 or TCP-AO, whose handshake cannot be split; "
 	          "`pass` is under a cap." },
 	{ "wait_for_data", CONF_BOOL, 0, AT(service, wait_for_data), .preset = "false",
-	  .help = "Mode `proxy`: open the server at the client's first byte. Not for protocols in "
-	          "which the "
-	          "server speaks first." },
+	  .help = "Mode `proxy`: open the server at the client's first byte, "
+	          "which must come while its cookie lives (28 to 58 s). Not for protocols in "
+	          "which the server speaks first." },
 	{ "repeat_syn", CONF_BOOL, 0, AT(service, repeat_syn), .preset = "true",
 	  .help = "Mode `proxy`: SYNs to the server go out twice, so that it does not take the "
 	          "short way to the engine for the client's round trip." },

@@ -40,12 +40,9 @@ struct tcp_offer
 admission_offer(const struct segment *seg, const struct promise *promise)
 {
 	struct tcp_offer offer = {
-		.mss = seg->mss != 0 ? seg->mss : mss_default(seg->is_v4),
+		.mss = admission_mss(seg),
 		.wscale = WSCALE_NONE,
 	};
-
-	if (offer.mss < COOKIE_MSS_LEAST)
-		offer.mss = COOKIE_MSS_LEAST;
 
 	if ((seg->options & OPTION_WSCALE) && promise->wscale != WSCALE_NONE)
 		offer.wscale = seg->wscale;

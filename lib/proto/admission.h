@@ -29,6 +29,15 @@ admission_offered(const struct segment *seg)
 	};
 }
 
+/* The MSS that a SYN stands for (RFC 9293, MUST-15). */
+static inline uint16_t
+admission_mss(const struct segment *seg)
+{
+	uint16_t mss = seg->mss != 0 ? seg->mss : mss_default(seg->is_v4);
+
+	return mss > COOKIE_MSS_LEAST ? mss : COOKIE_MSS_LEAST;
+}
+
 /* The client's offer, cut to what is promised. */
 struct tcp_offer admission_offer(const struct segment *seg, const struct promise *promise);
 /* Whether its source is over the budgets that a SYN may be answered with state

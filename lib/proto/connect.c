@@ -8,6 +8,7 @@
 
 #include "act.h"
 #include "admission.h"
+#include "challenge.h"
 #include "join.h"
 
 static void
@@ -167,6 +168,14 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven)
 		syn_send(core, step->out, conn, p, NULL, p->tsval);
 }
 
+/* A keep-alive of a client to which nothing has been acknowledged; a byte in it is not of
+ * its stream (RFC 9293, 3.8.4). */
+static bool
+is_probe(const struct conn *conn, const struct segment *seg)
+{
+	return seg->seq == conn->irs && seg->ack == conn->server_nxt && segment_may_probe(seg);
+}
+
 void
 connecting_ack(struct core *core, struct step *step)
 {
@@ -175,7 +184,10 @@ connecting_ack(struct core *core, struct step *step)
 
 	if (seg->ack == conn->server_nxt && seq_between(conn->irs, seg->seq, conn->client_nxt))
 		note_client(pending_of(core, conn), seg);
-	act_drop(core, step, COUNTER_taken_ack);
+	if (is_probe(conn, seg))
+		synchronized_syn(core, step);
+	else
+		act_drop(core, step, COUNTER_taken_ack);
 }
 
 void
@@ -186,6 +198,11 @@ connecting_data(struct core *core, struct step *step)
 
 	if (seg->ack != conn->server_nxt || seq_before(seg->seq, conn->irs)) {
 		act_drop(core, step, COUNTER_drop_stray);
+		return;
+	}
+	if (is_probe(conn, seg)) {
+		note_client(pending_of(core, conn), seg);
+		synchronized_syn(core, step);
 		return;
 	}
 	bool held = hold(core, conn, seg);

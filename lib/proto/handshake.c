@@ -119,6 +119,24 @@ handshake_syn_by_cookie(struct core *core, struct step *step)
 	syn_by_cookie(core, step, planned(core, step)->plan);
 }
 
+/* What an entry knows of its SYN and of the SYN-ACK. */
+static void
+half_open_fill(struct half_open *h, struct half_open_side *side, const struct segment *seg,
+               const struct answer *a, const struct tcp_offer *offer)
+{
+	h->irs = a->irs;
+	h->iss = a->iss;
+	h->tsval = a->tsval;
+	side->ts_sent = a->ts_sent;
+	side->mss = offer->mss;
+	side->wscale = offer->wscale;
+	side->promised_wscale = a->wscale;
+	side->promised_mss = a->mss;
+	side->options = a->options;
+	side->said = seg->options;
+	side->said_wscale = seg->wscale;
+}
+
 /* An entry for this SYN; FLOW_NONE if there is no room. */
 static uint32_t
 half_open_make(struct core *core, struct step *step, const struct answer *a,
@@ -143,20 +161,9 @@ half_open_make(struct core *core, struct step *step, const struct answer *a,
 	core->mutations++;
 	struct half_open *h = &core->half_open.entries[number];
 	h->flow = seg->flow;
-	h->irs = a->irs;
-	h->iss = a->iss;
-	h->tsval = a->tsval;
 	h->path = path;
 	h->service = seg->service;
-	core->half_open.sides[number] = (struct half_open_side){
-		.ts_sent = a->ts_sent,
-		.mss = offer->mss,
-		.wscale = offer->wscale,
-		.promised_wscale = a->wscale,
-		.promised_mss = a->mss,
-		.options = a->options,
-		.stage = core->half_open.sides[number].stage,
-	};
+	half_open_fill(h, &core->half_open.sides[number], seg, a, offer);
 	const struct source_limits *limits = &core->policy->sources;
 	if (limits->half_open_host | limits->half_open_net) {
 		struct source_pair pair = source_find(&core->sources, &seg->flow.client, true);
@@ -348,15 +355,60 @@ answer_again(const struct half_open *h, const struct half_open_side *side,
 	};
 }
 
+/* Does this SYN, of the entry's ISS, offer what the one before it did? */
+static inline bool
+says_the_same(const struct segment *seg, const struct half_open_side *side)
+{
+	return seg->options == side->said && seg->wscale == side->said_wscale &&
+	       admission_mss(seg) == side->mss;
+}
+
+/* Would the ACK of this SYN-ACK look like that of the entry's, if they have one ISS? */
+static bool
+cannot_tell(const struct answer *a, const struct half_open_side *side)
+{
+	if ((a->options ^ side->options) & OPTION_TIMESTAMPS)
+		return false;
+	return !(a->options & OPTION_TIMESTAMPS) ||
+	       ((a->ts_sent ^ side->ts_sent) & COOKIE_TS_MASK) == 0;
+}
+
+/*
+ * A client that offers less when nothing has come back means it, and its last SYN is what it
+ * goes by. Its SYN-ACKs differ in their ISS if they differ in what the cookie holds, and the
+ * client may still acknowledge an earlier one, or anybody may have forged the SYN: then the
+ * cookie of the one that is acknowledged says what was agreed. Where two share an ISS, and
+ * no TSval tells them apart, no more is kept than both offers cover.
+ */
+static __attribute__((noinline)) void
+half_open_plan_again(struct core *core, struct step *step, struct half_open *h,
+                     struct half_open_side *side)
+{
+	const struct syn_plan *plan = planned(core, step)->plan;
+	struct tcp_offer offer = plan->offer;
+	struct answer a = answer_of(step->seg, plan);
+
+	if (a.iss == h->iss && cannot_tell(&a, side)) {
+		if (side->mss < offer.mss)
+			offer.mss = side->mss;
+		if (side->wscale < offer.wscale)
+			offer.wscale = side->wscale;
+	}
+	cookie_is_out(core, step);
+	half_open_fill(h, side, step->seg, &a, &offer);
+}
+
 void
 received_syn(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
 	uint32_t number = FLOW_NUMBER(step->entry);
 	struct half_open *h = &core->half_open.entries[number];
-	const struct half_open_side *side = &core->half_open.sides[number];
+	struct half_open_side *side = &core->half_open.sides[number];
 
 	if (h->irs != seg->seq) {
+		/* Its cookie still counts, and data may come before what proves it. */
+		cookie_is_out(core, step);
 		core_count(core, COUNTER_half_open_replaced);
 		half_open_drop(core, number, step->at);
 		step->entry = FLOW_NONE;
@@ -369,7 +421,10 @@ received_syn(struct core *core, struct step *step)
 		act_drop(core, step, COUNTER_drop_reflection);
 		return;
 	}
-	h->tsval = seg->tsval;
+	if (__builtin_expect(says_the_same(seg, side), 1))
+		h->tsval = seg->tsval;
+	else
+		half_open_plan_again(core, step, h, side);
 	struct answer a = answer_again(h, side, step->now);
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);

@@ -30,6 +30,7 @@ track_begin(struct core *core, struct step *step, bool outbound)
 		conn->server_nxt = seg->seq + 1;
 		core->n_outbound++;
 	} else {
+		conn->irs = seg->seq;
 		conn->client_nxt = seg->seq + 1;
 		admission_half_open(core, seg->service, 1);
 	}

@@ -85,10 +85,27 @@ proof_check(struct core *core, struct step *step, struct proven *proven)
 	return proof_read(core, step, proven);
 }
 
+/*
+ * The answer to a keep-alive or window probe of a client that waits, from what it proves: it
+ * is expected there, and who gets none gives the connection up (RFC 9293, 3.8.4). TSval is what
+ * the client echoes and not the time that has passed: the next echo must bring the options
+ * of its SYN back once more.
+ */
+static void
+waiting_probe(struct core *core, struct step *step, const struct proven *proven)
+{
+	struct packet *p = act_challenge(core, step, proven->iss + 1, proven->irs + 1,
+	                                 held_window(core, proven->promised_wscale));
+
+	if (p != NULL && proven->offer.timestamps)
+		packet_stamp(p, proven->ts_sent, step->seg->tsval);
+}
+
 void
 proof_open(struct core *core, struct step *step, const struct proven *proven)
 {
 	const struct segment *seg = step->seg;
+	bool is_probe = seg->seq == proven->irs; /* a byte in it is not of the stream */
 
 	recent_add(&core->proven, source_net_hash(&core->hash_key, &seg->flow.client),
 	           (uint32_t)step->now->now_ms);
@@ -96,9 +113,12 @@ proof_open(struct core *core, struct step *step, const struct proven *proven)
 	 * and until then the client costs nothing. What comes behind a first segment that was
 	 * lost proves nothing by itself. */
 	if (step->service->mode == MODE_PROXY && step->service->wait_for_data &&
-	    seg->payload_len == 0 && !(seg->flags & TCP_FIN)) {
+	    (seg->payload_len == 0 || is_probe) && !(seg->flags & TCP_FIN)) {
 		step->state->cookies_until_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
-		act_drop(core, step, COUNTER_taken_ack);
+		if (is_probe)
+			waiting_probe(core, step, proven);
+		else
+			act_drop(core, step, COUNTER_taken_ack);
 		return;
 	}
 	/* Only where it opens: a cookie proven again and again must not make a flood look
@@ -235,6 +255,12 @@ received_ack(struct core *core, struct step *step)
 			             side->ts_sent +
 			                     cookie_ts_elapsed(side->ts_sent, step->now->wall_ms),
 			             h->tsval);
+		return;
+	}
+	if (!proves && (seg->payload_len != 0 || (seg->flags & TCP_FIN)) &&
+	    cookies_are_out(core, step)) {
+		/* As unproven(): of an earlier SYN-ACK, perhaps, than the entry's. */
+		act_drop(core, step, COUNTER_drop_unproven_data);
 		return;
 	}
 	if (!proves) {

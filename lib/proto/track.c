@@ -28,6 +28,20 @@ outbound_syn(struct core *core, struct step *step)
 	act_forward(core, step, COUNTER_passed_syn);
 }
 
+/* Begun by a client's SYN, and not yet complete. */
+static bool
+track_is_begun(const struct conn *conn)
+{
+	return !(conn->flags & (CONN_OUTBOUND | CONN_CONFIRMED | CONN_ADOPTING));
+}
+
+/* Of such a one: does this ACK number acknowledge one of its SYNs? */
+static bool
+track_acks_syn(const struct conn *conn, uint32_t ack)
+{
+	return ack == conn->client_nxt || ack == conn->irs + 1;
+}
+
 static bool
 tracked_over(const struct conn *conn)
 {
@@ -50,34 +64,60 @@ tracked_syn(struct core *core, struct step *step)
 			outbound_syn(core, step);
 		return;
 	}
-	if (seg->side == SIDE_OUTSIDE && !(conn->flags & (CONN_CONFIRMED | CONN_ADOPTING)))
-		conn->client_nxt = seg->seq + 1;
+	/* Which of its SYNs the server answers nobody knows before it does. */
+	if (seg->side == SIDE_OUTSIDE && track_is_begun(conn)) {
+		conn->irs = seg->seq;
+		conn->offered &= seg->options;
+	}
 	act_forward(core, step, COUNTER_passed_tracked);
 }
 
-/* The server's answer to a SYN that passed: what it can do, and that it is up. */
+/* The server's answer to a SYN that passed: what it can do, and that it is up. What it
+ * lacks is learned when the client has acknowledged it. */
 static void
-track_learn(struct core *core, struct step *step, const struct conn *conn)
+track_learn(struct core *core, struct step *step, struct conn *conn)
 {
 	const struct segment *seg = step->seg;
-	unsigned int offered_options = conn->offered;
 	struct backend *b = backend_at(&core->backends, server_of(core, step));
-	const struct tcp_offer offered = {
-		.wscale = offered_options & OPTION_WSCALE ? 0 : WSCALE_NONE,
-		.sack = offered_options & OPTION_SACK_PERMITTED,
-		.timestamps = offered_options & OPTION_TIMESTAMPS,
-	};
 	const struct tcp_offer answered = admission_offered(seg);
 
+	conn->offered &= ~(uint32_t)seg->options;
 	if (b == NULL)
 		return;
 	if (b->down)
 		core_count(core, COUNTER_backend_up);
 	backend_succeed(b);
-	backend_learn(b, &offered, &answered,
+	backend_learn(b, &answered, &answered,
 	              (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client),
 	              instant_s(step->now));
 	core_count(core, COUNTER_learned);
+}
+
+/*
+ * What each SYN of a client has offered and the server has not answered. Only from who has
+ * acknowledged the answer: a SYN that was seen here need not have come to the server (a TTL
+ * of 1, a source route), which then answers one of before this entry that offered less.
+ */
+static void
+track_learn_absent(struct core *core, struct step *step, const struct conn *conn)
+{
+	const struct segment *seg = step->seg;
+	unsigned int absent = conn->offered;
+	const struct tcp_offer answered = { .wscale = WSCALE_NONE };
+	const struct tcp_offer offered = {
+		.wscale = absent & OPTION_WSCALE ? 0 : WSCALE_NONE,
+		.sack = absent & OPTION_SACK_PERMITTED,
+		.timestamps = absent & OPTION_TIMESTAMPS,
+	};
+	struct backend *b;
+
+	if ((absent & (OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS)) == 0)
+		return;
+	b = backend_at(&core->backends, server_of(core, step));
+	if (b != NULL)
+		backend_learn(b, &offered, &answered,
+		              (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client),
+		              instant_s(step->now));
 }
 
 void
@@ -98,8 +138,8 @@ tracked_syn_ack(struct core *core, struct step *step)
 			conn->flags |= CONN_CONFIRMED;
 			entry_touch(core, step, core->policy->timeouts.idle);
 		}
-	} else if (!(conn->flags & (CONN_OUTBOUND | CONN_CONFIRMED | CONN_ADOPTING)) &&
-	           seg->ack == conn->client_nxt) {
+	} else if (track_is_begun(conn) && track_acks_syn(conn, seg->ack)) {
+		conn->client_nxt = seg->ack;
 		conn->server_nxt = seg->seq + 1;
 		track_learn(core, step, conn);
 	}
@@ -199,6 +239,7 @@ track_confirm(struct core *core, struct step *step, struct conn *conn)
 
 	if (seg->side != SIDE_OUTSIDE || conn->server_nxt == 0 || seg->ack != conn->server_nxt)
 		return;
+	track_learn_absent(core, step, conn);
 	conn->flags |= CONN_CONFIRMED;
 	conn->ts_delta = 0;
 	admission_half_open(core, core->conns.sides[step->entry].service, -1);
@@ -269,7 +310,7 @@ tracked_rst(struct core *core, struct step *step)
 	const struct segment *seg = step->seg;
 	bool in_window, exact = splice_rst_exact(conn, seg, &in_window);
 	bool refused = seg->side == SIDE_INSIDE && conn->server_nxt == 0 &&
-	               (seg->flags & TCP_ACK) && seg->ack == conn->client_nxt &&
+	               (seg->flags & TCP_ACK) && track_acks_syn(conn, seg->ack) &&
 	               !(conn->flags & CONN_OUTBOUND);
 
 	act_forward(core, step, COUNTER_passed_tracked);

@@ -8,8 +8,8 @@
  * Learning: an option that a SYN-ACK carries is had by the server from then
  * on. One that was offered and not answered is had as before, until that has
  * happened BACKEND_ABSENT_VOTES times in a row towards clients of different
- * prefixes. One that was not offered says nothing: the bare SYN of an attacker
- * teaches nothing. An MSS that is lower than known counts by the same votes, a
+ * prefixes. One that was not offered, by any SYN that the server may have answered,
+ * says nothing: the bare SYN of an attacker teaches nothing. An MSS that is lower than known counts by the same votes, a
  * higher one at once: a server names a lower one to a single client when it has
  * learned that the path to that client is narrow (RFC 1191), and to all when its
  * own link has changed.

@@ -17,8 +17,9 @@
  * rewritten); server_nxt in the space that the client sees.
  *   seen by client = server's own + seq_delta (modulo 2^32), likewise ts_delta.
  *
- * While TRACKED, server_nxt 0 says that the server has not answered. Flags share bits where
- * no state has both.
+ * While TRACKED, server_nxt 0 says that the server has not answered. Until CONFIRMED,
+ * client_nxt is one above the SYN that the server has answered, or the first of several,
+ * and irs the last one. Flags share bits where no state has both.
  */
 #ifndef SYNFRONT_CONN_TABLE_H
 #define SYNFRONT_CONN_TABLE_H
@@ -70,7 +71,7 @@ enum conn_flag_tracked {
 
 struct conn {
 	struct flow flow;    /* 0 */
-	uint32_t irs;        /* 36: client's ISS: which SYN opened this */
+	uint32_t irs;        /* 36: client's ISS: which SYN opened this; TRACKED: the last one */
 	uint32_t client_nxt; /* 40: highest SEQ+LEN seen from the client */
 	uint32_t server_nxt; /* 44: the same from the server, as the client sees it */
 	union {
@@ -80,7 +81,9 @@ struct conn {
 	};
 	union {
 		uint32_t ts_delta; /* 52; 0 while TRACKED and CONFIRMED */
-		uint32_t offered;  /* TRACKED, not CONFIRMED: enum segment_option of its SYN */
+		/* TRACKED, not CONFIRMED: enum segment_option that each of its SYNs has and no
+		 * SYN-ACK of the server */
+		uint32_t offered;
 		uint32_t expected; /* ADOPTING: SEQ that an end that does not fit awaits */
 	};
 	/* 56: 64 bits */

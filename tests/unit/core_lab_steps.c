@@ -153,6 +153,14 @@ lab_teach_from(struct lab *lab, uint32_t client, uint8_t offered, uint8_t answer
 	CHECK(lab_in(lab, &s) == 1 && lab->out[0].side == SIDE_OUTSIDE);
 	OUTCOME_IS(passed_tracked);
 	s = (struct lab_seg){ .side = SIDE_OUTSIDE,
+		              .flags = TCP_ACK,
+		              .seq = 5001,
+		              .ack = 6001,
+		              .client_port = 50000,
+		              .client = client };
+	CHECK(lab_in(lab, &s) == 1 && lab->out[0].side == SIDE_INSIDE);
+	CHECK(lab_grew(lab, COUNTER_tracked) == 1);
+	s = (struct lab_seg){ .side = SIDE_OUTSIDE,
 		              .flags = TCP_RST,
 		              .seq = 5001,
 		              .client_port = 50000,

@@ -44,6 +44,7 @@ main(void)
 		{ .pName = "random", .pTests = core_random_tests },
 		{ .pName = "delay", .pTests = core_delay_tests },
 		{ .pName = "view", .pTests = core_view_tests },
+		{ .pName = "waiting", .pTests = core_waiting_tests },
 		{ .pName = "rows", .pTests = rows_tests },
 		CU_SUITE_INFO_NULL,
 	};

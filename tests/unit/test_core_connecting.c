@@ -328,52 +328,6 @@ LAB_TEST(test_connecting_timer_syn_again_then_rst, "CONNECTING.INSIDE.TIMER")
 	EQUAL(core_remaining(lab->core), 0);
 }
 
-LAB_TEST(test_connecting_wait_for_data_opens_at_first_byte)
-{
-	lab->services[0].wait_for_data = true;
-	lab_start(lab);
-	lab_teach(lab);
-	lab_syn_ack(lab);
-	EQUAL(CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1), 0);
-	EQUAL(lab_tick(lab, 3000), 0);
-	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 50);
-	struct lab_out syn = *ONLY(SIDE_INSIDE);
-	EQUAL(syn.seg.flags, TCP_SYN);
-	EQUAL(syn.seg.seq, lab->irs);
-	lab_server_syn_ack(lab, &syn);
-	bool found = false;
-	for (unsigned int i = 0; i < lab->n_out; i++)
-		found |= lab->out[i].side == SIDE_INSIDE &&
-		         lab_payload_is(&lab->out[i], lab->irs + 1, 50);
-	CHECK(found);
-}
-
-/* The client waits without an entry; its second segment overtakes its first. */
-LAB_TEST(test_connecting_wait_for_data_second_segment_first)
-{
-	lab->services[0].wait_for_data = true;
-	lab_start(lab);
-	lab_teach(lab);
-	lab_syn_ack(lab);
-	EQUAL(CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1), 0);
-	EQUAL(CLIENT(TCP_ACK | TCP_PSH, lab->irs + 51, lab->iss + 1, .payload_len = 50), 0);
-	EQUAL(lab_count(lab, COUNTER_drop_unproven_data), 1);
-	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 50);
-	EQUAL(ONLY(SIDE_INSIDE)->seg.flags, TCP_SYN);
-}
-
-LAB_TEST(test_connecting_wait_for_data_gives_up)
-{
-	lab->services[0].wait_for_data = true;
-	lab_start(lab);
-	lab_teach(lab);
-	lab_syn_ack(lab);
-	EQUAL(CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1), 0);
-	lab_tick(lab, 100000);
-	EQUAL(core_remaining(lab->core), 0);
-	EQUAL(core_usage(lab->core).held, 0);
-}
-
 CU_TestInfo core_connecting_tests[] = {
 	CHECK_TEST(test_connecting_syn_carries_what_was_agreed),
 	CHECK_TEST(test_connecting_client_syn_challenged),
@@ -395,8 +349,5 @@ CU_TestInfo core_connecting_tests[] = {
 	CHECK_TEST(test_connecting_server_rst_refused),
 	CHECK_TEST(test_connecting_server_rst_invalid_dropped),
 	CHECK_TEST(test_connecting_timer_syn_again_then_rst),
-	CHECK_TEST(test_connecting_wait_for_data_opens_at_first_byte),
-	CHECK_TEST(test_connecting_wait_for_data_second_segment_first),
-	CHECK_TEST(test_connecting_wait_for_data_gives_up),
 	CU_TEST_INFO_NULL,
 };

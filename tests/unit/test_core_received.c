@@ -27,6 +27,112 @@ LAB_TEST(test_received_same_syn_same_syn_ack, "SYN_RECEIVED.OUTSIDE.SYN")
 	OUTCOME_IS(answered_syn_state);
 }
 
+/* The SYN once more, with this of its options and this MSS; it is answered. */
+static const struct segment *
+syn_saying(struct lab *lab, uint8_t options, uint16_t mss)
+{
+	CLIENT(TCP_SYN, lab->irs, 0, .options = options, .mss = mss,
+	       .wscale = lab->variant->wscale);
+	OUTCOME_IS(answered_syn_state);
+	EQUAL(core_usage(lab->core).half_open, 1);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.flags, TCP_SYN | TCP_ACK);
+	return &ONLY(SIDE_OUTSIDE)->seg;
+}
+
+/* What a system falls back to on its third try is what it has, from the answer to the
+ * server's end. */
+LAB_TEST(test_received_syn_with_less_is_kept_to, "SYN_RECEIVED.OUTSIDE.SYN")
+{
+	start(lab);
+	lab->iss = syn_saying(lab, OPTION_MSS, 1000)->seq;
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.options, OPTION_MSS);
+	lab_tick(lab, 1100);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.options, OPTION_MSS);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.seq, lab->iss);
+	lab->timestamps = false;
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .window = 700);
+	OUTCOME_IS(taken_proof);
+	EQUAL(lab_grew(lab, COUNTER_half_open_completed), 1);
+	const struct lab_out *syn = ONLY(SIDE_INSIDE);
+	EQUAL(syn->seg.options, OPTION_MSS);
+	EQUAL(syn->seg.mss, 1000);
+	EQUAL(syn->seg.window, 700);
+}
+
+/* The other way round, and an MSS by itself. */
+LAB_TEST(test_received_syn_with_more_is_kept_to)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab->iss = syn_saying(lab, OPTION_MSS, 1300)->seq;
+	uint32_t iss = syn_saying(lab, LAB_ALL, 1300)->seq;
+	CHECK(iss != lab->iss);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.options, LAB_ALL);
+	lab->iss = syn_saying(lab, OPTION_MSS, 700)->seq;
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.mss, 700);
+}
+
+/* A forged SYN between a client's SYN and its ACK takes nothing away. */
+LAB_TEST(test_received_syn_with_less_older_answer_opens, "SYN_RECEIVED.OUTSIDE.ACK")
+{
+	start(lab);
+	const struct segment first = ONLY(SIDE_OUTSIDE)->seg;
+	syn_saying(lab, 0, 0);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .tsecr = first.tsval);
+	OUTCOME_IS(taken_proof);
+	const struct segment *syn = &ONLY(SIDE_INSIDE)->seg;
+	EQUAL(syn->seq, lab->irs);
+	EQUAL(syn->options, first.options);
+	if (first.options & OPTION_TIMESTAMPS) {
+		EQUAL(syn->mss, lab->server_mss);
+		EQUAL(syn->wscale, first.options & OPTION_WSCALE ? lab->variant->wscale : 0);
+	}
+}
+
+/* Its first segment was lost: no RST for the one behind it. */
+LAB_TEST(test_received_older_answer_data_ahead_dropped, "SYN_RECEIVED.OUTSIDE.DATA")
+{
+	for (unsigned int other_iss = 0; other_iss < 2; other_iss++) {
+		if (other_iss == 0)
+			start(lab);
+		else
+			lab_syn_ack(lab);
+		CLIENT(TCP_SYN, lab->irs + other_iss, 0, .options = OPTION_MSS, .mss = 300);
+		EQUAL(CLIENT(TCP_ACK, lab->irs + 101, lab->iss + 1, .payload_len = 10), 0);
+		OUTCOME_IS(drop_unproven_data);
+		CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 110);
+		OUTCOME_IS(taken_proof);
+		lab->client_port++;
+		lab->timestamps = false;
+	}
+}
+
+/* Two SYNs that make one cookie: what both cover. */
+LAB_TEST_ONCE(test_received_syns_of_one_cookie_what_both_cover)
+{
+	static const uint16_t mss[2] = { 1310, 1350 };
+	static const uint8_t wscale[2] = { 8, 9 };
+	uint32_t iss[2];
+
+	lab_start(lab);
+	lab_teach(lab);
+	for (unsigned int first = 0; first < 2; first++) {
+		for (unsigned int i = 0; i < 2; i++) {
+			unsigned int which = i ^ first;
+			CLIENT(TCP_SYN, lab->irs, 0,
+			       .options = OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED,
+			       .mss = mss[which], .wscale = wscale[which]);
+			iss[i] = ONLY(SIDE_OUTSIDE)->seg.seq;
+		}
+		EQUAL(iss[0], iss[1]);
+		CLIENT(TCP_ACK, lab->irs + 1, iss[0] + 1);
+		EQUAL(ONLY(SIDE_INSIDE)->seg.mss, 1310);
+		EQUAL(ONLY(SIDE_INSIDE)->seg.wscale, 8);
+		lab->client_port++;
+	}
+}
+
 /* The client has restarted, or the SYN is spoofed: the old cookie still counts. */
 LAB_TEST(test_received_newer_syn_fresh_handshake, "SYN_RECEIVED.OUTSIDE.SYN")
 {
@@ -292,6 +398,11 @@ LAB_TEST(test_received_ack_of_another_syn_ack_goes_by_that, "SYN_RECEIVED.OUTSID
 
 CU_TestInfo core_received_tests[] = {
 	CHECK_TEST(test_received_same_syn_same_syn_ack),
+	CHECK_TEST(test_received_syn_with_less_is_kept_to),
+	CHECK_TEST(test_received_syn_with_more_is_kept_to),
+	CHECK_TEST(test_received_syn_with_less_older_answer_opens),
+	CHECK_TEST(test_received_older_answer_data_ahead_dropped),
+	CHECK_TEST(test_received_syns_of_one_cookie_what_both_cover),
 	CHECK_TEST(test_received_newer_syn_fresh_handshake),
 	CHECK_TEST(test_received_newer_syn_newer_ack_opens),
 	CHECK_TEST(test_received_syn_bad_checksum_dropped),

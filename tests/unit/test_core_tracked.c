@@ -140,6 +140,114 @@ LAB_TEST(test_tracked_ended_cookie_of_another_worker_opens, "TRACKED.OUTSIDE.ACK
 	check_reopened(lab);
 }
 
+/* What a client that offers all is promised now, when calm is over. */
+static uint8_t
+promised_options(struct lab *lab)
+{
+	lab->services[0].calm = CALM_INTERCEPT;
+	core_set_policy(lab->core, &lab->policy);
+	CLIENT(TCP_SYN, 1000, 0, .client_port = 3100, .options = LAB_ALL, .mss = 1460, .wscale = 7,
+	       .tsval = 1);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.flags, TCP_SYN | TCP_ACK);
+	return ONLY(SIDE_OUTSIDE)->seg.options;
+}
+
+static void
+syn_of_net(struct lab *lab, uint32_t net, uint32_t seq, uint8_t options)
+{
+	CLIENT(TCP_SYN, seq, 0, .client_port = 3000, .client = net, .options = options, .mss = 1460,
+	       .wscale = 7, .tsval = 1);
+	check_passed(lab, SIDE_INSIDE);
+}
+
+static void
+bare_syn_ack_of_net(struct lab *lab, uint32_t net)
+{
+	SERVER(TCP_SYN | TCP_ACK, 77, 1001, .client_port = 3000, .client = net,
+	       .options = OPTION_MSS, .mss = 1460);
+	check_passed(lab, SIDE_OUTSIDE);
+}
+
+/* The server answers one of two SYNs: nothing is absent that one of them did not offer,
+ * whichever came first and whatever ISS it has. */
+LAB_TEST_ONCE(test_tracked_repeated_syn_teaches_nothing_absent)
+{
+	static const uint32_t seq[][2] = { { 1000, 1000 }, { 2000, 1000 }, { 1000, 2000 } };
+
+	for (unsigned int i = 0; i < 12; i++) {
+		if (i == 0) {
+			lab->services[0].calm = CALM_TRANSPARENT;
+			lab_start(lab);
+			lab_teach(lab);
+		}
+		syn_of_net(lab, 1 + i, seq[i / 4][0], i & 1 ? LAB_ALL : OPTION_MSS);
+		syn_of_net(lab, 1 + i, seq[i / 4][1], i & 1 ? OPTION_MSS : LAB_ALL);
+		bare_syn_ack_of_net(lab, 1 + i);
+		CLIENT(TCP_ACK, 1001, 78, .client_port = 3000, .client = 1 + i);
+		EQUAL(lab_grew(lab, COUNTER_tracked), 1);
+	}
+	EQUAL(promised_options(lab), LAB_ALL);
+}
+
+/* A SYN that the server has not got, after the entry of the one that it goes on answering
+ * has gone: who has not seen the answer teaches nothing absent. */
+LAB_TEST_ONCE(test_tracked_unacknowledged_syn_ack_teaches_nothing_absent)
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab_start(lab);
+	lab_teach(lab);
+	for (uint32_t net = 1; net < 5; net++) {
+		syn_of_net(lab, net, 1000, OPTION_MSS);
+		lab_tick(lab, 12000);
+		EQUAL(core_usage(lab->core).connections, 0);
+		syn_of_net(lab, net, 1000, LAB_ALL);
+		bare_syn_ack_of_net(lab, net);
+		EQUAL(lab_grew(lab, COUNTER_learned), 1);
+		lab_tick(lab, 12000);
+	}
+	EQUAL(promised_options(lab), LAB_ALL);
+}
+
+/* But an answer that its client has acknowledged does. */
+LAB_TEST_ONCE(test_tracked_acknowledged_syn_ack_teaches_absent)
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab_start(lab);
+	lab_teach(lab);
+	for (uint32_t net = 1; net < 4; net++)
+		lab_teach_from(lab, net, LAB_ALL, OPTION_MSS | OPTION_WSCALE);
+	EQUAL(promised_options(lab), OPTION_MSS | OPTION_WSCALE);
+}
+
+/* A SYN of another ISS, forged or of a client that has begun anew: the server's answer
+ * tells which of the two it goes by. */
+LAB_TEST(test_tracked_syn_of_other_iss_before_answer, "TRACKED.OUTSIDE.SYN")
+{
+	for (unsigned int newer = 0; newer < 2; newer++) {
+		if (newer == 0) {
+			lab->services[0].calm = CALM_TRANSPARENT;
+			lab_start(lab);
+		}
+		lab->client_port++;
+		lab_syn(lab);
+		CLIENT(TCP_SYN, lab->irs + 77777, 0, .options = OPTION_MSS, .mss = 1460);
+		check_passed(lab, SIDE_INSIDE);
+		uint32_t irs = lab->irs + (newer ? 77777 : 0);
+		SERVER(TCP_SYN | TCP_ACK, lab->server_iss, irs + 1, .options = OPTION_MSS,
+		       .mss = 1400);
+		EQUAL(lab_grew(lab, COUNTER_learned), 1);
+		/* Once more, when the server has answered. */
+		CLIENT(TCP_SYN, lab->irs + 99999, 0);
+		check_passed(lab, SIDE_INSIDE);
+		CLIENT(TCP_ACK, irs + 1, lab->server_iss + 1);
+		EQUAL(lab_grew(lab, COUNTER_tracked), 1);
+		/* It counts from there: this RST is exact. */
+		CLIENT(TCP_RST, irs + 1, 0);
+		lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
+		EQUAL(core_usage(lab->core).connections, 0);
+	}
+}
+
 /* Neither a client that has restarted, nor a late copy of an older proof, nor a guess. */
 LAB_TEST(test_tracked_live_no_cookie_opens, "TRACKED.OUTSIDE.DATA")
 {
@@ -391,6 +499,10 @@ CU_TestInfo core_tracked_tests[] = {
 	CHECK_TEST(test_tracked_syn_on_live_connection_passes),
 	CHECK_TEST(test_tracked_syn_on_ended_connection_fresh),
 	CHECK_TEST(test_tracked_ended_cookie_of_another_worker_opens),
+	CHECK_TEST(test_tracked_repeated_syn_teaches_nothing_absent),
+	CHECK_TEST(test_tracked_unacknowledged_syn_ack_teaches_nothing_absent),
+	CHECK_TEST(test_tracked_acknowledged_syn_ack_teaches_absent),
+	CHECK_TEST(test_tracked_syn_of_other_iss_before_answer),
 	CHECK_TEST(test_tracked_live_no_cookie_opens),
 	CHECK_TEST(test_tracked_cookie_of_another_worker_broken),
 	CHECK_TEST(test_tracked_unanswered_cookie_of_another_worker_opens),
