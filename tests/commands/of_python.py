@@ -228,7 +228,8 @@ class World:
         if name == "join" and owner == "path":
             parts = [self.words(arg, scope, depth + 1) for arg in args]
             return ["/".join(chosen) for chosen in itertools.product(*parts)][:MANY]
-        if name in ("abspath", "realpath", "str", "fspath", "Path", "normpath") and args:
+        # Of a copy it matters what was copied.
+        if name in ("abspath", "realpath", "str", "fspath", "Path", "copy", "copy2") and args:
             return self.words(args[0], scope, depth + 1)
         if name in ("getenv", "get") and owner in ("os", "environ"):
             return self.words(args[1], scope, depth + 1) if args[1:] else [GIVEN]

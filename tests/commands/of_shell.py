@@ -17,6 +17,8 @@ BUILTINS = frozenset(subprocess.run(
     check=True).stdout.split())
 
 
+# Values of one command's variables that are tried at most.
+MANY = 64
 # Variables that name a program to meson.
 COMPILERS = ("CC", "CXX")
 # The path of a program that a command printed. (That command is looked at itself.)
@@ -125,14 +127,13 @@ class Script:
     def see(self, args):
         """One command, with each value that its variables may have."""
         line = self.first_line - 1 + args[0]["Pos"]["Line"]
-        choices = [self.values(word, number == 0) for number, word in enumerate(args)]
-        for chosen in itertools.product(*choices):
+        choices = [self.values(word) for word in args]
+        for chosen in itertools.islice(itertools.product(*choices), MANY):
             self.see_words([text for texts in chosen for text in texts], line)
 
-    def values(self, word, is_first):
+    def values(self, word):
         """What a word may stand for: lists of words."""
-        name = array_of(word) or (variable_of(word) if is_first else None)
-        return self.assigned.get(name) or [[text_of(word)]]
+        return self.assigned.get(array_of(word) or variable_of(word)) or [[text_of(word)]]
 
     def see_words(self, words, line):
         self.lines.append(words)

@@ -19,6 +19,7 @@ NO_ECN = "a split handshake negotiates no ECN"
 SCALE = "without timestamps nothing brings back the scale that was promised: it is always 7"
 FLAGS = "no such segment exists (no ACK, SYN or RST, or SYN with FIN): dropped by name, whatever " \
         "the port; Linux answers for a closed one"
+LOW_MSS = "an MSS of 265 is below that of every cookie that grants SACK: see lib/cookie/cookie.h"
 SYN_ACK = "a SYN-ACK that belongs to no connection of the server's own is a reflection: dropped"
 EXPLAINED = {
     ("hping3 -S", "port 80"): WINDOW + "; " + PADDED,
@@ -36,6 +37,7 @@ EXPLAINED = {
     ("nmap -O", "IPv4 ECN.W"): WINDOW,
     ("nmap -O", "IPv4 ECN.CC"): NO_ECN,
     ("nmap -O", "IPv4 ECN.O"): SCALE,
+    ("nmap -O", "IPv4 OPS.O6"): LOW_MSS,
     ("nmap -O", "IPv6 S?"): WINDOW,
     ("nmap -O", "IPv6 TECN"): WINDOW + "; " + NO_ECN + "; " + SCALE,
     ("zmap", "port * window"): WINDOW,
