@@ -5,6 +5,7 @@
 
 #include <CUnit/Basic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@ check_run_suites(CU_SuiteInfo *suites)
 {
 	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
 		return EXIT_FAILURE;
+	/* Who waits for the first failure need not wait for the end. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_ErrorCode error = CU_basic_run_tests();
 	unsigned int n_failed = CU_get_number_of_failures();
