@@ -17,6 +17,7 @@
 #include "cookie.h"
 #include "neighbour.h"
 #include "pcap_files.h"
+#include "rows.h"
 
 #define TICK_US 10000u
 #define TICK_BUDGET 4096u
@@ -36,6 +37,7 @@ struct options {
 	const char *read[SIDES_BOTH];
 	const char *write[SIDES_BOTH];
 	const char *counters;
+	const char *rows;
 	const char *drain_at;
 	uint64_t seed;
 	uint64_t until_us; /* after the last frame */
@@ -49,6 +51,7 @@ struct run {
 	pcap_dumper_t *outputs[SIDES_BOTH];
 	struct actions actions;
 	struct emit_memo memo;
+	bool notes_rows;
 	uint64_t now_us;
 	uint64_t next_tick_us;
 	uint32_t sweep_ticks; /* in which all of the index is swept */
@@ -62,13 +65,14 @@ usage(FILE *out)
 {
 	fputs("usage: synfront-pcap --config FILE [--outside IN.pcap] [--inside IN.pcap]\n"
 	      "                     [--write-outside OUT.pcap] [--write-inside OUT.pcap]\n"
-	      "                     [--counters FILE] [--seed N] [--until SECONDS]\n"
+	      "                     [--counters FILE] [--rows FILE] [--seed N] [--until SECONDS]\n"
 	      "                     [--drain-at SECONDS]\n"
 	      "\n"
 	      "Runs the engine over captured frames, in the order of their timestamps.\n"
 	      "  --outside, --inside  frames that come in by either port\n"
 	      "  --write-...          frames that leave by it\n"
 	      "  --counters FILE      counters as JSON at the end; - is standard output\n"
+	      "  --rows FILE          which rows of the decision table were taken, one a line\n"
 	      "  --seed N             of all random keys (default 0), and of the secret\n"
 	      "                       where the configuration names no secret file\n"
 	      "  --until SECONDS      let time go on after the last frame (default 0)\n"
@@ -177,7 +181,10 @@ tick(struct run *run)
 	run->next_tick_us += TICK_US;
 	secret_step(&run->secrets, run->now_us / 1000000);
 	struct instant now = instant_now(run);
-	core_tick(run->core, &now, TICK_BUDGET, &run->actions);
+	if (run->notes_rows)
+		rows_tick(run->core, &now, TICK_BUDGET, &run->actions);
+	else
+		core_tick(run->core, &now, TICK_BUDGET, &run->actions);
 	carry_out_all(run, NULL, 0);
 }
 
@@ -340,6 +347,7 @@ enum {
 	ARG_WRITE_OUTSIDE,
 	ARG_WRITE_INSIDE,
 	ARG_COUNTERS,
+	ARG_ROWS,
 	ARG_SEED,
 	ARG_UNTIL,
 	ARG_DRAIN,
@@ -352,6 +360,7 @@ static const struct option known_options[] = {
 	{ "write-outside", required_argument, NULL, ARG_WRITE_OUTSIDE },
 	{ "write-inside", required_argument, NULL, ARG_WRITE_INSIDE },
 	{ "counters", required_argument, NULL, ARG_COUNTERS },
+	{ "rows", required_argument, NULL, ARG_ROWS },
 	{ "seed", required_argument, NULL, ARG_SEED },
 	{ "until", required_argument, NULL, ARG_UNTIL },
 	{ "drain-at", required_argument, NULL, ARG_DRAIN },
@@ -359,6 +368,19 @@ static const struct option known_options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
+
+static int
+write_rows(const char *path)
+{
+	FILE *out = fopen(path, "w");
+	int rc = out != NULL ? rows_write(out) : -1;
+
+	if (out == NULL || fclose(out) != 0 || rc != 0) {
+		fprintf(stderr, "synfront-pcap: %s: %s\n", path, strerror(errno));
+		return EXIT_INPUT;
+	}
+	return EXIT_OK;
+}
 
 static int
 parse_options(int argc, char **argv, struct options *o)
@@ -385,6 +407,9 @@ parse_options(int argc, char **argv, struct options *o)
 			break;
 		case ARG_COUNTERS:
 			o->counters = optarg;
+			break;
+		case ARG_ROWS:
+			o->rows = optarg;
 			break;
 		case ARG_DRAIN:
 			o->drain_at = optarg;
@@ -441,9 +466,12 @@ main(int argc, char **argv)
 		if (pcap_input_open(&run.inputs[side], options.read[side]) != 0 ||
 		    pcap_output_open(&run.outputs[side], options.write[side]) != 0)
 			goto out;
+	run.notes_rows = options.rows != NULL;
 	rc = run_all(&run, &options);
 	if (rc == EXIT_OK)
 		rc = write_account(&run, options.counters);
+	if (rc == EXIT_OK && options.rows != NULL)
+		rc = write_rows(options.rows);
 out:
 	for (unsigned int side = 0; side < SIDES_BOTH; side++) {
 		pcap_input_close(&run.inputs[side]);

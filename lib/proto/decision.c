@@ -19,11 +19,3 @@ const struct decision_row decision_table[STATE_COUNT][SIDE_COUNT][EVENT_COUNT] =
 #include "decision_table.def"
 #undef ROW
 };
-
-void (*const decision_handlers[STATE_COUNT][SIDE_COUNT][EVENTS_ROOM])(struct core *core,
-                                                                      struct step *step) = {
-#define ROW(state, side, event, function, text) \
-	[STATE_##state][SIDE_##side][EVENT_##event] = function,
-#include "decision_table.def"
-#undef ROW
-};

@@ -25,9 +25,11 @@ class Failed(Exception):
 
 
 def run(program, config, inputs, args):
-    """inputs: side -> path of a capture file. Returns (side -> [(time, frame)], counters)."""
+    """inputs: side -> path of a capture file. Returns (side -> [(time, frame)], counters, rows of
+    the decision table that were taken)."""
     with tempfile.TemporaryDirectory(prefix="golden-") as out:
-        command = [program, "--config", config, "--counters", out + "/counters"]
+        command = [program, "--config", config, "--counters", out + "/counters",
+                   "--rows", out + "/rows"]
         for side, path in inputs.items():
             command += ["--" + side, path]
         for side in SIDES:
@@ -38,7 +40,9 @@ def run(program, config, inputs, args):
             raise Failed("exit status %d: %s" % (done.returncode, done.stderr.strip()))
         with open(out + "/counters", encoding="ascii") as file:
             counters = json.load(file)
-        return {s: wire.pcap_read("%s/%s" % (out, s)) for s in SIDES}, counters
+        with open(out + "/rows", encoding="ascii") as file:
+            rows = set(file.read().split())
+        return {s: wire.pcap_read("%s/%s" % (out, s)) for s in SIDES}, counters, rows
 
 
 def asker(program, config, args):
@@ -51,6 +55,6 @@ def asker(program, config, args):
                     paths[side] = "%s/%s.pcap" % (where, side)
                     with open(paths[side], "wb") as file:
                         file.write(wire.pcap_bytes(inputs[side]))
-            left, _ = run(program, config, paths, list(args) + ["--until", "%.6f" % (until_us / 1e6)])
+            left, _, _ = run(program, config, paths, list(args) + ["--until", "%.6f" % (until_us / 1e6)])
         return {side: [frame for _, frame in left[side]] for side in SIDES}
     return ask
