@@ -5,6 +5,7 @@
 
 #include "account.h"
 #include "carry_out.h"
+#include "rows.h"
 
 #define TICK_MS 50
 #define TICK_BUDGET 100000u
@@ -189,7 +190,7 @@ run_one(void (*body)(struct lab *lab), const struct lab_variant *variant)
 void
 lab_each(void (*body)(struct lab *lab), const char *const *rows)
 {
-	lab_rows_forget();
+	rows_forget();
 	for (const struct lab_variant *v = lab_variants; v->name != NULL; v++)
 		run_one(body, v);
 	lab_rows_claim(rows);
@@ -198,7 +199,7 @@ lab_each(void (*body)(struct lab *lab), const char *const *rows)
 void
 lab_once(void (*body)(struct lab *lab), const char *const *rows)
 {
-	lab_rows_forget();
+	rows_forget();
 	run_one(body, &lab_variants[1]);
 	run_one(body, &lab_variants[4]);
 	lab_rows_claim(rows);
@@ -410,8 +411,6 @@ run_burst(struct lab *lab, struct burst *burst)
 	lab->before = *core_counters(lab->core);
 	lab->n_received += burst->n;
 	core_locate(lab->core, burst->seg, burst->n, &now);
-	if (burst->n == 1)
-		lab_rows_note(lab, &burst->seg[0]);
 	core_decide(lab->core, burst->seg, burst->n, &now, &lab->actions);
 	note_all_opened(lab, burst);
 	carry_out_all(lab, burst);
@@ -462,7 +461,7 @@ lab_tick(struct lab *lab, uint64_t ms)
 		lab->ts_clock[1] += (uint32_t)step;
 		secret_step(&lab->secrets, lab->wall_ms / 1000);
 		struct instant now = lab_now(lab);
-		core_tick(lab->core, &now, TICK_BUDGET, &lab->actions);
+		rows_tick(lab->core, &now, TICK_BUDGET, &lab->actions);
 		carry_out_all(lab, NULL);
 		check_account(lab);
 	} while (lab->now_ms < until_ms);

@@ -234,11 +234,10 @@ uint32_t lab_splice_of(struct lab *lab, unsigned int i, uint32_t client);
  * if there is none. */
 enum conn_state lab_state(struct lab *lab);
 
-/* Rows of the decision table that were taken, and those that are claimed: each
- * of them must have been taken. */
-void lab_rows_forget(void);
-void lab_rows_note(const struct lab *lab, const struct segment *seg);
+/* Rows of the decision table that a test claims: each of them must have been taken since
+ * rows_forget(). */
 void lab_rows_claim(const char *const *rows);
+/* How many no test has claimed so far; each is printed. */
 unsigned int lab_rows_unclaimed(void);
 
 /* The suites. */
@@ -247,5 +246,6 @@ extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_t
 	core_closing_tests[], core_responding_tests[], core_spent_tests[], core_limits_tests[],
 	core_evict_tests[], core_backend_tests[], core_foreign_tests[], core_cookie_tests[],
 	core_random_tests[], core_delay_tests[], core_view_tests[];
+extern CU_TestInfo core_anywhere_tests[], core_corners_tests[], core_fragments_tests[], core_caps_tests[], core_orphans_tests[];
 
 #endif

@@ -115,6 +115,141 @@ LAB_TEST_ONCE(test_evict_closing_once_acknowledged)
 	EQUAL(lab_count(lab, COUNTER_completed), 2);
 }
 
+/* What the connection of client port 1000 + i is now. */
+static enum conn_state
+state_of(struct lab *lab, unsigned int i)
+{
+	struct instant now = { lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+	struct connection_view view;
+
+	for (uint32_t k = 0; k < core_connection_bound(lab->core); k++)
+		if (core_connection_view(lab->core, k, &now, &view) && view.state != CONN_FREE &&
+		    be16toh(view.flow.client_port_be) == 1000 + i)
+			return view.state;
+	return CONN_FREE;
+}
+
+/* A SYN that passes, to a service that is transparent, and that no server answers. */
+static void
+pass_syn(struct lab *lab, unsigned int i)
+{
+	CLIENT(TCP_SYN, 600, 0, .client_port = (uint16_t)(1000 + i), .server_port = LAB_RESPOND);
+	OUTCOME_IS(passed_syn);
+}
+
+/* One of each kind, in the order in which they must go; the last three never do. */
+enum {
+	KIND_RESET,  /* by its client; silent longer than the next */
+	KIND_CLOSED, /* both FINs, acknowledged */
+	KIND_SPENT,
+	KIND_QUIET, /* no data of the client; silent longer than the next */
+	KIND_QUIET_TOO,
+	KIND_UNCONFIRMED,
+	N_KINDS,
+	KIND_CARRIED = N_KINDS, /* the client has sent data */
+	KIND_CONNECTING,
+	KIND_CONFIRMED, /* a host's own connection that was answered */
+	N_ALL
+};
+
+static void
+fill_with_each_kind(struct lab *lab)
+{
+	static const unsigned int spliced[] = { KIND_QUIET, KIND_CARRIED, KIND_RESET, KIND_CLOSED,
+		                                KIND_QUIET_TOO };
+	uint32_t iss[N_ALL];
+
+	lab->params.connections = N_ALL;
+	lab->services[1].mode = MODE_PROXY;
+	lab->services[1].calm = CALM_TRANSPARENT;
+	lab->policy.timeouts.protect = PROTECT_S;
+	lab->policy.timeouts.reset_linger = lab->policy.timeouts.closing = 100;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_tick(lab, 120000);
+	EQUAL(core_usage(lab->core).connections, 0);
+	SERVER(TCP_SYN, 500, 0, .client_port = 1000 + KIND_CONFIRMED);
+	CLIENT(TCP_SYN | TCP_ACK, 900, 501, .client_port = 1000 + KIND_CONFIRMED,
+	       .options = OPTION_MSS, .mss = 1400);
+	for (unsigned int k = 0; k < sizeof(spliced) / sizeof(spliced[0]); k++) {
+		unsigned int i = spliced[k];
+		uint16_t port = (uint16_t)(1000 + i);
+		iss[i] = lab_splice_of(lab, i, i);
+		if (i == KIND_CARRIED)
+			CLIENT(TCP_ACK, 1001 + i, iss[i] + 1, .client_port = port, .client = i,
+			       .payload_len = 1);
+		if (i == KIND_RESET)
+			CLIENT(TCP_RST, 1001 + i, 0, .client_port = port, .client = i);
+		if (i == KIND_CLOSED) {
+			CLIENT(TCP_ACK | TCP_FIN, 1001 + i, iss[i] + 1, .client_port = port,
+			       .client = i);
+			SERVER(TCP_ACK | TCP_FIN, 9001, 1002 + i, .client_port = port, .client = i);
+			CLIENT(TCP_ACK, 1002 + i, iss[i] + 2, .client_port = port, .client = i);
+		}
+		lab_tick(lab, 1000);
+	}
+	lab_open_of(lab, KIND_SPENT, 1);
+	SERVER(TCP_RST | TCP_ACK, 0, 1001 + KIND_SPENT, .client_port = 1000 + KIND_SPENT,
+	       .client = 1);
+	EQUAL(state_of(lab, KIND_SPENT), CONN_SPENT);
+	lab_tick(lab, 6000);
+	lab_open_of(lab, KIND_CONNECTING, 1);
+	lab->n_opened = 0; /* a client that comes again with the same numbers is another one */
+}
+
+LAB_TEST_ONCE(test_evict_in_order)
+{
+	fill_with_each_kind(lab);
+	pass_syn(lab, KIND_UNCONFIRMED);
+	EQUAL(core_usage(lab->core).connections, N_ALL);
+	lab_tick(lab, 5000);
+	for (unsigned int i = 0; i < N_KINDS; i++) {
+		for (unsigned int k = i; k < N_ALL; k++)
+			CHECK(state_of(lab, k) != CONN_FREE);
+		lab_open_of(lab, 100 + i, 50);
+		OUTCOME_IS(taken_proof);
+		EQUAL(state_of(lab, i), CONN_FREE);
+		EQUAL(lab_count(lab, COUNTER_evicted), i < KIND_QUIET       ? 0
+		                                       : i > KIND_QUIET_TOO ? 2
+		                                                            : i - KIND_QUIET + 1);
+		lab_tick(lab, 1); /* a full table is searched once a millisecond */
+	}
+	refused(lab, 200);
+	for (unsigned int k = N_KINDS; k < N_ALL; k++)
+		CHECK(state_of(lab, k) != CONN_FREE);
+}
+
+/* What has just been is not given up yet. */
+LAB_TEST_ONCE(test_evict_none_before_its_time)
+{
+	lab->params.connections = 3;
+	lab->services[1].mode = MODE_PROXY;
+	lab->services[1].calm = CALM_TRANSPARENT;
+	lab->policy.timeouts.protect = PROTECT_S;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice_of(lab, 0, 0);
+	lab_open_of(lab, 1, 1);
+	SERVER(TCP_RST | TCP_ACK, 0, 1002, .client_port = 1001, .client = 1);
+	lab_tick(lab, 1000 * (PROTECT_S - 5));
+	pass_syn(lab, 2);
+	lab_tick(lab, 4000);
+	refused(lab, 10);
+	/* Half of the time that an answer may take. */
+	lab_tick(lab, 1000);
+	lab_open_of(lab, 11, 50);
+	OUTCOME_IS(taken_proof);
+	EQUAL(state_of(lab, 0), CONN_FREE);
+	lab_tick(lab, 1000);
+	lab_open_of(lab, 12, 51);
+	OUTCOME_IS(taken_proof);
+	EQUAL(state_of(lab, 1), CONN_FREE);
+	lab_open_of(lab, 13, 52);
+	OUTCOME_IS(taken_proof);
+	EQUAL(state_of(lab, 2), CONN_FREE);
+	EQUAL(lab_count(lab, COUNTER_evicted), 1);
+}
+
 /* No flow of a test has this tag, and no entry this number. */
 #define FILLER_TAG 0xfffe
 #define FILLER_ENTRY (FLOW_HALF_OPEN | 0x7ffffffe)
@@ -163,6 +298,8 @@ CU_TestInfo core_evict_tests[] = {
 	CHECK_TEST(test_evict_reset_first),
 	CHECK_TEST(test_evict_not_half_closed),
 	CHECK_TEST(test_evict_closing_once_acknowledged),
+	CHECK_TEST(test_evict_in_order),
+	CHECK_TEST(test_evict_none_before_its_time),
 	CHECK_TEST(test_index_full_refuses_newcomers),
 	CU_TEST_INFO_NULL,
 };

@@ -222,6 +222,37 @@ LAB_TEST(test_tracked_server_rst_exact_lingers, "TRACKED.INSIDE.RST")
 	EQUAL(core_usage(lab->core).connections, 0);
 }
 
+/* It lingers as long as the policy says, and no longer for late copies of the RST. */
+LAB_TEST(test_tracked_rst_lingers_its_time)
+{
+	lab->policy.timeouts.reset_linger = 8;
+	start(lab);
+	CLIENT(TCP_RST, lab->irs + 1, 0);
+	lab_tick(lab, 5000);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+	CLIENT(TCP_RST, lab->irs + 1, 0);
+	check_passed(lab, SIDE_INSIDE);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+	lab_tick(lab, 5000);
+	EQUAL(lab_state(lab), CONN_FREE);
+}
+
+/* Its receiver goes on: the RST never reached it. */
+LAB_TEST(test_tracked_rst_linger_cancelled)
+{
+	start(lab);
+	CLIENT(TCP_RST, lab->irs + 1, 0);
+	lab_tick(lab, 2000);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1, .payload_len = 10);
+	check_passed(lab, SIDE_OUTSIDE);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 5));
+	EQUAL(lab_state(lab), CONN_TRACKED);
+	CLIENT(TCP_SYN, lab->irs + 77777, 0);
+	check_passed(lab, SIDE_INSIDE);
+	SERVER(TCP_ACK, lab->server_iss + 11, lab->irs + 1);
+	check_passed(lab, SIDE_OUTSIDE);
+}
+
 LAB_TEST(test_tracked_rst_inexact_changes_nothing)
 {
 	start(lab);
@@ -367,6 +398,8 @@ CU_TestInfo core_tracked_tests[] = {
 	CHECK_TEST(test_tracked_outbound_passes),
 	CHECK_TEST(test_tracked_rst_exact_lingers),
 	CHECK_TEST(test_tracked_server_rst_exact_lingers),
+	CHECK_TEST(test_tracked_rst_lingers_its_time),
+	CHECK_TEST(test_tracked_rst_linger_cancelled),
 	CHECK_TEST(test_tracked_rst_inexact_changes_nothing),
 	CHECK_TEST(test_tracked_timer_expires),
 	CHECK_TEST(test_tracked_adopt_client_first),

@@ -91,10 +91,50 @@ test_wrong_product_is_not_used(void)
 	check_known(&map);
 }
 
+/* A note is found by the datagram that it is of, whichever bits of its identification differ. */
+static void
+test_fragments_found(void)
+{
+	static struct owner_map map;
+	struct segment seg = { .flow = flow_v4(0x420995bb, 0, 0xa18e6450, 0), .is_v4 = true };
+
+	owner_map_init_key(&map, 4, known_key);
+	for (unsigned int bit = 0; bit < 32; bit++) {
+		seg.fragment_id = 0x12345678;
+		owner_note_fragment(&map, &seg, bit % 3);
+		CU_ASSERT_EQUAL(owner_of_fragment(&map, &seg, 3), bit % 3);
+		seg.fragment_id ^= 1u << bit;
+		CU_ASSERT_EQUAL(owner_of_fragment(&map, &seg, 3), 3);
+	}
+	seg.fragment_id = 0x12345678;
+	seg.flow.client.words_be[3] ^= htobe32(1);
+	CU_ASSERT_EQUAL(owner_of_fragment(&map, &seg, 3), 3);
+}
+
+/* Every worker has its part of the table. */
+static void
+test_table_is_even(void)
+{
+	static struct owner_map map;
+
+	for (uint32_t n = 1; n < 256; n++) {
+		unsigned int count[256] = { 0 };
+		owner_map_init_key(&map, n, known_key);
+		for (uint32_t i = 0; i < OWNER_TABLE_SIZE; i++)
+			count[owner_of_hash(&map, i)]++;
+		for (uint32_t i = 0; i < n; i++)
+			CU_ASSERT(count[i] == OWNER_TABLE_SIZE / n ||
+			          count[i] == OWNER_TABLE_SIZE / n + 1);
+		CU_ASSERT_EQUAL(owner_of_hash(&map, OWNER_TABLE_SIZE + 1), owner_of_hash(&map, 1));
+	}
+}
+
 static CU_TestInfo tests[] = {
 	CHECK_TEST(test_known_results),
 	CHECK_TEST(test_both_ways_same),
 	CHECK_TEST(test_wrong_product_is_not_used),
+	CHECK_TEST(test_fragments_found),
+	CHECK_TEST(test_table_is_even),
 	CU_TEST_INFO_NULL,
 };
 

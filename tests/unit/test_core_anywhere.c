@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which SYNs any worker may answer: those that a cookie answers, whoever owns the flow. */
+#include "core_lab.h"
+
+static bool
+is_anywhere(struct lab *lab, const struct lab_seg *spec)
+{
+	struct instant now = { lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+	uint8_t options[64], payload[FRAME_SIZE], frame[FRAME_SIZE];
+	struct frame_spec f = lab_frame(lab, spec, options, payload);
+	size_t len = frame_build(frame, &f);
+	struct segment seg;
+
+	segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, spec->side);
+	return core_answers_anywhere(lab->core, &seg, &now);
+}
+
+static struct lab_seg
+syn(const struct lab *lab)
+{
+	return (struct lab_seg){ .side = SIDE_OUTSIDE,
+		                 .flags = TCP_SYN,
+		                 .seq = 1000,
+		                 .client_port = 3000,
+		                 .options = lab->variant->options,
+		                 .mss = 1400 };
+}
+
+/* A SYN, changed by these assignments to `s`. */
+#define ANYWHERE(...)                        \
+	({                                   \
+		struct lab_seg s = syn(lab); \
+		__VA_ARGS__;                 \
+		is_anywhere(lab, &s);        \
+	})
+
+/* Of all options the server has answered all, so nothing is left to learn. */
+static void
+start(struct lab *lab)
+{
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	lab_teach(lab);
+}
+
+LAB_TEST(test_anywhere_syn_by_cookie)
+{
+	start(lab);
+	CHECK(ANYWHERE((void)s));
+	lab_syn(lab);
+	OUTCOME_IS(answered_syn_cookie);
+	CHECK(ANYWHERE(s.client = 9, s.payload_len = 4));
+}
+
+/* Everything else is its owner's. */
+LAB_TEST(test_anywhere_nothing_but_syn)
+{
+	start(lab);
+	CHECK(!ANYWHERE(s.flags = TCP_SYN | TCP_ACK));
+	CHECK(!ANYWHERE(s.flags = TCP_ACK));
+	CHECK(!ANYWHERE(s.flags = TCP_RST));
+	CHECK(!ANYWHERE(s.flags = TCP_RST | TCP_SYN));
+	CHECK(!ANYWHERE(s.side = SIDE_INSIDE));
+	CHECK(!ANYWHERE(s.server_port = LAB_CLOSED));
+	CHECK(!ANYWHERE(s.server_port = LAB_BYPASS));
+}
+
+/* State is kept, as long as no flood wants cookies. */
+LAB_TEST(test_anywhere_not_by_state)
+{
+	lab->services[0].high = 4;
+	lab_start(lab);
+	lab_teach(lab);
+	CHECK(!ANYWHERE((void)s));
+	for (unsigned int i = 0; i < 4; i++) {
+		CHECK(!ANYWHERE((void)s));
+		lab_syn_of(lab, i, 1);
+	}
+	CHECK(core_service_view(lab->core, 0).cookie_mode);
+	CHECK(ANYWHERE((void)s));
+	CHECK(!ANYWHERE(s.server_port = LAB_RESPOND));
+}
+
+/* A SYN to a server that is not known passes to it, and its answer must be looked for
+ * where it passed. */
+LAB_TEST(test_anywhere_not_to_learn)
+{
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	CHECK(!ANYWHERE((void)s));
+	lab_syn(lab);
+	OUTCOME_IS(passed_syn);
+}
+
+/* One that answered nothing but a bare SYN is known, and its options are not. */
+LAB_TEST_ONCE(test_anywhere_not_to_learn_more)
+{
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	lab_teach_from(lab, 1, OPTION_MSS, OPTION_MSS);
+	CHECK(ANYWHERE(s.options = OPTION_MSS));
+	CHECK(!ANYWHERE(s.options = OPTION_MSS | OPTION_SACK_PERMITTED));
+	CHECK(!ANYWHERE(s.options = OPTION_MSS | OPTION_WSCALE, s.wscale = 2));
+	CHECK(!ANYWHERE(s.options = LAB_ALL, s.tsval = 1));
+}
+
+/* A server that is down is tried by its owner alone. */
+LAB_TEST(test_anywhere_not_a_server_that_is_down)
+{
+	start(lab);
+	for (uint16_t i = 0; i < 3; i++) {
+		CHECK(ANYWHERE((void)s));
+		lab_open_of(lab, i, 1u + i);
+		SERVER(TCP_RST | TCP_ACK, 0, 1001u + i, .client_port = (uint16_t)(1000 + i),
+		       .client = 1u + i);
+	}
+	EQUAL(lab_count(lab, COUNTER_backend_down), 1);
+	CHECK(!ANYWHERE((void)s));
+	/* In a flood, too. */
+	lab_tick(lab, 1000 * (lab->policy.timeouts.probe + 1));
+	CHECK(!ANYWHERE((void)s));
+	lab_syn(lab);
+	OUTCOME_IS(passed_syn);
+}
+
+LAB_TEST(test_anywhere_responder)
+{
+	lab->services[1].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	CHECK(ANYWHERE(s.server_port = LAB_RESPOND));
+	lab->server_port = LAB_RESPOND;
+	lab_syn(lab);
+	OUTCOME_IS(answered_syn_cookie);
+}
+
+/* Draining, SYNs pass. */
+LAB_TEST(test_anywhere_not_while_draining)
+{
+	start(lab);
+	core_drain(lab->core, true);
+	CHECK(!ANYWHERE((void)s));
+	core_drain(lab->core, false);
+	CHECK(ANYWHERE((void)s));
+}
+
+CU_TestInfo core_anywhere_tests[] = {
+	CHECK_TEST(test_anywhere_syn_by_cookie),
+	CHECK_TEST(test_anywhere_nothing_but_syn),
+	CHECK_TEST(test_anywhere_not_by_state),
+	CHECK_TEST(test_anywhere_not_to_learn),
+	CHECK_TEST(test_anywhere_not_to_learn_more),
+	CHECK_TEST(test_anywhere_not_a_server_that_is_down),
+	CHECK_TEST(test_anywhere_responder),
+	CHECK_TEST(test_anywhere_not_while_draining),
+	CU_TEST_INFO_NULL,
+};

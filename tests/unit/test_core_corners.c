@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rules that nothing else here depends on, so that only a test of their own keeps them. */
+#include "core_lab.h"
+
+/* An ISS that was sent with state is a cookie, too: the gate is open as long as it lives. */
+LAB_TEST_ONCE(test_corner_gate_open_for_state)
+{
+	lab->params.cookie_gate = true;
+	lab->policy.syn_ack_retries = 1;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_tick(lab, (COOKIE_LIFE_MAX_S + 1) * 1000);
+	/* A whole life of it lies ahead. */
+	lab_tick(lab, EPOCH_S * 1000 - lab->wall_ms % (EPOCH_S * 1000));
+	lab_syn_ack(lab);
+	EQUAL(lab_count(lab, COUNTER_answered_syn_state), 1);
+	lab_tick(lab, (COOKIE_LIFE_MIN_S - 1) * 1000);
+	EQUAL(core_usage(lab->core).half_open, 0);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	OUTCOME_IS(taken_proof);
+	EQUAL(lab_count(lab, COUNTER_cookies_gated), 0);
+}
+
+/* Limits and counts are for clients of a responder, too. */
+LAB_TEST_ONCE(test_corner_responder_counts)
+{
+	lab->server_port = LAB_RESPOND;
+	lab->services[1].max_new_per_s = 2;
+	lab->policy.sources.connections_net = 3;
+	lab_start(lab);
+	for (unsigned int i = 0; i < 5; i++) {
+		if (i == 2) {
+			lab_open_of(lab, 90, 2);
+			EQUAL(lab_grew(lab, COUNTER_limit_service_new), 1);
+			lab_tick(lab, 1000);
+		}
+		if (i == 3)
+			lab_tick(lab, 1000);
+		lab_open_of(lab, i, 1);
+		EQUAL(lab_grew(lab, COUNTER_limit_source_connections), i >= 3);
+	}
+	EQUAL(core_service_view(lab->core, 1).opened, 3);
+	EQUAL(core_service_view(lab->core, 1).connections, 3);
+	EQUAL(core_service_view(lab->core, 1).refused, 3);
+}
+
+/* What was opened while nobody knew of it has no handshake any more. */
+LAB_TEST(test_corner_syn_ack_is_not_adopted)
+{
+	lab->policy.timeouts.adopt = 60;
+	lab_start(lab);
+	SERVER(TCP_SYN | TCP_ACK, 5, 6);
+	OUTCOME_IS(answered_rst);
+	EQUAL(core_usage(lab->core).connections, 0);
+	CLIENT(TCP_RST | TCP_ACK, 5, 6);
+	OUTCOME_IS(drop_stray_rst);
+	EQUAL(core_usage(lab->core).connections, 0);
+}
+
+/* Ending at once: those that are closing, too, and without a word. */
+LAB_TEST(test_corner_reset_remaining)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_close(lab);
+	uint32_t iss = lab_splice_of(lab, 1, 1);
+	lab_open_of(lab, 2, 2);
+	EQUAL(core_remaining(lab->core), 3);
+	EQUAL(core_live(lab->core), 2);
+	(void)iss;
+	struct instant now = { lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+	unsigned int n_rst[SIDE_COUNT] = { 0 };
+	for (unsigned int k = 0; k < 2; k++) {
+		core_reset_remaining(lab->core, &now, 2, &lab->actions);
+		for (unsigned int i = 0; i < lab->actions.n; i++)
+			n_rst[lab->actions.list[i].out]++;
+		lab->actions.n = 0;
+		EQUAL(core_remaining(lab->core), 1 - k);
+	}
+	/* Both ends of the spliced one, the client of the one that was connecting. */
+	EQUAL(n_rst[SIDE_OUTSIDE], 2);
+	EQUAL(n_rst[SIDE_INSIDE], 1);
+	EQUAL(lab_count(lab, COUNTER_drained), 2);
+	EQUAL(lab_count(lab, COUNTER_completed), 1);
+}
+
+LAB_TEST_ONCE(test_corner_source_host_connections)
+{
+	lab->policy.sources.connections_host = 2;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice_of(lab, 0, 1);
+	lab_splice_of(lab, 1, 1);
+	lab_open_of(lab, 2, 1);
+	EQUAL(lab_grew(lab, COUNTER_limit_source_connections), 1);
+	/* Its neighbour may. */
+	CLIENT(TCP_SYN, 5, 0, .client_port = 900, .client = 1, .host = 1);
+	CLIENT(TCP_ACK, 6, ONLY(SIDE_OUTSIDE)->seg.seq + 1, .client_port = 900, .client = 1,
+	       .host = 1);
+	OUTCOME_IS(taken_proof);
+	CLIENT(TCP_RST, 1001, 0, .client_port = 1000, .client = 1);
+	lab_open_of(lab, 3, 1);
+	OUTCOME_IS(taken_proof);
+}
+
+LAB_TEST_ONCE(test_corner_source_host_new_per_second)
+{
+	lab->policy.sources.new_per_s_host = 2;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_tick(lab, 1000 - lab->now_ms % 1000);
+	lab_splice_of(lab, 0, 1);
+	lab_splice_of(lab, 1, 1);
+	lab_open_of(lab, 2, 1);
+	EQUAL(lab_grew(lab, COUNTER_limit_source_new), 1);
+	lab_tick(lab, 999);
+	lab_open_of(lab, 3, 1);
+	EQUAL(lab_grew(lab, COUNTER_limit_source_new), 1);
+	lab_tick(lab, 1);
+	lab_open_of(lab, 4, 1);
+	OUTCOME_IS(taken_proof);
+}
+
+/* A client that has gone is told nothing more. */
+LAB_TEST(test_corner_server_refuses_a_client_that_is_gone)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_connecting(lab);
+	CLIENT(TCP_RST, lab->irs + 1, 0);
+	EQUAL(lab_grew(lab, COUNTER_client_gone), 1);
+	EQUAL(SERVER(TCP_RST | TCP_ACK, 0, lab->irs + 1), 0);
+	EQUAL(lab_count(lab, COUNTER_reset), 1);
+	EQUAL(core_remaining(lab->core), 0);
+}
+
+/* Three networks were answered without an option that they offered: nobody is promised it. */
+LAB_TEST_ONCE(test_corner_absent_options_are_learned_from_what_passed)
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab->services[0].high = 4;
+	lab_start(lab);
+	for (unsigned int i = 0; i < 3; i++)
+		lab_teach_from(lab, 1 + i, LAB_ALL, OPTION_MSS);
+	/* Now by cookie, and by what is known. */
+	for (unsigned int i = 0; i < 4; i++)
+		lab_syn_of(lab, i, 7);
+	CLIENT(TCP_SYN, 9, 0, .options = LAB_ALL, .mss = 1400, .wscale = 3, .tsval = 5);
+	OUTCOME_IS(answered_syn_cookie);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.options, OPTION_MSS);
+}
+
+/* Two of them are not enough, and one network three times is one. */
+LAB_TEST_ONCE(test_corner_absent_options_need_three_networks)
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab->services[0].high = 4;
+	lab_start(lab);
+	lab_teach(lab);
+	for (unsigned int i = 0; i < 6; i++)
+		lab_teach_from(lab, 1 + i % 2, LAB_ALL, OPTION_MSS);
+	for (unsigned int i = 0; i < 4; i++)
+		lab_syn_of(lab, i, 7);
+	CLIENT(TCP_SYN, 9, 0, .options = LAB_ALL, .mss = 1400, .wscale = 3, .tsval = 5);
+	OUTCOME_IS(answered_syn_cookie);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.options, LAB_ALL);
+}
+
+/* A tick's work is bounded: so many half-open entries, and the rest in the next. */
+LAB_TEST_ONCE(test_corner_timers_per_tick)
+{
+	const unsigned int n = 1500, most = 1024;
+
+	lab->params.half_open = 4096;
+	lab->params.sources = 8192;
+	lab->services[0].high = n;
+	lab_start(lab);
+	lab_teach(lab);
+	for (unsigned int i = 0; i < n; i++)
+		lab_syn_of(lab, i, i % 100);
+	CHECK(core_service_view(lab->core, 0).cookie_mode);
+	lab_tick(lab, 950);
+	EQUAL(lab_grew(lab, COUNTER_syn_ack_capped), 0);
+	lab_tick(lab, 50);
+	EQUAL(lab_grew(lab, COUNTER_syn_ack_capped), most);
+	lab_tick(lab, 50);
+	EQUAL(lab_grew(lab, COUNTER_syn_ack_capped), n - most);
+}
+
+/* Each table once, and no more rows than there is room for. */
+LAB_TEST_ONCE(test_corner_memory_rows)
+{
+	struct core_memory_row rows[16] = { { 0 } };
+	size_t sum = 0;
+
+	lab_start(lab);
+	unsigned int n = core_memory(&lab->params, rows, 16);
+	CHECK(n > 4 && n <= 16);
+	for (unsigned int i = 0; i < n; i++) {
+		CHECK(rows[i].name != NULL && rows[i].size != 0);
+		sum += rows[i].size;
+	}
+	EQUAL(core_size(&lab->params), sum);
+	memset(rows, 0, sizeof(rows));
+	EQUAL(core_memory(&lab->params, rows, 3), 3);
+	CHECK(rows[2].name != NULL && rows[3].name == NULL);
+}
+
+/* In one burst: a server whose port is the other client's port is another server. */
+LAB_TEST_ONCE(test_corner_plan_is_kept_for_its_server)
+{
+	struct lab_seg syns[2] = {
+		{ .flags = TCP_SYN,
+		  .seq = 1,
+		  .client_port = LAB_RESPOND,
+		  .options = LAB_ALL,
+		  .mss = 1400,
+		  .wscale = 3,
+		  .tsval = 5 },
+		{ .flags = TCP_SYN,
+		  .seq = 1,
+		  .client_port = 999,
+		  .server_port = LAB_RESPOND,
+		  .options = LAB_ALL,
+		  .mss = 1400,
+		  .wscale = 3,
+		  .tsval = 5 },
+	};
+
+	lab->services[1].mode = MODE_PROXY;
+	lab->services[1].cookies = COOKIES_ALWAYS;
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	lab_teach(lab);
+	/* The second's server is known for a bare answer. */
+	CLIENT(TCP_SYN, 1, 0, .client_port = 50001, .server_port = LAB_RESPOND,
+	       .options = OPTION_MSS, .mss = 1400);
+	SERVER(TCP_SYN | TCP_ACK, 1, 2, .client_port = 50001, .server_port = LAB_RESPOND,
+	       .options = OPTION_MSS, .mss = 700);
+	CLIENT(TCP_SYN, 1, 0, .client_port = 50002, .server_port = LAB_RESPOND,
+	       .options = OPTION_MSS, .mss = 1400);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.mss, 700);
+	syns[1].options = OPTION_MSS;
+	syns[0].options = OPTION_MSS;
+	EQUAL(lab_in_burst(lab, syns, 2), 2);
+	EQUAL(NTH(SIDE_OUTSIDE, 0)->seg.mss, lab->server_mss);
+	EQUAL(NTH(SIDE_OUTSIDE, 1)->seg.mss, 700);
+}
+
+CU_TestInfo core_corners_tests[] = {
+	CHECK_TEST(test_corner_gate_open_for_state),
+	CHECK_TEST(test_corner_responder_counts),
+	CHECK_TEST(test_corner_syn_ack_is_not_adopted),
+	CHECK_TEST(test_corner_reset_remaining),
+	CHECK_TEST(test_corner_source_host_connections),
+	CHECK_TEST(test_corner_source_host_new_per_second),
+	CHECK_TEST(test_corner_server_refuses_a_client_that_is_gone),
+	CHECK_TEST(test_corner_absent_options_are_learned_from_what_passed),
+	CHECK_TEST(test_corner_absent_options_need_three_networks),
+	CHECK_TEST(test_corner_timers_per_tick),
+	CHECK_TEST(test_corner_memory_rows),
+	CHECK_TEST(test_corner_plan_is_kept_for_its_server),
+	CU_TEST_INFO_NULL,
+};
