@@ -54,10 +54,12 @@ def programs(where):
 
 
 def build(where):
+    must(["clang-19", "--version"])
     if not os.path.exists(os.path.join(where, "build.ninja")):
         must(["meson", "setup", where, "-Db_lto=false", "-Doptimization=1", "-Dwerror=false",
               "-Dc_args=" + FLAGS, "-Dc_link_args=-fprofile-instr-generate"],
              cwd=ROOT, env=dict(os.environ, CC="clang-19"))
+    must(["ninja", "-C", where, "build.ninja"])
     must(["ninja", "-C", where] + programs(where))
 
 

@@ -9,7 +9,6 @@ import json
 import math
 import os
 import re
-import resource
 import shlex
 import shutil
 import signal
@@ -40,13 +39,18 @@ class Processes:
         self.live = set()
         self.stopping = False
 
-    def start(self, command, **options):
+    def start(self, command, cwd, limits):
+        """By a shell, as ninja has its commands run."""
         with self.lock:
             if self.stopping:
                 raise Stopped()
-            child = subprocess.Popen(command, start_new_session=True, **options)
+            child = subprocess.Popen(
+                ["prlimit"] + limits + ["sh"], cwd=cwd, start_new_session=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             self.live.add(child)
-            return child
+        child.stdin.write(("exec %s </dev/null\n" % shlex.join(command)).encode())
+        child.stdin.close()
+        return child
 
     def kill(self, child):
         try:
@@ -73,23 +77,19 @@ class Test:
         self.seconds = 0.0  # of processor time
 
 
-def limits(cpu_s):
-    def set_limits():
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX, FILE_MAX))
-        if hasattr(resource, "RLIMIT_DATA"):
-            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MAX, MEMORY_MAX))
-    return set_limits
+def limits_of(seconds):
+    """No more of the machine than a test of so much processor time can need."""
+    if seconds is None:
+        return ["--core=0"]
+    cpu_s = math.ceil(4 * seconds) + 2
+    return ["--core=0", "--cpu=%d:%d" % (cpu_s, cpu_s + 1), "--fsize=%d" % FILE_MAX,
+            "--data=%d" % MEMORY_MAX]
 
 
 def run(processes, command, cwd, seconds=None, stop_at=None):
     """(status, output, seconds of processor time); status None when it was stopped by time.
     With `stop_at`, the run ends when its output has these words."""
-    child = processes.start(
-        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        preexec_fn=limits(math.ceil(4 * seconds) + 2) if seconds is not None else None)
+    child = processes.start(command, cwd, limits_of(seconds))
     timer, late = None, []
     if seconds is not None:
         def end():

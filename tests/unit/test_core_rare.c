@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What happens seldom: full tables of servers and passes, other tags, a server that comes back,
+ * one that is waited for long, a service that goes while a handshake is on. */
+#include "core_lab.h"
+
+/* The same addresses and ports with other VLAN tags are another flow. */
+LAB_TEST(test_rare_other_tags_are_another_flow)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	const struct lab_variant *same = lab->variant;
+	struct lab_variant elsewhere = *same;
+	elsewhere.n_tags = (same->n_tags + 1) % 3;
+	lab->variant = &elsewhere;
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 2, .payload_len = 3);
+	CHECK(lab_grew(lab, COUNTER_spliced) == 0);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1);
+	OUTCOME_IS(answered_rst);
+	lab->variant = same;
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 3);
+	OUTCOME_IS(spliced);
+}
+
+/* It was taken for down while this one still waited: its answer takes it up again. */
+LAB_TEST_ONCE(test_rare_server_comes_back)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_open_of(lab, 9, 9);
+	for (unsigned int i = 0; i < 3; i++) {
+		lab_open_of(lab, i, 1 + i);
+		SERVER(TCP_RST | TCP_ACK, 0, 1001 + i, .client_port = (uint16_t)(1000 + i),
+		       .client = 1 + i);
+	}
+	EQUAL(lab_count(lab, COUNTER_backend_down), 1);
+	lab_syn_of(lab, 20, 20);
+	OUTCOME_IS(answered_rst);
+	SERVER(TCP_SYN | TCP_ACK, 7, 1010, .client_port = 1009, .client = 9, .options = OPTION_MSS,
+	       .mss = lab->server_mss);
+	EQUAL(lab_count(lab, COUNTER_backend_up), 1);
+	lab_syn_of(lab, 21, 21);
+	OUTCOME_IS(answered_syn_state);
+}
+
+/* Every SYN to a server that answers none: after 1, 2, 4, 8 and 16 s, until the end. */
+LAB_TEST_ONCE(test_rare_long_wait_for_a_server)
+{
+	unsigned int n = 0, gap = 0;
+
+	lab->policy.timeouts.connecting = 40;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_open_of(lab, 1, 1);
+	for (unsigned int ms = 0; ms < 40000; ms += 50) {
+		lab_tick(lab, 50);
+		gap += 50;
+		for (unsigned int i = 0; i < lab->n_out; i++) {
+			if (lab->out[i].side != SIDE_INSIDE)
+				continue;
+			CHECK(gap >= 950 && gap <= 16100);
+			gap = 0;
+			n++;
+		}
+	}
+	CHECK(n >= 4 && n <= 8);
+	lab_tick(lab, 100);
+	EQUAL(lab_count(lab, COUNTER_server_silent), 1);
+	EQUAL(core_remaining(lab->core), 0);
+}
+
+/* More servers than there is room for: who has not been used for longest is forgotten. */
+LAB_TEST_ONCE(test_rare_servers_forgotten)
+{
+	lab->params.backends = 4;
+	lab->ports[0] = (struct port_range){ 1000, 1099 };
+	lab_start(lab);
+	for (unsigned int i = 0; i < 6; i++) {
+		CLIENT(TCP_SYN, 1, 0, .server_port = (uint16_t)(1000 + i), .options = OPTION_MSS,
+		       .mss = 1400);
+		OUTCOME_IS(passed_syn);
+		SERVER(TCP_SYN | TCP_ACK, 1, 2, .server_port = (uint16_t)(1000 + i),
+		       .options = OPTION_MSS, .mss = 1400);
+		EQUAL(lab_grew(lab, COUNTER_learned), 1);
+		lab_tick(lab, 2000);
+	}
+	EQUAL(lab_count(lab, COUNTER_backend_forgotten), 2);
+	/* The first is learned anew, the last is known. */
+	CLIENT(TCP_SYN, 1, 0, .server_port = 1000, .client_port = 7);
+	OUTCOME_IS(passed_syn);
+	CLIENT(TCP_SYN, 1, 0, .server_port = 1005, .client_port = 7);
+	OUTCOME_IS(answered_syn_state);
+}
+
+/* Refusing by letting pass has a cap, since each one is followed. */
+LAB_TEST_ONCE(test_rare_denied_pass_capped)
+{
+	struct frame_spec f = lab->variant->is_v6 ? frame_spec_v6() : frame_spec_v4();
+	struct prefix prefix = { .len = lab->variant->is_v6 ? 48 : 120 };
+	unsigned int n = 0;
+
+	prefix.addr = ip_addr_mask(&f.src, prefix.len);
+	lab->services[0].denied = REFUSE_PASS;
+	lab->services[0].deny = &prefix;
+	lab->services[0].n_deny = 1;
+	lab->params.connections = 1024;
+	lab->params.sources = 4096;
+	lab_start(lab);
+	for (unsigned int i = 0; i < 300; i++) {
+		CLIENT(TCP_SYN, i, 0, .client_port = (uint16_t)(1000 + i));
+		n += lab->n_out;
+		EQUAL(lab_grew(lab, COUNTER_passed_closed) + lab_grew(lab, COUNTER_drop_denied), 1);
+	}
+	EQUAL(n, 100); /* a tenth of a second's */
+	lab_tick(lab, 50);
+	for (unsigned int i = 0; i < 300; i++) {
+		CLIENT(TCP_SYN, i, 0, .client_port = (uint16_t)(2000 + i));
+		n += lab->n_out;
+	}
+	EQUAL(n, 150);
+}
+
+/* Its service is gone: no SYN-ACK goes out for it any more, and it ends. */
+LAB_TEST_ONCE(test_rare_half_open_of_a_removed_service)
+{
+	static struct policy after;
+	uint32_t a, b;
+
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	after = lab->policy;
+	after.generation++;
+	after.services++;
+	after.n_services--;
+	CHECK(policy_compile(&after, &a, &b) == NULL);
+	core_set_policy(lab->core, &after);
+	EQUAL(lab_tick(lab, 1100), 0);
+	EQUAL(core_usage(lab->core).half_open, 0);
+	EQUAL(core_usage(lab->core).paths, 0);
+	EQUAL(lab_count(lab, COUNTER_half_open_expired), 1);
+	core_set_policy(lab->core, &lab->policy);
+	policy_free_index(&after);
+}
+
+/* A SYN that passed counts as half-open until its server has refused it. */
+LAB_TEST_ONCE(test_rare_passed_half_open_counts)
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab_start(lab);
+	lab_syn_of(lab, 1, 1);
+	OUTCOME_IS(passed_syn);
+	EQUAL(core_service_view(lab->core, 0).half_open, 1);
+	/* Its server refuses: it is over, and counts no more. */
+	SERVER(TCP_RST | TCP_ACK, 0, 1002, .client_port = 1001, .client = 1);
+	OUTCOME_IS(passed_tracked);
+	EQUAL(lab_grew(lab, COUNTER_refused_by_server), 1);
+	EQUAL(core_service_view(lab->core, 0).half_open, 0);
+	EQUAL(core_usage(lab->core).connections, 0);
+	/* Three networks were refused: the server is down. */
+	for (unsigned int i = 2; i < 4; i++) {
+		lab_syn_of(lab, i, i);
+		SERVER(TCP_RST | TCP_ACK, 0, 1001 + i, .client_port = (uint16_t)(1000 + i),
+		       .client = i);
+	}
+	EQUAL(lab_count(lab, COUNTER_backend_down), 1);
+}
+
+/* Without an inside port nothing is passed, and nothing followed. */
+LAB_TEST_ONCE(test_rare_no_inside)
+{
+	lab->params.has_inside = false;
+	lab->policy.timeouts.adopt = 60;
+	lab_start(lab);
+	lab_syn(lab);
+	CHECK(lab_grew(lab, COUNTER_passed_syn) == 0);
+	EQUAL(core_usage(lab->core).connections, 0);
+	CLIENT(TCP_ACK, 5, 6, .server_port = LAB_CLOSED);
+	OUTCOME_IS(drop_no_inside);
+}
+
+/* Without a cap anybody's connection may be a candidate. */
+LAB_TEST_ONCE(test_rare_adopt_per_net)
+{
+	for (unsigned int cap = 0; cap < 4; cap += 3) {
+		unsigned int n = 0;
+		lab->policy.timeouts.adopt = 60;
+		lab->policy.adopt_per_net = cap;
+		if (cap == 0)
+			lab_start(lab);
+		for (uint16_t i = 0; i < 6; i++) {
+			CLIENT(TCP_ACK, 5, 6, .client_port = (uint16_t)(5000 + 10 * cap + i),
+			       .client = cap);
+			n += (unsigned int)lab_grew(lab, COUNTER_passed_adopted);
+		}
+		EQUAL(n, cap == 0 ? 6 : 2);
+	}
+}
+
+CU_TestInfo core_rare_tests[] = {
+	CHECK_TEST(test_rare_other_tags_are_another_flow),
+	CHECK_TEST(test_rare_server_comes_back),
+	CHECK_TEST(test_rare_long_wait_for_a_server),
+	CHECK_TEST(test_rare_servers_forgotten),
+	CHECK_TEST(test_rare_denied_pass_capped),
+	CHECK_TEST(test_rare_half_open_of_a_removed_service),
+	CHECK_TEST(test_rare_passed_half_open_counts),
+	CHECK_TEST(test_rare_no_inside),
+	CHECK_TEST(test_rare_adopt_per_net),
+	CU_TEST_INFO_NULL,
+};

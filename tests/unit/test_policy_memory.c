@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Compiling a policy while memory, or randomness, gives out: at any step it says so, and
+ * keeps nothing. The linker brings the library's allocations here (--wrap). */
+#include <stdbool.h>
+#include <sys/random.h>
+
+#include "check.h"
+#include "policy.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void __real_free(void *p);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void __wrap_free(void *p);
+ssize_t __real_getrandom(void *out, size_t size, unsigned int flags);
+ssize_t __wrap_getrandom(void *out, size_t size, unsigned int flags);
+
+static struct {
+	bool counts;          /* between begin() and end() */
+	unsigned int n, fail; /* allocations so far; the one that fails, counted from 1 */
+	int live;
+	bool no_random;
+} memory;
+
+static bool
+fails(void)
+{
+	return memory.counts && ++memory.n == memory.fail;
+}
+
+static void *
+counted(void *p)
+{
+	if (memory.counts && p != NULL)
+		memory.live++;
+	return p;
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : counted(__real_malloc(size));
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : counted(__real_calloc(n, size));
+}
+
+void *
+__wrap_realloc(void *p, size_t size)
+{
+	if (fails())
+		return NULL;
+	return p == NULL ? counted(__real_malloc(size)) : __real_realloc(p, size);
+}
+
+void *
+__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+	return fails() ? NULL : counted(__real_aligned_alloc(alignment, size));
+}
+
+void
+__wrap_free(void *p)
+{
+	if (memory.counts && p != NULL)
+		memory.live--;
+	__real_free(p);
+}
+
+ssize_t
+__wrap_getrandom(void *out, size_t size, unsigned int flags)
+{
+	return memory.no_random ? -1 : __real_getrandom(out, size, flags);
+}
+
+/* Three services: two share an address by ports, one is a network; two have lists. */
+static struct prefix addresses[3][2], list[2];
+static struct port_range ports[3][20];
+static struct service services[3];
+
+static struct policy
+policy_new(void)
+{
+	for (uint16_t i = 0; i < 3; i++) {
+		addresses[i][0] = (struct prefix){ ip_addr_v4(htobe32(0xc0000201)), 128 };
+		addresses[i][1] = (struct prefix){ ip_addr_v4(htobe32(0xc6336400u + i)), 128 };
+		for (uint16_t k = 0; k < 20; k++) {
+			uint16_t port = (uint16_t)(1000 * (i + 1) + 10 * k);
+			ports[i][k] = (struct port_range){ port, (uint16_t)(port + 3) };
+		}
+		services[i] = (struct service){ .id = i,
+			                        .mode = MODE_PROXY,
+			                        .addresses = addresses[i],
+			                        .n_addresses = 2,
+			                        .ports = ports[i],
+			                        .n_ports = 20 };
+		services[i].name[0] = (char)('a' + i);
+	}
+	list[0] = (struct prefix){ ip_addr_v4(htobe32(0x0a000000)), 104 };
+	list[1] = (struct prefix){ ip_addr_v4(htobe32(0x0a010000)), 112 };
+	services[1].allow = services[2].deny = list;
+	services[1].n_allow = services[2].n_deny = 2;
+	return (struct policy){ .services = services, .n_services = 3 };
+}
+
+static const char *
+compile(struct policy *policy, unsigned int fail)
+{
+	uint32_t a = 7, b = 7;
+
+	memory.n = 0;
+	memory.fail = fail;
+	memory.live = 0;
+	memory.counts = true;
+	const char *message = policy_compile(policy, &a, &b);
+	memory.counts = false;
+	return message;
+}
+
+static void
+test_every_allocation_may_fail(void)
+{
+	struct policy policy = policy_new();
+	unsigned int fail = 1;
+
+	for (; fail < 1000; fail++) {
+		const char *message = compile(&policy, fail);
+		if (message == NULL)
+			break;
+		CU_ASSERT_PTR_NOT_NULL(strstr(message, "memory"));
+		CU_ASSERT_PTR_NULL(policy.index);
+		CU_ASSERT_EQUAL(memory.live, 0);
+	}
+	/* Many steps, and in the end it is made, and freed. */
+	CU_ASSERT(fail > 10 && fail < 1000);
+	CU_ASSERT(memory.live > 0);
+	memory.counts = true;
+	policy_free_index(&policy);
+	memory.counts = false;
+	CU_ASSERT_EQUAL(memory.live, 0);
+	CU_ASSERT_PTR_NULL(policy.index);
+}
+
+static void
+test_no_randomness(void)
+{
+	struct policy policy = policy_new();
+
+	memory.no_random = true;
+	const char *message = compile(&policy, 0);
+	memory.no_random = false;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(message);
+	CU_ASSERT_PTR_NOT_NULL(strstr(message, "random"));
+	CU_ASSERT_PTR_NULL(policy.index);
+	CU_ASSERT_EQUAL(memory.live, 0);
+}
+
+/* Nothing at all is a policy, too, and freeing what was never made is nothing. */
+static void
+test_empty(void)
+{
+	struct policy policy = { .n_services = 0 };
+	const struct service *found;
+	struct ip_addr address = ip_addr_v4(htobe32(0xc0000201));
+
+	policy_free_index(&policy);
+	CU_ASSERT_PTR_NULL(compile(&policy, 0));
+	CU_ASSERT_EQUAL(policy_find(&policy, &address, 80, &found), POLICY_NOT_OURS);
+	policy_free_index(&policy);
+}
+
+static CU_TestInfo tests[] = {
+	CHECK_TEST(test_every_allocation_may_fail),
+	CHECK_TEST(test_no_randomness),
+	CHECK_TEST(test_empty),
+	CU_TEST_INFO_NULL,
+};
+
+int
+main(void)
+{
+	return check_run("policy_memory", tests);
+}
