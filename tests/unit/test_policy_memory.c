@@ -177,10 +177,53 @@ test_empty(void)
 	policy_free_index(&policy);
 }
 
+/* More services than there are numbers for. */
+static void
+test_too_many_services(void)
+{
+	struct service *many = calloc(SERVICES_MAX + 1u, sizeof(*many));
+	struct policy policy = { .services = many, .n_services = SERVICES_MAX + 1u };
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(many);
+	CU_ASSERT_PTR_NOT_NULL(compile(&policy, 0));
+	CU_ASSERT_PTR_NULL(policy.index);
+	free(many);
+}
+
+/* So many addresses that their index is kept denser: each is found all the same. */
+static void
+test_many_addresses(void)
+{
+	const uint32_t n = 3 * SERVICES_MAX;
+	struct prefix *many = calloc(n, sizeof(*many));
+	struct service service = { .mode = MODE_PROXY,
+		                   .addresses = many,
+		                   .n_addresses = n,
+		                   .ports = ports[0],
+		                   .n_ports = 1 };
+	struct policy policy = { .services = &service, .n_services = 1 };
+	const struct service *found;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(many);
+	(void)policy_new();
+	for (uint32_t i = 0; i < n; i++)
+		many[i] = (struct prefix){ ip_addr_v4(htobe32(0x0a000000u + 7 * i)), 128 };
+	CU_ASSERT_PTR_NULL_FATAL(compile(&policy, 0));
+	for (uint32_t i = 0; i < 7 * n; i++) {
+		struct ip_addr a = ip_addr_v4(htobe32(0x0a000000u + i));
+		enum policy_match want = i % 7 == 0 ? POLICY_SERVICE : POLICY_NOT_OURS;
+		CU_ASSERT_EQUAL(policy_find(&policy, &a, ports[0][0].first, &found), want);
+	}
+	policy_free_index(&policy);
+	free(many);
+}
+
 static CU_TestInfo tests[] = {
 	CHECK_TEST(test_every_allocation_may_fail),
 	CHECK_TEST(test_no_randomness),
 	CHECK_TEST(test_empty),
+	CHECK_TEST(test_too_many_services),
+	CHECK_TEST(test_many_addresses),
 	CU_TEST_INFO_NULL,
 };
 
