@@ -381,6 +381,6 @@ main(void)
 
 	if (worker_lab_eal() != 0)
 		return EXIT_FAILURE;
-	cookie_select("auto");
+	cookie_select("auto", NULL);
 	return check_run_suites(suites);
 }
