@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "policy.h"
+#include "prefix_set.h"
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -218,10 +219,32 @@ test_many_addresses(void)
 	free(many);
 }
 
+/* A set's places are reached by a mask: it must be all ones. */
+static void
+test_set_is_masked(void)
+{
+	struct flow_hash_key key = { 0 };
+
+	for (unsigned int room = 2; room < 9; room += 2) {
+		for (size_t n = 0; n < 40; n++) {
+			struct prefix prefixes[40];
+			struct prefix_set set;
+			for (uint32_t i = 0; i < n; i++)
+				prefixes[i] = (struct prefix){ ip_addr_v4(htobe32(i * 77)), 128 };
+			CU_ASSERT_TRUE_FATAL(prefix_set_init(&set, &key, prefixes, n, room));
+			CU_ASSERT_EQUAL(set.slot_mask & (set.slot_mask + 1), 0);
+			CU_ASSERT(set.slot_mask + 1 >= room * n && set.slot_mask >= 1);
+			CU_ASSERT_EQUAL(set.n_prefixes, n);
+			prefix_set_fini(&set);
+		}
+	}
+}
+
 static CU_TestInfo tests[] = {
 	CHECK_TEST(test_every_allocation_may_fail),
 	CHECK_TEST(test_no_randomness),
 	CHECK_TEST(test_empty),
+	CHECK_TEST(test_set_is_masked),
 	CHECK_TEST(test_too_many_services),
 	CHECK_TEST(test_many_addresses),
 	CU_TEST_INFO_NULL,
