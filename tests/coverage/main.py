@@ -28,6 +28,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(HERE, "..", "mutants"))
 import lexer  # noqa: E402
+import reasons  # noqa: E402
 
 FILES = re.compile(r"^lib/(wire|cookie|table|proto)/\w+\.[ch]$")
 SUITES = ("unit", "golden", "fuzz")
@@ -139,27 +140,11 @@ def read_coverage(where, merged):
     return files
 
 
-def read_reasons(path):
-    """key -> reason, of a file of keys with their reason indented below."""
-    out, key = {}, None
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            line = line.rstrip("\n")
-            if not line or line.startswith("#"):
-                continue
-            if line[0].isspace() and key is not None:
-                out[key] = (out[key] + " " + line.strip()).strip()
-            else:
-                key = line.strip()
-                out[key] = ""
-    return out
-
-
 def percent(part, whole):
     return "%5.1f %%" % (100.0 * part / max(whole, 1))
 
 
-def report(files, reasons, verbose):
+def report(files, known, verbose):
     n_branches = n_gaps = n_conditions = n_alone = 0
     unnamed, met = [], set()
     for path, file in sorted(files.items()):
@@ -169,10 +154,10 @@ def report(files, reasons, verbose):
             print("%s  %4d of %4d  %s" % (percent(n - len(gaps), n), n - len(gaps), n, path))
         for line, key in gaps:
             met.add(key)
-            if not reasons.get(key):
+            if not known.get(key):
                 unnamed.append("%s:%d %s" % (path, line, key))
             elif verbose:
-                print("        %d %s: %s" % (line, key, reasons[key]))
+                print("        %d %s: %s" % (line, key, known[key]))
         n_branches += n
         n_gaps += len(gaps)
         n_conditions += sum(len(seen) for seen in file.decisions.values())
@@ -182,7 +167,7 @@ def report(files, reasons, verbose):
         n_conditions))
     for line in unnamed:
         print("no test, no reason: " + line)
-    for key in sorted(set(reasons) - met):
+    for key in sorted(set(known) - met):
         print("a reason for no gap: " + key)
     too_few = n_branches - n_gaps < WANTED * n_branches
     if too_few:
@@ -203,7 +188,7 @@ def main():
     if not args.keep:
         build(where)
     files = read_coverage(where, run_tests(where))
-    return report(files, read_reasons(os.path.join(HERE, "gaps.txt")), args.verbose)
+    return report(files, reasons.read(os.path.join(HERE, "gaps.txt")), args.verbose)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 import operators  # noqa: E402
+import reasons  # noqa: E402
 import trial  # noqa: E402
 
 FILES = re.compile(
@@ -42,22 +43,6 @@ FILES = re.compile(
 # Their code runs only where the processor has these.
 NEEDS = {"cookie_vaes256.c": ("vaes", "avx2"), "cookie_vaes512.c": ("vaes", "avx512f")}
 COUNT = 500
-
-
-def explanations(path):
-    """key -> reason, of a file of keys with their reason indented below."""
-    out, key = {}, None
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            line = line.rstrip("\n")
-            if not line or line.startswith("#"):
-                continue
-            if line[0].isspace() and key is not None:
-                out[key] = (out[key] + " " + line.strip()).strip()
-            else:
-                key = line.strip()
-                out[key] = ""
-    return out
 
 
 def usable(path):
@@ -217,7 +202,7 @@ def main():
                 print("0 passed, 1 failed")
                 return 1
             counts = run_all(base, drawn, args.jobs,
-                             explanations(os.path.join(HERE, "explained.txt")), args.verbose)
+                             reasons.read(os.path.join(HERE, "explained.txt")), args.verbose)
         except RuntimeError as error:
             print(error)
             print("0 passed, 1 failed")
@@ -226,12 +211,12 @@ def main():
             processes.stop()
             raise
     noticed, unnoticed = counts.get("noticed", 0), counts.get("survived", 0)
-    reasons = counts.get("explained", 0)
-    counted = noticed + unnoticed + reasons
+    explained = counts.get("explained", 0)
+    counted = noticed + unnoticed + explained
     print("noticed %d of %d (%.1f %%), explained %d; the same code %d, not compiled %d" % (
-        noticed, counted, 100.0 * noticed / max(counted, 1), reasons, counts.get("equal", 0),
+        noticed, counted, 100.0 * noticed / max(counted, 1), explained, counts.get("equal", 0),
         counts.get("not compiled", 0)))
-    print("%d passed, %d failed" % (noticed + reasons, unnoticed))
+    print("%d passed, %d failed" % (noticed + explained, unnoticed))
     return 1 if unnoticed else 0
 
 

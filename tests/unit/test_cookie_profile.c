@@ -39,6 +39,27 @@ test_cookie_profile_of_is_the_largest_that_the_offer_covers(void)
 	CU_PASS("all offers");
 }
 
+/* What real clients say without timestamps comes back as they said it: Windows at an Ethernet,
+ * behind PPPoE, behind common tunnels, and with jumbo frames. */
+static void
+test_cookie_profile_common_offers_come_back(void)
+{
+	static const struct {
+		bool is_v4;
+		uint16_t mss;
+	} common[] = { { true, 1460 },  { true, 1440 },  { true, 1300 },  { true, 536 },
+		       { false, 1440 }, { false, 1420 }, { false, 1380 }, { false, 1220 } };
+
+	for (unsigned int i = 0; i < sizeof(common) / sizeof(common[0]); i++) {
+		struct tcp_offer offer = { .mss = common[i].mss, .wscale = 8, .sack = true };
+		struct tcp_offer back = cookie_profile_offer(
+			cookie_profile_of(&offer, common[i].is_v4), common[i].is_v4);
+		CU_ASSERT_EQUAL(back.mss, offer.mss);
+		CU_ASSERT_EQUAL(back.wscale, 8);
+		CU_ASSERT_TRUE(back.sack);
+	}
+}
+
 static void
 test_cookie_profiles_survive_their_own_rounding(void)
 {
@@ -192,6 +213,7 @@ main(void)
 {
 	CU_TestInfo tests[] = {
 		CHECK_TEST(test_cookie_profile_of_is_the_largest_that_the_offer_covers),
+		CHECK_TEST(test_cookie_profile_common_offers_come_back),
 		CHECK_TEST(test_cookie_profiles_survive_their_own_rounding),
 		CHECK_TEST(test_cookie_profile_of_scale_0_is_not_none),
 		CHECK_TEST(test_cookie_ts_round_trip_keeps_options),

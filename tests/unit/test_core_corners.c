@@ -247,6 +247,130 @@ LAB_TEST_ONCE(test_corner_plan_is_kept_for_its_server)
 	EQUAL(NTH(SIDE_OUTSIDE, 1)->seg.mss, 700);
 }
 
+/* A server without window scaling reads a client's window as it stands: it is multiplied out,
+ * even where the scales themselves come to the same. */
+LAB_TEST(test_corner_window_for_a_server_without_scale)
+{
+	lab->server_wscale = 0;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_connecting(lab);
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1,
+	       .options = lab->variant->options & ~OPTION_WSCALE, .mss = lab->server_mss);
+	EQUAL(lab_count(lab, COUNTER_connected), 1);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1, .payload_len = 1);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 2, .window = 1000);
+	OUTCOME_IS(spliced);
+	unsigned int shift = lab->client_wscale == WSCALE_NONE ? 0 : lab->client_wscale;
+	uint32_t window = 1000u << shift;
+	EQUAL(ONLY(SIDE_INSIDE)->seg.window, window > UINT16_MAX ? UINT16_MAX : window);
+}
+
+/* RST within the widest window: a challenge; one beyond: nothing (RFC 5961, 3.2). */
+LAB_TEST_ONCE(test_corner_responder_rst_at_the_edge)
+{
+	lab->server_port = LAB_RESPOND;
+	lab_start(lab);
+	lab_syn_ack(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	EQUAL(CLIENT(TCP_RST, lab->irs + 1 + UINT16_MAX + 1, 0), 0);
+	OUTCOME_IS(drop_rst_window);
+	EQUAL(CLIENT(TCP_RST, lab->irs + 1 + UINT16_MAX, 0), 1);
+	OUTCOME_IS(answered_ack);
+	EQUAL(CLIENT(TCP_RST, lab->irs, 0), 0);
+	OUTCOME_IS(drop_rst_window);
+	EQUAL(lab_state(lab), CONN_RESPONDING);
+}
+
+/* Of what comes from outside the latest counts, until the server has spoken. */
+LAB_TEST(test_corner_adopt_by_the_latest_of_the_client)
+{
+	lab->policy.timeouts.adopt = 60;
+	lab_start(lab);
+	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 2000);
+	CLIENT(TCP_ACK, lab->irs + 50000000, lab->server_iss + 90000000);
+	OUTCOME_IS(passed_adopted);
+	SERVER(TCP_ACK, lab->server_iss + 90000000, lab->irs + 50000000);
+	EQUAL(lab_count(lab, COUNTER_adopted), 1);
+	EQUAL(lab_count(lab, COUNTER_adopt_asked), 0);
+}
+
+/* Data from before the connection is none of it. */
+LAB_TEST(test_corner_connecting_data_from_before)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_connecting(lab);
+	CLIENT(TCP_ACK, lab->irs - 1, lab->iss + 1, .payload_len = 30);
+	OUTCOME_IS(drop_stray);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 2, .payload_len = 30);
+	OUTCOME_IS(drop_stray);
+	CLIENT(TCP_ACK, lab->irs, lab->iss + 1, .payload_len = 30);
+	CHECK(lab_grew(lab, COUNTER_drop_stray) == 0);
+}
+
+/* The last cookie that was out has been proven: nothing is left of the flood. */
+LAB_TEST_ONCE(test_corner_mode_left_when_the_last_cookie_is_proven)
+{
+	lab->services[0].high = 2;
+	lab->services[0].low = 0;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_of(lab, 1, 1);
+	lab_syn_of(lab, 2, 2);
+	CHECK(core_service_view(lab->core, 0).cookie_mode);
+	CLIENT(TCP_RST, 1002, 0, .client_port = 1001, .client = 1);
+	CLIENT(TCP_RST, 1003, 0, .client_port = 1002, .client = 2);
+	lab_tick(lab, 1000 - lab->now_ms % 1000 - 1);
+	lab_open_of(lab, 3, 3);
+	OUTCOME_IS(taken_proof);
+	CHECK(core_service_view(lab->core, 0).cookie_mode);
+	lab_tick(lab, 1);
+	CHECK(!core_service_view(lab->core, 0).cookie_mode);
+}
+
+/* A newcomer of a net that has all its connections is refused, though he himself has none. */
+LAB_TEST_ONCE(test_corner_net_is_full_for_a_new_host)
+{
+	lab->policy.sources.connections_net = 2;
+	lab->policy.sources.connections_host = 2;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice_of(lab, 0, 1);
+	lab_splice_of(lab, 1, 1);
+	if (lab->variant->is_v6)
+		return;
+	CLIENT(TCP_SYN, 5, 0, .client_port = 900, .client = 1, .host = 1);
+	CLIENT(TCP_ACK, 6, ONLY(SIDE_OUTSIDE)->seg.seq + 1, .client_port = 900, .client = 1,
+	       .host = 1);
+	EQUAL(lab_grew(lab, COUNTER_limit_source_connections), 1);
+}
+
+/* A burst ends where its caller says. */
+LAB_TEST_ONCE(test_corner_burst_has_an_end)
+{
+	struct instant now;
+	struct segment seg[2], before;
+	uint8_t frame[FRAME_SIZE], options[64], payload[64];
+
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	lab_teach(lab);
+	struct frame_spec f = lab_frame(
+		lab, &(struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_SYN, .seq = 1 }, options,
+		payload);
+	size_t len = frame_build(frame, &f);
+	for (unsigned int i = 0; i < 2; i++)
+		segment_parse(&seg[i], frame, (uint32_t)len, (uint32_t)len, SIDE_OUTSIDE);
+	seg[1].hash = 0x123456789abcdef;
+	before = seg[1];
+	now = (struct instant){ lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+	core_locate(lab->core, seg, 1, &now);
+	CHECK(seg[0].hash != 0);
+	EQUAL(seg[1].hash, before.hash);
+	EQUAL(seg[1].service, before.service);
+}
+
 CU_TestInfo core_corners_tests[] = {
 	CHECK_TEST(test_corner_gate_open_for_state),
 	CHECK_TEST(test_corner_responder_counts),
@@ -260,5 +384,12 @@ CU_TestInfo core_corners_tests[] = {
 	CHECK_TEST(test_corner_timers_per_tick),
 	CHECK_TEST(test_corner_memory_rows),
 	CHECK_TEST(test_corner_plan_is_kept_for_its_server),
+	CHECK_TEST(test_corner_window_for_a_server_without_scale),
+	CHECK_TEST(test_corner_responder_rst_at_the_edge),
+	CHECK_TEST(test_corner_adopt_by_the_latest_of_the_client),
+	CHECK_TEST(test_corner_connecting_data_from_before),
+	CHECK_TEST(test_corner_mode_left_when_the_last_cookie_is_proven),
+	CHECK_TEST(test_corner_net_is_full_for_a_new_host),
+	CHECK_TEST(test_corner_burst_has_an_end),
 	CU_TEST_INFO_NULL,
 };

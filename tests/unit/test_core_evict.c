@@ -250,6 +250,41 @@ LAB_TEST_ONCE(test_evict_none_before_its_time)
 	EQUAL(lab_count(lab, COUNTER_evicted), 1);
 }
 
+/* One that may still have to be sent again is protected for so long, to the second. */
+LAB_TEST_ONCE(test_evict_closing_in_its_time)
+{
+	lab->params.connections = 1;
+	lab->policy.timeouts.protect = PROTECT_S;
+	lab->policy.timeouts.closing = 100;
+	lab_start(lab);
+	lab_teach(lab);
+	uint32_t iss = lab_splice_of(lab, 0, 0);
+	CLIENT(TCP_ACK | TCP_FIN, 1001, iss + 1, .client_port = 1000, .client = 0);
+	SERVER(TCP_ACK | TCP_FIN, 9001, 1001, .client_port = 1000, .client = 0);
+	lab_tick(lab, 1000 * (PROTECT_S - 1));
+	refused(lab, 10);
+	lab_tick(lab, 1000);
+	lab_open_of(lab, 11, 50);
+	OUTCOME_IS(taken_proof);
+}
+
+/* What the client said while its server was asked is data of the client's. */
+LAB_TEST_ONCE(test_evict_not_who_spoke_early)
+{
+	lab->params.connections = 1;
+	lab->policy.timeouts.protect = PROTECT_S;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_of(lab, 0, 0);
+	uint32_t iss = NTH(SIDE_OUTSIDE, 0)->seg.seq;
+	CLIENT(TCP_ACK, 1001, iss + 1, .client_port = 1000, .payload_len = 10);
+	SERVER(TCP_SYN | TCP_ACK, 9000, 1001, .client_port = 1000, .options = OPTION_MSS,
+	       .mss = lab->server_mss);
+	EQUAL(lab_count(lab, COUNTER_connected), 1);
+	lab_tick(lab, 3000 * PROTECT_S);
+	refused(lab, 10);
+}
+
 /* No flow of a test has this tag, and no entry this number. */
 #define FILLER_TAG 0xfffe
 #define FILLER_ENTRY (FLOW_HALF_OPEN | 0x7ffffffe)
@@ -300,6 +335,8 @@ CU_TestInfo core_evict_tests[] = {
 	CHECK_TEST(test_evict_closing_once_acknowledged),
 	CHECK_TEST(test_evict_in_order),
 	CHECK_TEST(test_evict_none_before_its_time),
+	CHECK_TEST(test_evict_closing_in_its_time),
+	CHECK_TEST(test_evict_not_who_spoke_early),
 	CHECK_TEST(test_index_full_refuses_newcomers),
 	CU_TEST_INFO_NULL,
 };

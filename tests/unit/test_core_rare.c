@@ -197,6 +197,111 @@ LAB_TEST_ONCE(test_rare_adopt_per_net)
 	}
 }
 
+/* A host's own SYN may have any ISS, the last one too: its RST is no server's refusal. */
+LAB_TEST_ONCE(test_rare_outbound_at_the_end_of_numbers)
+{
+	lab_start(lab);
+	SERVER(TCP_SYN, UINT32_MAX, 0);
+	OUTCOME_IS(passed_syn);
+	SERVER(TCP_RST | TCP_ACK, 0, 0);
+	OUTCOME_IS(passed_tracked);
+	EQUAL(lab_count(lab, COUNTER_refused_by_server), 0);
+}
+
+/* Looking from outside: at no connection, and at one whose time is over but not its entry. */
+LAB_TEST_ONCE(test_rare_view)
+{
+	struct instant now;
+	struct connection_view view;
+
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	uint32_t bound = core_connection_bound(lab->core);
+	now = (struct instant){ lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+	CHECK(!core_connection_view(lab->core, bound, &now, &view));
+	CHECK(core_connection_view(lab->core, bound - 1, &now, &view));
+	EQUAL(view.state, CONN_SPLICED);
+	EQUAL(view.expires_s, lab->policy.timeouts.idle);
+	now.now_ms += (lab->policy.timeouts.idle - 1) * 1000ull;
+	CHECK(core_connection_view(lab->core, bound - 1, &now, &view));
+	EQUAL(view.expires_s, 1);
+	now.now_ms += 5000;
+	CHECK(core_connection_view(lab->core, bound - 1, &now, &view));
+	EQUAL(view.expires_s, 0);
+	EQUAL(be16toh(view.flow.client_port_be), lab->client_port);
+	EQUAL(view.service, 0);
+}
+
+/* Of many that wait for their server a tick looks at so many, and at the rest in the next. */
+LAB_TEST_ONCE(test_rare_silent_servers_per_tick)
+{
+	const unsigned int n = 1100, most = 1024;
+
+	lab->params.half_open = lab->params.connections = lab->params.held = 2048;
+	lab->params.sources = 8192;
+	lab->policy.timeouts.connecting = 10;
+	lab->services[0].high = 4096;
+	lab_start(lab);
+	lab_teach(lab);
+	for (unsigned int i = 0; i < n; i++)
+		lab_open_of(lab, i, i % 100);
+	/* All of their clients are gone, so that nothing is sent. */
+	for (unsigned int i = 0; i < n; i++)
+		CLIENT(TCP_RST, 1001 + i, 0, .client_port = (uint16_t)(1000 + i),
+		       .client = i % 100);
+	EQUAL(lab_count(lab, COUNTER_client_gone), n);
+	lab_tick(lab, 9950);
+	EQUAL(lab_grew(lab, COUNTER_server_silent), 0);
+	lab_tick(lab, 50);
+	EQUAL(lab_grew(lab, COUNTER_server_silent), most);
+	lab_tick(lab, 50);
+	EQUAL(lab_grew(lab, COUNTER_server_silent), n - most);
+}
+
+/* Servers that nobody can be put among: the SYN is answered by what is safe for any. */
+LAB_TEST_ONCE(test_rare_no_room_for_a_server)
+{
+	lab->params.backends = 4;
+	lab->ports[0] = (struct port_range){ 1000, 1099 };
+	lab->params.held = 16;
+	lab_start(lab);
+	for (unsigned int i = 0; i < 4; i++) {
+		uint16_t port = (uint16_t)(1000 + i);
+		CLIENT(TCP_SYN, 1, 0, .server_port = port, .options = OPTION_MSS, .mss = 1400);
+		SERVER(TCP_SYN | TCP_ACK, 1, 2, .server_port = port, .options = OPTION_MSS,
+		       .mss = 1400);
+		CLIENT(TCP_SYN, 5, 0, .server_port = port, .client_port = 7);
+		CLIENT(TCP_ACK, 6, NTH(SIDE_OUTSIDE, 0)->seg.seq + 1, .server_port = port,
+		       .client_port = 7);
+		OUTCOME_IS(taken_proof);
+	}
+	/* Each is waited for: none gives way. */
+	CLIENT(TCP_SYN, 1, 0, .server_port = 1050, .client_port = 8, .options = OPTION_MSS,
+	       .mss = 1400);
+	OUTCOME_IS(answered_syn_state);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.mss, lab->variant->is_v6 ? 1220 : 536);
+	CLIENT(TCP_ACK, 2, NTH(SIDE_OUTSIDE, 0)->seg.seq + 1, .server_port = 1050,
+	       .client_port = 8);
+	OUTCOME_IS(taken_proof);
+	SERVER(TCP_SYN | TCP_ACK, 50, 2, .server_port = 1050, .client_port = 8,
+	       .options = OPTION_MSS, .mss = 1400);
+	OUTCOME_IS(taken_handshake);
+	EQUAL(lab_count(lab, COUNTER_connected), 1);
+	/* And one that refuses, and one that is silent. */
+	for (uint16_t i = 0; i < 2; i++) {
+		CLIENT(TCP_SYN, 1, 0, .server_port = 1060, .client_port = (uint16_t)(9 + i));
+		CLIENT(TCP_ACK, 2, NTH(SIDE_OUTSIDE, 0)->seg.seq + 1, .server_port = 1060,
+		       .client_port = (uint16_t)(9 + i));
+		if (i == 0)
+			SERVER(TCP_RST | TCP_ACK, 0, 2, .server_port = 1060, .client_port = 9);
+	}
+	lab_tick(lab, 1000 * (lab->policy.timeouts.connecting + 1));
+	EQUAL(lab_count(lab, COUNTER_refused_by_server), 1);
+	EQUAL(lab_count(lab, COUNTER_backend_down), 0);
+	EQUAL(core_remaining(lab->core), 1);
+}
+
 CU_TestInfo core_rare_tests[] = {
 	CHECK_TEST(test_rare_other_tags_are_another_flow),
 	CHECK_TEST(test_rare_server_comes_back),
@@ -207,5 +312,9 @@ CU_TestInfo core_rare_tests[] = {
 	CHECK_TEST(test_rare_passed_half_open_counts),
 	CHECK_TEST(test_rare_no_inside),
 	CHECK_TEST(test_rare_adopt_per_net),
+	CHECK_TEST(test_rare_outbound_at_the_end_of_numbers),
+	CHECK_TEST(test_rare_view),
+	CHECK_TEST(test_rare_silent_servers_per_tick),
+	CHECK_TEST(test_rare_no_room_for_a_server),
 	CU_TEST_INFO_NULL,
 };

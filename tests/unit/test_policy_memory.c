@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "policy.h"
+#include "prefix_set.h"
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -177,10 +178,75 @@ test_empty(void)
 	policy_free_index(&policy);
 }
 
+/* More services than there are numbers for. */
+static void
+test_too_many_services(void)
+{
+	struct service *many = calloc(SERVICES_MAX + 1u, sizeof(*many));
+	struct policy policy = { .services = many, .n_services = SERVICES_MAX + 1u };
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(many);
+	CU_ASSERT_PTR_NOT_NULL(compile(&policy, 0));
+	CU_ASSERT_PTR_NULL(policy.index);
+	free(many);
+}
+
+/* So many addresses that their index is kept denser: each is found all the same. */
+static void
+test_many_addresses(void)
+{
+	const uint32_t n = 3 * SERVICES_MAX;
+	struct prefix *many = calloc(n, sizeof(*many));
+	struct service service = { .mode = MODE_PROXY,
+		                   .addresses = many,
+		                   .n_addresses = n,
+		                   .ports = ports[0],
+		                   .n_ports = 1 };
+	struct policy policy = { .services = &service, .n_services = 1 };
+	const struct service *found;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(many);
+	(void)policy_new();
+	for (uint32_t i = 0; i < n; i++)
+		many[i] = (struct prefix){ ip_addr_v4(htobe32(0x0a000000u + 7 * i)), 128 };
+	CU_ASSERT_PTR_NULL_FATAL(compile(&policy, 0));
+	for (uint32_t i = 0; i < 7 * n; i++) {
+		struct ip_addr a = ip_addr_v4(htobe32(0x0a000000u + i));
+		enum policy_match want = i % 7 == 0 ? POLICY_SERVICE : POLICY_NOT_OURS;
+		CU_ASSERT_EQUAL(policy_find(&policy, &a, ports[0][0].first, &found), want);
+	}
+	policy_free_index(&policy);
+	free(many);
+}
+
+/* A set's places are reached by a mask: it must be all ones. */
+static void
+test_set_is_masked(void)
+{
+	struct flow_hash_key key = { 0 };
+
+	for (unsigned int room = 2; room < 9; room += 2) {
+		for (size_t n = 0; n < 40; n++) {
+			struct prefix prefixes[40];
+			struct prefix_set set;
+			for (uint32_t i = 0; i < n; i++)
+				prefixes[i] = (struct prefix){ ip_addr_v4(htobe32(i * 77)), 128 };
+			CU_ASSERT_TRUE_FATAL(prefix_set_init(&set, &key, prefixes, n, room));
+			CU_ASSERT_EQUAL(set.slot_mask & (set.slot_mask + 1), 0);
+			CU_ASSERT(set.slot_mask + 1 >= room * n && set.slot_mask >= 1);
+			CU_ASSERT_EQUAL(set.n_prefixes, n);
+			prefix_set_fini(&set);
+		}
+	}
+}
+
 static CU_TestInfo tests[] = {
 	CHECK_TEST(test_every_allocation_may_fail),
 	CHECK_TEST(test_no_randomness),
 	CHECK_TEST(test_empty),
+	CHECK_TEST(test_set_is_masked),
+	CHECK_TEST(test_too_many_services),
+	CHECK_TEST(test_many_addresses),
 	CU_TEST_INFO_NULL,
 };
 

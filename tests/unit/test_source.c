@@ -262,6 +262,38 @@ test_new_of_closed_client_lasts_its_second(void)
 	free(model.memory);
 }
 
+/* What is left over from a past second gives its place to whoever needs it, and nobody is
+ * turned away for it; what is of the running one does not. */
+static void
+test_past_second_gives_way(void)
+{
+	struct source_pair pair;
+	unsigned int n[2] = { 0 };
+
+	for (unsigned int later = 0; later < 2; later++) {
+		/* All in two sets. */
+		model_start(109, HASH_CONSTANT, 4);
+		for (unsigned int round = 0; round < 2; round++) {
+			for (uint32_t i = 0; i < 40; i++) {
+				struct ip_addr a = ip_addr_v4(
+					__builtin_bswap32(0x0b000000u + round * 65536 + i * 256));
+				pair = source_find(&model.table, &a, true);
+				if (pair.host == NULL || pair.net == NULL) {
+					source_settle(&model.table, pair);
+					continue;
+				}
+				n[later]++;
+				source_add_new(&model.table, pair.host);
+				source_add_new(&model.table, pair.net);
+			}
+			model.table.now_s += later;
+		}
+		free(model.memory);
+	}
+	TRIAL_CHECK(&model.trial, n[0] > 0);
+	TRIAL_CHECK(&model.trial, n[1] == 2 * n[0]);
+}
+
 int
 main(void)
 {
@@ -272,6 +304,7 @@ main(void)
 		CHECK_TEST(test_table_capacity_of_prefixes_all_counted),
 		CHECK_TEST(test_kinds_of_same_bits_are_told_apart),
 		CHECK_TEST(test_new_of_closed_client_lasts_its_second),
+		CHECK_TEST(test_past_second_gives_way),
 		CU_TEST_INFO_NULL,
 	};
 	return check_run("source", tests);

@@ -224,6 +224,30 @@ test_icmp_rewrite_of_syn_leaves_its_ack(void)
 	check_rewrite(false, 20, TCP_SYN, 0, 1000, 2000);
 }
 
+/* IPv6 addresses that mean IPv4 ones are never on a wire (RFC 4038, 4.2), and would be taken
+ * for another flow; of a later fragment nothing is quoted that says which it was. */
+static void
+test_icmp_quote_that_names_no_flow_is_other(void)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		struct icmp_frame f = make(false, 3, 20, TCP_ACK, 0);
+		uint8_t *address = f.bytes + f.quote_off + 8 + 16 * i;
+		memset(address, 0, 10);
+		memset(address + 10, 0xff, 2);
+		CU_ASSERT_EQUAL(parse(&f, f.len, SIDE_OUTSIDE).class, SEGMENT_OTHER);
+	}
+	struct icmp_frame f = make(false, 3, 20, TCP_ACK, 0);
+	uint8_t *quote = f.bytes + f.quote_off;
+	static const uint8_t later[8] = { 6, 0, 0, 64, 1, 2, 3, 4 };
+	quote[6] = 44;
+	memmove(quote + 48, quote + 40, 12);
+	memcpy(quote + 40, later, sizeof(later));
+	CU_ASSERT_EQUAL(parse(&f, f.len, SIDE_OUTSIDE).class, SEGMENT_OTHER);
+	/* Of the first one it says all. */
+	quote[43] = 1;
+	CU_ASSERT_EQUAL(parse(&f, f.len, SIDE_OUTSIDE).class, SEGMENT_ICMP_ERROR);
+}
+
 int
 main(void)
 {
@@ -235,6 +259,7 @@ main(void)
 		CHECK_TEST(test_icmp_quote_of_other_protocol_or_later_fragment_is_other),
 		CHECK_TEST(test_icmp_rewrite_of_any_quote_keeps_checksums),
 		CHECK_TEST(test_icmp_rewrite_of_syn_leaves_its_ack),
+		CHECK_TEST(test_icmp_quote_that_names_no_flow_is_other),
 		CU_TEST_INFO_NULL,
 	};
 	return check_run("wire_icmp", tests);

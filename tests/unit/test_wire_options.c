@@ -256,6 +256,23 @@ test_options_random_bytes_read_as_slow(void)
 	}
 }
 
+/* What a SYN says is compared as one word: the byte in it that says nothing is zero, whatever
+ * was there before. */
+static void
+test_options_leave_nothing_of_before(void)
+{
+	for (uint8_t len = 0; len <= OPTIONS_MAX; len = (uint8_t)(len + 4)) {
+		uint8_t options[OPTIONS_MAX];
+		memset(options, TCPOPT_NOP, sizeof(options));
+		CU_ASSERT_EQUAL(parse(options, len).zero, 0);
+		if (len >= 4)
+			memcpy(options, cases[0].bytes, 4);
+		struct segment seg = parse(options, len);
+		CU_ASSERT_EQUAL(seg.zero, 0);
+		CU_ASSERT_EQUAL(seg.options, len >= 4 ? OPTION_MSS : 0);
+	}
+}
+
 int
 main(void)
 {
@@ -270,6 +287,7 @@ main(void)
 		CHECK_TEST(test_options_wscale_above_14_reads_as_14),
 		CHECK_TEST(test_options_common_layout_changed_in_any_byte_reads_as_slow),
 		CHECK_TEST(test_options_random_bytes_read_as_slow),
+		CHECK_TEST(test_options_leave_nothing_of_before),
 		CU_TEST_INFO_NULL,
 	};
 	return check_run("wire_options", tests);

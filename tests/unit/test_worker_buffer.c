@@ -137,6 +137,21 @@ test_buffer_headers_beyond_first_piece(void)
 		CU_ASSERT_EQUAL(lab.n_sent, piece == 322);
 	}
 	CU_ASSERT_EQUAL(worker_lab_count(&lab, 0, COUNTER_drop_header_chain), 1);
+	/* In a first fragment they are looked for, too. */
+	struct frame_spec f = frame_spec_v6();
+	memcpy(v6, (uint8_t[]){ 44, 29, 1, 236 }, 4);
+	memcpy(v6 + 240, (uint8_t[]){ 6, 0, 0, 1, 0, 0, 0, 9 }, 8);
+	f.ip_options = v6;
+	f.ip_options_len = sizeof(v6);
+	f.ip_first = 60;
+	f.dst_port = LAB_RESPOND;
+	f.flags = 0x10;
+	f.payload = data;
+	f.payload_len = 84; /* with its header 104, eight times 13 */
+	for (size_t piece = 321; piece <= 322; piece++)
+		run(SIDE_OUTSIDE, worker_lab_mbuf(&lab, frame, frame_build(frame, &f), piece));
+	CU_ASSERT_EQUAL(worker_lab_count(&lab, 0, COUNTER_drop_header_chain), 2);
+	CU_ASSERT_EQUAL(worker_lab_count(&lab, 0, COUNTER_drop_fragment), 1);
 	/* What is not TCP has no such headers, whatever was here before it. */
 	worker_lab_other(frame);
 	run(SIDE_OUTSIDE, worker_lab_mbuf(&lab, frame, 600, 300));

@@ -83,6 +83,8 @@ test_owner_gets_its_segments(void)
 				CU_ASSERT_EQUAL(lab.plane.workers[id]->account.taken_over,
 				                side + 1);
 				CU_ASSERT_EQUAL(lab.plane.workers[id]->account.received[side], 0);
+				/* What others received for it is work, too. */
+				CU_ASSERT_EQUAL(lab.plane.workers[id]->account.empty_loops, 0);
 			}
 			CU_ASSERT_EQUAL(lab.n_sent, 1);
 			CU_ASSERT_EQUAL(worker_lab_count(&lab, id, COUNTER_answered_rst), side + 1);
@@ -151,6 +153,22 @@ test_owner_is_whoever_received_it(void)
 	CU_ASSERT_EQUAL(worker_lab_count(&lab, 0, COUNTER_answered_syn_cookie), N_WORKERS);
 	CU_ASSERT_EQUAL(worker_lab_count(&lab, 0, COUNTER_passed_other), 2 * N_WORKERS);
 	CU_ASSERT_EQUAL(worker_lab_count(&lab, 0, COUNTER_drop_flags), N_WORKERS);
+	/* All are told until when its cookies may be out. */
+	CU_ASSERT_NOT_EQUAL(lab.plane.cookies_until_s[2], 0);
+	worker_lab_fini(&lab);
+}
+
+/* One worker has nobody to tell. */
+static void
+test_owner_of_all(void)
+{
+	worker_lab_init(&lab, 1, 2, services);
+	struct frame_spec f = of_port(SIDE_OUTSIDE, 30000, LAB_RESPOND, 0x02);
+	worker_lab_put_tcp(&lab, SIDE_OUTSIDE, &f);
+	worker_lab_run(&lab, 0, 1);
+	CU_ASSERT_EQUAL(worker_lab_count(&lab, 0, COUNTER_answered_syn_cookie), 1);
+	for (unsigned int i = 0; i < SERVICES_MAX; i++)
+		CU_ASSERT_EQUAL(lab.plane.cookies_until_s[i], 0);
 	worker_lab_fini(&lab);
 }
 
@@ -354,6 +372,7 @@ CU_TestInfo worker_owner_tests[] = {
 	CHECK_TEST(test_owner_gets_its_segments),
 	CHECK_TEST(test_owner_of_a_mixed_burst),
 	CHECK_TEST(test_owner_is_whoever_received_it),
+	CHECK_TEST(test_owner_of_all),
 	CHECK_TEST(test_owner_after_a_reload),
 	CHECK_TEST(test_owner_ring_full),
 	CHECK_TEST(test_owner_takes_all_that_was_handed_over),

@@ -60,7 +60,7 @@ test_time_sends_again_by_a_port_with_checksums(void)
 		f.n_tags = n_tags;
 		f.tpid[0] = n_tags == 2 ? 0x88a8 : 0x8100;
 		f.tpid[1] = 0x8100;
-		f.tci[0] = f.tci[1] = 7;
+		f.tci[0] = f.tci[1] = 1;
 		worker_lab_put_tcp(&lab, SIDE_OUTSIDE, &f);
 		worker_lab_run(&lab, 0, 1);
 		worker_lab_wait(&lab, 1100);
