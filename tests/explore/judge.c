@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "judge.h"
+
+#include <stdio.h>
+
+#include "account.h"
+#include "actions.h"
+#include "cookie.h"
+#include "ends.h"
+#include "engine.h"
+
+#define DRAIN_STEP_MS 5000u
+#define DRAIN_STEPS 60u
+/* Until it has spoken a server is echoed 0, or a time ahead of its clock, on purpose (join.c). */
+#define ECHO_AHEAD (1u << 22)
+
+/* A step of the engine, with what was before it. */
+struct judged {
+	struct world *w;
+	struct core *core;
+	unsigned int worker;
+	const struct seg *in; /* NULL: a timer */
+	struct counters counters;
+	struct core_usage usage;
+	struct service_view view;
+	struct inside_entry entry; /* of the segment's flow */
+};
+
+static uint64_t
+grew(const struct judged *j, enum counter which)
+{
+	return core_counters(j->core)->values[which] - j->counters.values[which];
+}
+
+/* The sum of what frames have ended in is `n` more; entries and connections add up. */
+static void
+judge_account(const struct judged *j, unsigned int n)
+{
+	struct account_equation before[ACCOUNT_EQUATIONS], now[ACCOUNT_EQUATIONS];
+
+	account_equations(&j->counters, 0, 0, 0, before);
+	account_equations(core_counters(j->core), 0, core_usage(j->core).half_open,
+	                  core_remaining(j->core), now);
+	if (now[0].right != before[0].right + n)
+		world_violate(j->w, RULE_outcome, "one frame, %d outcomes",
+		              (int)(now[0].right - before[0].right));
+	for (unsigned int i = 1; i < ACCOUNT_EQUATIONS; i++)
+		if (now[i].left != now[i].right)
+			world_violate(j->w, RULE_account, "%s: %llu and %llu", now[i].text,
+			              (unsigned long long)now[i].left,
+			              (unsigned long long)now[i].right);
+}
+
+/* A service comes to cookies where it has as many half-open as its high watermark says, and
+ * leaves them as a second ends, with no more than its low one. */
+static void
+judge_mode(const struct judged *j)
+{
+	const struct service *service = &j->w->services[j->w->model.policy];
+	struct service_view is = core_service_view(j->core, service->id);
+	uint32_t high = (service->high + j->w->n_workers - 1) / j->w->n_workers;
+
+	if (is.cookie_mode && !j->view.cookie_mode && (j->in == NULL || is.half_open < high))
+		world_violate(j->w, RULE_mode, "cookies begin with %u half-open", is.half_open);
+	if (!is.cookie_mode && j->view.cookie_mode &&
+	    (j->in != NULL || j->view.half_open > service->low / j->w->n_workers))
+		world_violate(j->w, RULE_mode, "cookies end with %u half-open", j->view.half_open);
+}
+
+static void
+judge_stateless(const struct judged *j)
+{
+	struct core_usage is = core_usage(j->core);
+	unsigned int n_syn_acks = 0, most = seg_is_syn(j->in) ? 1 : 0;
+
+	for (unsigned int i = 0; i < j->w->n_out; i++)
+		n_syn_acks += seg_is_syn_ack(&j->w->out[i].seg) &&
+		              j->w->out[i].kind == ACTION_REPLY;
+	if (n_syn_acks > most)
+		world_violate(j->w, RULE_stateless, "%u SYN-ACKs", n_syn_acks);
+	if (grew(j, COUNTER_answered_syn_cookie) == 0)
+		return;
+	if (j->w->n_out != 1 || n_syn_acks != 1)
+		world_violate(j->w, RULE_stateless, "%u frames left", j->w->n_out);
+	if (is.half_open > j->usage.half_open || is.connections > j->usage.connections ||
+	    is.paths > j->usage.paths || is.held > j->usage.held || is.sources > j->usage.sources)
+		world_violate(j->w, RULE_stateless, "it has left state");
+}
+
+/* A SYN-ACK that the engine made. */
+static void
+judge_syn_ack(const struct judged *j, const struct seg *out, bool is_reply)
+{
+	const struct syn_seen *syn = &j->w->model.flows[out->flow].last_syn[j->worker];
+	struct instant now = world_instant(j->w, j->w->model.elapsed_ms);
+	struct cookie_job job = {
+		.flow = world_flow(out->flow), .irs = out->ack - 1, .iss = out->seq, .is_v4 = true
+	};
+	uint8_t proof;
+
+	cookie_check(now.secrets, &job, 1, &proof);
+	if (proof != PROOF_EXACT)
+		world_violate(j->w, RULE_cookie, "the ISS of a SYN-ACK proves nothing");
+	if (out->ack != syn->seq + 1)
+		world_violate(j->w, RULE_offer, "a SYN-ACK for another SYN than the last");
+	else if (out->options & ~syn->options & ALL_OPTIONS)
+		world_violate(j->w, RULE_offer, "the SYN-ACK has options %x, the SYN %s had %x",
+		              out->options, is_reply ? "that it answers" : "before", syn->options);
+	else if ((out->options & OPTION_TIMESTAMPS) && out->tsecr != syn->tsval)
+		world_violate(j->w, RULE_echo, "the SYN-ACK echoes another time than the SYN's");
+}
+
+/* A SYN of the engine's own to the server. */
+static void
+judge_syn(const struct judged *j, const struct seg *out)
+{
+	const struct history *h = &j->w->model.flows[out->flow];
+	unsigned int k = world_incarnation(j->w, out->flow, out->seq);
+	bool from_state = grew(j, COUNTER_half_open_completed) != 0;
+	const struct syn_seen *syn = &h->last_syn[j->worker];
+	uint8_t offered = k < INCARNATIONS ? h->options[k] : 0;
+
+	if (k < INCARNATIONS && out->mss > h->mss[k])
+		world_violate(j->w, RULE_mss, "the server is told MSS %u, the client said %u",
+		              out->mss, h->mss[k]);
+	if (from_state && syn->seq == out->seq)
+		offered = syn->options;
+	if (out->options & ~offered & ALL_OPTIONS)
+		world_violate(j->w, RULE_offer, "the server is offered %x, the client's SYN had %x",
+		              out->options, offered);
+}
+
+/* How far a number lies beyond a SYN; negative if before it. */
+static int32_t
+beyond(uint32_t number, uint32_t iss)
+{
+	return (int32_t)(number - (iss + 1));
+}
+
+static void
+judge_to_client(const struct judged *j, const struct seg *out, bool is_forwarded)
+{
+	struct world *w = j->w;
+	const struct history *h = &w->model.flows[out->flow];
+	unsigned int k = world_incarnation(w, out->flow, out->ack - 1);
+
+	if ((out->flags & TCP_RST) || !(out->flags & TCP_ACK) || out->flow >= CLIENTS)
+		return;
+	if (w->scenario->mode != MODE_RESPOND && k < INCARNATIONS &&
+	    beyond(out->ack, world_iss(w, out->flow, k)) > h->server_got[k])
+		world_violate(w, RULE_ack_client, "%d of client %c's are acknowledged, not %u",
+		              beyond(out->ack, world_iss(w, out->flow, k)), 'A' + out->flow,
+		              h->server_got[k]);
+	if (!is_forwarded && !(out->flags & TCP_SYN) && (out->options & OPTION_TIMESTAMPS) &&
+	    out->tsecr + 1 - world_ts_base(false) > w->model.elapsed_ms + 1) /* SYNs differ by 1 */
+		world_violate(w, RULE_echo, "client %c never sent the TSval %x", 'A' + out->flow,
+		              out->tsecr);
+}
+
+static void
+judge_to_server(const struct judged *j, const struct seg *out)
+{
+	struct world *w = j->w;
+	const struct history *h = &w->model.flows[out->flow];
+	const struct server *s = &w->model.servers[out->flow];
+	unsigned int k = world_incarnation(w, out->flow, s->irs);
+
+	if ((out->flags & TCP_RST) || !(out->flags & TCP_ACK) || s->state == SERVER_LISTEN)
+		return;
+	int32_t acked = beyond(out->ack, s->iss);
+	uint8_t got = k < INCARNATIONS ? h->client_got[k] : 0;
+	if (acked > got && acked < 0x1000)
+		world_violate(w, RULE_ack_server, "%d of the server's are acknowledged, not %u",
+		              acked, got);
+	uint32_t since = out->tsecr - world_ts_base(true);
+	if ((out->options & OPTION_TIMESTAMPS) && (s->options & OPTION_TIMESTAMPS) && acked >= 0 &&
+	    acked < 0x1000 && out->tsecr != 0 && since > w->model.elapsed_ms &&
+	    since - ECHO_AHEAD > w->model.elapsed_ms)
+		world_violate(w, RULE_echo, "the server never sent the TSval %x", out->tsecr);
+}
+
+/* A segment that was rewritten, as it came and as it leaves. */
+static void
+judge_edit(const struct judged *j, const struct seg *out)
+{
+	bool to_client = out->hop == HOP_TO_CLIENT;
+	const struct history *h = &j->w->model.flows[out->flow];
+	unsigned int k = world_incarnation(j->w, out->flow, to_client ? out->ack - 1 : out->seq);
+
+	if (k == INCARNATIONS || !h->established[k] || h->server_iss[k] == 0)
+		return;
+	uint32_t server = to_client ? j->in->seq : out->ack;
+	uint32_t client = to_client ? out->seq : j->in->ack;
+	if (server - h->server_iss[k] < 0x1000 && client - h->client_irs[k] < 0x1000 &&
+	    server - h->server_iss[k] != client - h->client_irs[k])
+		world_violate(j->w, RULE_place, "%u of the server's stream becomes %u",
+		              server - h->server_iss[k], client - h->client_irs[k]);
+}
+
+static void
+judge_opened(const struct judged *j)
+{
+	struct world *w = j->w;
+	unsigned int flow = j->in->flow;
+	struct history *h = &w->model.flows[flow];
+	struct inside_entry entry = inside_find(j->core, flow);
+	struct opened opened = { entry.irs, j->in->ack - 1 };
+	unsigned int k = world_incarnation(w, flow, entry.irs);
+
+	if (grew(j, COUNTER_opened) == 0)
+		return;
+	if (flow >= CLIENTS || k == INCARNATIONS || !h->established[k])
+		world_violate(w, RULE_proven, "opened for a client that has seen no SYN-ACK");
+	for (unsigned int i = 0; i < h->n_opened; i++)
+		if (h->opened[i].irs == opened.irs && h->opened[i].iss == opened.iss)
+			world_violate(w, RULE_once, "the same cookie once more");
+	if (h->n_opened < OPENED_MAX)
+		h->opened[h->n_opened++] = opened;
+	if (!w->scenario->wait_for_data || flow >= CLIENTS)
+		return;
+	const struct client *c = &w->model.clients[flow];
+	if (c->state == CLIENT_ESTABLISHED && c->iss == opened.irs && c->sent + c->fin == 0)
+		world_violate(w, RULE_early, "opened by a client that has sent nothing yet");
+}
+
+/* A keep-alive of a client whose connection waits for its first byte (RFC 9293, 3.8.4). */
+static void
+judge_alive(const struct judged *j)
+{
+	struct world *w = j->w;
+	const struct seg *in = j->in;
+	struct instant now = world_instant(w, w->model.elapsed_ms);
+	struct cookie_job job = {
+		.flow = world_flow(in->flow), .irs = in->seq, .iss = in->ack - 1, .is_v4 = true
+	};
+	uint8_t proof;
+
+	if (!w->scenario->wait_for_data || j->entry.kind != ENTRY_NONE || in->len > 1 ||
+	    in->flags != TCP_ACK || w->model.policy != 0)
+		return;
+	cookie_check(now.secrets, &job, 1, &proof);
+	if (proof != PROOF_EXACT)
+		return;
+	if (w->n_out != 1 || w->out[0].seg.hop != HOP_TO_CLIENT || w->out[0].seg.flags != TCP_ACK)
+		world_violate(w, RULE_alive, "its keep-alive is not answered with an ACK");
+}
+
+/* A RST that a client will believe, though a later segment of it would still open. */
+static void
+judge_spared(const struct judged *j)
+{
+	struct world *w = j->w;
+	unsigned int flow = j->in->flow;
+	const struct client *c = &w->model.clients[flow % CLIENTS];
+	const struct history *h = &w->model.flows[flow];
+	struct instant now = world_instant(w, w->model.elapsed_ms);
+	struct cookie_job job = {
+		.flow = world_flow(flow), .irs = c->iss, .iss = c->irs, .is_v4 = true
+	};
+	uint8_t proof;
+
+	if (j->in->hop != HOP_FROM_CLIENT || j->entry.kind != ENTRY_NONE || w->n_out != 1 ||
+	    w->out[0].kind != ACTION_REPLY || !(w->out[0].seg.flags & TCP_RST) ||
+	    c->state != CLIENT_ESTABLISHED || w->out[0].seg.seq != c->rcv_nxt)
+		return;
+	for (unsigned int i = 0; i < h->n_opened; i++)
+		if (h->opened[i].irs == job.irs && h->opened[i].iss == job.iss)
+			return;
+	cookie_check(now.secrets, &job, 1, &proof);
+	if (proof == PROOF_EXACT)
+		world_violate(w, RULE_spared, "client %c will believe it", 'A' + (int)flow);
+}
+
+/* A worker that does not own the flow. */
+static void
+judge_stranger(const struct judged *j)
+{
+	struct core_usage is = core_usage(j->core);
+
+	if (is.connections > j->usage.connections || is.half_open > j->usage.half_open ||
+	    is.paths > j->usage.paths)
+		world_violate(j->w, RULE_owner, "worker %u keeps an entry of worker %u's flow",
+		              j->worker, world_owner(j->w, j->in->flow));
+	for (unsigned int i = 0; i < j->w->n_out; i++)
+		if (j->w->out[i].seg.hop == HOP_TO_SERVER)
+			world_violate(j->w, RULE_owner, "worker %u passes worker %u's SYN on",
+			              j->worker, world_owner(j->w, j->in->flow));
+}
+
+static bool
+is_live(const struct inside_entry *entry)
+{
+	return entry->kind == ENTRY_CONNECTION && !entry->client_gone &&
+	       (entry->state == CONN_CONNECTING || entry->state == CONN_SPLICED ||
+	        entry->state == CONN_RESPONDING);
+}
+
+static void
+judge_forger(const struct judged *j)
+{
+	unsigned int flow = j->in->flow;
+	struct inside_entry is = inside_find(j->core, flow);
+	const struct client *c = &j->w->model.clients[flow % CLIENTS];
+
+	if (is_live(&j->entry) && (!is_live(&is) || is.irs != j->entry.irs))
+		world_violate(j->w, RULE_forger, "it has ended a connection in the engine");
+	if (j->entry.kind == ENTRY_HALF_OPEN && (j->in->flags & TCP_RST) && is.kind == ENTRY_NONE)
+		world_violate(j->w, RULE_forger, "it has ended a half-open entry");
+	for (unsigned int i = 0; i < j->w->n_out; i++) {
+		const struct seg *out = &j->w->out[i].seg;
+
+		if (out->hop == HOP_TO_CLIENT && (out->flags & TCP_RST) && flow < CLIENTS &&
+		    c->state == CLIENT_ESTABLISHED && out->seq == c->rcv_nxt)
+			world_violate(j->w, RULE_forger, "the client will believe this RST");
+	}
+}
+
+/* What the flow's worker has been told, before it answers. */
+static void
+note_syn(struct world *w, unsigned int worker, const struct seg *seg)
+{
+	struct history *h = &w->model.flows[seg->flow];
+	unsigned int k = world_incarnation(w, seg->flow, seg->seq);
+
+	if (!seg_is_syn(seg) || seg->hop != HOP_FROM_CLIENT)
+		return;
+	h->last_syn[worker] = (struct syn_seen){ .seq = seg->seq,
+		                                 .tsval = seg->tsval,
+		                                 .mss = seg->mss,
+		                                 .options = seg->options,
+		                                 .wscale = seg->wscale };
+	if (k == INCARNATIONS)
+		return;
+	h->options[k] |= seg->options;
+	if (seg->mss > h->mss[k])
+		h->mss[k] = seg->mss;
+}
+
+static void
+send_out(struct world *w)
+{
+	for (unsigned int i = 0; i < w->n_out; i++)
+		world_send(w, &w->out[i].seg);
+	w->n_out = 0;
+}
+
+static void
+judge_out(const struct judged *j)
+{
+	for (unsigned int i = 0; i < j->w->n_out; i++) {
+		const struct out *o = &j->w->out[i];
+		bool is_own = o->kind != ACTION_FORWARD && o->kind != ACTION_EDIT;
+
+		if (o->seg.hop == HOP_TO_CLIENT) {
+			if (is_own && seg_is_syn_ack(&o->seg))
+				judge_syn_ack(j, &o->seg, o->kind == ACTION_REPLY);
+			judge_to_client(j, &o->seg, o->kind == ACTION_FORWARD);
+		} else {
+			if (is_own && seg_is_syn(&o->seg))
+				judge_syn(j, &o->seg);
+			judge_to_server(j, &o->seg);
+		}
+		if (o->kind == ACTION_EDIT)
+			judge_edit(j, &o->seg);
+	}
+}
+
+void
+judge_receive(struct world *w, unsigned int worker, const struct seg *seg, bool forged)
+{
+	struct judged j = { .w = w, .worker = worker, .in = seg, .core = w->engines[worker].core };
+
+	note_syn(w, worker, seg);
+	w->model.n_segments++;
+	if (!w->judges) {
+		struct counters was = *core_counters(j.core);
+
+		engine_receive(w, worker, seg);
+		j.counters = was;
+		judge_opened(&j);
+		send_out(w);
+		return;
+	}
+	j.counters = *core_counters(j.core);
+	j.usage = core_usage(j.core);
+	j.view = core_service_view(j.core, 0);
+	j.entry = inside_find(j.core, seg->flow);
+	engine_receive(w, worker, seg);
+	judge_mode(&j);
+	judge_account(&j, 1);
+	judge_stateless(&j);
+	judge_opened(&j);
+	judge_alive(&j);
+	judge_spared(&j);
+	judge_out(&j);
+	if (worker != world_owner(w, seg->flow))
+		judge_stranger(&j);
+	if (forged)
+		judge_forger(&j);
+	send_out(w);
+}
+
+void
+judge_tick(struct world *w, unsigned int worker)
+{
+	struct judged j = { .w = w, .worker = worker, .core = w->engines[worker].core };
+
+	if (!w->judges) {
+		engine_tick(w, worker, w->model.elapsed_ms);
+		send_out(w);
+		return;
+	}
+	j.counters = *core_counters(j.core);
+	j.view = core_service_view(j.core, 0);
+	engine_tick(w, worker, w->model.elapsed_ms);
+	judge_mode(&j);
+	judge_account(&j, 0);
+	judge_out(&j);
+	send_out(w);
+}
+
+void
+judge_core(struct world *w, unsigned int worker)
+{
+	struct core *core = w->engines[worker].core;
+	struct core_usage use = core_usage(core);
+	uint32_t elapsed_ms = w->model.elapsed_ms;
+
+	inside_check_tables(w, worker, w->scenario->server_options);
+	if (w->violation.is_set)
+		return;
+	for (unsigned int i = 0; i < DRAIN_STEPS; i++) {
+		if (use.connections + use.half_open + use.held + use.paths == 0)
+			break;
+		elapsed_ms += DRAIN_STEP_MS;
+		engine_tick(w, worker, elapsed_ms);
+		use = core_usage(core);
+	}
+	w->n_out = 0;
+	struct service_view view = core_service_view(core, 0);
+	if (use.connections + use.half_open + use.held + use.paths != 0)
+		world_violate(w, RULE_leak, "left: %u connections, %u half-open, %u held, %u paths",
+		              use.connections, use.half_open, use.held, use.paths);
+	else if (core_remaining(core) != 0 || core_live(core) != 0 || view.half_open != 0 ||
+	         view.connections != 0 || !inside_is_idle(core))
+		world_violate(w, RULE_leak, "left in a count, a source or a server");
+}
