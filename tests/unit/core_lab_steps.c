@@ -124,6 +124,19 @@ lab_in(struct lab *lab, const struct lab_seg *spec)
 	return lab_in_frame(lab, spec->side, frame, len, spec->bad_checksum != 0);
 }
 
+bool
+lab_answers_anywhere(struct lab *lab, const struct lab_seg *spec)
+{
+	uint8_t options[64], payload[FRAME_SIZE], frame[FRAME_SIZE];
+	struct frame_spec f = lab_frame(lab, spec, options, payload);
+	const struct instant now = { lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+	uint32_t len = (uint32_t)frame_build(frame, &f);
+	struct segment seg;
+
+	segment_parse(&seg, frame, len, len, spec->side);
+	return core_answers_anywhere(lab->core, &seg, &now);
+}
+
 void
 lab_teach_from(struct lab *lab, uint32_t client, uint8_t offered, uint8_t answered)
 {
@@ -299,4 +312,31 @@ lab_splice_of(struct lab *lab, unsigned int i, uint32_t client)
 	       .client = client, .options = OPTION_MSS, .mss = lab->server_mss);
 	OUTCOME_IS(taken_handshake);
 	return iss;
+}
+
+struct lab *
+lab_beside(const struct lab *lab)
+{
+	struct lab *beside = malloc(sizeof(*beside));
+
+	if (beside == NULL)
+		abort();
+	*beside = *lab;
+	beside->policy.services = beside->services;
+	for (unsigned int i = 0; i < LAB_SERVICES; i++) {
+		beside->services[i].addresses = beside->addresses;
+		beside->services[i].ports = &beside->ports[i];
+	}
+	return beside;
+}
+
+bool
+lab_payload_is(const struct lab_out *out, uint32_t seq, size_t len)
+{
+	if (out->seg.payload_len != len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (segment_payload(&out->seg)[i] != lab_byte(seq + (uint32_t)i))
+			return false;
+	return true;
 }
