@@ -100,6 +100,8 @@ struct lab {
 	uint16_t server_mss;
 	uint8_t server_wscale;
 	uint8_t server_options; /* that the server can do */
+	/* Not 0: frames from there have a tag more, in front of the others, of this TCI. */
+	uint16_t tci[SIDE_COUNT];
 
 	struct core *core;
 	void *memory;

@@ -75,6 +75,13 @@ lab_frame(struct lab *lab, const struct lab_seg *spec, uint8_t *options, uint8_t
 		f.tci[i] = (uint16_t)(100 + i);
 	}
 	f.n_tags = v->n_tags;
+	if (lab->tci[spec->side] != 0 && f.n_tags < 2) {
+		f.tpid[1] = f.tpid[0];
+		f.tci[1] = f.tci[0];
+		f.tpid[0] = 0x8100;
+		f.tci[0] = lab->tci[spec->side];
+		f.n_tags++;
+	}
 	/* /24 and /48 end at these bytes. */
 	unsigned int net = v->is_v6 ? 5 : 14, host = v->is_v6 ? 7 : 15;
 	f.src.bytes[net] = (uint8_t)(f.src.bytes[net] + spec->client);
