@@ -238,6 +238,8 @@ LAB_TEST(test_foreign_first_fragment_of_no_connection_dropped)
 static uint32_t
 outer_tag(const struct lab_out *out)
 {
+	if (out->frame == NULL)
+		return 0;
 	const uint8_t *at = out->frame + 12;
 
 	return at[0] == 0x81 ? (uint32_t)at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3] : 0;
