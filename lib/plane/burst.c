@@ -190,7 +190,7 @@ owner_of(struct worker *w, const struct rte_mbuf *m, const struct segment *seg)
 	/* The NIC's own hash, where it is one over the ports and nothing but headers that
 	 * every NIC walks lies before them. */
 	if (plane->ports[seg->side].rss && seg->side == SIDE_OUTSIDE && seg->class == SEGMENT_TCP &&
-	    (m->ol_flags & RTE_MBUF_F_RX_RSS_HASH) && seg->tags == 0 &&
+	    (m->ol_flags & RTE_MBUF_F_RX_RSS_HASH) && seg->l3_off == RTE_ETHER_HDR_LEN &&
 	    seg->l4_off - seg->l3_off == (seg->is_v4 ? 20 : 40))
 		return owner_of_hash(&plane->owners, m->hash.rss);
 	owner = owner_of_hash(&plane->owners, owner_hash(&plane->owners, &seg->flow, seg->is_v4));

@@ -113,8 +113,8 @@ uint32_t core_connection_bound(const struct core *core);
  * which addresses are protected. */
 const struct policy *core_policy(const struct core *core);
 
-/* True if the owner of this segment need not be asked: a SYN that a service in
- * cookie mode answers without state wherever it arrives. */
+/* True if the owner of this segment need not be asked: a SYN that is answered by cookie, or
+ * refused, wherever it arrives, and that no worker with this core's knowledge would pass. */
 bool core_answers_anywhere(struct core *core, const struct segment *seg, const struct instant *now);
 
 #endif

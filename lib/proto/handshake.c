@@ -212,46 +212,6 @@ refuse(struct core *core, struct step *step, enum refusal how, enum counter drop
 		act_drop(core, step, dropped);
 }
 
-/* May this SYN pass to teach what its server does? A few a second. `b`: the server, if it is
- * known. */
-static bool
-syn_teaches(struct core *core, struct step *step, struct backend *b)
-{
-	const struct segment *seg = step->seg;
-	uint32_t now_s = instant_s(step->now);
-	const struct tcp_offer offer = admission_offered(seg);
-
-	if (b == NULL)
-		b = backend_at(&core->backends, server_of(core, step));
-	if (b == NULL ||
-	    (b->known && !backend_curious(b, &offer) && !backend_ask_again(b, &offer, now_s)))
-		return false;
-	if (b->learn_s != (uint8_t)now_s) {
-		b->learn_s = (uint8_t)now_s;
-		b->n_learn = 0;
-	}
-	if (b->n_learn == LEARN_PASSES_PER_S)
-		return false;
-	b->n_learn++;
-	return bucket_take(&core->learn_bucket, LEARN_ALL_PER_S, (uint32_t)step->now->now_ms);
-}
-
-/* Does this SYN go to the server untouched, to be followed (calm: transparent, drain), to
- * probe (server down) or to teach (server unknown)? */
-static bool
-syn_passes(struct core *core, struct step *step, struct backend *b)
-{
-	const struct service *service = step->service;
-
-	if (core->draining || (b != NULL && b->down))
-		return track_begin(core, step, false);
-	if (step->state->cookie_mode)
-		return false;
-	if (service->calm == CALM_TRANSPARENT && service->cookies != COOKIES_ALWAYS)
-		return !admission_wants_cookie(core, step) && track_begin(core, step, false);
-	return syn_teaches(core, step, b) && track_begin(core, step, false);
-}
-
 /* True if the SYN has been dealt with on the way to or on behalf of its server. */
 static __attribute__((noinline)) bool
 syn_to_server(struct core *core, struct step *step)
@@ -305,6 +265,36 @@ syn_is_special(struct core *core, struct step *step)
 		return true;
 	}
 	return false;
+}
+
+/* May such a one be refused in a way that lets it pass? */
+static bool
+special_may_pass(const struct core *core, const struct service_state *state,
+                 const struct segment *seg)
+{
+	const struct service *service = state->service;
+
+	if (state->is_listed && !policy_admits(core->policy, service, &seg->flow.client))
+		return service->denied == REFUSE_PASS;
+	return (seg->options & (OPTION_MD5 | OPTION_AO)) && service->signed_syn == REFUSE_PASS;
+}
+
+bool
+handshake_answers_anywhere(struct core *core, const struct service_state *state,
+                           const struct segment *seg, const struct instant *now)
+{
+	struct backend *b;
+
+	/* With state, or to the server: where the rest of the connection will be looked for. */
+	if ((!state->cookie_mode && state->cookies != COOKIES_ALWAYS) || core->draining ||
+	    special_may_pass(core, state, seg))
+		return false;
+	if (state->mode != MODE_PROXY)
+		return state->mode == MODE_RESPOND;
+	b = backend_at(&core->backends,
+	               backend_find(&core->backends, &seg->flow.server, seg->flow.server_port_be,
+	                            false, instant_s(now)));
+	return !syn_may_pass(core, state, b, seg, now);
 }
 
 /* With state; without, if there is no room and the service allows it. */

@@ -7,6 +7,10 @@
 
 /* Answer by cookie, whatever the limits. */
 void handshake_syn_by_cookie(struct core *core, struct step *step);
+/* Whether this SYN of a service leaves no entry and does not pass, whatever the caps say: any
+ * worker may have it then. */
+bool handshake_answers_anywhere(struct core *core, const struct service_state *state,
+                                const struct segment *seg, const struct instant *now);
 void handshake_timers(struct core *core, const struct instant *now, struct actions *out);
 
 /* Handlers of the decision table. */

@@ -78,3 +78,55 @@ track_adopt(struct core *core, struct step *step)
 	act_forward(core, step, COUNTER_passed_adopted);
 	return true;
 }
+
+/* Does this SYN, which may pass to teach what its server does, pass? A few a second. `b`: the
+ * server, if it is known. */
+static bool
+syn_teaches(struct core *core, struct step *step, struct backend *b)
+{
+	const struct segment *seg = step->seg;
+	uint32_t now_s = instant_s(step->now);
+	const struct tcp_offer offer = admission_offered(seg);
+
+	if (b == NULL)
+		b = backend_at(&core->backends, server_of(core, step));
+	if (b == NULL || (!backend_curious(b, &offer) && !backend_ask_again(b, &offer, now_s)))
+		return false;
+	if (b->learn_s != (uint8_t)now_s) {
+		b->learn_s = (uint8_t)now_s;
+		b->n_learn = 0;
+	}
+	if (b->n_learn == LEARN_PASSES_PER_S)
+		return false;
+	b->n_learn++;
+	return bucket_take(&core->learn_bucket, LEARN_ALL_PER_S, (uint32_t)step->now->now_ms);
+}
+
+bool
+syn_may_pass(const struct core *core, const struct service_state *state, const struct backend *b,
+             const struct segment *seg, const struct instant *now)
+{
+	const struct tcp_offer offer = admission_offered(seg);
+
+	if (core->draining || (b != NULL && b->down))
+		return true;
+	if (state->cookie_mode)
+		return false;
+	return (state->service->calm == CALM_TRANSPARENT && state->cookies != COOKIES_ALWAYS) ||
+	       b == NULL || backend_curious(b, &offer) ||
+	       backend_asks_again(b, &offer, instant_s(now));
+}
+
+bool
+syn_passes(struct core *core, struct step *step, struct backend *b)
+{
+	const struct service *service = step->service;
+
+	if (!syn_may_pass(core, step->state, b, step->seg, step->now))
+		return false;
+	if (core->draining || (b != NULL && b->down))
+		return track_begin(core, step, false);
+	if (service->calm == CALM_TRANSPARENT && service->cookies != COOKIES_ALWAYS)
+		return !admission_wants_cookie(core, step) && track_begin(core, step, false);
+	return syn_teaches(core, step, b) && track_begin(core, step, false);
+}

@@ -2,9 +2,9 @@
 /* Looking at a core from outside. */
 #include "core.h"
 
-#include "admission.h"
 #include "connect.h"
 #include "entry.h"
+#include "handshake.h"
 
 const struct counters *
 core_counters(const struct core *core)
@@ -133,24 +133,11 @@ bool
 core_answers_anywhere(struct core *core, const struct segment *seg, const struct instant *now)
 {
 	const struct service *service;
-	const struct backend *b;
 
 	if (seg->class != SEGMENT_TCP || seg->side != SIDE_OUTSIDE ||
 	    (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN ||
 	    policy_find(core->policy, &seg->flow.server,
 	                __builtin_bswap16(seg->flow.server_port_be), &service) != POLICY_SERVICE)
 		return false;
-	bool cookie_mode = core->services[service->id].cookie_mode;
-	if (core->draining || (!cookie_mode && service->cookies != COOKIES_ALWAYS))
-		return false;
-	if (service->mode != MODE_PROXY)
-		return service->mode == MODE_RESPOND;
-	/* A SYN that passes, to probe or to teach, must pass where its answer will be
-	 * looked for. */
-	b = backend_at(&core->backends,
-	               backend_find(&core->backends, &seg->flow.server, seg->flow.server_port_be,
-	                            false, instant_s(now)));
-	const struct tcp_offer offered = admission_offered(seg);
-	return (b == NULL || !b->down) &&
-	       (cookie_mode || (b != NULL && !backend_curious(b, &offered)));
+	return handshake_answers_anywhere(core, &core->services[service->id], seg, now);
 }

@@ -169,21 +169,28 @@ backend_curious(const struct backend *backend, const struct tcp_offer *offered)
 	return !backend->known || (options_of(offered) & ~(unsigned int)backend->settled) != 0;
 }
 
-/* Is it `at_s`, or later? Then the next time is put `every_s` ahead. A time to come is at
- * most one interval ahead; what looks further ahead is long past. */
+/* Is it `at_s`, or later? A time to come is at most one interval ahead; what looks further
+ * ahead is long past. */
+static bool
+turn_has_come(uint16_t at_s, uint32_t now_s, uint32_t every_s)
+{
+	uint16_t left_s = (uint16_t)(at_s - (uint16_t)now_s);
+
+	return left_s == 0 || left_s > every_s;
+}
+
+/* The same; then the next time is put `every_s` ahead. */
 static bool
 turn_comes(uint16_t *at_s, uint32_t now_s, uint32_t every_s)
 {
-	uint16_t left_s = (uint16_t)(*at_s - (uint16_t)now_s);
-
-	if (left_s != 0 && left_s <= every_s)
+	if (!turn_has_come(*at_s, now_s, every_s))
 		return false;
 	*at_s = (uint16_t)(now_s + every_s);
 	return true;
 }
 
 bool
-backend_ask_again(struct backend *backend, const struct tcp_offer *offered, uint32_t now_s)
+backend_asks_again(const struct backend *backend, const struct tcp_offer *offered, uint32_t now_s)
 {
 	const struct tcp_offer has = {
 		.sack = backend->sack,
@@ -193,7 +200,16 @@ backend_ask_again(struct backend *backend, const struct tcp_offer *offered, uint
 	unsigned int absent = backend->settled & ~options_of(&has);
 
 	return !backend->down && (options_of(offered) & absent) != 0 &&
-	       turn_comes(&backend->probe_s, now_s, BACKEND_ASK_AGAIN_S);
+	       turn_has_come(backend->probe_s, now_s, BACKEND_ASK_AGAIN_S);
+}
+
+bool
+backend_ask_again(struct backend *backend, const struct tcp_offer *offered, uint32_t now_s)
+{
+	if (!backend_asks_again(backend, offered, now_s))
+		return false;
+	backend->probe_s = (uint16_t)(now_s + BACKEND_ASK_AGAIN_S);
+	return true;
 }
 
 void

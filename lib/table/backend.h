@@ -102,8 +102,10 @@ void backend_learn(struct backend *backend, const struct tcp_offer *offered,
  * server that was only ever asked by bare SYNs is known, and nothing of it is
  * settled.) */
 bool backend_curious(const struct backend *backend, const struct tcp_offer *offered);
-/* Whether this offer has an option that counts as absent and it is time to ask again;
- * true once in BACKEND_ASK_AGAIN_S. */
+/* Whether this offer has an option that counts as absent and it is time to ask again. */
+bool backend_asks_again(const struct backend *backend, const struct tcp_offer *offered,
+                        uint32_t now_s);
+/* The same, and it is asked now: true once in BACKEND_ASK_AGAIN_S. */
 bool backend_ask_again(struct backend *backend, const struct tcp_offer *offered, uint32_t now_s);
 /* The server answered: it is up. */
 void backend_succeed(struct backend *backend);

@@ -267,12 +267,16 @@ parse_any(struct segment *seg, const uint8_t *frame, uint32_t head, uint32_t len
 		return;
 
 	uint16_t type = bytes_get_u16(frame + ETH_TYPE_OFF);
-	for (unsigned int shift = 16; type == ETH_TYPE_VLAN || type == ETH_TYPE_QINQ; shift -= 16) {
+	unsigned int shift = 16;
+	while (type == ETH_TYPE_VLAN || type == ETH_TYPE_QINQ) {
 		if (off == ETH_HEADER_SIZE + VLAN_TAGS_MAX * VLAN_TAG_SIZE ||
 		    head < off + VLAN_TAG_SIZE)
 			return;
-		seg->tags |= segment_tag(type == ETH_TYPE_QINQ, bytes_get_u16(frame + off))
-		             << shift;
+		uint16_t tci = bytes_get_u16(frame + off);
+		if (tci & SEGMENT_TAG_VLAN_ID) {
+			seg->tags |= segment_tag(type == ETH_TYPE_QINQ, tci) << shift;
+			shift -= 16;
+		}
 		type = bytes_get_u16(frame + off + 2);
 		off += VLAN_TAG_SIZE;
 	}

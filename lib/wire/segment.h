@@ -102,7 +102,7 @@ struct segment {
 	uint32_t tsecr;
 
 	uint32_t
-		tags; /* 0: untagged; else outer << 16 | inner, see segment_tag(); one tag: outer */
+		tags; /* 0: of no VLAN; else outer << 16 | inner, see segment_tag(); one tag: outer */
 	uint32_t fragment_id; /* fragments only */
 	uint32_t frame_len;   /* Ethernet header to the end of the IP packet, without padding */
 	uint16_t payload_len; /* bytes of TCP data */
@@ -124,9 +124,12 @@ struct segment {
 _Static_assert(sizeof(struct segment) == 128, "two cache lines");
 
 /*
- * One half of segment.tags, from a tag's TPID (0x88a8 or not) and its TCI. The
- * VLAN id 0 of a priority tag differs from no tag, a service tag (IEEE 802.1ad)
- * from a customer tag; priority and DEI are not kept. emit_new() inverts it.
+ * One half of segment.tags, from a tag's TPID (0x88a8 or not) and its TCI. A
+ * service tag (IEEE 802.1ad) differs from a customer tag; priority and DEI are not
+ * kept, since the two ends choose them for themselves. For the same reason a tag
+ * of VLAN id 0 does not count: it names no VLAN, but a priority (IEEE 802.1Q, 9.6:
+ * the null VID). What crosses, or is answered in its own frame, keeps its tags as
+ * they are; emit_new() makes those that count.
  */
 enum segment_tag {
 	SEGMENT_TAG_PRESENT = 0x8000,

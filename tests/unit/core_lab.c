@@ -174,6 +174,13 @@ lab_fini(struct lab *lab)
 	free(lab->opened);
 }
 
+void
+lab_leave(struct lab *lab)
+{
+	lab_fini(lab);
+	free(lab);
+}
+
 static void
 run_one(void (*body)(struct lab *lab), const struct lab_variant *variant)
 {
@@ -183,8 +190,7 @@ run_one(void (*body)(struct lab *lab), const struct lab_variant *variant)
 		abort();
 	lab_init(lab, variant);
 	body(lab);
-	lab_fini(lab);
-	free(lab);
+	lab_leave(lab);
 }
 
 void
@@ -486,15 +492,4 @@ lab_only(struct lab *lab, enum side side, const char *file, int line)
 {
 	lab_equal(lab, lab->n_out, 1, "one frame left", file, line);
 	return lab_nth(lab, side, 0, file, line);
-}
-
-bool
-lab_payload_is(const struct lab_out *out, uint32_t seq, size_t len)
-{
-	if (out->seg.payload_len != len)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (segment_payload(&out->seg)[i] != lab_byte(seq + (uint32_t)i))
-			return false;
-	return true;
 }

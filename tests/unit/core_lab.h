@@ -100,6 +100,8 @@ struct lab {
 	uint16_t server_mss;
 	uint8_t server_wscale;
 	uint8_t server_options; /* that the server can do */
+	/* Not 0: frames from there have a tag more, in front of the others, of this TCI. */
+	uint16_t tci[SIDE_COUNT];
 
 	struct core *core;
 	void *memory;
@@ -165,6 +167,12 @@ uint64_t lab_count(const struct lab *lab, enum counter which);
 const char *lab_outcome(const struct lab *lab);
 
 void lab_start(struct lab *lab);
+/* Another one, not started, as this one is before lab_start(): a worker beside it, on the
+ * same cookies. lab_leave() ends it. */
+struct lab *lab_beside(const struct lab *lab);
+void lab_leave(struct lab *lab);
+/* Would this worker answer a SYN of another's flow itself? */
+bool lab_answers_anywhere(struct lab *lab, const struct lab_seg *spec);
 /* One frame in; returns how many came out, which are in lab->out. */
 unsigned int lab_in(struct lab *lab, const struct lab_seg *spec);
 /* The same for any frame; its class is the parser's to find. */

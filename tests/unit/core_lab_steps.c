@@ -75,6 +75,13 @@ lab_frame(struct lab *lab, const struct lab_seg *spec, uint8_t *options, uint8_t
 		f.tci[i] = (uint16_t)(100 + i);
 	}
 	f.n_tags = v->n_tags;
+	if (lab->tci[spec->side] != 0 && f.n_tags < 2) {
+		f.tpid[1] = f.tpid[0];
+		f.tci[1] = f.tci[0];
+		f.tpid[0] = 0x8100;
+		f.tci[0] = lab->tci[spec->side];
+		f.n_tags++;
+	}
 	/* /24 and /48 end at these bytes. */
 	unsigned int net = v->is_v6 ? 5 : 14, host = v->is_v6 ? 7 : 15;
 	f.src.bytes[net] = (uint8_t)(f.src.bytes[net] + spec->client);
@@ -122,6 +129,19 @@ lab_in(struct lab *lab, const struct lab_seg *spec)
 	size_t len = frame_build(frame, &f);
 
 	return lab_in_frame(lab, spec->side, frame, len, spec->bad_checksum != 0);
+}
+
+bool
+lab_answers_anywhere(struct lab *lab, const struct lab_seg *spec)
+{
+	uint8_t options[64], payload[FRAME_SIZE], frame[FRAME_SIZE];
+	struct frame_spec f = lab_frame(lab, spec, options, payload);
+	const struct instant now = { lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+	uint32_t len = (uint32_t)frame_build(frame, &f);
+	struct segment seg;
+
+	segment_parse(&seg, frame, len, len, spec->side);
+	return core_answers_anywhere(lab->core, &seg, &now);
 }
 
 void
@@ -299,4 +319,31 @@ lab_splice_of(struct lab *lab, unsigned int i, uint32_t client)
 	       .client = client, .options = OPTION_MSS, .mss = lab->server_mss);
 	OUTCOME_IS(taken_handshake);
 	return iss;
+}
+
+struct lab *
+lab_beside(const struct lab *lab)
+{
+	struct lab *beside = malloc(sizeof(*beside));
+
+	if (beside == NULL)
+		abort();
+	*beside = *lab;
+	beside->policy.services = beside->services;
+	for (unsigned int i = 0; i < LAB_SERVICES; i++) {
+		beside->services[i].addresses = beside->addresses;
+		beside->services[i].ports = &beside->ports[i];
+	}
+	return beside;
+}
+
+bool
+lab_payload_is(const struct lab_out *out, uint32_t seq, size_t len)
+{
+	if (out->seg.payload_len != len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (segment_payload(&out->seg)[i] != lab_byte(seq + (uint32_t)i))
+			return false;
+	return true;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is learned of servers, and servers that are down. */
+#include "backend.h"
 #include "core_lab.h"
 
 static uint32_t
@@ -262,7 +263,119 @@ LAB_TEST(test_backend_absent_mss_means_default)
 	EQUAL(ONLY(SIDE_INSIDE)->seg.mss, lab->variant->is_v6 ? 1220 : 536);
 }
 
+/* Three nets have been answered without SACK. */
+static void
+lacks_sack(struct lab *lab)
+{
+	lab_start(lab);
+	for (uint32_t net = 100; net < 103; net++)
+		lab_teach_from(lab, net, LAB_ALL, LAB_ALL & ~OPTION_SACK_PERMITTED);
+}
+
+/* With cookies always, of two workers: the one that does not own a flow never passes a SYN
+ * of it to ask again, since the owner would know nothing of the server's answer. */
+LAB_TEST_ONCE(test_backend_asked_again_by_the_owner_alone)
+{
+	const struct lab_seg syn = { .side = SIDE_OUTSIDE,
+		                     .flags = TCP_SYN,
+		                     .seq = 1000,
+		                     .options = LAB_ALL,
+		                     .mss = 1440,
+		                     .tsval = 1 };
+	const struct lab_seg bare = { .side = SIDE_OUTSIDE, .flags = TCP_SYN, .seq = 1000 };
+
+	lab_share_cookies(lab);
+	lab->params.n_workers = 2;
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	struct lab *other = lab_beside(lab);
+	lacks_sack(lab);
+	lacks_sack(other);
+	CHECK(lab_answers_anywhere(other, &syn));
+	lab_in(other, &syn);
+	EQUAL(lab_grew(other, COUNTER_answered_syn_cookie), 1);
+	for (unsigned int turn = 0; turn < 2; turn++) {
+		lab_tick(lab, 1000 * (BACKEND_ASK_AGAIN_S + 1));
+		lab_tick(other, 1000 * (BACKEND_ASK_AGAIN_S + 1));
+		/* Looking does not take the turn. */
+		for (unsigned int i = 0; i < 3; i++)
+			CHECK(!lab_answers_anywhere(other, &syn));
+		CHECK(lab_answers_anywhere(other, &bare));
+		lab_in(lab, &syn);
+		OUTCOME_IS(passed_syn);
+		SERVER(TCP_SYN | TCP_ACK, 77, 1001, .options = OPTION_MSS, .mss = 1440);
+		OUTCOME_IS(passed_tracked);
+		CLIENT(TCP_RST, 1001, 0);
+		lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
+		CHECK(lab_answers_anywhere(lab, &syn));
+		lab_in(lab, &syn);
+		OUTCOME_IS(answered_syn_cookie);
+	}
+	lab_leave(other);
+}
+
+/* What a worker says that it would answer anywhere it neither passes nor makes an entry
+ * for, and what it says otherwise of it does, in each situation. */
+LAB_TEST_ONCE(test_backend_answers_anywhere_what_never_passes)
+{
+	static struct prefix nobody = { .len = 128 };
+	enum {
+		CALM,
+		COOKIE_MODE,
+		ALWAYS,
+		SIGNED,
+		DENIED,
+		DENIED_DROP,
+		DRAIN,
+		SITUATIONS
+	};
+	static const bool anywhere[] = {
+		[COOKIE_MODE] = true,
+		[ALWAYS] = true,
+		[DENIED_DROP] = true,
+		[SITUATIONS] = false,
+	};
+
+	for (unsigned int i = 0; i < SITUATIONS; i++) {
+		struct lab *one = lab_beside(lab);
+		struct service *web = &one->services[0];
+		struct lab_seg syn = { .side = SIDE_OUTSIDE,
+			               .flags = TCP_SYN,
+			               .seq = 1000,
+			               .client_port = 60000,
+			               .options = OPTION_MSS,
+			               .mss = 1440 };
+
+		web->high = i == COOKIE_MODE ? 1 : 24;
+		web->low = i == COOKIE_MODE ? 0 : 8;
+		web->cookies = i == CALM || i == COOKIE_MODE ? COOKIES_AUTO : COOKIES_ALWAYS;
+		web->signed_syn = REFUSE_PASS;
+		web->denied = i == DENIED ? REFUSE_PASS : REFUSE_DROP;
+		lab_start(one);
+		lab_teach(one);
+		if (i == DENIED || i == DENIED_DROP) {
+			web->allow = &nobody;
+			web->n_allow = 1;
+			core_set_policy(one->core, &one->policy);
+		}
+		if (i == COOKIE_MODE)
+			lab_syn_of(one, 0, 3);
+		if (i == SIGNED)
+			syn.options |= OPTION_MD5;
+		core_drain(one->core, i == DRAIN);
+		EQUAL(lab_answers_anywhere(one, &syn), anywhere[i]);
+		struct core_usage before = core_usage(one->core);
+		lab_in(one, &syn);
+		struct core_usage after = core_usage(one->core);
+		bool left = after.connections + after.half_open >
+		            before.connections + before.half_open;
+		EQUAL(left, !anywhere[i]);
+		lab_leave(one);
+	}
+}
+
 CU_TestInfo core_backend_tests[] = {
+	CHECK_TEST(test_backend_asked_again_by_the_owner_alone),
+	CHECK_TEST(test_backend_answers_anywhere_what_never_passes),
 	CHECK_TEST(test_backend_down_after_three_nets),
 	CHECK_TEST(test_backend_down_drops_where_closed_ports_do),
 	CHECK_TEST(test_backend_not_down_by_one_net),

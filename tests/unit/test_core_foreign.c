@@ -234,7 +234,64 @@ LAB_TEST(test_foreign_first_fragment_of_no_connection_dropped)
 	OUTCOME_IS(drop_fragment);
 }
 
+/* The outermost tag of a frame that left, 0: none. */
+static uint32_t
+outer_tag(const struct lab_out *out)
+{
+	if (out->frame == NULL)
+		return 0;
+	const uint8_t *at = out->frame + 12;
+
+	return at[0] == 0x81 ? (uint32_t)at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3] : 0;
+}
+
+/* VLAN id 0 names no VLAN (IEEE 802.1Q): the ends of a connection may tag with it, each
+ * with its own priority, or not. What crosses keeps its tag. */
+LAB_TEST(test_foreign_priority_tags_are_no_vlan)
+{
+	static const uint16_t tcis[][SIDE_COUNT] = { { 0xa000, 0 },
+		                                     { 0, 0x3000 },
+		                                     { 0xa000, 0x2000 } };
+
+	if (lab->variant->n_tags == 2) /* a third tag would be too much */
+		return;
+	lab_start(lab);
+	for (unsigned int i = 0; i < 3; i++) {
+		memcpy(lab->tci, tcis[i], sizeof(lab->tci));
+		lab->client_port++;
+		lab->timestamps = false;
+		if (i == 0)
+			lab_teach(lab);
+		uint32_t n = core_usage(lab->core).connections;
+		lab_splice(lab);
+		for (unsigned int times = 0; times < 2; times++) {
+			CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10);
+			OUTCOME_IS(spliced);
+			if (tcis[i][SIDE_OUTSIDE] != 0)
+				EQUAL(outer_tag(ONLY(SIDE_INSIDE)),
+				      0x81000000u | tcis[i][SIDE_OUTSIDE]);
+			SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 11);
+			OUTCOME_IS(spliced);
+			if (tcis[i][SIDE_INSIDE] != 0)
+				EQUAL(outer_tag(ONLY(SIDE_OUTSIDE)),
+				      0x81000000u | tcis[i][SIDE_INSIDE]);
+			else
+				CHECK(outer_tag(ONLY(SIDE_OUTSIDE)) !=
+				      (0x81000000u | tcis[i][SIDE_OUTSIDE]));
+			/* The client begins to tag, or stops: nothing changes. */
+			lab->tci[SIDE_OUTSIDE] = 0;
+			if (times == 0)
+				memcpy(lab->tci, (uint16_t[]){ 0xe000, 0xe000 }, sizeof(lab->tci));
+			CLIENT(TCP_ACK, lab->irs + 11, lab->iss + 1);
+			OUTCOME_IS(spliced);
+			memcpy(lab->tci, tcis[i], sizeof(lab->tci));
+		}
+		EQUAL(core_usage(lab->core).connections, n + 1);
+	}
+}
+
 CU_TestInfo core_foreign_tests[] = {
+	CHECK_TEST(test_foreign_priority_tags_are_no_vlan),
 	CHECK_TEST(test_foreign_icmp_from_outside_rewritten),
 	CHECK_TEST(test_foreign_icmp_from_inside_rewritten),
 	CHECK_TEST(test_foreign_icmp_does_not_abort),

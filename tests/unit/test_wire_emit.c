@@ -224,7 +224,7 @@ test_emit_new_from_link_of_segment_is_built_frame(void)
 static void
 test_emit_new_tags_are_parsed_back(void)
 {
-	static const uint16_t ids[] = { 0, 1, 100, 4095 };
+	static const uint16_t ids[] = { 2, 1, 100, 4095 };
 	uint64_t state = 12;
 	struct packet p = packet_of(&state, OPTION_MSS, 0);
 	uint8_t frame[EMIT_HEADER_MAX];
