@@ -59,7 +59,7 @@ struct half_open_side {
 	uint8_t said;        /* ... and that the client's SYN has */
 	uint8_t said_wscale; /* the scale in it, granted or not */
 	uint8_t stage;       /* SYN-ACKs sent - 1; written by half_open_wait() alone */
-	bool counted;    /* in the source table */
+	bool counted;        /* in the source table */
 };
 
 struct half_open_table {
