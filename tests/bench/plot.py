@@ -12,6 +12,8 @@ COLOURS = {
     "syn-cookie": "#bf8700", "ack-first": "#a371f7", "client-64": "#2da44e",
     "server-1500": "#0a7ea4",
     "IPv4": "#d4654a", "IPv6": "#b35ba6",
+    "wire": "#57606a", "synfront, state": "#0969da", "synfront, cookies": "#54aeff",
+    "nft synproxy": "#8c959f", "the same, no timestamps": "#d0d7de",
 }
 
 
