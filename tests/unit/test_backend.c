@@ -253,6 +253,13 @@ test_learn_mss_lower_by_votes_and_wscale_last(void)
 	CU_ASSERT_EQUAL(b.mss, 1460);
 	backend_learn(&b, &full, &answer, 6, 0);
 	CU_ASSERT_EQUAL(b.mss, 1200);
+	/* The next one needs as many votes anew. */
+	answer.mss = 1100;
+	backend_learn(&b, &full, &answer, 7, 0);
+	backend_learn(&b, &full, &answer, 8, 0);
+	CU_ASSERT_EQUAL(b.mss, 1200);
+	backend_learn(&b, &full, &answer, 9, 0);
+	CU_ASSERT_EQUAL(b.mss, 1100);
 	answer.mss = 9000;
 	answer.wscale = 14;
 	backend_learn(&b, &full, &answer, 1, 0);

@@ -371,6 +371,72 @@ LAB_TEST_ONCE(test_corner_burst_has_an_end)
 	EQUAL(seg[1].service, before.service);
 }
 
+/* Data that was damaged on its way keeps its checksum, after both FINs too; a FIN is looked at. */
+LAB_TEST(test_corner_closing_data_keeps_its_checksum)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_close(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 2, .payload_len = 1, .bad_checksum = 5);
+	OUTCOME_IS(spliced);
+	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->iss + 2, .bad_checksum = 5);
+	OUTCOME_IS(drop_checksum);
+}
+
+/* An ACK of something else says nothing of the client's window. */
+LAB_TEST(test_corner_connecting_ack_out_of_place)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_connecting(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .window = 444);
+	CLIENT(TCP_ACK, lab->irs + 2, lab->iss + 1, .window = 7);
+	CLIENT(TCP_ACK, lab->irs - 1, lab->iss + 1, .window = 7);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 2, .window = 7);
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1,
+	       .options = lab->variant->options & LAB_ALL, .mss = lab->server_mss,
+	       .wscale = lab->server_wscale);
+	EQUAL(NTH(SIDE_INSIDE, 0)->seg.window, 444);
+}
+
+/* A host's own connections that are over make room for others of its own. */
+LAB_TEST_ONCE(test_corner_outbound_share_comes_back)
+{
+	lab_start(lab);
+	for (unsigned int round = 0; round < 3; round++) {
+		for (unsigned int i = 0; i < 12; i++)
+			SERVER(TCP_SYN, i, 0, .client_port = (uint16_t)(1000 + 100 * round + i));
+		EQUAL(core_usage(lab->core).connections, 8); /* an eighth of 64 */
+		lab_tick(lab, 12000);
+		EQUAL(core_usage(lab->core).connections, 0);
+	}
+}
+
+/* More in flight than is kept count of: a RST of any of it may be right, and none is surely. */
+LAB_TEST(test_corner_rst_with_much_in_flight)
+{
+	const uint32_t most = 0x3fff;
+
+	for (uint32_t lag = most - 1; lag <= most + 1; lag++) {
+		if (lag == most - 1) {
+			lab_start(lab);
+			lab_teach(lab);
+		}
+		lab->timestamps = false;
+		lab->client_port++;
+		lab_splice(lab);
+		for (uint32_t sent = 0; sent < lag; sent += lag - sent < 1000 ? lag - sent : 1000)
+			CLIENT(TCP_ACK, lab->irs + 1 + sent, lab->iss + 1,
+			       .payload_len = lag - sent < 1000 ? lag - sent : 1000);
+		CLIENT(TCP_RST, lab->irs + 1, 0);
+		OUTCOME_IS(spliced);
+		/* Up to so much the last ACK is known, and a RST right behind it is exact. */
+		EQUAL(lab_state(lab), lag < most ? CONN_CLOSING : CONN_SPLICED);
+		CLIENT(TCP_RST, lab->irs, 0);
+		CHECK(lab_grew(lab, lag < most ? COUNTER_drop_rst_window : COUNTER_spliced) == 1);
+	}
+}
+
 CU_TestInfo core_corners_tests[] = {
 	CHECK_TEST(test_corner_gate_open_for_state),
 	CHECK_TEST(test_corner_responder_counts),
@@ -384,6 +450,10 @@ CU_TestInfo core_corners_tests[] = {
 	CHECK_TEST(test_corner_timers_per_tick),
 	CHECK_TEST(test_corner_memory_rows),
 	CHECK_TEST(test_corner_plan_is_kept_for_its_server),
+	CHECK_TEST(test_corner_closing_data_keeps_its_checksum),
+	CHECK_TEST(test_corner_connecting_ack_out_of_place),
+	CHECK_TEST(test_corner_outbound_share_comes_back),
+	CHECK_TEST(test_corner_rst_with_much_in_flight),
 	CHECK_TEST(test_corner_window_for_a_server_without_scale),
 	CHECK_TEST(test_corner_responder_rst_at_the_edge),
 	CHECK_TEST(test_corner_adopt_by_the_latest_of_the_client),

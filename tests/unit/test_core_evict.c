@@ -155,8 +155,9 @@ enum {
 static void
 fill_with_each_kind(struct lab *lab)
 {
-	static const unsigned int spliced[] = { KIND_QUIET, KIND_CARRIED, KIND_RESET, KIND_CLOSED,
-		                                KIND_QUIET_TOO };
+	/* Who must go first is no earlier in the table. */
+	static const unsigned int spliced[] = { KIND_QUIET_TOO, KIND_CARRIED, KIND_CLOSED,
+		                                KIND_QUIET, KIND_RESET };
 	uint32_t iss[N_ALL];
 
 	lab->params.connections = N_ALL;
@@ -188,11 +189,16 @@ fill_with_each_kind(struct lab *lab)
 		}
 		lab_tick(lab, 1000);
 	}
+	/* The last words of two of them. */
+	SERVER(TCP_ACK, 9001, 1001 + KIND_QUIET_TOO, .client_port = 1000 + KIND_QUIET_TOO,
+	       .client = KIND_QUIET_TOO, .payload_len = 5);
+	CLIENT(TCP_ACK, 1002 + KIND_CLOSED, iss[KIND_CLOSED] + 2, .client_port = 1000 + KIND_CLOSED,
+	       .client = KIND_CLOSED);
 	lab_open_of(lab, KIND_SPENT, 1);
 	SERVER(TCP_RST | TCP_ACK, 0, 1001 + KIND_SPENT, .client_port = 1000 + KIND_SPENT,
 	       .client = 1);
 	EQUAL(state_of(lab, KIND_SPENT), CONN_SPENT);
-	lab_tick(lab, 6000);
+	lab_tick(lab, 7000);
 	lab_open_of(lab, KIND_CONNECTING, 1);
 	lab->n_opened = 0; /* a client that comes again with the same numbers is another one */
 }

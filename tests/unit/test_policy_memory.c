@@ -219,6 +219,24 @@ test_many_addresses(void)
 	free(many);
 }
 
+/* Which service is at fault is told. */
+static void
+test_fault_is_located(void)
+{
+	for (uint32_t i = 0; i < 3; i++) {
+		struct policy policy = policy_new();
+		uint32_t a = 7, b = 7;
+		addresses[i][1].len = 129;
+		CU_ASSERT_PTR_NOT_NULL(policy_compile(&policy, &a, &b));
+		CU_ASSERT(a == i && b == i);
+		policy = policy_new();
+		ports[i][19].last = (uint16_t)(ports[i][19].first - 1);
+		a = b = 7;
+		CU_ASSERT_PTR_NOT_NULL(policy_compile(&policy, &a, &b));
+		CU_ASSERT(a == i && b == i);
+	}
+}
+
 /* A set's places are reached by a mask: it must be all ones. */
 static void
 test_set_is_masked(void)
@@ -244,6 +262,7 @@ static CU_TestInfo tests[] = {
 	CHECK_TEST(test_every_allocation_may_fail),
 	CHECK_TEST(test_no_randomness),
 	CHECK_TEST(test_empty),
+	CHECK_TEST(test_fault_is_located),
 	CHECK_TEST(test_set_is_masked),
 	CHECK_TEST(test_too_many_services),
 	CHECK_TEST(test_many_addresses),
