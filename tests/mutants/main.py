@@ -3,7 +3,7 @@
 """Do the fast tests notice when the code is wrong? Small sabotages, one at a time.
 
     scripts/mutants [--count N] [--seed N] [--slice I/N] [--only FILE]... [--jobs N]
-                    [--list] [--verbose]
+                    [--again FILE] [--list] [--verbose]
 
 Each sabotage changes one thing in lib/wire, lib/proto and what belongs to it, lib/front or the
 worker: a comparison, a boundary, a constant, a condition, a cap; or it drops a call. It is
@@ -13,7 +13,8 @@ same as before is no sabotage and does not count; neither is one that does not c
 
 Which ones are drawn depends on --seed and on what the code says, not on where it stands.
 --slice runs the I-th of N parts of them, --only those of files with FILE in their path,
---list shows them and runs none.
+--again those that were not noticed by the run whose output is in FILE, --list shows them and
+runs none.
 
 What no test notices is listed with file and line, and counts as failed unless
 tests/mutants/explained.txt has it with a sentence that says why nothing can notice it. The
@@ -160,6 +161,7 @@ def parse_arguments():
     parser.add_argument("--slice", type=part_of, default=(1, 1), metavar="I/N")
     parser.add_argument("--only", action="append", metavar="FILE")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--again", metavar="FILE")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--verbose", action="store_true")
     return parser.parse_args()
@@ -184,6 +186,10 @@ def main():
                             if not args.only or any(part in p for part in args.only)], read)
     part, parts = args.slice
     drawn = operators.draw(found, args.seed, args.count)[part - 1::parts]
+    if args.again:
+        with open(args.again, encoding="utf-8") as file:
+            lines = {line.strip() for line in file}
+        drawn = [mutation for mutation in drawn if mutation.key in lines]
     print("%d of %d possible sabotages, seed %s" % (len(drawn), len(found), args.seed))
     if args.list:
         for mutation in drawn:

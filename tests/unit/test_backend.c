@@ -233,6 +233,25 @@ test_learn_absent_is_asked_again(void)
 	CU_ASSERT_FALSE(backend_ask_again(&b, &full, now_s + 2 * BACKEND_ASK_AGAIN_S));
 }
 
+/* When to try a server that is down next is not put off by what its clients were answered before. */
+static void
+test_learn_absence_while_down_leaves_the_probe(void)
+{
+	struct backend b = fresh();
+
+	backend_learn(&b, &full, &full, 1, 0);
+	for (uint32_t net = 1; net <= 3; net++)
+		(void)backend_fail(&b, net, 100, 5);
+	CU_ASSERT_TRUE(b.down);
+	uint16_t probe_s = b.probe_s;
+	for (uint32_t net = 1; net <= 3; net++)
+		backend_learn(&b, &full, &bare, net, 101);
+	CU_ASSERT_FALSE(b.sack || b.timestamps);
+	CU_ASSERT_EQUAL(b.probe_s, probe_s);
+	/* Nor is it asked for options while it is down. */
+	CU_ASSERT_FALSE(backend_ask_again(&b, &full, 101 + 2 * BACKEND_ASK_AGAIN_S));
+}
+
 static void
 test_learn_mss_lower_by_votes_and_wscale_last(void)
 {
@@ -407,6 +426,7 @@ main(void)
 		CHECK_TEST(test_learn_absence_needs_votes_of_different_nets),
 		CHECK_TEST(test_learn_options_unseen_settle_by_votes),
 		CHECK_TEST(test_learn_absent_is_asked_again),
+		CHECK_TEST(test_learn_absence_while_down_leaves_the_probe),
 		CHECK_TEST(test_learn_mss_lower_by_votes_and_wscale_last),
 		CHECK_TEST(test_learn_random_answers_agree_with_model),
 		CHECK_TEST(test_fail_one_net_never_takes_down),

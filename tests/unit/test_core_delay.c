@@ -317,7 +317,21 @@ LAB_TEST(test_delay_low_mss_is_never_raised)
 	}
 }
 
+/* Between the two SYN-ACKs only the ACK of this very handshake joins it: another one is of an old
+ * connection, and gets RST. */
+LAB_TEST(test_delay_ack_of_another_between)
+{
+	prove_after(lab, 100);
+	struct lab_out syn = *NTH(SIDE_INSIDE, 0);
+	lab_server_syn_ack(lab, &syn);
+	SERVER(TCP_ACK, lab->server_iss + 2, lab->irs + 1);
+	CHECK(lab_grew(lab, COUNTER_connected) == 0);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 2);
+	CHECK(lab_grew(lab, COUNTER_connected) == 0);
+}
+
 CU_TestInfo core_delay_tests[] = {
+	CHECK_TEST(test_delay_ack_of_another_between),
 	CHECK_TEST(test_delay_syn_goes_out_twice),
 	CHECK_TEST(test_delay_no_echo_for_a_request_socket),
 	CHECK_TEST(test_delay_echo_ahead_for_a_cookie),

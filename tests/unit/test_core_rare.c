@@ -43,27 +43,27 @@ LAB_TEST_ONCE(test_rare_server_comes_back)
 	OUTCOME_IS(answered_syn_state);
 }
 
-/* Every SYN to a server that answers none: after 1, 2, 4, 8 and 16 s, until the end. */
+/* Every SYN to a server that answers none: after 1, 2, 4, 8, 16 and always 32 s, until the end. */
 LAB_TEST_ONCE(test_rare_long_wait_for_a_server)
 {
 	unsigned int n = 0, gap = 0;
 
-	lab->policy.timeouts.connecting = 40;
+	lab->policy.timeouts.connecting = 130;
 	lab_start(lab);
 	lab_teach(lab);
 	lab_open_of(lab, 1, 1);
-	for (unsigned int ms = 0; ms < 40000; ms += 50) {
+	for (unsigned int ms = 0; ms < 130000; ms += 50) {
 		lab_tick(lab, 50);
 		gap += 50;
 		for (unsigned int i = 0; i < lab->n_out; i++) {
 			if (lab->out[i].side != SIDE_INSIDE)
 				continue;
-			CHECK(gap >= 950 && gap <= 16100);
+			CHECK(gap >= 950 && gap <= 32100);
 			gap = 0;
 			n++;
 		}
 	}
-	CHECK(n >= 4 && n <= 8);
+	EQUAL(n, 8);
 	lab_tick(lab, 100);
 	EQUAL(lab_count(lab, COUNTER_server_silent), 1);
 	EQUAL(core_remaining(lab->core), 0);
@@ -265,6 +265,8 @@ LAB_TEST_ONCE(test_rare_no_room_for_a_server)
 	lab->params.backends = 4;
 	lab->ports[0] = (struct port_range){ 1000, 1099 };
 	lab->params.held = 16;
+	lab->services[1].mode = MODE_PROXY;
+	lab->services[1].calm = CALM_TRANSPARENT;
 	lab_start(lab);
 	for (unsigned int i = 0; i < 4; i++) {
 		uint16_t port = (uint16_t)(1000 + i);
@@ -288,6 +290,17 @@ LAB_TEST_ONCE(test_rare_no_room_for_a_server)
 	       .options = OPTION_MSS, .mss = 1400);
 	OUTCOME_IS(taken_handshake);
 	EQUAL(lab_count(lab, COUNTER_connected), 1);
+	/* What passes passes, and teaches nobody. */
+	for (uint16_t i = 0; i < 2; i++) {
+		CLIENT(TCP_SYN, 1, 0, .server_port = LAB_RESPOND,
+		       .client_port = (uint16_t)(11 + i));
+		OUTCOME_IS(passed_syn);
+		SERVER(i == 0 ? TCP_SYN | TCP_ACK : TCP_RST | TCP_ACK, 50, 2,
+		       .server_port = LAB_RESPOND, .client_port = (uint16_t)(11 + i));
+		OUTCOME_IS(passed_tracked);
+		EQUAL(lab_grew(lab, COUNTER_learned), 0);
+	}
+	EQUAL(lab_count(lab, COUNTER_refused_by_server), 1);
 	/* And one that refuses, and one that is silent. */
 	for (uint16_t i = 0; i < 2; i++) {
 		CLIENT(TCP_SYN, 1, 0, .server_port = 1060, .client_port = (uint16_t)(9 + i));
@@ -297,9 +310,68 @@ LAB_TEST_ONCE(test_rare_no_room_for_a_server)
 			SERVER(TCP_RST | TCP_ACK, 0, 2, .server_port = 1060, .client_port = 9);
 	}
 	lab_tick(lab, 1000 * (lab->policy.timeouts.connecting + 1));
-	EQUAL(lab_count(lab, COUNTER_refused_by_server), 1);
+	EQUAL(lab_count(lab, COUNTER_refused_by_server), 2);
 	EQUAL(lab_count(lab, COUNTER_backend_down), 0);
 	EQUAL(core_remaining(lab->core), 1);
+}
+
+/* An idle time that is shorter than the wait for a server is none of one that waits. */
+LAB_TEST_ONCE(test_rare_short_idle_while_connecting)
+{
+	lab->policy.timeouts.idle = 3;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_open_of(lab, 1, 1);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.connecting - 1));
+	EQUAL(core_remaining(lab->core), 1);
+	EQUAL(lab_count(lab, COUNTER_expired), 0);
+	lab_tick(lab, 2000);
+	EQUAL(lab_count(lab, COUNTER_server_silent), 1);
+	EQUAL(core_remaining(lab->core), 0);
+}
+
+/* Refused by letting pass, with no room to follow it: not passed either. */
+LAB_TEST_ONCE(test_rare_denied_pass_without_room)
+{
+	struct frame_spec f = lab->variant->is_v6 ? frame_spec_v6() : frame_spec_v4();
+	struct prefix prefix = { .len = lab->variant->is_v6 ? 48 : 120 };
+
+	prefix.addr = ip_addr_mask(&f.src, prefix.len);
+	lab->services[0].denied = REFUSE_PASS;
+	lab->services[0].deny = &prefix;
+	lab->services[0].n_deny = 1;
+	lab->params.connections = 1;
+	lab_start(lab);
+	lab_syn_of(lab, 1, 0);
+	OUTCOME_IS(passed_closed);
+	lab_syn_of(lab, 2, 0);
+	OUTCOME_IS(drop_denied);
+	EQUAL(lab_grew(lab, COUNTER_table_full), 1);
+}
+
+/* A cookie is out: within the second there is something to do. */
+LAB_TEST_ONCE(test_rare_next_of_a_cookie)
+{
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_tick(lab, 5000);
+	struct instant now = { lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+	CHECK(core_next_ms(lab->core, &now) > lab->now_ms + 1000);
+	lab_syn_of(lab, 1, 1);
+	OUTCOME_IS(answered_syn_cookie);
+	CHECK(core_next_ms(lab->core, &now) <= lab->now_ms + 1000);
+}
+
+/* A client that echoes something else: it is its own timestamps that suffer. */
+LAB_TEST(test_rare_proof_with_another_echo)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .tsecr = 1);
+	OUTCOME_IS(taken_proof);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.flags, TCP_SYN);
 }
 
 CU_TestInfo core_rare_tests[] = {
@@ -314,6 +386,10 @@ CU_TestInfo core_rare_tests[] = {
 	CHECK_TEST(test_rare_adopt_per_net),
 	CHECK_TEST(test_rare_outbound_at_the_end_of_numbers),
 	CHECK_TEST(test_rare_view),
+	CHECK_TEST(test_rare_short_idle_while_connecting),
+	CHECK_TEST(test_rare_denied_pass_without_room),
+	CHECK_TEST(test_rare_next_of_a_cookie),
+	CHECK_TEST(test_rare_proof_with_another_echo),
 	CHECK_TEST(test_rare_silent_servers_per_tick),
 	CHECK_TEST(test_rare_no_room_for_a_server),
 	CU_TEST_INFO_NULL,

@@ -492,6 +492,16 @@ LAB_TEST(test_tracked_adopt_proof_comes_first)
 	lab_connecting(lab);
 }
 
+/* A proof that is none changes nothing. */
+LAB_TEST(test_tracked_wrong_proof_passes)
+{
+	passed_and_answered(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 5);
+	check_passed(lab, SIDE_INSIDE);
+	EQUAL(lab_count(lab, COUNTER_opened), 0);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+}
+
 CU_TestInfo core_tracked_tests[] = {
 	CHECK_TEST(test_tracked_handshake_passes),
 	CHECK_TEST(test_tracked_data_passes),
@@ -510,6 +520,7 @@ CU_TestInfo core_tracked_tests[] = {
 	CHECK_TEST(test_tracked_outbound_passes),
 	CHECK_TEST(test_tracked_rst_exact_lingers),
 	CHECK_TEST(test_tracked_server_rst_exact_lingers),
+	CHECK_TEST(test_tracked_wrong_proof_passes),
 	CHECK_TEST(test_tracked_rst_lingers_its_time),
 	CHECK_TEST(test_tracked_rst_linger_cancelled),
 	CHECK_TEST(test_tracked_rst_inexact_changes_nothing),

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "frame.h"
 #include "icmp.h"
+#include "ipv6_chain.h"
 
 struct icmp_frame {
 	uint8_t bytes[FRAME_SIZE];
@@ -248,6 +249,21 @@ test_icmp_quote_that_names_no_flow_is_other(void)
 	CU_ASSERT_EQUAL(parse(&f, f.len, SIDE_OUTSIDE).class, SEGMENT_ICMP_ERROR);
 }
 
+/* Only what names a TCP segment is rewritten; a walk that begins behind its end has no end. */
+static void
+test_icmp_quote_of_another_protocol_stays(void)
+{
+	struct icmp_frame f = make(true, 3, 20, TCP_ACK, 0), before;
+	struct segment seg = parse(&f, f.len, SIDE_OUTSIDE);
+
+	CU_ASSERT_EQUAL(seg.class, SEGMENT_ICMP_ERROR);
+	f.bytes[f.quote_off + 9] = 17;
+	before = f;
+	icmp_rewrite_quote(f.bytes, &seg, 1, 1);
+	CU_ASSERT_EQUAL(memcmp(before.bytes, f.bytes, f.len), 0);
+	CU_ASSERT_TRUE(ipv6_chain_walk(f.bytes, 60, 44, 50).is_cut);
+}
+
 int
 main(void)
 {
@@ -260,6 +276,7 @@ main(void)
 		CHECK_TEST(test_icmp_rewrite_of_any_quote_keeps_checksums),
 		CHECK_TEST(test_icmp_rewrite_of_syn_leaves_its_ack),
 		CHECK_TEST(test_icmp_quote_that_names_no_flow_is_other),
+		CHECK_TEST(test_icmp_quote_of_another_protocol_stays),
 		CU_TEST_INFO_NULL,
 	};
 	return check_run("wire_icmp", tests);

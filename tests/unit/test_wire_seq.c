@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sequence arithmetic against the same on 64-bit numbers that do not wrap. */
 #include "check.h"
+#include "segment.h"
 #include "seq.h"
 
 static const uint32_t starts[] = { 0, 1, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff };
@@ -35,12 +36,20 @@ test_seq_between_across_wrap_includes_both_ends(void)
 	}
 }
 
+static void
+test_sides_have_names(void)
+{
+	CU_ASSERT_STRING_EQUAL(side_name(SIDE_OUTSIDE), "outside");
+	CU_ASSERT_STRING_EQUAL(side_name(SIDE_INSIDE), "inside");
+}
+
 int
 main(void)
 {
 	CU_TestInfo tests[] = {
 		CHECK_TEST(test_seq_before_across_wrap_follows_distance),
 		CHECK_TEST(test_seq_between_across_wrap_includes_both_ends),
+		CHECK_TEST(test_sides_have_names),
 		CU_TEST_INFO_NULL,
 	};
 	return check_run("wire_seq", tests);
