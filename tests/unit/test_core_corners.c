@@ -393,6 +393,7 @@ LAB_TEST(test_corner_connecting_ack_out_of_place)
 	CLIENT(TCP_ACK, lab->irs + 2, lab->iss + 1, .window = 7);
 	CLIENT(TCP_ACK, lab->irs - 1, lab->iss + 1, .window = 7);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 2, .window = 7);
+	CLIENT(TCP_ACK, lab->irs, lab->iss + 2, .window = 7);
 	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1,
 	       .options = lab->variant->options & LAB_ALL, .mss = lab->server_mss,
 	       .wscale = lab->server_wscale);

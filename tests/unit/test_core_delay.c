@@ -330,7 +330,22 @@ LAB_TEST(test_delay_ack_of_another_between)
 	CHECK(lab_grew(lab, COUNTER_connected) == 0);
 }
 
+/* The client has gone between the two: the ACK finds nobody, and joins nothing. */
+LAB_TEST(test_delay_client_gone_between)
+{
+	prove_after(lab, 100);
+	struct lab_out syn = *NTH(SIDE_INSIDE, 0);
+	lab_server_syn_ack(lab, &syn);
+	CLIENT(TCP_RST, lab->irs + 1, 0);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1);
+	CHECK(lab_grew(lab, COUNTER_connected) == 0);
+	EQUAL(lab_count(lab, COUNTER_connected), 0);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.connecting + 1));
+	EQUAL(core_remaining(lab->core), 0);
+}
+
 CU_TestInfo core_delay_tests[] = {
+	CHECK_TEST(test_delay_client_gone_between),
 	CHECK_TEST(test_delay_ack_of_another_between),
 	CHECK_TEST(test_delay_syn_goes_out_twice),
 	CHECK_TEST(test_delay_no_echo_for_a_request_socket),

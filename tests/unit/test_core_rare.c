@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What happens seldom: full tables of servers and passes, other tags, a server that comes back,
  * one that is waited for long, a service that goes while a handshake is on. */
+#include "backend.h"
 #include "core_lab.h"
 
 /* The same addresses and ports with other VLAN tags are another flow. */
@@ -300,6 +301,12 @@ LAB_TEST_ONCE(test_rare_no_room_for_a_server)
 		OUTCOME_IS(passed_tracked);
 		EQUAL(lab_grew(lab, COUNTER_learned), 0);
 	}
+	/* Not even what it lacks. */
+	CLIENT(TCP_SYN, 1, 0, .server_port = LAB_RESPOND, .client_port = 13, .options = LAB_ALL,
+	       .mss = 1400, .wscale = 3, .tsval = 5);
+	SERVER(TCP_SYN | TCP_ACK, 50, 2, .server_port = LAB_RESPOND, .client_port = 13);
+	CLIENT(TCP_ACK, 2, 51, .server_port = LAB_RESPOND, .client_port = 13);
+	OUTCOME_IS(passed_tracked);
 	EQUAL(lab_count(lab, COUNTER_refused_by_server), 1);
 	/* And one that refuses, and one that is silent. */
 	for (uint16_t i = 0; i < 2; i++) {
@@ -374,6 +381,59 @@ LAB_TEST(test_rare_proof_with_another_echo)
 	EQUAL(ONLY(SIDE_INSIDE)->seg.flags, TCP_SYN);
 }
 
+/* More was held than is kept count of: nothing of it is acknowledged, so no RST is surely exact. */
+LAB_TEST_ONCE(test_rare_much_held)
+{
+	lab->params.hold_bytes = lab->policy.hold_bytes = 65535;
+	lab->params.held = 32;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_connecting(lab);
+	struct lab_out syn = *ONLY(SIDE_INSIDE);
+	for (uint32_t sent = 0; sent < 17000; sent += 1000)
+		CLIENT(TCP_ACK, lab->irs + 1 + sent, lab->iss + 1, .payload_len = 1000);
+	lab_server_syn_ack(lab, &syn);
+	EQUAL(lab_state(lab), CONN_SPLICED);
+	CLIENT(TCP_RST, lab->irs + 1, 0);
+	OUTCOME_IS(spliced);
+	EQUAL(lab_state(lab), CONN_SPLICED);
+}
+
+/* An option that counts as absent is asked for again after a while. */
+LAB_TEST_ONCE(test_rare_absent_option_asked_again)
+{
+	lab_start(lab);
+	for (unsigned int i = 0; i < 3; i++)
+		lab_teach_from(lab, 1 + i, LAB_ALL, OPTION_MSS);
+	for (unsigned int i = 0; i < 2; i++) {
+		CLIENT(TCP_SYN, 9, 0, .client_port = (uint16_t)(7000 + i), .options = LAB_ALL,
+		       .mss = 1400, .wscale = 3, .tsval = 5);
+		CHECK(lab_grew(lab, i == 0 ? COUNTER_answered_syn_state : COUNTER_passed_syn) == 1);
+		lab_tick(lab, 1000 * (BACKEND_ASK_AGAIN_S + 1));
+	}
+}
+
+/* What is waited for and late already: seen as such, and due at once. */
+LAB_TEST_ONCE(test_rare_view_of_what_is_late)
+{
+	struct connection_view view;
+
+	lab_start(lab);
+	lab_teach(lab);
+	lab_connecting(lab);
+	struct instant now = { lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+	CHECK(core_next_ms(lab->core, &now) > now.now_ms);
+	now.now_ms += 1000ull * lab->policy.timeouts.connecting + 5000;
+	CHECK(core_connection_view(lab->core, core_connection_bound(lab->core) - 1, &now, &view));
+	EQUAL(view.state, CONN_CONNECTING);
+	EQUAL(view.expires_s, 0);
+	EQUAL(core_next_ms(lab->core, &now), now.now_ms);
+	/* So is an entry whose idle time is over. */
+	lab_server_syn_ack(lab, ONLY(SIDE_INSIDE));
+	now.now_ms = lab->now_ms + 1000ull * lab->policy.timeouts.idle + 5000;
+	EQUAL(core_next_ms(lab->core, &now), now.now_ms);
+}
+
 CU_TestInfo core_rare_tests[] = {
 	CHECK_TEST(test_rare_other_tags_are_another_flow),
 	CHECK_TEST(test_rare_server_comes_back),
@@ -386,6 +446,9 @@ CU_TestInfo core_rare_tests[] = {
 	CHECK_TEST(test_rare_adopt_per_net),
 	CHECK_TEST(test_rare_outbound_at_the_end_of_numbers),
 	CHECK_TEST(test_rare_view),
+	CHECK_TEST(test_rare_much_held),
+	CHECK_TEST(test_rare_absent_option_asked_again),
+	CHECK_TEST(test_rare_view_of_what_is_late),
 	CHECK_TEST(test_rare_short_idle_while_connecting),
 	CHECK_TEST(test_rare_denied_pass_without_room),
 	CHECK_TEST(test_rare_next_of_a_cookie),
