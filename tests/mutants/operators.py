@@ -50,7 +50,8 @@ class Mutation:
 
 def squeeze(text):
     """Without comments, and with one space for any; a quote would end a key."""
-    text = re.sub(r"/\*.*?\*/|/\*.*$|^[^\n]*\*/", "", text, flags=re.S)
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    text = re.sub(r"/\*.*$|^.*?\*/", "", text, flags=re.S)
     return " ".join(text.replace("`", "'").split())
 
 
@@ -66,7 +67,7 @@ class Finder:
         text = self.source.text
         top = text.rfind("\n", 0, start) + 1
         bottom = text.find("\n", end)
-        if "prefetch" in text[top:bottom].lower():
+        if "prefetch" in text[top:bottom].lower() or re.match(r"\s*log_", text[top:bottom]):
             return
         self.found.append(Mutation(
             self.path, start, end, new, kind, function, text.count("\n", 0, start) + 1,

@@ -434,6 +434,26 @@ LAB_TEST_ONCE(test_rare_view_of_what_is_late)
 	EQUAL(core_next_ms(lab->core, &now), now.now_ms);
 }
 
+/* Of those whose time is over a tick ends so many. */
+LAB_TEST_ONCE(test_rare_expired_per_tick)
+{
+	const unsigned int n = 300, most = 256;
+
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab->services[0].high = 4096;
+	lab->params.connections = 1024;
+	lab->params.sources = 4096;
+	lab_start(lab);
+	for (unsigned int i = 0; i < n; i++)
+		lab_syn_of(lab, i, i % 100);
+	EQUAL(core_usage(lab->core).connections, n);
+	for (unsigned int i = 0; i < 400 && core_usage(lab->core).connections == n; i++)
+		lab_tick(lab, 50);
+	EQUAL(core_usage(lab->core).connections, n - most);
+	lab_tick(lab, 50);
+	EQUAL(core_usage(lab->core).connections, 0);
+}
+
 CU_TestInfo core_rare_tests[] = {
 	CHECK_TEST(test_rare_other_tags_are_another_flow),
 	CHECK_TEST(test_rare_server_comes_back),
@@ -446,6 +466,7 @@ CU_TestInfo core_rare_tests[] = {
 	CHECK_TEST(test_rare_adopt_per_net),
 	CHECK_TEST(test_rare_outbound_at_the_end_of_numbers),
 	CHECK_TEST(test_rare_view),
+	CHECK_TEST(test_rare_expired_per_tick),
 	CHECK_TEST(test_rare_much_held),
 	CHECK_TEST(test_rare_absent_option_asked_again),
 	CHECK_TEST(test_rare_view_of_what_is_late),
