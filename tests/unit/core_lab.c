@@ -142,12 +142,8 @@ lab_start(struct lab *lab)
 	secret_init(&lab->secrets, master, lab->wall_ms / 1000);
 	for (unsigned int i = 0; i < sizeof(lab->params.seed); i++)
 		lab->params.seed[i] = (uint8_t)(i * 37 + 11);
-	lab->memory = aligned_alloc(64, (core_size(&lab->params) + 63) & ~(size_t)63);
+	lab_memory_take(lab);
 	lab->memo = EMIT_MEMO_NEW;
-	lab->actions.max = 16384;
-	lab->actions.list = calloc(lab->actions.max, sizeof(struct action));
-	if (lab->memory == NULL || lab->actions.list == NULL)
-		abort();
 	struct instant now = lab_now(lab);
 	lab->core = core_init(lab->memory, &lab->params, &lab->policy, &now);
 	lab->is_started = true;
@@ -169,8 +165,7 @@ lab_fini(struct lab *lab)
 		policy_free_index(&lab->policy);
 		secret_fini(&lab->secrets);
 	}
-	free(lab->memory);
-	free(lab->actions.list);
+	lab_memory_leave(lab);
 	free(lab->opened);
 }
 

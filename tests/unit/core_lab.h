@@ -166,6 +166,9 @@ uint64_t lab_count(const struct lab *lab, enum counter which);
 /* Name of the last step's outcome, for messages. */
 const char *lab_outcome(const struct lab *lab);
 
+/* Memory for lab->params, as the last lab left it, and its return. */
+void lab_memory_take(struct lab *lab);
+void lab_memory_leave(struct lab *lab);
 void lab_start(struct lab *lab);
 /* Another one, not started, as this one is before lab_start(): a worker beside it, on the
  * same cookies. lab_leave() ends it. */
