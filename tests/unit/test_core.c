@@ -41,6 +41,7 @@ main(void)
 		{ .pName = "cookie", .pTests = core_cookie_tests },
 		{ .pName = "corners", .pTests = core_corners_tests },
 		{ .pName = "rare", .pTests = core_rare_tests },
+		{ .pName = "learned", .pTests = core_learned_tests },
 		{ .pName = "random", .pTests = core_random_tests },
 		{ .pName = "delay", .pTests = core_delay_tests },
 		{ .pName = "view", .pTests = core_view_tests },

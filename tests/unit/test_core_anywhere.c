@@ -52,6 +52,16 @@ LAB_TEST(test_anywhere_syn_by_cookie)
 	CHECK(ANYWHERE(s.client = 9, s.payload_len = 4));
 }
 
+/* Where cookies are always wanted, quiet times change nothing. */
+LAB_TEST(test_anywhere_transparent_but_always_by_cookie)
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	start(lab);
+	CHECK(ANYWHERE((void)s));
+	lab_syn(lab);
+	OUTCOME_IS(answered_syn_cookie);
+}
+
 /* Everything else is its owner's. */
 LAB_TEST(test_anywhere_nothing_but_syn)
 {
@@ -145,6 +155,7 @@ LAB_TEST(test_anywhere_not_while_draining)
 
 CU_TestInfo core_anywhere_tests[] = {
 	CHECK_TEST(test_anywhere_syn_by_cookie),
+	CHECK_TEST(test_anywhere_transparent_but_always_by_cookie),
 	CHECK_TEST(test_anywhere_nothing_but_syn),
 	CHECK_TEST(test_anywhere_not_by_state),
 	CHECK_TEST(test_anywhere_not_to_learn),
