@@ -385,6 +385,25 @@ def test_cable_unplugged(bench):
             assert "stands still" not in leaves_well(bench)
 
 
+def test_af_xdp_every_buffer(bench):
+    """What the engine says that it sent was sent, from whichever of its buffers: most of
+    them take their turn in frames that it makes itself, as many a connection has."""
+    ports = [Interface(bench.lab, "net_af_xdp", side) for side in ("outside", "inside")]
+    with started(bench, *ports) as (_, engine, server, _):
+        sent = lambda: [(engine.port(port.side)["sent"],
+                         bench.lab.link_counters("box", port.name)["tx"]["packets"])
+                        for port in ports]
+        before = sent()
+        for _ in range(100):
+            with contextlib.ExitStack() as stack:
+                connections = [stack.enter_context(dial(bench.lab, server)) for _ in range(20)]
+                for connection in connections:
+                    assert ask(connection, b"hello") == b"hello"
+        moved = [[n - m for m, n in zip(*pair)] for pair in zip(before, sent())]
+        assert all(engine_sent > 2000 and engine_sent == kernel_sent
+                   for engine_sent, kernel_sent in moved), moved
+
+
 def test_promiscuous_mode_taken_off(bench):
     """Frames to others would stay outside: it is said, when it begins and when it is over."""
     with started(bench, Interface(bench.lab, "net_af_packet")) as (outside, engine, _, connection):
