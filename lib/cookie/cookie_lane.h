@@ -4,7 +4,7 @@
  * are added, encrypted at once, and read out again.
  *
  * The variants encrypt a row of blocks and know nothing of flows; all give the same
- * bits because each is AES-128. Inside lib/proto only.
+ * bits because each is AES-128.
  */
 #ifndef SYNFRONT_COOKIE_LANE_H
 #define SYNFRONT_COOKIE_LANE_H

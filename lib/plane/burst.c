@@ -168,34 +168,32 @@ parse(struct worker *w, struct rte_mbuf **mbuf, struct segment *seg, unsigned in
 	return true;
 }
 
+/* Is the NIC's own hash that of the flow? Where it is one over the ports and nothing but
+ * headers that every NIC walks lies before them. */
+static inline bool
+has_hash(const struct plane_port *port, const struct rte_mbuf *m, const struct segment *seg)
+{
+	return port->rss && seg->side == SIDE_OUTSIDE && seg->class == SEGMENT_TCP &&
+	       (m->ol_flags & RTE_MBUF_F_RX_RSS_HASH) && seg->l3_off == RTE_ETHER_HDR_LEN &&
+	       seg->l4_off - seg->l3_off == (seg->is_v4 ? 20 : 40);
+}
+
 /* The worker that must see this segment. */
 static inline uint32_t
 owner_of(struct worker *w, const struct rte_mbuf *m, const struct segment *seg)
 {
-	const struct plane *plane = w->plane;
-	const struct service *service;
+	struct owner_map *owners = &w->plane->owners;
 	uint32_t owner;
 
-	if (seg->class == SEGMENT_OTHER || seg->class == SEGMENT_MALFORMED)
-		return w->id;
-	if (core_answers_anywhere(w->core, seg, &w->now))
-		return w->id;
-	/* After a reload there may be connections of services that are no more. */
-	if (core_policy(w->core)->generation == 1 &&
-	    policy_find(core_policy(w->core), &seg->flow.server, be16toh(seg->flow.server_port_be),
-	                &service) == POLICY_NOT_OURS)
+	if (core_whose(w->core, seg, &w->now) != CORE_OWNER)
 		return w->id;
 	if (seg->class == SEGMENT_FRAGMENT_LATER)
-		return owner_of_fragment(&plane->owners, seg, w->id);
-	/* The NIC's own hash, where it is one over the ports and nothing but headers that
-	 * every NIC walks lies before them. */
-	if (plane->ports[seg->side].rss && seg->side == SIDE_OUTSIDE && seg->class == SEGMENT_TCP &&
-	    (m->ol_flags & RTE_MBUF_F_RX_RSS_HASH) && seg->l3_off == RTE_ETHER_HDR_LEN &&
-	    seg->l4_off - seg->l3_off == (seg->is_v4 ? 20 : 40))
-		return owner_of_hash(&plane->owners, m->hash.rss);
-	owner = owner_of_hash(&plane->owners, owner_hash(&plane->owners, &seg->flow, seg->is_v4));
+		return owner_of_fragment(owners, seg, w->id);
+	if (has_hash(&w->plane->ports[seg->side], m, seg))
+		return owner_of_hash(owners, m->hash.rss);
+	owner = owner_of_hash(owners, owner_hash(owners, &seg->flow, seg->is_v4));
 	if (seg->class == SEGMENT_FRAGMENT_FIRST)
-		owner_note_fragment((struct owner_map *)&plane->owners, seg, owner);
+		owner_note_fragment(owners, seg, owner);
 	return owner;
 }
 

@@ -109,12 +109,17 @@ bool core_connection_view(const struct core *core, uint32_t number, const struct
 /* Entries of the connection table ever used: bound for core_connection_view(). */
 uint32_t core_connection_bound(const struct core *core);
 
-/* The policy in use: who answers ARP and pings or hands segments over needs to know
- * which addresses are protected. */
+/* The policy in use: who answers ARP and pings needs to know which addresses are protected. */
 const struct policy *core_policy(const struct core *core);
 
-/* True if the owner of this segment need not be asked: a SYN that is answered by cookie, or
- * refused, wherever it arrives, and that no worker with this core's knowledge would pass. */
-bool core_answers_anywhere(struct core *core, const struct segment *seg, const struct instant *now);
+/* Whose a parsed segment is, where several workers share the flows. The core is not const: it
+ * notes of the server of a SYN when it was last asked for. */
+enum core_whose {
+	CORE_HERE,  /* whoever has it: no connection is concerned */
+	CORE_OWNER, /* the owner of its flow; of a later fragment: of the first one's */
+	CORE_ANY,   /* whoever has it: a SYN that is answered by cookie, or refused, wherever it
+	             * arrives, and that no worker with this core's knowledge would pass */
+};
+enum core_whose core_whose(struct core *core, const struct segment *seg, const struct instant *now);
 
 #endif

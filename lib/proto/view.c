@@ -4,7 +4,6 @@
 
 #include "connect.h"
 #include "entry.h"
-#include "handshake.h"
 
 const struct counters *
 core_counters(const struct core *core)
@@ -127,17 +126,4 @@ core_next_ms(const struct core *core, const struct instant *now)
 		next = earlier(next, now->now_ms + half_open_ms);
 	next = earlier(next, pending_next_ms(&core->pending));
 	return next > now->now_ms ? next : now->now_ms;
-}
-
-bool
-core_answers_anywhere(struct core *core, const struct segment *seg, const struct instant *now)
-{
-	const struct service *service;
-
-	if (seg->class != SEGMENT_TCP || seg->side != SIDE_OUTSIDE ||
-	    (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN ||
-	    policy_find(core->policy, &seg->flow.server,
-	                __builtin_bswap16(seg->flow.server_port_be), &service) != POLICY_SERVICE)
-		return false;
-	return handshake_answers_anywhere(core, &core->services[service->id], seg, now);
 }

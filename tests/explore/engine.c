@@ -216,7 +216,7 @@ engine_answers(struct world *w, unsigned int worker, const struct seg *seg)
 	w->engines[worker].is_dirty = true; /* it notes when a server was last looked for */
 	segment_parse(&s, frame, len, len,
 	              seg->hop == HOP_FROM_CLIENT ? SIDE_OUTSIDE : SIDE_INSIDE);
-	return core_answers_anywhere(w->engines[worker].core, &s, &now);
+	return core_whose(w->engines[worker].core, &s, &now) == CORE_ANY;
 }
 
 void

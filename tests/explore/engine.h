@@ -18,7 +18,7 @@ void engine_restart(struct world *w, unsigned int worker);
 void engine_reload(struct world *w, unsigned int worker);
 /* One frame. What leaves is in w->out. */
 void engine_receive(struct world *w, unsigned int worker, const struct seg *seg);
-/* Would this worker answer it itself, whoever owns its flow? (core_answers_anywhere()) */
+/* Would this worker answer it itself, whoever owns its flow? (core_whose()) */
 bool engine_answers(struct world *w, unsigned int worker, const struct seg *seg);
 /* Its timers, at this time. What leaves is in w->out. */
 void engine_tick(struct world *w, unsigned int worker, uint32_t elapsed_ms);

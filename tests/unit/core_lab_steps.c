@@ -141,7 +141,7 @@ lab_answers_anywhere(struct lab *lab, const struct lab_seg *spec)
 	struct segment seg;
 
 	segment_parse(&seg, frame, len, len, spec->side);
-	return core_answers_anywhere(lab->core, &seg, &now);
+	return core_whose(lab->core, &seg, &now) == CORE_ANY;
 }
 
 void

@@ -12,7 +12,7 @@ is_anywhere(struct lab *lab, const struct lab_seg *spec)
 	struct segment seg;
 
 	segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, spec->side);
-	return core_answers_anywhere(lab->core, &seg, &now);
+	return core_whose(lab->core, &seg, &now) == CORE_ANY;
 }
 
 static struct lab_seg

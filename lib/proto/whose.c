@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whose a segment is, where several workers share the flows. */
+#include "core.h"
+#include "handshake.h"
+
+static bool
+opens(const struct segment *seg)
+{
+	return seg->class == SEGMENT_TCP && seg->side == SIDE_OUTSIDE &&
+	       (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+}
+
+enum core_whose
+core_whose(struct core *core, const struct segment *seg, const struct instant *now)
+{
+	uint16_t id;
+
+	if (seg->class == SEGMENT_OTHER || seg->class == SEGMENT_MALFORMED)
+		return CORE_HERE;
+	id = policy_find_id(core->policy, &seg->flow.server, seg->is_v4,
+	                    __builtin_bswap16(seg->flow.server_port_be));
+	/* After a reload there may be connections of services that are no more. */
+	if (id == SERVICE_NONE && core->policy->generation == 1)
+		return CORE_HERE;
+	if (id < SERVICES_MAX && opens(seg) &&
+	    handshake_answers_anywhere(core, &core->services[id], seg, now))
+		return CORE_ANY;
+	return CORE_OWNER;
+}
