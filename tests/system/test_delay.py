@@ -102,21 +102,23 @@ def test_line_counts_what_it_does(bench):
 @anywhere
 def test_line_keeps_rate(bench):
     """A line of 20 Mbit/s carries 20 Mbit/s, one without a limit more than 200, and drops
-    none; small segments come by the ten thousand in a second."""
+    none; small segments come by the ten thousand in a second. A machine that is busy with
+    other things gets five tries."""
     port = bench.serve("bulk", digest_back)
     for spec, size, segment, least, most in (
             ("delay=5ms,rate=20mbit,queue=100k", 4000000, None, 10, 20),
             ("delay=5ms", 40000000, None, 200, 1e9), ("delay=5ms", 2000000, 100, 20, 1e9)):
-        with bench.delayed(spec) as line:
-            rates = []
-            while not rates or (max(rates) < least and len(rates) < 5):
-                rates.append(upload(bench, port, size, segment))
-            counts = line.counts()
-        bench.record("delay", line=spec, segment=segment, mbit_per_s=max(rates))
-        assert least <= max(rates) <= most, (spec, rates, counts)
-        for way in counts.values():
-            assert not any(way[key] for key in ("socket_dropped", "too_long", "unsummed",
-                                                "no_room", "unsent")), counts
+        for last in (False, False, False, False, True):
+            with bench.delayed(spec) as line:
+                rate = upload(bench, port, size, segment)
+                counts = line.counts()
+            assert rate <= most, (spec, rate)
+            dropped = [way[key] for way in counts.values() for key in (
+                "socket_dropped", "too_long", "unsummed", "no_room", "unsent")]
+            if rate >= least and not any(dropped):
+                break
+            assert not last, (spec, rate, counts)
+        bench.record("delay", line=spec, segment=segment, mbit_per_s=rate)
 
 
 def upload(bench, port, size, segment):
