@@ -7,8 +7,11 @@
 
 #include "act.h"
 #include "admission.h"
+#include "incarnation.h"
 
 #define EVICT_LOOK 64u /* connections looked at for a victim */
+
+_Static_assert(SERVICES_MAX <= 1u << 12, "conn_side.service holds each");
 
 struct conn *
 conn_of(struct core *core, uint32_t entry)
@@ -108,9 +111,11 @@ conn_set_state(struct core *core, struct conn *conn, enum conn_state state)
 	gauge_add(&core->n_closing,
 	          (uint32_t)((state == CONN_CLOSING) - (conn->state == CONN_CLOSING)));
 	if (was != is) {
-		const struct conn_side *side = &core->conns.sides[conn_number(core, conn)];
+		struct conn_side *side = &core->conns.sides[conn_number(core, conn)];
 		struct service_state *s = &core->services[side->service];
 		uint32_t change = is ? 1u : ~0u;
+
+		side->readmitted = 0; /* lies over ts_echo, which only a live one needs */
 
 		gauge_add(&core->n_live, change);
 		gauge_add(&s->connections, change);
@@ -339,16 +344,37 @@ entry_clear(struct core *core, struct step *step)
 	step->entry = FLOW_NONE;
 }
 
+/* Step's entry gives way to one with `side`, which learns what it must know of it. */
+static void
+conn_replace(struct core *core, struct step *step, struct conn_side *side)
+{
+	uint32_t entry = step->entry;
+
+	if (entry == FLOW_NONE)
+		return;
+	if (entry & FLOW_HALF_OPEN) {
+		core_count(core, COUNTER_half_open_replaced);
+	} else {
+		core_count(core, COUNTER_reused);
+		if (conn_cookie_lives(core, entry, step->now))
+			incarnation_follow(conn_of(core, entry), &core->conns.sides[entry],
+			                   step->seg->seq, side);
+	}
+	entry_clear(core, step);
+}
+
 struct conn *
 conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 {
 	const struct segment *seg = step->seg;
 	struct conn_table *t = &core->conns;
+	struct conn_side side = {
+		.service = seg->service & (SERVICES_MAX - 1),
+		.born_s = clock_s(step->now, 0),
+		.promised_wscale = WSCALE_NONE,
+	};
 
-	if (step->entry != FLOW_NONE)
-		core_count(core, step->entry & FLOW_HALF_OPEN ? COUNTER_half_open_replaced
-		                                              : COUNTER_reused);
-	entry_clear(core, step);
+	conn_replace(core, step, &side);
 	/* Nothing is evicted in vain: the path first. */
 	uint16_t path = path_get(&core->paths, seg);
 	if (path == 0) {
@@ -374,11 +400,7 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 	conn->flow = seg->flow;
 	conn->path = path;
 	conn->client_wscale = conn->server_wscale = WSCALE_NONE;
-	t->sides[number] = (struct conn_side){
-		.service = seg->service,
-		.born_s = clock_s(step->now, 0),
-		.promised_wscale = WSCALE_NONE,
-	};
+	t->sides[number] = side;
 	return conn;
 }
 

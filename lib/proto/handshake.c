@@ -9,6 +9,7 @@
 #include "act.h"
 #include "admission.h"
 #include "entry.h"
+#include "incarnation.h"
 #include "pass.h"
 #include "syn_plan.h"
 
@@ -425,14 +426,10 @@ received_syn(struct core *core, struct step *step)
 void
 spent_syn(struct core *core, struct step *step)
 {
-	const struct conn *conn = conn_of(core, step->entry);
-
-	/* spent_ack() takes only a newer ISS than the spent one's for a new
-	 * connection; a client whose ISS does not grow gets its turn all the same.
-	 * The spent one itself stays spent: its SYN may be a late copy. Of a closing one
-	 * nothing else may change, since anybody can forge the SYN. */
-	if (seq_before(step->seg->seq, conn->irs))
-		core->conns.sides[step->entry].readmitted = conn_mark(step->seg->seq);
+	/* A client whose ISS does not grow gets its turn all the same. Of a closing one nothing
+	 * else may change, since anybody can forge the SYN. */
+	incarnation_syn(conn_of(core, step->entry), &core->conns.sides[step->entry],
+	                step->seg->seq);
 	core_count(core, COUNTER_syn_received);
 	sum_add(&step->state->syn, 1);
 	if (step->service->mode == MODE_PROXY && core->draining)

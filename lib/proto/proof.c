@@ -8,6 +8,7 @@
 #include "act.h"
 #include "admission.h"
 #include "connect.h"
+#include "incarnation.h"
 #include "pass.h"
 #include "respond.h"
 
@@ -296,9 +297,7 @@ proof_after_end(struct core *core, struct step *step, const struct proven *prove
 		unproven(core, step);
 		return;
 	}
-	if (proven->irs == conn->irs ||
-	    (seq_before(proven->irs, conn->irs) &&
-	     conn_mark(proven->irs) != core->conns.sides[step->entry].readmitted)) {
+	if (!incarnation_admits(conn, &core->conns.sides[step->entry], proven->irs)) {
 		core_count(core, COUNTER_spent_replayed);
 		act_reset(core, step);
 		return;

@@ -99,19 +99,18 @@ struct conn {
 /* What is read only where a connection begins, ends, is listed or has its
  * windows converted: kept beside the table, off the packet path. */
 struct conn_side {
-	uint16_t service;
-	uint16_t born_s;         /* opened, seconds modulo 2^16 */
-	uint8_t promised_wscale; /* to the client, WSCALE_NONE */
-	uint8_t readmitted;      /* conn_mark() of an older ISS that may open, 0: none */
-	uint32_t ts_echo; /* SPLICED: TSecr towards the server while it is silent, see join.c */
+	uint16_t service : 12;
+	uint16_t promised_wscale : 4; /* to the client, WSCALE_NONE */
+	uint16_t born_s;              /* opened, seconds modulo 2^16 */
+	/* Of what has opened before on the same ports while its cookie lives, the last one
+	 * first; 0: none. See incarnation.h. */
+	uint16_t before[2];
+	union {
+		uint32_t ts_echo;    /* SPLICED: TSecr towards the server while it is silent, see
+		                   * join.c */
+		uint32_t readmitted; /* CLOSING, SPENT: an older ISS that may open, 0: none */
+	};
 };
-
-/* Eight bits of an ISS, never 0. */
-static inline uint8_t
-conn_mark(uint32_t iss)
-{
-	return (uint8_t)((iss ^ iss >> 8 ^ iss >> 16 ^ iss >> 24) % 255 + 1);
-}
 
 _Static_assert(sizeof(struct conn) == 64, "a connection is one cache line");
 _Static_assert(offsetof(struct conn, irs) == 36 && offsetof(struct conn, seq_delta) == 48 &&

@@ -181,9 +181,6 @@ level_connections(const struct image *image)
 	for (uint32_t i = 0; i < t->capacity; i++) {
 		uint32_t next = i < t->fresh ? conns[i].next_free : 0;
 
-		memset((uint8_t *)&sides[i] + offsetof(struct conn_side, readmitted) + 1, 0,
-		       offsetof(struct conn_side, ts_echo) -
-		               offsetof(struct conn_side, readmitted) - 1);
 		if (i < t->fresh && conns[i].state != CONN_FREE)
 			continue;
 		memset(&conns[i], 0, sizeof(conns[i]));

@@ -51,6 +51,126 @@ LAB_TEST(test_spent_same_syn_opens_nothing, "SPENT.OUTSIDE.SYN")
 	EQUAL(lab_count(lab, COUNTER_opened), 1);
 }
 
+/* One connection more of the same ports, from its SYN to the server's refusal. */
+static void
+open_and_refuse(struct lab *lab, uint32_t irs)
+{
+	lab->irs = irs;
+	lab_syn_ack(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	OUTCOME_IS(taken_proof);
+	EQUAL(NTH(SIDE_INSIDE, 0)->seg.seq, irs);
+	SERVER(TCP_RST | TCP_ACK, 0, irs + 1);
+	EQUAL(lab_state(lab), CONN_SPENT);
+}
+
+/* A late copy of a SYN and of the ACK that followed it: what it has opened stays over. */
+static void
+replay_opens_nothing(struct lab *lab, uint32_t irs, uint32_t iss)
+{
+	uint64_t opened = lab_count(lab, COUNTER_opened);
+
+	CLIENT(TCP_ACK, irs + 1, iss + 1);
+	OUTCOME_IS(answered_rst);
+	CLIENT(TCP_SYN, irs, 0);
+	OUTCOME_IS(answered_syn_cookie);
+	CLIENT(TCP_ACK | TCP_PSH, irs + 1, iss + 1, .payload_len = 10);
+	OUTCOME_IS(answered_rst);
+	EQUAL(lab_grew(lab, COUNTER_spent_replayed), 1);
+	EQUAL(lab_count(lab, COUNTER_opened), opened);
+}
+
+LAB_TEST(test_spent_before_newer_one_opens_nothing)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	uint32_t irs = lab->irs;
+	open_and_refuse(lab, irs);
+	uint32_t iss = lab->iss;
+	open_and_refuse(lab, irs + 0x200000);
+	replay_opens_nothing(lab, irs, iss);
+	open_and_refuse(lab, irs + 0x200001);
+	replay_opens_nothing(lab, irs, iss);
+}
+
+LAB_TEST(test_spent_before_older_one_opens_nothing)
+{
+	static const uint32_t steps[] = { 500, 0x200000, 0x70000000 };
+
+	lab_start(lab);
+	lab_teach(lab);
+	uint32_t irs = lab->irs;
+	for (unsigned int i = 0; i < 3; i++) {
+		lab->client_port++;
+		open_and_refuse(lab, irs);
+		uint32_t iss = lab->iss;
+		open_and_refuse(lab, irs - steps[i]);
+		replay_opens_nothing(lab, irs, iss);
+		/* Beyond both. */
+		open_and_refuse(lab, irs + 0x200000);
+		replay_opens_nothing(lab, irs, iss);
+	}
+}
+
+/* Whose ISS falls and falls gets its turn as long as what has opened is known, and then when
+ * the cookies have died. */
+LAB_TEST(test_spent_third_older_one_opens_the_fourth_waits)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	uint32_t irs = lab->irs;
+	for (unsigned int i = 0; i < 3; i++)
+		open_and_refuse(lab, irs - i * 0x200000);
+	lab->irs = irs - 3 * 0x200000;
+	lab_syn_ack(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	OUTCOME_IS(answered_rst);
+	EQUAL(lab_count(lab, COUNTER_opened), 3);
+	lab_tick(lab, 1000 * (COOKIE_LIFE_MAX_S + 2));
+	open_and_refuse(lab, irs - 3 * 0x200000);
+}
+
+/* Any number of them, one shortly behind the other, if the ISS grows. */
+LAB_TEST(test_spent_growing_iss_always_opens)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	uint32_t irs = lab->irs, iss = 0;
+	for (unsigned int i = 0; i < 40; i++) {
+		open_and_refuse(lab, irs + (i < 20 ? i : (i - 19) * 0x4000000));
+		if (i == 0)
+			iss = lab->iss;
+		lab_tick(lab, 100);
+	}
+	replay_opens_nothing(lab, irs, iss);
+}
+
+/* What a live connection kept where an entry that is over keeps the ISS of the last SYN, the
+ * server's clock, lets no ISS of the same number in. */
+LAB_TEST(test_spent_clock_of_server_is_no_syn)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	uint32_t irs = lab->irs, older = irs - 0x200000;
+	lab->irs = older;
+	lab_syn_ack(lab);
+	uint32_t iss = lab->iss;
+	lab->irs = irs;
+	lab_connecting(lab);
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, irs + 1, .options = lab->server_options,
+	       .mss = lab->server_mss, .wscale = lab->server_wscale, .tsval = older);
+	EQUAL(lab_state(lab), CONN_SPLICED);
+	CLIENT(TCP_RST, irs + 1, 0);
+	EQUAL(lab_state(lab), CONN_CLOSING);
+	CLIENT(TCP_ACK, older + 1, iss + 1);
+	OUTCOME_IS(answered_rst);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
+	EQUAL(lab_state(lab), CONN_SPENT);
+	CLIENT(TCP_ACK, older + 1, iss + 1);
+	OUTCOME_IS(answered_rst);
+	EQUAL(lab_count(lab, COUNTER_opened), 1);
+}
+
 /* Up to the end of its life, whatever the epoch. */
 LAB_TEST(test_spent_replayed_all_its_life)
 {
@@ -154,6 +274,11 @@ CU_TestInfo core_spent_tests[] = {
 	CHECK_TEST(test_spent_same_cookie_reset),
 	CHECK_TEST(test_spent_newer_syn_opens),
 	CHECK_TEST(test_spent_same_syn_opens_nothing),
+	CHECK_TEST(test_spent_before_newer_one_opens_nothing),
+	CHECK_TEST(test_spent_before_older_one_opens_nothing),
+	CHECK_TEST(test_spent_third_older_one_opens_the_fourth_waits),
+	CHECK_TEST(test_spent_growing_iss_always_opens),
+	CHECK_TEST(test_spent_clock_of_server_is_no_syn),
 	CHECK_TEST(test_spent_replayed_all_its_life),
 	CHECK_TEST(test_spent_after_refusal_reset),
 	CHECK_TEST(test_spent_after_close_reset),
