@@ -45,7 +45,7 @@ synchronized_syn(struct core *core, struct step *step)
 	/* Spliced, nobody here knows what the server's clock says: left out, which
 	 * receivers put up with more often than with a wrong value (PAWS). */
 	if (conn->state == CONN_RESPONDING)
-		packet_stamp(p, respond_tsval(conn, step->now), step->seg->tsval);
+		packet_stamp(p, respond_tsval(conn, step->now), conn->ts_recent);
 	else if (conn->state == CONN_CONNECTING)
 		connect_stamp(core, conn, step->now, p);
 }

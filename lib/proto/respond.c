@@ -9,6 +9,18 @@
 #include "admission.h"
 #include "challenge.h"
 
+/* TS.Recent (RFC 7323, 4.3): the largest TSval of what was acceptable and begins no later than
+ * what has been acknowledged. */
+static void
+respond_note(struct conn *conn, const struct segment *seg)
+{
+	uint32_t behind = conn->client_nxt - seg->seq;
+
+	if ((conn->flags & CONN_TIMESTAMPS) && (seg->options & OPTION_TIMESTAMPS) &&
+	    behind <= segment_seq_len(seg) && !seq_before(seg->tsval, conn->ts_recent))
+		conn->ts_recent = seg->tsval;
+}
+
 /* An ACK of all that has come, for the client. */
 static void
 respond_fill(struct packet *p, const struct conn *conn, const struct step *step, uint32_t seq)
@@ -17,7 +29,7 @@ respond_fill(struct packet *p, const struct conn *conn, const struct step *step,
 	p->ack = conn->client_nxt;
 	p->window = UINT16_MAX;
 	if (conn->flags & CONN_TIMESTAMPS)
-		packet_stamp(p, respond_tsval(conn, step->now), step->seg->tsval);
+		packet_stamp(p, respond_tsval(conn, step->now), conn->ts_recent);
 }
 
 void
@@ -37,6 +49,7 @@ respond_begin(struct core *core, struct step *step, const struct proven *proven)
 	conn_set_state(core, conn, CONN_RESPONDING);
 	conn->ts_delta = proven->ts_sent + cookie_ts_elapsed(proven->ts_sent, step->now->wall_ms) -
 	                 (uint32_t)step->now->now_ms;
+	conn->ts_recent = step->seg->tsval;
 	admission_count(core, step, conn);
 	core_count(core, COUNTER_opened);
 	core_count(core, COUNTER_connected);
@@ -58,6 +71,7 @@ responding_segment(struct core *core, struct step *step)
 		synchronized_syn(core, step);
 		return;
 	}
+	respond_note(conn, seg);
 	entry_touch(core, step, splice_lifetime(core, conn));
 	if ((conn->flags & CONN_SERVER_FIN) && seg->ack == conn->server_nxt && len == 0) {
 		core_count(core, COUNTER_completed);

@@ -8,7 +8,7 @@
  *   36  irs                    4
  *   40  client_nxt             4
  *   44  server_nxt             4
- *   48  seq_delta | pending | next_free   4
+ *   48  seq_delta | pending | ts_recent | next_free   4
  *   52  ts_delta | offered | expected   4
  *   56  client_lag 14, server_lag 14, path 14, client_wscale 4, server_wscale 4,
  *       state 4, flags 10: 64 bits
@@ -77,6 +77,7 @@ struct conn {
 	union {
 		uint32_t seq_delta; /* 48 */
 		uint32_t pending;   /* CONNECTING: number of the pending record */
+		uint32_t ts_recent; /* RESPONDING, with timestamps: TS.Recent (RFC 7323, 4.3) */
 		uint32_t next_free; /* FREE */
 	};
 	union {

@@ -63,6 +63,37 @@ LAB_TEST(test_responding_data_carries_timestamps)
 		EQUAL(out->seg.tsecr, lab->ts_clock[SIDE_OUTSIDE]);
 }
 
+/* TSecr is TS.Recent: of what was taken, whatever a segment that was not says
+ * (RFC 7323, 4.3). */
+LAB_TEST(test_responding_echo_is_of_what_was_taken)
+{
+	start(lab);
+	if (!lab->timestamps)
+		return;
+	uint32_t taken = lab->ts_clock[SIDE_OUTSIDE] + 100;
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .tsval = taken);
+	CLIENT(TCP_SYN, lab->irs + 4444, 0, .options = OPTION_TIMESTAMPS, .tsval = 0x70000000);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.tsecr, taken);
+	CLIENT(TCP_RST, lab->irs + 2, 0, .options = OPTION_TIMESTAMPS, .tsval = 0x70000000);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.tsecr, taken);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 10000, .tsval = taken + 1);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.tsecr, taken);
+	CLIENT(TCP_ACK, lab->irs + 0x40000000, lab->iss + 1, .tsval = taken + 2);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.tsecr, taken);
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1001, lab->iss + 1, .payload_len = 9,
+	       .tsval = taken + 3);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.tsecr, taken);
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 9,
+	       .tsval = taken + 4);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.tsecr, taken + 4);
+	/* Older, but in order: time does not go back. */
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 10, lab->iss + 1, .payload_len = 9,
+	       .tsval = taken + 3);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.tsecr, taken + 4);
+	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 19, lab->iss + 1, .tsval = taken + 5);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.tsecr, taken + 5);
+}
+
 LAB_TEST(test_responding_proof_with_data_acknowledged)
 {
 	lab->server_port = LAB_RESPOND;
@@ -182,6 +213,7 @@ CU_TestInfo core_responding_tests[] = {
 	CHECK_TEST(test_responding_ack_outside_window_acked),
 	CHECK_TEST(test_responding_data_acknowledged),
 	CHECK_TEST(test_responding_data_carries_timestamps),
+	CHECK_TEST(test_responding_echo_is_of_what_was_taken),
 	CHECK_TEST(test_responding_proof_with_data_acknowledged),
 	CHECK_TEST(test_responding_fin_answered_with_fin),
 	CHECK_TEST(test_responding_syn_challenged),
