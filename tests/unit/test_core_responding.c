@@ -83,8 +83,7 @@ LAB_TEST(test_responding_echo_is_of_what_was_taken)
 	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1001, lab->iss + 1, .payload_len = 9,
 	       .tsval = taken + 3);
 	EQUAL(ONLY(SIDE_OUTSIDE)->seg.tsecr, taken);
-	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 9,
-	       .tsval = taken + 4);
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 9, .tsval = taken + 4);
 	EQUAL(ONLY(SIDE_OUTSIDE)->seg.tsecr, taken + 4);
 	/* Older, but in order: time does not go back. */
 	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 10, lab->iss + 1, .payload_len = 9,
