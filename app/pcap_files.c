@@ -2,7 +2,6 @@
 #include "pcap_files.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 
 /* A file has 32 bits for the seconds, without a sign: until 2106. libpcap gives them one.
@@ -16,17 +15,43 @@ read_time(const struct timeval *ts, uint64_t *at_us)
 	return seconds <= UINT32_MAX;
 }
 
+/* As pcap_next_ex(), and where the record begins, -1 if that cannot be told. */
+static int
+read_record(struct pcap_input *in, struct pcap_pkthdr **header, const uint8_t **data, long *at)
+{
+	*at = ftell(pcap_file(in->pcap));
+	return pcap_next_ex(in->pcap, header, data);
+}
+
+/* Reading has failed. Because the file is at its end, with a record begun `at` bytes into it?
+ * Then that is said. */
+static bool
+ends_early(struct pcap_input *in, long at)
+{
+	FILE *file = pcap_file(in->pcap);
+
+	if (!feof(file) || ferror(file))
+		return false;
+	in->ends_early = true;
+	fprintf(stderr, "synfront-pcap: %s: ends inside a record", in->path);
+	if (at >= 0)
+		fprintf(stderr, " that begins at byte %ld", at);
+	fprintf(stderr, ", behind %" PRIu64 " whole ones\n", in->n);
+	return true;
+}
+
 int
 pcap_input_next(struct pcap_input *in)
 {
 	struct pcap_pkthdr *header;
 	const uint8_t *data;
+	long at;
 	int rc;
 
 	in->frame = NULL;
-	if (in->pcap == NULL)
+	if (in->pcap == NULL || in->ends_early)
 		return 0;
-	while ((rc = pcap_next_ex(in->pcap, &header, &data)) == 1) {
+	while ((rc = read_record(in, &header, &data, &at)) == 1) {
 		in->n++;
 		if (header->caplen < header->len || header->len > PCAP_FRAME_MAX) {
 			in->n_cut++;
@@ -42,7 +67,7 @@ pcap_input_next(struct pcap_input *in)
 		in->len = header->len;
 		return 0;
 	}
-	if (rc == PCAP_ERROR_BREAK)
+	if (rc == PCAP_ERROR_BREAK || ends_early(in, at))
 		return 0;
 	fprintf(stderr, "synfront-pcap: %s: %s\n", in->path, pcap_geterr(in->pcap));
 	return -1;

@@ -2,12 +2,14 @@
 /*
  * Capture files of Ethernet frames: pcap and pcapng of either byte order, times in
  * microseconds or nanoseconds. Frames of which a snap length has left only a part are
- * counted and passed over.
+ * counted and passed over. A file that ends inside a record, as one does whose writer was
+ * stopped, ends with the last whole one.
  */
 #ifndef SYNFRONT_PCAP_FILES_H
 #define SYNFRONT_PCAP_FILES_H
 
 #include <pcap/pcap.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PCAP_FRAME_MAX 262144u /* bytes: libpcap's own limit */
@@ -21,13 +23,14 @@ struct pcap_input {
 	uint64_t at_us;       /* since 1970 */
 	uint64_t n;           /* records read */
 	uint64_t n_cut;       /* of these, not whole */
+	bool ends_early;      /* inside a record */
 };
 
 /* Open a capture and read its first whole frame. `path` NULL: one that is empty. 0, or -1
  * when that is said on stderr. */
 int pcap_input_open(struct pcap_input *in, const char *path);
 /* Read the next whole frame; in->frame is NULL when there is none. 0, or -1 when the file
- * cannot be read, which is said on stderr. */
+ * cannot be read, which is said on stderr. So is where it ends early. */
 int pcap_input_next(struct pcap_input *in);
 /* Close it, and say on stderr how many frames were not whole. */
 void pcap_input_close(struct pcap_input *in);

@@ -30,6 +30,7 @@ enum {
 	EXIT_INPUT = 1, /* configuration, capture file, or CPU */
 	EXIT_USAGE = 2,
 	EXIT_ACCOUNT = 3, /* an equation of the final account does not hold */
+	EXIT_CUT = 4,     /* done with all whole records of a capture file that is cut */
 };
 
 struct options {
@@ -82,7 +83,8 @@ usage(FILE *out)
 	      "Frames that a snap length has cut are counted and passed over.\n"
 	      "\n"
 	      "exit status: 0 done, 1 unusable configuration, capture file or CPU, 2 usage,\n"
-	      "3 the counters do not add up\n",
+	      "3 the counters do not add up, 4 done, but a capture file ends inside a record:\n"
+	      "all before it was run, and all is written\n",
 	      out);
 }
 
@@ -474,6 +476,8 @@ main(int argc, char **argv)
 		rc = write_rows(options.rows);
 out:
 	for (unsigned int side = 0; side < SIDES_BOTH; side++) {
+		if (rc == EXIT_OK && run.inputs[side].ends_early)
+			rc = EXIT_CUT;
 		pcap_input_close(&run.inputs[side]);
 		if (pcap_output_close(run.outputs[side], options.write[side]) != 0)
 			rc = EXIT_INPUT;

@@ -2,10 +2,11 @@
 """synfront-pcap over generated captures: of either byte order and clock, cut by a snap length,
 with the largest frames, with nothing in them for days."""
 import os
+import struct
 import unittest
 
 import golden
-from captures import KINDS, START_S, Run, arp, capture, segment
+from captures import ENDS_EARLY, KINDS, START_S, Run, arp, capture, segment
 
 PROGRAM = os.path.join(os.environ["SYNFRONT_BUILD_DIR"], "app", "synfront-pcap")
 DAY_S = 86400
@@ -76,11 +77,35 @@ class Files(unittest.TestCase):
         self.assertIn("2106", done.said)
 
     def test_broken_file_is_an_error(self):
-        whole = capture([(START_US, arp()), (START_US, arp())])
-        for broken in (whole[:-3], whole[:30], b"no capture at all, whatever it says" * 2):
+        whole = capture([(START_US, arp())])
+        for broken in (whole[:20], whole[:3], b"no capture at all, whatever it says" * 2,
+                       whole + struct.pack("<IIII", START_S, 0, 0xfffffff0, 0xfffffff0) * 9):
             done = run(broken)
             self.assertEqual(done.status, 1)
             self.assertIn("synfront-pcap: ", done.said)
+
+    def test_file_that_ends_early_is_run_to_there(self):
+        """Cut in the last record: its header, its first byte, its last; and in the first."""
+        frames = [(START_US, segment("SYN", mss=1460)), (START_US + US, arp()),
+                  (START_US + 2 * US, arp())]
+        for kind in KINDS:
+            ends = [len(capture(frames[:n], kind)) for n in range(4)]
+            whole = capture(frames, kind)
+            full = run(capture(frames[:2], kind))
+            for cut in (ends[2] + 1, ends[2] + 17, ends[3] - 1):
+                done = run(whole[:cut])
+                self.assertEqual(done.status, ENDS_EARLY, kind)
+                self.assertIn("that begins at byte %d, behind 2 whole" % ends[2], done.said)
+                self.assertEqual((done.left, done.counters), (full.left, full.counters), kind)
+            done = run(whole[:ends[0] + 9], capture(frames[1:2], kind))
+            self.assertEqual((done.status, done.count("received")), (ENDS_EARLY, 1), kind)
+            self.assertIn("begins at byte %d, behind 0 whole" % ends[0], done.said)
+
+    def test_pipe_that_ends_early_is_run_to_there(self):
+        whole = capture([(START_US, arp()), (START_US + US, arp())])
+        done = run(b"", args=("--outside", "/dev/stdin"), stdin=whole[:-3])
+        self.assertEqual((done.status, done.count("received")), (ENDS_EARLY, 1))
+        self.assertIn("ends inside a record, behind 1 whole", done.said)
 
 
 class Output(unittest.TestCase):
