@@ -15,6 +15,7 @@
 #include "core.h"
 #include "core_share.h"
 #include "cookie.h"
+#include "cpu_guard.h"
 #include "neighbour.h"
 #include "pcap_files.h"
 #include "rows.h"
@@ -32,6 +33,8 @@ enum {
 	EXIT_ACCOUNT = 3, /* an equation of the final account does not hold */
 	EXIT_CUT = 4,     /* done with all whole records of a capture file that is cut */
 };
+
+const int cpu_guard_status = EXIT_INPUT;
 
 struct options {
 	const char *config;

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "control.h"
+#include "cpu_guard.h"
 #include "log.h"
 #include "notify.h"
 #include "privilege.h"
@@ -17,10 +18,12 @@ enum {
 	EXIT_OK = 0,
 	EXIT_CONFIG = 1, /* the configuration cannot be used */
 	EXIT_USAGE = 2,
-	EXIT_START = 3,   /* ports, memory or EAL refused */
+	EXIT_START = 3,   /* ports, memory, EAL or the CPU refused */
 	EXIT_ACCOUNT = 4, /* ran and ended, but its account does not add up */
 	EXIT_PORT = 5,    /* a port was lost for good */
 };
+
+const int cpu_guard_status = EXIT_START;
 
 struct options {
 	const char *config;
@@ -45,8 +48,8 @@ usage(FILE *out)
 	      "SIGTERM and SIGINT drain, reset what is left and end; a second one ends at once.\n"
 	      "SIGHUP reads the configuration again, all of it or nothing.\n"
 	      "\n"
-	      "exit status: 0 done, 1 unusable configuration, 2 usage, 3 ports, memory or EAL do\n"
-	      "not start, 4 the final account does not add up, 5 a port was lost for good\n",
+	      "exit status: 0 done, 1 unusable configuration, 2 usage, 3 ports, memory, EAL or\n"
+	      "the CPU refuse, 4 the final account does not add up, 5 a port was lost for good\n",
 	      out);
 }
 

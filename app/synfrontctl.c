@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cpu_guard.h"
 #include "ctl_socket.h"
 #include "ctl_table.h"
 
@@ -15,9 +16,11 @@
 /* Exit codes. */
 enum {
 	EXIT_OK = 0,
-	EXIT_ENGINE = 1, /* not running, or it does not answer */
+	EXIT_ENGINE = 1, /* not running, or it does not answer; or the CPU is not fit */
 	EXIT_USAGE = 2,
 };
+
+const int cpu_guard_status = EXIT_ENGINE;
 
 enum layout {
 	LAYOUT_LIST,
@@ -98,7 +101,8 @@ usage(FILE *out)
 	      "  --all             counters at zero too\n"
 	      "  --watch SECONDS   again and again, counters with their rate\n"
 	      "  --version, --help\n"
-	      "\nexit status: 0 done, 1 the engine does not answer, 2 usage\n",
+	      "\nexit status: 0 done, 1 the engine does not answer or the CPU lacks something, 2 "
+	      "usage\n",
 	      out);
 }
 

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "dpdk_versions.h"
 #include "eal.h"
 #include "lcore.h"
 #include "log.h"
@@ -54,15 +55,12 @@ find(const char *device, uint16_t *id)
 	return rte_eth_dev_get_port_by_name(name, id);
 }
 
-/* How many receive queues a port can have. A TAP says 16, and sends other processes the
- * descriptors of all its queues, both ways, in one message that has no room for so many:
- * it writes over its stack (tap_mp_req_on_rxtx() in DPDK 22.11). */
+/* How many receive queues a port can have. */
 static uint16_t
 most_queues(const struct plane_port *port, const struct rte_eth_dev_info *info)
 {
-	if (strcmp(port->driver, "net_tap") == 0)
-		return (uint16_t)RTE_MIN(info->max_rx_queues, RTE_MP_MAX_FD_NUM / 2);
-	return info->max_rx_queues;
+	return strcmp(port->driver, "net_tap") == 0 ? tap_queues_max(info->max_rx_queues)
+	                                            : info->max_rx_queues;
 }
 
 /* Queues: as configured, else one for each worker as far as the port has them. */
@@ -133,18 +131,13 @@ choose_rss(struct plane *plane, struct plane_port *port, const struct rte_eth_de
 {
 	const uint64_t over_ports = RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP;
 	uint64_t types = info->flow_type_rss_offloads & RSS_WANTED;
-	uint8_t key_size = info->hash_key_size != 0 ? info->hash_key_size : 40;
 
-	if (port->n_rx < 2 || types == 0 || key_size > OWNER_KEY_SIZE)
+	if (port->n_rx < 2 || types == 0 || info->hash_key_size > OWNER_KEY_SIZE)
 		return;
 	eth->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-	eth->rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
-		.rss_key = plane->owners.key,
-		.rss_key_len = key_size,
-		.rss_hf = types,
-	};
+	eth->rx_adv_conf.rss_conf = rss_conf_make(info, types, plane->owners.key);
 	if ((types & over_ports) == over_ports && eal_is_pci(port->conf->device) &&
-	    key_size >= 40 && port->n_rx == plane->n_workers && info->reta_size != 0 &&
+	    rss_is_ours(info) && port->n_rx == plane->n_workers && info->reta_size != 0 &&
 	    OWNER_TABLE_SIZE % info->reta_size == 0 &&
 	    (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH)) {
 		eth->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_RSS_HASH;

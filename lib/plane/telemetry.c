@@ -4,11 +4,11 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
-#include <rte_telemetry.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "core_share.h"
+#include "dpdk_versions.h"
 #include "log.h"
 #include "mailbox.h"
 #include "stats.h"
@@ -35,15 +35,15 @@ info(const char *params, struct rte_tel_data *d)
 	rte_tel_data_start_dict(d);
 	rte_tel_data_add_dict_string(d, "instance", plane->conf->instance);
 	rte_tel_data_add_dict_int(d, "pid", getpid());
-	rte_tel_data_add_dict_u64(d, "uptime_s",
-	                          (rte_rdtsc() - plane->base_tsc) / plane->tsc_per_ms / 1000);
-	rte_tel_data_add_dict_u64(d, "workers", plane->n_workers);
+	rte_tel_data_add_dict_uint(d, "uptime_s",
+	                           (rte_rdtsc() - plane->base_tsc) / plane->tsc_per_ms / 1000);
+	rte_tel_data_add_dict_uint(d, "workers", plane->n_workers);
 	rte_tel_data_add_dict_string(d, "idle", plane->sleeps ? "sleep" : "poll");
 	rte_tel_data_add_dict_string(d, "memory", rte_eal_has_hugepages() ? "hugepages" : "pages");
-	rte_tel_data_add_dict_u64(d, "services", here.policy->n_services);
-	rte_tel_data_add_dict_u64(d, "generation", here.policy->generation);
+	rte_tel_data_add_dict_uint(d, "services", here.policy->n_services);
+	rte_tel_data_add_dict_uint(d, "generation", here.policy->generation);
 	rte_tel_data_add_dict_int(d, "draining", plane_is_draining(plane));
-	rte_tel_data_add_dict_u64(d, "remaining", plane_live(plane));
+	rte_tel_data_add_dict_uint(d, "remaining", plane_live(plane));
 	return 0;
 }
 
@@ -53,7 +53,7 @@ add_side(struct rte_tel_data *d, const char *what, enum side side, uint64_t valu
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s_%s", what, side_name(side));
-	rte_tel_data_add_dict_u64(d, name, value);
+	rte_tel_data_add_dict_uint(d, name, value);
 }
 
 static void
@@ -64,13 +64,13 @@ add_account(struct rte_tel_data *d, const struct worker_account *a)
 		add_side(d, "sent", (enum side)side, a->sent[side]);
 		add_side(d, "tx_full", (enum side)side, a->tx_full[side]);
 	}
-	rte_tel_data_add_dict_u64(d, "alloc_failed", a->alloc_failed);
-	rte_tel_data_add_dict_u64(d, "unfit", a->unfit);
-	rte_tel_data_add_dict_u64(d, "handed_over", a->handed_over);
-	rte_tel_data_add_dict_u64(d, "taken_over", a->taken_over);
-	rte_tel_data_add_dict_u64(d, "loops", a->loops);
-	rte_tel_data_add_dict_u64(d, "empty_loops", a->empty_loops);
-	rte_tel_data_add_dict_u64(d, "sleeps", a->sleeps);
+	rte_tel_data_add_dict_uint(d, "alloc_failed", a->alloc_failed);
+	rte_tel_data_add_dict_uint(d, "unfit", a->unfit);
+	rte_tel_data_add_dict_uint(d, "handed_over", a->handed_over);
+	rte_tel_data_add_dict_uint(d, "taken_over", a->taken_over);
+	rte_tel_data_add_dict_uint(d, "loops", a->loops);
+	rte_tel_data_add_dict_uint(d, "empty_loops", a->empty_loops);
+	rte_tel_data_add_dict_uint(d, "sleeps", a->sleeps);
 }
 
 /* Everything, or with a parameter what one worker has counted. */
@@ -96,7 +96,7 @@ stats(const char *params, struct rte_tel_data *d)
 	rte_tel_data_start_dict(d);
 	add_account(d, &account);
 	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
-		rte_tel_data_add_dict_u64(d, counter_infos[i].name, sum.values[i]);
+		rte_tel_data_add_dict_uint(d, counter_infos[i].name, sum.values[i]);
 	return 0;
 }
 
@@ -113,11 +113,11 @@ drops(const char *params, struct rte_tel_data *d)
 	rte_tel_data_start_dict(d);
 	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
 		if (counter_infos[i].class == OUTCOME_DROP)
-			rte_tel_data_add_dict_u64(d, counter_infos[i].name, sum.values[i]);
+			rte_tel_data_add_dict_uint(d, counter_infos[i].name, sum.values[i]);
 	for (unsigned int side = 0; side < here.plane->n_ports; side++)
 		add_side(d, "tx_full", (enum side)side, account.tx_full[side]);
-	rte_tel_data_add_dict_u64(d, "alloc_failed", account.alloc_failed);
-	rte_tel_data_add_dict_u64(d, "unfit", account.unfit);
+	rte_tel_data_add_dict_uint(d, "alloc_failed", account.alloc_failed);
+	rte_tel_data_add_dict_uint(d, "unfit", account.unfit);
 	return 0;
 }
 
@@ -158,10 +158,10 @@ list_text(struct list *list, const char *name, const char *text)
 static void
 list_u64(struct list *list, const char *name, uint64_t value)
 {
-	struct rte_tel_data *column = list_cell(list, name, RTE_TEL_U64_VAL);
+	struct rte_tel_data *column = list_cell(list, name, RTE_TEL_UINT_VAL);
 
 	if (column != NULL)
-		rte_tel_data_add_array_u64(column, value);
+		rte_tel_data_add_array_uint(column, value);
 }
 
 /* The answer: the columns, and where the next page begins, 0 if this was the last. */
@@ -170,7 +170,7 @@ list_answer(struct rte_tel_data *d, struct list *list, uint64_t next)
 {
 	int rc = rte_tel_data_start_dict(d);
 
-	rte_tel_data_add_dict_u64(d, "next", next);
+	rte_tel_data_add_dict_uint(d, "next", next);
 	for (unsigned int i = 0; i < list->n; i++) {
 		if (list->columns[i] == NULL)
 			rc = -1;
@@ -397,7 +397,7 @@ drain(const char *params, struct rte_tel_data *d)
 		log_notice("telemetry: drain %s", params);
 	rte_tel_data_start_dict(d);
 	rte_tel_data_add_dict_int(d, "draining", plane_is_draining(here.plane));
-	rte_tel_data_add_dict_u64(d, "remaining", plane_live(here.plane));
+	rte_tel_data_add_dict_uint(d, "remaining", plane_live(here.plane));
 	return 0;
 }
 
