@@ -258,18 +258,27 @@ static const struct conf_mapping service_mapping = { "Service", KEYS(service_key
 	                                             sizeof(struct service) };
 
 /* Limits of sources: 0 switches one off. */
-#define SOURCE_ENTRIES(name, field, preset_text, help_text)                                   \
-	{                                                                                     \
-		name, CONF_ENTRIES, 0, AT(source_limits, field),                              \
-			.min = 1, .max = 1u << 28, .zero = "no limit", .preset = preset_text, \
-			.help = help_text                                                     \
-	}
-#define SOURCE_RATE(name, field, preset_text, help_text)                                        \
-	{                                                                                       \
-		name, CONF_RATE, 0, AT(source_limits, field),                                   \
-			.min = 1, .max = 1000000000, .zero = "no limit", .preset = preset_text, \
-			.unit = "1/s", .help = help_text                                        \
-	}
+#define SOURCE_ENTRIES(name, field, preset_text, help_text) \
+	{ name,                                             \
+	  CONF_ENTRIES,                                     \
+	  0,                                                \
+	  AT(source_limits, field),                         \
+	  .min = 1,                                         \
+	  .max = 1u << 28,                                  \
+	  .zero = "no limit",                               \
+	  .preset = preset_text,                            \
+	  .help = help_text }
+#define SOURCE_RATE(name, field, preset_text, help_text) \
+	{ name,                                          \
+	  CONF_RATE,                                     \
+	  0,                                             \
+	  AT(source_limits, field),                      \
+	  .min = 1,                                      \
+	  .max = 1000000000,                             \
+	  .zero = "no limit",                            \
+	  .preset = preset_text,                         \
+	  .unit = "1/s",                                 \
+	  .help = help_text }
 
 static const struct conf_key source_keys[] = {
 	SOURCE_ENTRIES("half_open_host", half_open_host, "64",
@@ -338,11 +347,15 @@ static const struct conf_mapping handshake_mapping = { "Handshake", KEYS(handsha
 #define TIMEOUT_MAX_S (8 * 3600)
 _Static_assert(TIMEOUT_MAX_S < 1 << 15, "a deadline is never taken for a past one");
 
-#define TIMEOUT(name_, min_, max_, preset_, help_)                                              \
-	{                                                                                       \
-#name_, CONF_DURATION, 0, AT(timeouts, name_), .min = min_, .max = max_,        \
-							       .preset = preset_, .help = help_ \
-	}
+#define TIMEOUT(name_, min_, max_, preset_, help_) \
+	{ #name_,                                  \
+	  CONF_DURATION,                           \
+	  0,                                       \
+	  AT(timeouts, name_),                     \
+	  .min = min_,                             \
+	  .max = max_,                             \
+	  .preset = preset_,                       \
+	  .help = help_ }
 
 static const struct conf_key timeouts_keys[] = {
 	TIMEOUT(connecting, 1, 300, "10s", "A server that stays silent: the client gets RST."),

@@ -14,7 +14,7 @@
 #include "syn_plan.h"
 
 _Static_assert(HALF_OPEN_STAGES == SYN_ACK_RETRIES_MAX + 1, "a stage for each SYN-ACK");
-_Static_assert(RETRY_MS *((1u << SYN_ACK_RETRIES_MAX) - 1) < COOKIE_LIFE_MIN_S * 1000u,
+_Static_assert(RETRY_MS * ((1u << SYN_ACK_RETRIES_MAX) - 1) < COOKIE_LIFE_MIN_S * 1000u,
                "the last SYN-ACK of an entry still carries a good cookie");
 
 /* What a SYN-ACK says, from a fresh SYN or from its half-open entry. */

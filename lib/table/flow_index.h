@@ -54,7 +54,7 @@ _Static_assert(offsetof(struct flow_bucket, deadline) == 16, "tags load as one v
 
 /* The top bit of an entry says which table its number belongs to. */
 #define FLOW_HALF_OPEN 0x80000000u
-#define FLOW_NUMBER(entry) ((entry)&0x7fffffffu)
+#define FLOW_NUMBER(entry) ((entry) & 0x7fffffffu)
 #define FLOW_NONE 0xffffffffu
 
 struct flow_index {

@@ -269,7 +269,7 @@ level_paths_and_index(const struct image *image)
 			if (buckets[i].tag[slot] == 0) {
 				buckets[i].entry[slot] = 0;
 				buckets[i].deadline[slot] = 0;
-				buckets[i].moved &= (uint16_t) ~(1u << slot);
+				buckets[i].moved &= (uint16_t)~(1u << slot);
 			}
 }
 

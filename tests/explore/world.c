@@ -216,13 +216,11 @@ const struct flow *
 world_flow(unsigned int flow)
 {
 	/* Each in a net of its own. */
-#define FLOW(net)                                                                          \
-	{                                                                                  \
-		.client = { { .bytes = { [10] = 0xff, 0xff, 198, 51, 100 + (net), 7 } } }, \
-		.server = { { .bytes = { [10] = 0xff, 0xff, 192, 0, 2, 1 } } },            \
-		.client_port_be = __builtin_bswap16(40000 + (net)),                        \
-		.server_port_be = __builtin_bswap16(SERVER_PORT)                           \
-	}
+#define FLOW(net)                                                                    \
+	{ .client = { { .bytes = { [10] = 0xff, 0xff, 198, 51, 100 + (net), 7 } } }, \
+	  .server = { { .bytes = { [10] = 0xff, 0xff, 192, 0, 2, 1 } } },            \
+	  .client_port_be = __builtin_bswap16(40000 + (net)),                        \
+	  .server_port_be = __builtin_bswap16(SERVER_PORT) }
 	static const struct flow flows[FLOWS] = { FLOW(0), FLOW(1), FLOW(2) };
 #undef FLOW
 

@@ -10,10 +10,7 @@
 #include <string.h>
 
 /* One line of a table of tests; the table ends with CU_TEST_INFO_NULL. */
-#define CHECK_TEST(function)        \
-	{                           \
-#function, function \
-	}
+#define CHECK_TEST(function) { #function, function }
 
 /* Run suites, the last of which is CU_SUITE_INFO_NULL; the exit status for main(). */
 static inline int

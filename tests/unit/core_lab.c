@@ -10,14 +10,8 @@
 #define TICK_MS 50
 #define TICK_BUDGET 100000u
 
-#define CLIENT_MAC                                 \
-	{                                          \
-		0x06, 0x11, 0x22, 0x33, 0x44, 0x55 \
-	}
-#define SERVER_MAC                     \
-	{                              \
-		0x02, 0, 0, 0, 0, 0x01 \
-	}
+#define CLIENT_MAC { 0x06, 0x11, 0x22, 0x33, 0x44, 0x55 }
+#define SERVER_MAC { 0x02, 0, 0, 0, 0, 0x01 }
 
 /* One of each kind of client; sequence numbers of some pass zero. */
 const struct lab_variant lab_variants[] = {

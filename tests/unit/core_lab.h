@@ -129,7 +129,7 @@ struct lab {
 	struct lab_opened {
 		uint16_t port;
 		uint32_t client, irs, iss;
-	} * opened;
+	} *opened;
 	unsigned int n_opened, opened_max;
 };
 
