@@ -15,7 +15,7 @@ get32(const uint8_t *p)
 }
 
 void
-model_in(struct splice_model *m, const struct segment *seg)
+model_in(struct splice_model *m, struct segment *seg)
 {
 	if (!m->is_opened)
 		return;
@@ -26,7 +26,9 @@ model_in(struct splice_model *m, const struct segment *seg)
 	}
 	if (!(seg->flags & TCP_ACK))
 		return;
-	if ((seg->flags & TCP_SYN) && !m->is_joined) {
+	/* What acknowledges another SYN, is broken, or sent to a group says nothing. */
+	if ((seg->flags & TCP_SYN) && !m->is_joined && seg->ack == m->irs + 1 &&
+	    !(seg->frame[0] & 1) && segment_checksum_ok(seg)) {
 		m->server_mss = seg->mss != 0 ? seg->mss : seg->is_v4 ? 536 : 1220;
 		m->answer_seq = seg->seq;
 		m->answer_tsval = seg->tsval;

@@ -50,8 +50,9 @@ model_byte(uint32_t seq)
 	return (uint8_t)(seq * 31 + (seq >> 8) * 7 + 5);
 }
 
-/* A segment goes in: what its sender says is known from now on. */
-void model_in(struct splice_model *m, const struct segment *seg);
+/* A segment goes in: what its sender says is known from now on. To be called in the order in
+ * which the engine decides, before what it makes of the segment. */
+void model_in(struct splice_model *m, struct segment *seg);
 /* A SYN-ACK goes to the client. */
 void model_answered(struct splice_model *m, const struct packet *p);
 /* Has this SYN-ACK been sent before? */

@@ -254,7 +254,6 @@ world_burst(struct world *w, const struct world_frame *frames, unsigned int n)
 		unsigned int f = world_find(w, &seg[i].flow, seg[i].tags);
 		if (f == WORLD_FLOWS)
 			continue;
-		model_in(&w->flows[f].model, &seg[i]);
 		/* A protected host that connects from its service's port to the client's takes
 		 * the place of what was remembered. */
 		if (seg[i].side == SIDE_INSIDE && (seg[i].flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)

@@ -219,15 +219,43 @@ carry_out_one(struct world *w, const struct action *a, const struct world_frame 
 	free(frame);
 }
 
+/* The segments up to number `last` have come to their flows' models. Returns how many have. */
+static unsigned int
+models_hear(struct world *w, const struct segment *seg, unsigned int heard, unsigned int last)
+{
+	for (; heard <= last; heard++) {
+		struct segment in = seg[heard];
+		unsigned int f = world_find(w, &in.flow, in.tags);
+
+		if (in.class == SEGMENT_TCP && f != WORLD_FLOWS)
+			model_in(&w->flows[f].model, &in);
+	}
+	return heard;
+}
+
+/* Number of the segment that an action is about: a SEND stands before what becomes of its
+ * segment, but for a SYN, which stands behind. `next`: of the segment that follows what is
+ * disposed of. */
+static unsigned int
+segment_of(const struct action *a, unsigned int next)
+{
+	if (a->kind != ACTION_SEND)
+		return a->seg;
+	return a->packet.flags == TCP_SYN && next > 0 ? next - 1 : next;
+}
+
 void
 world_carry_out(struct world *w, const struct world_frame *frames, const struct segment *seg,
                 unsigned int n)
 {
 	unsigned int n_disposed[WORLD_BURST] = { 0 }, n_syns = 0, n_answers = 0;
+	unsigned int heard = 0, next = 0;
 
 	FUZZ_CHECK(w->actions.n <= w->actions.max);
 	for (unsigned int i = 0; i < w->actions.n; i++) {
 		const struct action *a = &w->actions.list[i];
+		if (segment_of(a, next) < n)
+			heard = models_hear(w, seg, heard, segment_of(a, next));
 		if (a->kind == ACTION_SEND) {
 			FUZZ_CHECK(a->seg == ACTION_NO_SEGMENT);
 			carry_out_one(w, a, NULL, NULL);
@@ -235,6 +263,7 @@ world_carry_out(struct world *w, const struct world_frame *frames, const struct 
 		}
 		FUZZ_CHECK(a->seg < n);
 		n_disposed[a->seg]++;
+		next = a->seg + 1u;
 		if (a->kind == ACTION_DROP)
 			continue;
 		struct segment in = seg[a->seg];
