@@ -197,7 +197,7 @@ def test_tap_in_another_namespace(bench):
         wait_for("the link to be down", lambda: link() == "down", 2)
         lab.run("client", "ip", "link", "set", outside.name, "up")
         wait_for("the link to be up", lambda: link() == "up", 2)
-        own, other = address(77), address(SERVER)
+        own, other = address(78), address(SERVER)
         lab.run("client", "ip", "addr", "add", own + "/32", "dev", outside.name)
         lab.run("client", "ip", "route", "add", other, "dev", outside.name, "src", own)
         assert attempt_from(bench, port, own, other) == "served"
