@@ -22,9 +22,10 @@ import time
 from stage import median, waited
 from engines import Synfront, Wire
 from delay import far_client
+from generator import Generator
 from lab import SERVER, Lab, address, wait_for
 from proxy import CONFIG, REQUEST, RESET_AT_CLOSE, aside
-from traffic import Flood, Nginx
+from traffic import Nginx
 
 # SYNs a second, within what the ports carry: a TAP takes a system call for each frame, and
 # what is beyond it waits in the kernel's queue, some 20 ms long, or is lost there.
@@ -176,14 +177,22 @@ def ready(lab, engine):
 
 
 def in_flood(lab, number, engine, rate, favoured=True):
-    """points() in a flood of so many SYNs a second, and its rate."""
-    with aside():
-        flood = Flood(lab, rate, 120)
-    with flood:
+    """points() in a flood of so many SYNs a second, and its rate. The flood is even: trafgen
+    sends what it may in a second at once at the second's beginning."""
+    sent = lambda: lab.link_counters("attacker", "eth0")["tx"]["packets"]
+    idle = sent()
+    flood = Generator(lab, "attacker", "net_af_packet0,iface=eth0,qdisc_bypass=1",
+                      "--to", address(SERVER), "--mac", lab.mac("server"), "--port", "80",
+                      "--rate", str(rate), "--blind", seconds=120)
+    try:
+        wait_for("the flood to begin:\n" + flood.process.output(),
+                 lambda: sent() > idle + 1000 or not flood.process.running())
         time.sleep(1)
-        before, begin = flood.sent(), time.monotonic()
+        before, begin = sent(), time.monotonic()
         found = points(lab, number, engine, favoured)
-        return dict(found, rate=(flood.sent() - before) / (time.monotonic() - begin))
+        return dict(found, rate=(sent() - before) / (time.monotonic() - begin))
+    finally:
+        flood.end()
 
 
 def measure(lab, nginx, rtt, number):
