@@ -219,7 +219,7 @@ def measure(lab, nginx, rtt, number):
 
 
 def run(results, quick):
-    number, repeats = (300, 1) if quick else (2000, 2)
+    number, repeats = (300, 1) if quick else (2000, 3)
     with Lab() as lab:
         lab.sysctl("server", "ipv4.tcp_syncookies", 1)
         with aside():
