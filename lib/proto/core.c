@@ -160,15 +160,15 @@ step_find(struct core *core, struct step *step)
 
 	step->entry = FLOW_NONE;
 	if (core->mutations == 0) {
-		if (seg->entry == FLOW_NONE)
+		if (seg->found.entry == FLOW_NONE)
 			return;
-		step->at = (struct flow_slot){ seg->at_bucket, seg->at_slot };
-		if (entry_is(core, seg->entry, &seg->flow, seg->tags)) {
-			step->entry = seg->entry;
+		step->at = (struct flow_slot){ seg->found.at_bucket, seg->found.at_slot };
+		if (entry_is(core, seg->found.entry, &seg->flow, seg->tags)) {
+			step->entry = seg->found.entry;
 			return;
 		}
 	}
-	step->entry = entry_find(core, &seg->flow, seg->tags, seg->hash, &step->at);
+	step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
 }
 
 static __attribute__((noinline)) void
@@ -247,14 +247,14 @@ decide_orphan(struct core *core, struct step *step)
 
 	if (!core->has_orphans || seg->class != SEGMENT_TCP || decision_event(seg) == EVENT_SYN)
 		return false;
-	seg->hash = flow_hash(&core->hash_key, &seg->flow, seg->tags);
-	step->entry = entry_find(core, &seg->flow, seg->tags, seg->hash, &step->at);
+	seg->found.hash = flow_hash(&core->hash_key, &seg->flow, seg->tags);
+	step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
 	if (step->entry == FLOW_NONE || (step->entry & FLOW_HALF_OPEN) ||
 	    conn_of(core, step->entry)->state == CONN_SPENT)
 		return false;
-	seg->service = core->conns.sides[step->entry].service;
+	seg->found.service = core->conns.sides[step->entry].service;
 	step->service = &orphan_service;
-	step->state = &core->services[seg->service];
+	step->state = &core->services[seg->found.service];
 	decide_found(core, step);
 	return true;
 }
@@ -264,16 +264,16 @@ decide_segment(struct core *core, struct step *step)
 {
 	struct segment *seg = step->seg;
 
-	if (__builtin_expect(seg->service >= SERVICES_MAX, 0)) {
+	if (__builtin_expect(seg->found.service >= SERVICES_MAX, 0)) {
 		if (decide_orphan(core, step))
 			return;
-		if (seg->service == SERVICE_CLOSED)
+		if (seg->found.service == SERVICE_CLOSED)
 			decide_closed(core, step);
 		else
 			act_forward(core, step, COUNTER_passed_other);
 		return;
 	}
-	step->state = &core->services[seg->service];
+	step->state = &core->services[seg->found.service];
 	step->service = step->state->service;
 	if (seg->class != SEGMENT_TCP || step->state->mode == MODE_BYPASS) {
 		if (!decide_orphan(core, step))

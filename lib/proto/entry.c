@@ -126,8 +126,9 @@ conn_set_state(struct core *core, struct conn *conn, enum conn_state state)
 		conn_uncount_source(core, conn);
 }
 
+/* Take what ends out of all counts; what was live or closing is SPENT from now on. */
 static void
-conn_uncount(struct core *core, struct conn *conn)
+conn_settle(struct core *core, struct conn *conn)
 {
 	const struct conn_side *side = &core->conns.sides[conn_number(core, conn)];
 
@@ -154,7 +155,7 @@ conn_free(struct core *core, uint32_t number, struct flow_slot at)
 {
 	struct conn *conn = &core->conns.conns[number];
 
-	conn_uncount(core, conn);
+	conn_settle(core, conn);
 	path_put(&core->paths, conn->path);
 	flow_index_remove(&core->index, at);
 	core->mutations++;
@@ -198,7 +199,7 @@ conn_finish(struct core *core, uint32_t number, struct flow_slot at, const struc
 		conn_free(core, number, at);
 		return;
 	}
-	conn_uncount(core, conn);
+	conn_settle(core, conn);
 	conn->state = CONN_SPENT;
 	flow_index_touch(&core->index, at, (uint16_t)(born_s + COOKIE_LIFE_MAX_S + 1u));
 }
@@ -369,7 +370,7 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 	const struct segment *seg = step->seg;
 	struct conn_table *t = &core->conns;
 	struct conn_side side = {
-		.service = seg->service & (SERVICES_MAX - 1),
+		.service = seg->found.service & (SERVICES_MAX - 1),
 		.born_s = clock_s(step->now, 0),
 		.promised_wscale = WSCALE_NONE,
 	};
@@ -387,8 +388,8 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 		return NULL;
 	}
 	uint32_t number = conn_table_take(t);
-	if (!flow_index_insert(&core->index, seg->hash, number, clock_s(step->now, lifetime_s),
-	                       &step->at)) {
+	if (!flow_index_insert(&core->index, seg->found.hash, number,
+	                       clock_s(step->now, lifetime_s), &step->at)) {
 		core_count(core, COUNTER_index_full);
 		conn_table_give(t, number);
 		path_put(&core->paths, path);

@@ -28,7 +28,7 @@ static struct conn *
 spliced_of(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
-	uint32_t entry = entry_find(core, &seg->flow, seg->tags, seg->hash, &step->at);
+	uint32_t entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
 
 	if (entry == FLOW_NONE || (entry & FLOW_HALF_OPEN))
 		return NULL;
@@ -94,7 +94,7 @@ static void
 fragment_first(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
-	uint32_t entry = entry_find(core, &seg->flow, seg->tags, seg->hash, &step->at);
+	uint32_t entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
 
 	if (entry == FLOW_NONE || (entry & FLOW_HALF_OPEN) || (seg->flags & (TCP_SYN | TCP_RST))) {
 		act_drop(core, step, COUNTER_drop_fragment);

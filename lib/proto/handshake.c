@@ -56,15 +56,15 @@ plan_late(struct core *core, struct step *step)
 		.is_v4 = seg->is_v4,
 	};
 	cookie_make(step->now->secrets, &job, 1);
-	seg->cookie = job.iss;
-	seg->profile = plan->profile;
+	seg->found.cookie = job.iss;
+	seg->found.profile = plan->profile;
 	syn->net = core_net(core, &seg->flow);
 }
 
 static inline const struct syn_planned *
 planned(struct core *core, struct step *step)
 {
-	if (__builtin_expect(step->seg->profile == PROFILE_UNMADE, 0))
+	if (__builtin_expect(step->seg->found.profile == PROFILE_UNMADE, 0))
 		plan_late(core, step);
 	return &core->syns[step->number];
 }
@@ -73,7 +73,7 @@ static inline struct answer
 answer_of(const struct segment *seg, const struct syn_plan *plan)
 {
 	return (struct answer){
-		.iss = seg->cookie,
+		.iss = seg->found.cookie,
 		.irs = seg->seq,
 		.tsval = seg->tsval,
 		.ts_sent = plan->answer.tsval,
@@ -91,7 +91,7 @@ cookie_is_out(struct core *core, struct step *step)
 	core->cookie_out_ms = dies_ms;
 	step->state->cookies_until_ms = dies_ms;
 	if (core->params.cookies_until_s != NULL) {
-		uint32_t *until_s = &core->params.cookies_until_s[step->seg->service];
+		uint32_t *until_s = &core->params.cookies_until_s[step->seg->found.service];
 		uint32_t dies_s = (uint32_t)(dies_ms / 1000) + 1;
 		/* Once a second. */
 		if (__atomic_load_n(until_s, __ATOMIC_RELAXED) < dies_s)
@@ -109,7 +109,7 @@ syn_by_cookie(struct core *core, struct step *step, const struct syn_plan *plan)
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
 	struct packet *p = act_reply_with(core, step, COUNTER_answered_syn_cookie, &plan->answer);
-	p->seq = seg->cookie;
+	p->seq = seg->found.cookie;
 	p->ack = seg->seq + 1;
 	p->tsecr = seg->tsval;
 }
@@ -151,8 +151,8 @@ half_open_make(struct core *core, struct step *step, const struct answer *a,
 		return FLOW_NONE;
 	}
 	uint16_t path = path_get(&core->paths, seg);
-	if (path == 0 ||
-	    !flow_index_insert(&core->index, seg->hash, FLOW_HALF_OPEN | number, 0, &step->at)) {
+	if (path == 0 || !flow_index_insert(&core->index, seg->found.hash, FLOW_HALF_OPEN | number,
+	                                    0, &step->at)) {
 		core_count(core, path == 0 ? COUNTER_path_full : COUNTER_index_full);
 		if (path != 0)
 			path_put(&core->paths, path);
@@ -163,7 +163,7 @@ half_open_make(struct core *core, struct step *step, const struct answer *a,
 	struct half_open *h = &core->half_open.entries[number];
 	h->flow = seg->flow;
 	h->path = path;
-	h->service = seg->service;
+	h->service = seg->found.service;
 	half_open_fill(h, &core->half_open.sides[number], seg, a, offer);
 	const struct source_limits *limits = &core->policy->sources;
 	if (limits->half_open_host | limits->half_open_net) {
@@ -179,7 +179,7 @@ half_open_make(struct core *core, struct step *step, const struct answer *a,
 	}
 	half_open_wait(&core->half_open, number, 0, (uint32_t)step->now->now_ms + RETRY_MS);
 	core_count(core, COUNTER_half_open_made);
-	admission_half_open(core, seg->service, 1);
+	admission_half_open(core, seg->found.service, 1);
 	return number;
 }
 
@@ -207,7 +207,7 @@ refuse(struct core *core, struct step *step, enum refusal how, enum counter drop
 	/* Followed, so that the answer is let through. */
 	else if (how == REFUSE_PASS &&
 	         bucket_take(&core->pass_bucket, PASSES_PER_S, (uint32_t)step->now->now_ms) &&
-	         track_begin(core, step, false))
+	         pass_begin(core, step, false))
 		act_forward(core, step, COUNTER_passed_closed);
 	else
 		act_drop(core, step, dropped);
@@ -244,7 +244,7 @@ syn_signed(struct core *core, struct step *step)
 	}
 	if (service->signed_syn == REFUSE_PASS && core->params.has_inside &&
 	    bucket_take(&core->pass_bucket, PASSES_PER_S, (uint32_t)step->now->now_ms) &&
-	    track_begin(core, step, false)) {
+	    pass_begin(core, step, false)) {
 		act_forward(core, step, COUNTER_passed_syn);
 		return;
 	}

@@ -16,36 +16,34 @@ _Static_assert(FLOW_NONE == UINT32_MAX && SERVICE_NONE == UINT16_MAX &&
 static inline void
 locate_index(struct core *core, struct segment *s)
 {
-	/* Entry, service, proof, probe and profile: none, unchecked, unmade. */
-	memset(&s->entry, 0xff,
-	       offsetof(struct segment, at_slot) - offsetof(struct segment, entry));
+	memset(&s->found, 0xff, sizeof(s->found));
 	if (s->class == SEGMENT_OTHER)
 		return;
-	s->service = policy_find_id(core->policy, &s->flow.server, s->is_v4,
-	                            __builtin_bswap16(s->flow.server_port_be));
-	if (s->service >= SERVICES_MAX)
+	s->found.service = policy_find_id(core->policy, &s->flow.server, s->is_v4,
+	                                  __builtin_bswap16(s->flow.server_port_be));
+	if (s->found.service >= SERVICES_MAX)
 		return;
-	s->hash = flow_hash(&core->hash_key, &s->flow, s->tags);
-	flow_index_prefetch(&core->index, s->hash);
-	__builtin_prefetch(&core->services[s->service], 1, 3);
+	s->found.hash = flow_hash(&core->hash_key, &s->flow, s->tags);
+	flow_index_prefetch(&core->index, s->found.hash);
+	__builtin_prefetch(&core->services[s->found.service], 1, 3);
 }
 
 static inline void
 locate_entry(struct core *core, struct segment *s)
 {
-	if (flow_index_lacks(&core->index, s->hash))
+	if (flow_index_lacks(&core->index, s->found.hash))
 		return;
-	struct flow_walk walk = flow_walk_start(&core->index, s->hash);
+	struct flow_walk walk = flow_walk_start(&core->index, s->found.hash);
 
-	s->entry = flow_walk_next(&walk);
-	s->at_bucket = walk.at.bucket;
-	s->at_slot = (uint8_t)walk.at.slot;
-	if (s->entry == FLOW_NONE)
+	s->found.entry = flow_walk_next(&walk);
+	s->found.at_bucket = walk.at.bucket;
+	s->found.at_slot = (uint8_t)walk.at.slot;
+	if (s->found.entry == FLOW_NONE)
 		return;
-	if (s->entry & FLOW_HALF_OPEN)
-		__builtin_prefetch(&core->half_open.entries[FLOW_NUMBER(s->entry)]);
+	if (s->found.entry & FLOW_HALF_OPEN)
+		__builtin_prefetch(&core->half_open.entries[FLOW_NUMBER(s->found.entry)]);
 	else
-		__builtin_prefetch(&core->conns.conns[s->entry]);
+		__builtin_prefetch(&core->conns.conns[s->found.entry]);
 }
 
 static void
@@ -65,10 +63,10 @@ syn_add(struct core *core, struct segment *s, unsigned int number, const struct 
 	struct syn_planned *syn = &core->syns[number];
 	const struct syn_plan *plan;
 
-	plan = syn_plan_make(core, s, &core->services[s->service], now, memo, syn);
+	plan = syn_plan_make(core, s, &core->services[s->found.service], now, memo, syn);
 	syn->net = source_net_hash_of(&core->hash_key, &s->flow.client, s->is_v4);
 	rate_prefetch(&core->reflection, syn->net);
-	s->profile = plan->profile;
+	s->found.profile = plan->profile;
 	if (s->is_v4)
 		cookie_lane_add(&core->syn_lanes[true], true, &s->flow, s->seq, plan->profile,
 		                number);
@@ -85,11 +83,11 @@ ack_add(struct core *core, struct segment *s, unsigned int number)
 	uint32_t low = cookie_low(s->ack - 1);
 	struct cookie_lane *lane = &core->ack_lanes[s->is_v4][low >> 5];
 
-	s->profile = low & 31;
+	s->found.profile = low & 31;
 	if (s->is_v4)
-		cookie_lane_add_two(lane, true, &s->flow, s->seq - 1, s->profile, number);
+		cookie_lane_add_two(lane, true, &s->flow, s->seq - 1, s->found.profile, number);
 	else
-		cookie_lane_add_two(lane, false, &s->flow, s->seq - 1, s->profile, number);
+		cookie_lane_add_two(lane, false, &s->flow, s->seq - 1, s->found.profile, number);
 }
 
 static void
@@ -99,7 +97,7 @@ syn_finish(struct segment *seg, struct cookie_lane *lane)
 	for (unsigned int i = 0; i < lane->n; i++) {
 		struct segment *s = &seg[lane->number[i]];
 
-		s->cookie = cookie_lane_get(lane, i, s->profile);
+		s->found.cookie = cookie_lane_get(lane, i, s->found.profile);
 	}
 }
 
@@ -111,9 +109,10 @@ ack_finish(struct segment *seg, struct cookie_lane *lane)
 		struct segment *s = &seg[lane->number[i]];
 		uint32_t iss = s->ack - 1;
 
-		s->proof = cookie_lane_get(lane, i, s->profile) == iss ? PROOF_EXACT : PROOF_NONE;
-		s->probe = cookie_lane_get(lane, i + 1, s->profile) == iss ? PROOF_EXACT
-		                                                           : PROOF_NONE;
+		s->found.proof = cookie_lane_get(lane, i, s->found.profile) == iss ? PROOF_EXACT
+		                                                                   : PROOF_NONE;
+		s->found.probe = cookie_lane_get(lane, i + 1, s->found.profile) == iss ? PROOF_EXACT
+		                                                                       : PROOF_NONE;
 	}
 }
 
@@ -131,7 +130,7 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 	for (unsigned int i = 0; i < n; i++) {
 		struct segment *s = &seg[i];
 
-		if (s->service >= SERVICES_MAX || s->class != SEGMENT_TCP)
+		if (s->found.service >= SERVICES_MAX || s->class != SEGMENT_TCP)
 			continue;
 		locate_entry(core, s);
 		if (s->side != SIDE_OUTSIDE)
@@ -139,7 +138,7 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 		if (control == TCP_SYN) {
 			syn_add(core, s, i, now, &memo);
-		} else if (control == TCP_ACK && s->entry == FLOW_NONE && gate_open) {
+		} else if (control == TCP_ACK && s->found.entry == FLOW_NONE && gate_open) {
 			ack_add(core, s, i);
 		}
 	}

@@ -10,7 +10,7 @@
 #include "entry.h"
 
 bool
-track_begin(struct core *core, struct step *step, bool outbound)
+pass_begin(struct core *core, struct step *step, bool outbound)
 {
 	const struct segment *seg = step->seg;
 
@@ -32,7 +32,7 @@ track_begin(struct core *core, struct step *step, bool outbound)
 	} else {
 		conn->irs = seg->seq;
 		conn->client_nxt = seg->seq + 1;
-		admission_half_open(core, seg->service, 1);
+		admission_half_open(core, seg->found.service, 1);
 	}
 	return true;
 }
@@ -42,7 +42,7 @@ track_begin(struct core *core, struct step *step, bool outbound)
  * comes from outside anybody may have sent, and it counts only where it fits.
  */
 void
-adopt_seed(struct conn *conn, const struct segment *seg)
+pass_seed(struct conn *conn, const struct segment *seg)
 {
 	uint32_t end = seg->seq + segment_seq_len(seg);
 	bool outside = seg->side == SIDE_OUTSIDE;
@@ -54,7 +54,7 @@ adopt_seed(struct conn *conn, const struct segment *seg)
 }
 
 bool
-track_adopt(struct core *core, struct step *step)
+pass_adopt(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
 	const struct instant *now = step->now;
@@ -74,7 +74,7 @@ track_adopt(struct core *core, struct step *step)
 	conn->state = CONN_TRACKED;
 	conn->flags = CONN_ADOPTING;
 	core->n_adopting++;
-	adopt_seed(conn, seg);
+	pass_seed(conn, seg);
 	act_forward(core, step, COUNTER_passed_adopted);
 	return true;
 }
@@ -125,8 +125,8 @@ syn_passes(struct core *core, struct step *step, struct backend *b)
 	if (!syn_may_pass(core, step->state, b, step->seg, step->now))
 		return false;
 	if (core->draining || (b != NULL && b->down))
-		return track_begin(core, step, false);
+		return pass_begin(core, step, false);
 	if (service->calm == CALM_TRANSPARENT && service->cookies != COOKIES_ALWAYS)
-		return !admission_wants_cookie(core, step) && track_begin(core, step, false);
-	return syn_teaches(core, step, b) && track_begin(core, step, false);
+		return !admission_wants_cookie(core, step) && pass_begin(core, step, false);
+	return syn_teaches(core, step, b) && pass_begin(core, step, false);
 }

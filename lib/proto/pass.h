@@ -8,7 +8,7 @@
 
 /* An entry for a SYN that passes; false (counted) if it cannot be followed. `outbound`: a
  * protected host's own. */
-bool track_begin(struct core *core, struct step *step, bool outbound);
+bool pass_begin(struct core *core, struct step *step, bool outbound);
 /* May this SYN of a proxy's go to its server untouched: to be followed (calm: transparent,
  * drain), to probe (server down) or to teach (what is not known of it)? `b`: the server, if
  * it is known. */
@@ -17,8 +17,8 @@ bool syn_may_pass(const struct core *core, const struct service_state *state,
 /* And does it? It has an entry then, and is the caller's to forward. */
 bool syn_passes(struct core *core, struct step *step, struct backend *b);
 /* A candidate for adoption: forwarded then; false if it may not be one. */
-bool track_adopt(struct core *core, struct step *step);
+bool pass_adopt(struct core *core, struct step *step);
 /* Where a candidate counts from, by one of its segments. */
-void adopt_seed(struct conn *conn, const struct segment *seg);
+void pass_seed(struct conn *conn, const struct segment *seg);
 
 #endif

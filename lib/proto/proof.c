@@ -23,7 +23,7 @@ proof_once(struct step *step, uint32_t irs)
 	uint8_t proof;
 
 	cookie_check(step->now->secrets, &job, 1, &proof);
-	step->seg->profile = job.profile;
+	step->seg->found.profile = job.profile;
 	return proof;
 }
 
@@ -37,12 +37,12 @@ proof_read(struct core *core, struct step *step, struct proven *proven)
 	core_count(core, COUNTER_cookies_good);
 	*proven = (struct proven){
 		.iss = seg->ack - 1,
-		.irs = seg->proof == PROOF_PROBE ? seg->seq : seg->seq - 1,
-		.offer = cookie_profile_offer(seg->profile, seg->is_v4),
+		.irs = seg->found.proof == PROOF_PROBE ? seg->seq : seg->seq - 1,
+		.offer = cookie_profile_offer(seg->found.profile, seg->is_v4),
 		.by_cookie = true,
 	};
 	if (seg->options & OPTION_TIMESTAMPS) {
-		cookie_ts_read(seg->tsecr, seg->profile, seg->is_v4, &proven->offer, &scale);
+		cookie_ts_read(seg->tsecr, seg->found.profile, seg->is_v4, &proven->offer, &scale);
 		proven->ts_sent = seg->tsecr;
 		proven->promised_wscale = (uint8_t)scale;
 	} else {
@@ -58,10 +58,11 @@ proof_late(struct step *step)
 {
 	struct segment *seg = step->seg;
 
-	if (seg->proof == PROOF_UNCHECKED)
-		seg->proof = proof_once(step, seg->seq - 1);
-	if (seg->proof == PROOF_NONE && segment_may_probe(seg) && seg->probe == PROOF_UNCHECKED)
-		seg->probe = proof_once(step, seg->seq);
+	if (seg->found.proof == PROOF_UNCHECKED)
+		seg->found.proof = proof_once(step, seg->seq - 1);
+	if (seg->found.proof == PROOF_NONE && segment_may_probe(seg) &&
+	    seg->found.probe == PROOF_UNCHECKED)
+		seg->found.probe = proof_once(step, seg->seq);
 }
 
 bool
@@ -73,15 +74,15 @@ proof_check(struct core *core, struct step *step, struct proven *proven)
 		core_count(core, COUNTER_cookies_gated);
 		return false;
 	}
-	if (__builtin_expect(seg->proof == PROOF_UNCHECKED, 0))
+	if (__builtin_expect(seg->found.proof == PROOF_UNCHECKED, 0))
 		proof_late(step);
 	core_count(core, COUNTER_cookies_checked);
 	/* A keep-alive or window probe right after the handshake is one below
 	 * (RFC 9293, 3.8.4): a second try of its own, never a looser first one. */
-	if (seg->proof == PROOF_NONE) {
-		if (seg->probe != PROOF_EXACT || !segment_may_probe(seg))
+	if (seg->found.proof == PROOF_NONE) {
+		if (seg->found.probe != PROOF_EXACT || !segment_may_probe(seg))
 			return false;
-		seg->proof = PROOF_PROBE;
+		seg->found.proof = PROOF_PROBE;
 	}
 	return proof_read(core, step, proven);
 }
@@ -143,7 +144,7 @@ proof_is_shared(const struct core *core, const struct step *step)
 {
 	return core->params.cookies_until_s != NULL &&
 	       instant_s(step->now) <
-	               __atomic_load_n(&core->params.cookies_until_s[step->seg->service],
+	               __atomic_load_n(&core->params.cookies_until_s[step->seg->found.service],
 	                               __ATOMIC_RELAXED);
 }
 
@@ -167,7 +168,7 @@ unproven(struct core *core, struct step *step)
 	const struct service *service = step->service;
 	bool data = seg->payload_len != 0 || (seg->flags & TCP_FIN);
 
-	if (core->params.has_inside && core_adopts(core, step->now) && track_adopt(core, step))
+	if (core->params.has_inside && core_adopts(core, step->now) && pass_adopt(core, step))
 		return;
 	/* It may be a later segment of a client that a cookie has let in and whose
 	 * first segment was lost; a RST would kill what its resend will open. */

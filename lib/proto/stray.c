@@ -26,7 +26,7 @@ stray_drop(struct core *core, struct step *step)
 void
 stray_inside(struct core *core, struct step *step)
 {
-	if (step->entry == FLOW_NONE && !(step->seg->flags & TCP_SYN) && track_adopt(core, step))
+	if (step->entry == FLOW_NONE && !(step->seg->flags & TCP_SYN) && pass_adopt(core, step))
 		return;
 	act_reset(core, step);
 }

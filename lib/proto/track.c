@@ -24,7 +24,7 @@ outbound_syn(struct core *core, struct step *step)
 		act_drop(core, step, COUNTER_drop_stray);
 		return;
 	}
-	track_begin(core, step, true);
+	pass_begin(core, step, true);
 	act_forward(core, step, COUNTER_passed_syn);
 }
 
@@ -209,7 +209,7 @@ adopt_segment(struct core *core, struct step *step, struct conn *conn)
 		return;
 	}
 	if (!outside || !other)
-		adopt_seed(conn, seg);
+		pass_seed(conn, seg);
 	if (other)
 		adopt_doubt(core, step, conn, expected);
 }

@@ -258,7 +258,7 @@ parse_any(struct segment *seg, const uint8_t *frame, uint32_t head, uint32_t len
 	uint32_t off = ETH_HEADER_SIZE;
 
 	/* All but the fields of core_locate(). */
-	memset(seg, 0, offsetof(struct segment, hash));
+	memset(seg, 0, offsetof(struct segment, found));
 	seg->frame = frame;
 	seg->frame_len = len;
 	seg->side = (uint8_t)side;

@@ -73,6 +73,22 @@ enum segment_option {
 	OPTION_BAD = 0x80, /* a length byte was impossible: parsing stopped there */
 };
 
+/*
+ * What core_locate() finds out about a segment, for core_decide(). All ones is nothing: no
+ * entry, no service, a proof that is unchecked, a profile that is unmade.
+ */
+struct segment_found {
+	uint64_t hash;      /* of the flow */
+	uint32_t entry;     /* candidate found in the index, or FLOW_NONE */
+	uint16_t service;   /* id of the service, or SERVICE_NONE */
+	uint8_t proof;      /* ACK without entry: enum cookie_proof */
+	uint8_t probe;      /* ... of SEG.SEQ, as a keep-alive or window probe has it */
+	uint8_t profile;    /* of the cookie made or proven */
+	uint8_t at_slot;    /* where the candidate stands */
+	uint32_t at_bucket; /* ... */
+	uint32_t cookie;    /* SYN: the ISS to answer with */
+};
+
 /* Two cache lines; core_locate() reads little beyond the first. The parser's fast lane
  * writes fields that lie side by side as one word or vector. */
 struct segment {
@@ -109,16 +125,7 @@ struct segment {
 	uint8_t side;         /* enum side it came in by */
 	bool checksum_good; /* set by the caller when hardware has verified it, or by segment_checksum_ok() */
 
-	/* Written by core_locate(), read by core_decide(). */
-	uint64_t hash;
-	uint32_t entry;     /* candidate found in the index, or FLOW_NONE */
-	uint16_t service;   /* id of the service, or SERVICE_NONE */
-	uint8_t proof;      /* ACK without entry: enum cookie_proof */
-	uint8_t probe;      /* ... of SEG.SEQ, as a keep-alive or window probe has it */
-	uint8_t profile;    /* of the cookie made or proven */
-	uint8_t at_slot;    /* where the candidate stands */
-	uint32_t at_bucket; /* ... */
-	uint32_t cookie;    /* SYN: the ISS to answer with */
+	struct segment_found found;
 };
 
 _Static_assert(sizeof(struct segment) == 128, "two cache lines");

@@ -365,11 +365,11 @@ LAB_TEST_ONCE(test_corner_burst_has_an_end)
 		memset(seg, 0, sizeof(seg));
 		for (unsigned int i = 0; i < 2; i++)
 			segment_parse(&seg[i], frame, (uint32_t)len, (uint32_t)len, SIDE_OUTSIDE);
-		seg[1].hash = 0x123456789abcdef;
-		seg[1].entry = FLOW_NONE;
+		seg[1].found.hash = 0x123456789abcdef;
+		seg[1].found.entry = FLOW_NONE;
 		before = seg[1];
 		core_locate(lab->core, seg, 1, &now);
-		CHECK(seg[0].hash != 0 && seg[0].hash != before.hash);
+		CHECK(seg[0].found.hash != 0 && seg[0].found.hash != before.found.hash);
 		EQUAL(memcmp(&seg[1], &before, sizeof(before)), 0);
 	}
 }

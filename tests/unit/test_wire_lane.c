@@ -122,7 +122,7 @@ bend(uint64_t *state, uint8_t *frame, size_t len)
 static bool
 same(const struct segment *a, const struct segment *b)
 {
-	return memcmp(a, b, offsetof(struct segment, hash)) == 0;
+	return memcmp(a, b, offsetof(struct segment, found)) == 0;
 }
 
 static void
