@@ -86,11 +86,11 @@ syn_teaches(struct core *core, struct step *step, struct backend *b)
 {
 	const struct segment *seg = step->seg;
 	uint32_t now_s = instant_s(step->now);
-	const struct tcp_offer offer = admission_offered(seg);
 
 	if (b == NULL)
 		b = backend_at(&core->backends, server_of(core, step));
-	if (b == NULL || (!backend_curious(b, &offer) && !backend_ask_again(b, &offer, now_s)))
+	if (b == NULL ||
+	    (!backend_curious(b, seg->options) && !backend_ask_again(b, seg->options, now_s)))
 		return false;
 	if (b->learn_s != (uint8_t)now_s) {
 		b->learn_s = (uint8_t)now_s;
@@ -106,15 +106,13 @@ bool
 syn_may_pass(const struct core *core, const struct service_state *state, const struct backend *b,
              const struct segment *seg, const struct instant *now)
 {
-	const struct tcp_offer offer = admission_offered(seg);
-
 	if (core->draining || (b != NULL && b->down))
 		return true;
 	if (state->cookie_mode)
 		return false;
 	return (state->service->calm == CALM_TRANSPARENT && state->cookies != COOKIES_ALWAYS) ||
-	       b == NULL || backend_curious(b, &offer) ||
-	       backend_asks_again(b, &offer, instant_s(now));
+	       b == NULL || backend_curious(b, seg->options) ||
+	       backend_asks_again(b, seg->options, instant_s(now));
 }
 
 bool

@@ -114,11 +114,13 @@ learn_option(struct backend *backend, enum segment_option option, struct backend
 	if (answered) {
 		votes->n = 0;
 		backend->settled |= (uint8_t)option;
+		backend->absent &= (uint8_t)~option;
 		return true;
 	}
 	if (!votes_add(votes, net, BACKEND_ABSENT_VOTES))
 		return had;
 	backend->settled |= (uint8_t)option;
+	backend->absent |= (uint8_t)option;
 	if (!backend->down)
 		backend->probe_s = (uint16_t)(now_s + BACKEND_ASK_AGAIN_S);
 	return false;
@@ -155,20 +157,6 @@ backend_learn(struct backend *backend, const struct tcp_offer *offered,
 		backend->wscale = answered->wscale;
 }
 
-static unsigned int
-options_of(const struct tcp_offer *offer)
-{
-	return (offer->sack ? OPTION_SACK_PERMITTED : 0u) |
-	       (offer->timestamps ? OPTION_TIMESTAMPS : 0u) |
-	       (offer->wscale != WSCALE_NONE ? OPTION_WSCALE : 0u);
-}
-
-bool
-backend_curious(const struct backend *backend, const struct tcp_offer *offered)
-{
-	return !backend->known || (options_of(offered) & ~(unsigned int)backend->settled) != 0;
-}
-
 /* Is it `at_s`, or later? A time to come is at most one interval ahead; what looks further
  * ahead is long past. */
 static bool
@@ -190,21 +178,14 @@ turn_comes(uint16_t *at_s, uint32_t now_s, uint32_t every_s)
 }
 
 bool
-backend_asks_again(const struct backend *backend, const struct tcp_offer *offered, uint32_t now_s)
+backend_asks_again(const struct backend *backend, uint8_t offered, uint32_t now_s)
 {
-	const struct tcp_offer has = {
-		.sack = backend->sack,
-		.timestamps = backend->timestamps,
-		.wscale = backend->wscale,
-	};
-	unsigned int absent = backend->settled & ~options_of(&has);
-
-	return !backend->down && (options_of(offered) & absent) != 0 &&
+	return (offered & backend->absent) != 0 && !backend->down &&
 	       turn_has_come(backend->probe_s, now_s, BACKEND_ASK_AGAIN_S);
 }
 
 bool
-backend_ask_again(struct backend *backend, const struct tcp_offer *offered, uint32_t now_s)
+backend_ask_again(struct backend *backend, uint8_t offered, uint32_t now_s)
 {
 	if (!backend_asks_again(backend, offered, now_s))
 		return false;

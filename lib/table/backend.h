@@ -33,6 +33,9 @@
 
 #define BACKEND_VOTES_MAX 3u
 
+/* What is learned by asking for it, enum segment_option. */
+#define BACKEND_OPTIONS (OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS)
+
 _Static_assert(BACKEND_ABSENT_VOTES <= BACKEND_VOTES_MAX && BACKEND_ABSENT_VOTES > 0 &&
                        BACKEND_DOWN_VOTES <= BACKEND_VOTES_MAX && BACKEND_DOWN_VOTES > 0,
                "the voters are remembered but for the last one");
@@ -49,9 +52,10 @@ struct backend {
 	uint16_t port_be; /* 0: free */
 	uint16_t mss;     /* of its SYN-ACKs; 0: not learned */
 	uint8_t wscale;   /* the last seen; WSCALE_NONE: does none, or not learned */
-	uint8_t settled;  /* enum segment_option: which are seen, or absent by votes */
-	bool known : 1;   /* has answered: mss, wscale, sack, timestamps may be promised */
-	bool sack : 1;    /* seen, and not absent since */
+	/* Options, enum segment_option: seen or absent by votes; of these the absent ones. */
+	uint8_t settled, absent;
+	bool known : 1; /* has answered: mss, wscale, sack, timestamps may be promised */
+	bool sack : 1;  /* seen, and not absent since */
 	bool timestamps : 1;
 	bool down : 1;
 	struct backend_votes sack_votes, timestamps_votes, wscale_votes, mss_votes, down_votes;
@@ -98,15 +102,19 @@ backend_at(const struct backend_table *table, uint32_t number)
  * `net`: hash of the client's prefix. `answered->mss` 0: it named none. */
 void backend_learn(struct backend *backend, const struct tcp_offer *offered,
                    const struct tcp_offer *answered, uint32_t net, uint32_t now_s);
-/* Whether the answer to a SYN with this offer would decide what is still open. (A
- * server that was only ever asked by bare SYNs is known, and nothing of it is
+/* Whether the answer to a SYN with these options (enum segment_option) would decide what is
+ * still open. (A server that was only ever asked by bare SYNs is known, and nothing of it is
  * settled.) */
-bool backend_curious(const struct backend *backend, const struct tcp_offer *offered);
-/* Whether this offer has an option that counts as absent and it is time to ask again. */
-bool backend_asks_again(const struct backend *backend, const struct tcp_offer *offered,
-                        uint32_t now_s);
+static inline bool
+backend_curious(const struct backend *backend, uint8_t offered)
+{
+	return !backend->known || (offered & BACKEND_OPTIONS & ~backend->settled) != 0;
+}
+
+/* Whether one of these options counts as absent and it is time to ask again. */
+bool backend_asks_again(const struct backend *backend, uint8_t offered, uint32_t now_s);
 /* The same, and it is asked now: true once in BACKEND_ASK_AGAIN_S. */
-bool backend_ask_again(struct backend *backend, const struct tcp_offer *offered, uint32_t now_s);
+bool backend_ask_again(struct backend *backend, uint8_t offered, uint32_t now_s);
 /* The server answered: it is up. */
 void backend_succeed(struct backend *backend);
 /* It refused or kept silent towards a client of `net`. True if that took it down. */

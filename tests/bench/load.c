@@ -362,7 +362,7 @@ load_accept(struct load *load, uint32_t first, uint32_t n)
 }
 
 /* A handshake to the end for one flow at a time, cookie by cookie: one burst of
- * SYNs, one of ACKs, one of the server's SYN-ACKs. */
+ * SYNs, one of ACKs, one of the server's SYN-ACKs, and one in which it speaks. */
 bool
 load_open(struct load *load, uint32_t n)
 {
@@ -388,6 +388,15 @@ load_open(struct load *load, uint32_t n)
 			                                     .flags = TCP_ACK });
 		load_run(load);
 		load_accept(load, first, count);
+		/* Until a server has said something its segments are watched for it. */
+		for (uint32_t i = 0; i < count; i++)
+			load_add(load, &(struct load_frame){ .flow = first + i,
+			                                     .side = SIDE_INSIDE,
+			                                     .seq = load_server_seq(first + i) + 1,
+			                                     .ack = load_client_seq(first + i) + 1,
+			                                     .flags = TCP_ACK,
+			                                     .payload_len = 1 });
+		load_run(load);
 	}
 	return core_usage(load->core).connections >= n;
 }

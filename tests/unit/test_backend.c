@@ -4,6 +4,15 @@
 
 #include "addr_hash_stub.h"
 
+/* What a SYN with this offer has, enum segment_option. */
+static uint8_t
+options(const struct tcp_offer *offer)
+{
+	return OPTION_MSS | (offer->sack ? OPTION_SACK_PERMITTED : 0) |
+	       (offer->timestamps ? OPTION_TIMESTAMPS : 0) |
+	       (offer->wscale != WSCALE_NONE ? OPTION_WSCALE : 0);
+}
+
 #define N_SERVERS 200u
 
 struct server {
@@ -152,12 +161,12 @@ test_learn_first_answer_is_known(void)
 {
 	struct backend b = fresh();
 
-	CU_ASSERT_TRUE(backend_curious(&b, &bare));
+	CU_ASSERT_TRUE(backend_curious(&b, options(&bare)));
 	backend_learn(&b, &full, &full, 1, 0);
 	CU_ASSERT_TRUE(b.known && b.sack && b.timestamps);
 	CU_ASSERT_EQUAL(b.mss, 1460);
 	CU_ASSERT_EQUAL(b.wscale, 7);
-	CU_ASSERT_FALSE(backend_curious(&b, &full));
+	CU_ASSERT_FALSE(backend_curious(&b, options(&full)));
 }
 
 static void
@@ -168,8 +177,8 @@ test_learn_bare_syns_teach_no_absence(void)
 	for (uint32_t net = 0; net < 100; net++)
 		backend_learn(&b, &bare, &bare, net, 0);
 	CU_ASSERT_TRUE(b.known && !b.sack && !b.timestamps);
-	CU_ASSERT_TRUE(backend_curious(&b, &full));
-	CU_ASSERT_FALSE(backend_curious(&b, &bare));
+	CU_ASSERT_TRUE(backend_curious(&b, options(&full)));
+	CU_ASSERT_FALSE(backend_curious(&b, options(&bare)));
 	backend_learn(&b, &full, &full, 1, 0);
 	for (uint32_t net = 0; net < 100; net++)
 		backend_learn(&b, &bare, &bare, net, 0);
@@ -191,7 +200,7 @@ test_learn_absence_needs_votes_of_different_nets(void)
 	CU_ASSERT_FALSE(b.sack || b.timestamps);
 	CU_ASSERT_EQUAL(b.wscale, WSCALE_NONE);
 	CU_ASSERT_TRUE(b.known);
-	CU_ASSERT_FALSE(backend_curious(&b, &full));
+	CU_ASSERT_FALSE(backend_curious(&b, options(&full)));
 }
 
 static void
@@ -200,11 +209,11 @@ test_learn_options_unseen_settle_by_votes(void)
 	struct backend b = fresh();
 
 	for (uint32_t net = 1; net <= BACKEND_ABSENT_VOTES; net++) {
-		CU_ASSERT_TRUE(backend_curious(&b, &full));
+		CU_ASSERT_TRUE(backend_curious(&b, options(&full)));
 		backend_learn(&b, &full, &bare, net, 0);
 		CU_ASSERT_FALSE(b.sack || b.timestamps);
 	}
-	CU_ASSERT_FALSE(backend_curious(&b, &full));
+	CU_ASSERT_FALSE(backend_curious(&b, options(&full)));
 }
 
 /* What counts as absent is asked for again, now and then, and never forgotten for it. */
@@ -214,23 +223,24 @@ test_learn_absent_is_asked_again(void)
 	struct backend b = fresh();
 	uint32_t now_s = UINT16_MAX - 5; /* 16 bits of it are kept */
 
-	CU_ASSERT_FALSE(backend_ask_again(&b, &full, now_s));
+	CU_ASSERT_FALSE(backend_ask_again(&b, options(&full), now_s));
 	for (uint32_t net = 1; net <= BACKEND_ABSENT_VOTES; net++)
 		backend_learn(&b, &full, &bare, net, now_s);
 	for (unsigned int round = 0; round < 3; round++) {
-		CU_ASSERT_FALSE(backend_ask_again(&b, &full, now_s));
-		CU_ASSERT_FALSE(backend_ask_again(&b, &full, now_s + BACKEND_ASK_AGAIN_S - 1));
+		CU_ASSERT_FALSE(backend_ask_again(&b, options(&full), now_s));
+		CU_ASSERT_FALSE(
+			backend_ask_again(&b, options(&full), now_s + BACKEND_ASK_AGAIN_S - 1));
 		now_s += BACKEND_ASK_AGAIN_S;
-		CU_ASSERT_FALSE(backend_ask_again(&b, &bare, now_s));
-		CU_ASSERT_TRUE(backend_ask_again(&b, &full, now_s));
+		CU_ASSERT_FALSE(backend_ask_again(&b, options(&bare), now_s));
+		CU_ASSERT_TRUE(backend_ask_again(&b, options(&full), now_s));
 		backend_learn(&b, &full, &bare, 9, now_s);
-		CU_ASSERT_FALSE(b.sack || b.timestamps || backend_curious(&b, &full));
+		CU_ASSERT_FALSE(b.sack || b.timestamps || backend_curious(&b, options(&full)));
 	}
 	now_s += BACKEND_ASK_AGAIN_S;
-	CU_ASSERT_TRUE(backend_ask_again(&b, &full, now_s));
+	CU_ASSERT_TRUE(backend_ask_again(&b, options(&full), now_s));
 	backend_learn(&b, &full, &full, 9, now_s);
 	CU_ASSERT_TRUE(b.sack && b.timestamps && b.wscale != WSCALE_NONE);
-	CU_ASSERT_FALSE(backend_ask_again(&b, &full, now_s + 2 * BACKEND_ASK_AGAIN_S));
+	CU_ASSERT_FALSE(backend_ask_again(&b, options(&full), now_s + 2 * BACKEND_ASK_AGAIN_S));
 }
 
 /* When to try a server that is down next is not put off by what its clients were answered before. */
@@ -249,7 +259,7 @@ test_learn_absence_while_down_leaves_the_probe(void)
 	CU_ASSERT_FALSE(b.sack || b.timestamps);
 	CU_ASSERT_EQUAL(b.probe_s, probe_s);
 	/* Nor is it asked for options while it is down. */
-	CU_ASSERT_FALSE(backend_ask_again(&b, &full, 101 + 2 * BACKEND_ASK_AGAIN_S));
+	CU_ASSERT_FALSE(backend_ask_again(&b, options(&full), 101 + 2 * BACKEND_ASK_AGAIN_S));
 }
 
 static void
@@ -342,7 +352,7 @@ test_learn_random_answers_agree_with_model(void)
 		TRIAL_CHECK(&trial, b.sack == sack.had && b.timestamps == timestamps.had);
 		TRIAL_CHECK(&trial, (b.wscale != WSCALE_NONE) == wscale.had);
 		TRIAL_CHECK(&trial,
-		            backend_curious(&b, &full) ==
+		            backend_curious(&b, options(&full)) ==
 		                    !(sack.settled && timestamps.settled && wscale.settled));
 		if (trial_pick(&trial, 200) == 0) {
 			backend_forget(&b);
