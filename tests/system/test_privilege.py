@@ -124,7 +124,7 @@ def test_user_while_clients_ask(bench):
     engine = Synfront("", "asked", taps=())
     engine.tag = "%s-asked" % bench.lab.id
     clients = []
-    for _ in range(4):
+    for _ in range(4 if bench.options.long else 2):
         engine.process = bench.lab.spawn("box", "asked", os.path.join(BUILD, "app/synfront"),
                                          "--config", path, "--user", USER)
         said = engine.process.output
