@@ -181,16 +181,20 @@ class Samples:
                 self.rows.setdefault(key, []).append((cell, one["server"], wire["server"]))
 
     def report(self, results):
-        """The farthest ratio of the least and the smoothed round trip of the server, and
-        what it sent again and need not have, each against the wire's."""
+        """The farthest ratio of any cell's least and smoothed round trips of the server, and
+        what it sent again and need not have, each against the wire's. (Medians, as for the
+        times: in a single transfer over a rough line the wire too has few samples.)"""
         for (name, rtt), rows in sorted(self.rows.items(), key=lambda item: item[0][::-1]):
             if name == "wire":
                 continue
             bar = name != "synproxy"
             for key, label, only in (("min_rtt", "least round trip at the server", None),
                                      ("srtt", "smoothed, after one exchange", "post")):
-                pairs = [(ours[key], wire[key]) for cell, ours, wire in rows
-                         if ours[key] and wire[key] and only in (None, cell.way)]
+                cells = {}
+                for cell, ours, wire in rows:
+                    if ours[key] and wire[key] and only in (None, cell.way):
+                        cells.setdefault(cell, []).append((ours[key], wire[key]))
+                pairs = [[median(side) for side in zip(*found)] for found in cells.values()]
                 if pairs:
                     worst = max(pairs, key=lambda pair: abs(math.log(pair[0] / pair[1])))
                     ratio = worst[0] / worst[1]
