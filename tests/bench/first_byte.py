@@ -20,7 +20,7 @@ import socket
 import time
 
 from stage import median, waited
-from engines import Synfront, Wire
+from engines import Synfront, Wire, XdpSynfront
 from delay import far_client
 from generator import Generator
 from lab import SERVER, Lab, address, wait_for
@@ -37,35 +37,7 @@ POINTS = (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
 NAPPING = CONFIG.replace("idle: poll", "idle: sleep")
 
 
-class XdpSynfront(Synfront):
-    """The engine on AF_XDP ports: ends of two cables whose other ends are on the bridges."""
-
-    CABLES = (("xdp-out", "sf-outside", "br-out"), ("xdp-in", "sf-inside", "br-in"))
-
-    def __init__(self):
-        text = NAPPING
-        for number, (_, device, _) in enumerate(self.CABLES):
-            text = text.replace("net_tap%d," % number, "net_af_xdp%d," % number)
-            assert device in text
-        super().__init__(text, taps=tuple((far, bridge) for far, _, bridge in self.CABLES))
-
-    def begin(self, lab):
-        for far, device, _ in self.CABLES:
-            lab.run("box", "ip", "link", "add", device, "type", "veth", "peer", "name", far)
-            for end in (device, far):
-                lab.run("box", "ethtool", "-K", end, "tx", "off", "tso", "off", "gso", "off",
-                        "gro", "off")
-                lab.run("box", "ip", "link", "set", end, "up")
-        super().begin(lab)
-
-    def end(self, *args):
-        status = super().end(*args)
-        for _, device, _ in self.CABLES:
-            self.lab.run("box", "ip", "link", "del", device, check=False)
-        return status
-
-
-ENGINES = {"wire": Wire, "TAP": lambda: Synfront(NAPPING), "AF_XDP": XdpSynfront}
+ENGINES = {"wire": Wire, "TAP": lambda: Synfront(NAPPING), "AF_XDP": lambda: XdpSynfront(NAPPING)}
 
 
 def favour_engine(engine):

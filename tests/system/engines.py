@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 
-from lab import ROOT, SERVER, wait_for
+from lab import FAVOURED, ROOT, SERVER, wait_for
 
 BUILD = os.environ.get("SYNFRONT_BUILD", os.path.join(ROOT, "build"))
 # TAP ports of DPDK, and the bridge that each joins.
@@ -116,7 +116,7 @@ class Synfront:
         # One that polls would leave the others on its CPU nothing.
         self.process = self.lab.spawn("box", self.instance, os.path.join(BUILD, "app/synfront"),
                                       "--config", self.path, env=self.env,
-                                      favoured="idle: poll" not in self.text)
+                                      nice=0 if "idle: poll" in self.text else FAVOURED)
         join_taps(self.lab, self.process, self.taps)
         wait_for("telemetry of " + self.instance, self.answers)
 
@@ -187,3 +187,33 @@ class Synfront:
 
     def report(self, command):
         return json.loads(self.control("--json", command))
+
+
+class XdpSynfront(Synfront):
+    """The engine on AF_XDP ports where its configuration has TAPs: ends of two cables whose
+    other ends are on the bridges."""
+
+    CABLES = (("xdp-out", "sf-outside", "br-out"), ("xdp-in", "sf-inside", "br-in"))
+
+    def __init__(self, text, instance="engine"):
+        for number, (_, device, _) in enumerate(self.CABLES):
+            text = text.replace("net_tap%d," % number, "net_af_xdp%d," % number)
+            assert device in text
+        super().__init__(text, instance, tuple((far, bridge) for far, _, bridge in self.CABLES))
+        # libxdp would pin its program below /sys/fs/bpf, where it outlives the cables.
+        self.env = dict(self.env or os.environ, LIBXDP_SKIP_DISPATCHER="1")
+
+    def begin(self, lab):
+        for far, device, _ in self.CABLES:
+            lab.run("box", "ip", "link", "add", device, "type", "veth", "peer", "name", far)
+            for end in (device, far):
+                lab.run("box", "ethtool", "-K", end, "tx", "off", "tso", "off", "gso", "off",
+                        "gro", "off")
+                lab.run("box", "ip", "link", "set", end, "up")
+        super().begin(lab)
+
+    def end(self, *args):
+        status = super().end(*args)
+        for _, device, _ in self.CABLES:
+            self.lab.run("box", "ip", "link", "del", device, check=False)
+        return status

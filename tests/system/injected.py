@@ -10,7 +10,7 @@ import socket
 import time
 
 from engines import BUILD, TAPS, Synfront, join_taps
-from lab import address, libc, wait_for
+from lab import FAVOURED, address, libc, wait_for
 
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 17, 0x4206, 0x4207, 0x40000000
 
@@ -31,7 +31,7 @@ class Wrapped(Synfront):
     def launch(self):
         self.process = self.lab.spawn("box", self.instance, *self.wrapper,
                                       os.path.join(BUILD, "app/synfront"), "--config", self.path,
-                                      favoured=True)
+                                      nice=FAVOURED)
         join_taps(self.lab, self.process, self.taps)
         wait_for("telemetry of " + self.instance, self.answers)
 

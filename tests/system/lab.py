@@ -18,7 +18,8 @@ such a SYN at once, its backlog never fills, and a flood does no harm.)
 A namespace is entered with setns() for as long as it takes to make a socket or
 start a process; what was made there stays there. All that a Lab makes carries
 the process id in its name, and is removed by stop(), which runs at exit, on
-SIGINT and on SIGTERM. After a SIGKILL, `lab.py --sweep` removes what is left.
+SIGINT and on SIGTERM, and finds it by that name: a signal may come at any moment.
+After a SIGKILL, `lab.py --sweep` removes what is left.
 """
 
 import atexit
@@ -76,26 +77,27 @@ def end_with_parent():
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def favour():
-    """In a child before exec: have a CPU as soon as it wants one. Where the kernel
-    groups processes by session, a nice value counts only within the group, and
-    the group has one of its own."""
-    os.nice(FAVOURED)
-    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as file:
-        file.write(str(FAVOURED))
+def favour(nice):
+    """In a child before exec: have more of a CPU than others, and sooner. Where the
+    kernel groups processes by session, a nice value counts only within the group,
+    and the group has one of its own."""
+    with contextlib.suppress(OSError):
+        os.nice(nice)
+        with open("/proc/self/autogroup", "w") as file:
+            file.write(str(nice))
 
 
 class Process:
     """A child process with its output in a file."""
 
-    def __init__(self, lab, name, argv, env=None, favoured=False):
+    def __init__(self, lab, name, argv, env=None, nice=0):
         self.name = name
         self.log = os.path.join(lab.work, "%s.log" % name)
         with open(self.log, "ab") as log:
             self.begin = log.tell()
             self.popen = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
-                preexec_fn=lambda: (end_with_parent(), favoured and favour()),
+                preexec_fn=lambda: (end_with_parent(), nice and favour(nice)),
                 start_new_session=True)
 
     def running(self):
@@ -135,6 +137,8 @@ class Lab:
         self.processes = []
         self.engine = None
         self.stopped = True
+        self.is_making = False
+        self.pending = 0
 
     # Coming and going
 
@@ -145,14 +149,24 @@ class Lab:
             signal.signal(number, self.interrupted)
         self.work = tempfile.mkdtemp(prefix=self.id + "-")
         for node in NODES:
-            self.ip("netns", "add", self.netns(node))
-            self.fds[node] = os.open("/run/netns/" + self.netns(node), os.O_RDONLY | os.O_CLOEXEC)
+            self.make_netns(node)
         self.lay_cables()
         self.number_hosts()
         return self
 
     def interrupted(self, number, _frame):
-        sys.exit(128 + number)
+        """Ends the program; while a namespace is made, as soon as it is there."""
+        self.pending = 128 + number
+        if not self.is_making:
+            sys.exit(self.pending)
+
+    def make_netns(self, node):
+        self.is_making = True
+        self.ip("netns", "add", self.netns(node))
+        self.is_making = False
+        if self.pending:
+            sys.exit(self.pending)
+        self.fds[node] = os.open("/run/netns/" + self.netns(node), os.O_RDONLY | os.O_CLOEXEC)
 
     def stop(self):
         if self.stopped:
@@ -166,13 +180,14 @@ class Lab:
         for process in reversed(self.processes):
             process.end()
         self.processes.clear()
-        for node, fd in self.fds.items():
+        for fd in self.fds.values():
             os.close(fd)
-            remove_netns(self.netns(node))
         self.fds.clear()
-        shutil.rmtree(self.work, ignore_errors=True)
-        for entry in glob.glob("/run/dpdk/%s-*" % self.id):
-            shutil.rmtree(entry, ignore_errors=True)
+        for path in glob.glob("/run/netns/%s-*" % self.id):
+            remove_netns(os.path.basename(path))
+        for place in (tempfile.gettempdir(), "/run/dpdk"):
+            for entry in glob.glob("%s/%s-*" % (place, self.id)):
+                shutil.rmtree(entry, ignore_errors=True)
 
     def __enter__(self):
         return self.start()
@@ -197,7 +212,8 @@ class Lab:
 
     @staticmethod
     def ip(*args):
-        subprocess.run(("ip",) + args, check=True)
+        # In a session of its own: a Ctrl-C must not end it half way.
+        subprocess.run(("ip",) + args, check=True, start_new_session=True)
 
     def run(self, node, *argv, timeout=60, check=True, stdin=None):
         """Run a command in a node; its output, errors included."""
@@ -209,10 +225,10 @@ class Lab:
                                                           done.stdout))
         return done.stdout
 
-    def spawn(self, node, name, *argv, env=None, favoured=False):
+    def spawn(self, node, name, *argv, env=None, nice=0):
         """Start a process in a node; the lab ends it at the latest when it stops."""
         with self.inside(node):
-            process = Process(self, name, argv, env, favoured)
+            process = Process(self, name, argv, env, nice)
         self.processes.append(process)
         return process
 
