@@ -14,7 +14,7 @@ DEVICES = {"AF_XDP": "net_af_xdp0,iface=eth0",
            "AF_PACKET": "net_af_packet0,iface=eth0,qdisc_bypass=1,framesz=2048,framecnt=4096,"
                         "blocksz=65536"}
 # More of its CPU than other work of this machine, less than clients and server.
-NICE = -5
+NICE = -10
 # A flood is ended when its act is over; this only bounds it.
 BOUND_S = 600
 
@@ -59,7 +59,7 @@ def prepare(lab):
 class Flood:
     """SYNs as of a real system from random sources, by tests/bench/generator.c.
 
-    `rate` in SYNs per second, 0 for as many as go. `seconds`: until it ends by itself."""
+    `rate` in SYNs per second, 0 for as many as go."""
 
     def __init__(self, lab, ports, rate):
         self.lab = lab

@@ -42,7 +42,7 @@ BACKLOG_FULL = 64
 
 # Seconds: of each act, and for finding out what the ports carry.
 LONG = {"calm": 3, "bare": 12, "guarded": 25, "after": 8, "search": 10}
-SHORT = {"calm": 1, "bare": 5, "guarded": 8, "after": 6, "search": 5}
+SHORT = {"calm": 1, "bare": 3, "guarded": 7, "after": 4, "search": 5}
 
 
 def realtime(pid, number, policy=os.SCHED_FIFO):
@@ -123,7 +123,8 @@ class Demo:
     # Before the acts
 
     def prepare(self):
-        self.screen.say("A client, an attacker and a web server, each in a network namespace.", "bold")
+        self.screen.say("A client, an attacker and a web server, each in a network namespace.",
+                        "bold")
         self.screen.wait("starting them")
         prepare(self.lab)
         with aside():
@@ -169,12 +170,15 @@ class Demo:
     def find_rate(self):
         """The highest rate that the ports carry, with requests answered in good time."""
         self.screen.wait("finding out what the ports of this machine carry")
+        if not self.screen.is_live:
+            self.screen.say("Finding out what the ports of this machine carry, in %d s at most."
+                            % self.seconds["search"])
         deadline = time.monotonic() + self.seconds["search"]
         with Flood(self.lab, self.ports, 0):
             wait_for("the flood to arrive", lambda: self.received() > 1000)
             speed = Speed(self.received)
             time.sleep(1.5)
-            rate = rounded(speed() * (0.9 if self.ports == "AF_XDP" else 0.5))
+            rate = rounded(speed() * (0.95 if self.ports == "AF_XDP" else 0.5))
         while time.monotonic() + 2 < deadline and rate > RATE_MIN and not self.carries(rate):
             rate = rounded(rate * 0.8)
         return rate
@@ -222,8 +226,8 @@ class Demo:
             taken, failures = clients.news()
             now = time.monotonic()
             act.failures += failures
-            act.samples.append(Sample(now - begun, speeds[0](), speeds[1](), self.half_open(), taken,
-                                      len(failures), now - last))
+            act.samples.append(Sample(now - begun, speeds[0](), speeds[1](), self.half_open(),
+                                      taken, len(failures), now - last))
             last = now
             self.screen.show(act, note)
         clients.close(self.lab)
@@ -267,12 +271,10 @@ class Demo:
                           % FRACTION, True, True), self.seconds["guarded"],
                       "Cookie mode: nothing is kept of a SYN, and the server never sees one.",
                       self.received, answers)
-        begun = time.monotonic()
         self.play(Act("after", "5 of 5: behind synfront, the flood is over", True, False),
                   self.seconds["after"], "It leaves cookie mode when the half-open connections of "
                   "the flood's beginning have expired.", self.received, answers)
         self.calm_down()
-        self.back_s = time.monotonic() - begun
         self.check("requests succeed through synfront on the calm network",
                    not self.acts["calm"].failures)
         self.check("no request fails behind synfront", not self.acts["flood"].failures)
@@ -321,8 +323,9 @@ class Demo:
                 both("half-open at the server, most", lambda act: thousands(act.most("half_open")))]
 
     def footer(self):
-        return "scripts/demo on %d CPUs, Linux %s, %s ports, %s. Latency on a logarithmic scale." % (
-            os.cpu_count(), platform.release().split("-")[0], self.ports, time.strftime("%Y-%m-%d"))
+        return "scripts/demo on %d CPUs, Linux %s, %s ports, %s. Latency: logarithmic." % (
+            os.cpu_count(), platform.release().split("-")[0], self.ports,
+            time.strftime("%Y-%m-%d"))
 
     def stay(self):
         """--keep."""

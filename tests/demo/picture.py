@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from story import point, thousands
 
-WIDTH, LEFT, RIGHT, HEAD, FOOT = 960, 84, 16, 108, 50
+WIDTH, LEFT, RIGHT, HEAD, FOOT = 960, 84, 16, 128, 50
 PLOT = WIDTH - LEFT - RIGHT
 GAP_S = 0.6
 PANEL, BETWEEN = 96, 36
@@ -32,7 +32,8 @@ def box(x, y, width, height, colour):
 
 
 def line(points, colour, width=1.6):
-    return '<polyline points="%s" fill="none" stroke="%s" stroke-width="%.1f"/>' % (
+    return '<polyline points="%s" fill="none" stroke="%s" stroke-width="%.1f"' \
+        ' stroke-linecap="round"/>' % (
         " ".join("%.1f,%.1f" % pair for pair in points), colour, width)
 
 
@@ -43,11 +44,12 @@ def area(points, floor, colour):
 
 
 def round_up(value):
-    """The least of 1, 2, 3, 5 times a power of ten that is not below a value."""
+    """The least of 1, 2, 3, 4, 5, 6, 8 times a power of ten that is not below a value."""
     if value <= 0:
         return 1.0
     power = 10 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 3, 5, 10) if value <= step * power * 1.0001)
+    return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10)
+                if value <= step * power * 1.0001)
 
 
 def short(number):
@@ -108,10 +110,10 @@ class Picture:
             left, right = self.x(act, 0), self.x(act, act.seconds)
             if act.is_flooded:
                 self.out += [
-                    box(left, HEAD - 38, right - left, self.height - HEAD - FOOT + 44, FLOODED),
-                    text(left + 4, HEAD - 26, "flood of %s SYN/s" % thousands(act.mean("syns")),
+                    box(left, HEAD - 60, right - left, self.height - HEAD - FOOT + 66, FLOODED),
+                    text(left + 4, HEAD - 46, "flood of %s SYN/s" % thousands(act.mean("syns")),
                          colour=COLOURS["failed"], weight="bold"),
-                    text(left + 4, HEAD - 11, "%s of %s requests succeeded" % (
+                    text(left + 4, HEAD - 30, "%s of %s requests succeeded" % (
                         thousands(act.n_good), thousands(act.n_requests)), colour=INK)]
 
     def frame(self, top, title, legend, ticks):
@@ -127,8 +129,12 @@ class Picture:
                 LEFT, y, WIDTH - RIGHT, y, GRID), text(LEFT - 6, y + 4, label, 11, "end")]
 
     def curve(self, act, top, shares):
-        """Points of a panel: (time in the act, share of the height)."""
-        return [(self.x(act, at), top + PANEL * (1 - share)) for at, share in shares]
+        """Points of a panel, of (sample, share of the height): each is for half a second, and
+        so is a single one."""
+        points = [(self.x(act, s.at - s.seconds / 2), top + PANEL * (1 - share))
+                  for s, share in shares]
+        return points if len(points) != 1 else [(points[0][0] - 2, points[0][1]),
+                                                (points[0][0] + 2, points[0][1])]
 
     def linear_ticks(self, most):
         return [(0.0, "0"), (0.5, short(most / 2)), (1.0, short(most))]
@@ -138,7 +144,7 @@ class Picture:
         self.frame(top, "SYNs per second", ("SYNs in", "SYN-ACKs out"), self.linear_ticks(most))
         for act in self.acts:
             for name, key in (("SYNs in", "syns"), ("SYN-ACKs out", "answers")):
-                points = self.curve(act, top, [(s.at, getattr(s, key) / most)
+                points = self.curve(act, top, [(s, getattr(s, key) / most)
                                                for s in act.samples])
                 if key == "syns":
                     self.out.append(area(points, top + PANEL, COLOURS[name]))
@@ -166,7 +172,7 @@ class Picture:
             (log_share(at), "%g ms" % (1e3 * at) if at < 1 else "%g s" % at) for at in LATENCIES])
         for act in self.acts:
             for name, share in (("p99", 0.99), ("median", 0.5)):
-                points = self.curve(act, top, [(s.at, log_share(point(s.taken, share)))
+                points = self.curve(act, top, [(s, log_share(point(s.taken, share)))
                                                for s in act.samples if s.taken])
                 if points:
                     self.out.append(line(points, COLOURS[name]))
@@ -176,7 +182,7 @@ class Picture:
         self.frame(top, "connections half-open at the server", ("half-open",),
                    self.linear_ticks(most))
         for act in self.acts:
-            points = self.curve(act, top, [(s.at, s.half_open / most) for s in act.samples])
+            points = self.curve(act, top, [(s, s.half_open / most) for s in act.samples])
             self.out += [area(points, top + PANEL, COLOURS["half-open"]),
                          line(points, COLOURS["half-open"])]
 

@@ -127,8 +127,8 @@ class Screen:
         failed = "red" if act.n_failed else "dim"
 
         def row(label, share, value, colour):
-            return "  %-*s%s %*s" % (LABEL, label, self.paint(bar(share, width, self.is_fine), colour),
-                                     VALUE, value)
+            drawn = self.paint(bar(share, width, self.is_fine), colour)
+            return "  %-*s%s %*s" % (LABEL, label, drawn, VALUE, value)
 
         whole = max(1, act.n_requests)
         clock = "%d:%02d" % divmod(int(self.clock() - self.begun), 60)
