@@ -36,7 +36,7 @@ SAMPLE_S = 0.5
 # The bare server gets a hundredth of the flood.
 FRACTION = 100
 RATE_MIN = 1000
-LOST_MAX = 0.001
+LOST_MAX = 0.003
 SLOW_S = 0.1
 BACKLOG_FULL = 64
 
@@ -180,7 +180,7 @@ class Demo:
             time.sleep(1.5)
             rate = rounded(speed() * (0.95 if self.ports == "AF_XDP" else 0.5))
         while time.monotonic() + 2 < deadline and rate > RATE_MIN and not self.carries(rate):
-            rate = rounded(rate * 0.8)
+            rate = rounded(rate * 0.9)
         return rate
 
     def carries(self, rate):
