@@ -284,7 +284,7 @@ set_made(struct rte_mbuf *m, const struct plane_port *port, unsigned int len, un
 	m->data_len = (uint16_t)len;
 	m->pkt_len = len;
 	m->ol_flags = 0;
-	if (!port->tx_checksum)
+	if (!port->tx_checksum || !emit_may_offload(len, l3_off))
 		return;
 	m->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM |
 	              (is_v4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : RTE_MBUF_F_TX_IPV6);

@@ -10,7 +10,6 @@
 #include "protocols.h"
 #include "tcp_layout.h"
 
-#define FRAME_MIN 60 /* without FCS, IEEE 802.3 */
 #define TTL 64
 
 /* First words of our IP headers. DF with ID 0: atomic datagrams, whose ID has
@@ -180,6 +179,9 @@ write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool 
 	uint64_t addresses;
 
 	memo_for(memo, p);
+	unsigned int end = l4_off + memo->len;
+	if (!emit_may_offload(end, l3_off))
+		checksum = EMIT_CHECKSUM_SOFTWARE;
 	if (is_v4) {
 		uint32_t src_be = src->words_be[3], dst_be = dst->words_be[3];
 
@@ -190,9 +192,7 @@ write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool 
 		addresses = sum_addr(src) + sum_addr(dst);
 	}
 	write_tcp(frame + l4_off, ports_of(flow, from_client), p, memo, addresses, checksum);
-
-	unsigned int end = l4_off + memo->len;
-	return end < FRAME_MIN ? FRAME_MIN : end;
+	return end < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : end;
 }
 
 unsigned int

@@ -8,11 +8,15 @@
 #ifndef SYNFRONT_EMIT_H
 #define SYNFRONT_EMIT_H
 
+#include "protocols.h"
 #include "segment.h"
 
 /* Most bytes emit_*() writes before the payload: Ethernet with two tags, IPv6,
  * TCP with 40 bytes of options. */
 #define EMIT_HEADER_MAX (14 + 8 + 40 + 60)
+
+/* The shortest frame, without FCS (IEEE 802.3). */
+#define EMIT_FRAME_MIN 60u
 
 /* What a generated TCP segment says. Options are written only when their bit
  * is in `options`, in the order MSS, SACK-permitted+timestamps, window scale,
@@ -63,8 +67,23 @@ struct link {
 /* How checksums are finished. */
 enum emit_checksum {
 	EMIT_CHECKSUM_SOFTWARE, /* complete */
-	EMIT_CHECKSUM_OFFLOAD, /* IPv4 header checksum 0, TCP checksum = pseudo-header sum, for the NIC to finish */
+	/* IPv4 header checksum 0, TCP checksum = pseudo-header sum, for the NIC to finish; but
+	 * complete where emit_may_offload() is false. */
+	EMIT_CHECKSUM_OFFLOAD,
 };
+
+/*
+ * May a NIC be asked to finish the checksums of a frame of `len` bytes with its IP header at
+ * `l3_off`? Not of a short one: it may be padded, and a NIC that goes by the frame's length and
+ * not by the IP header's sums the padding too, or makes data of it (QEMU's igb and e1000e do). To
+ * leave the padding to the NIC is no way out: not every virtual one, and not every driver, pads.
+ * Not behind two tags either: QEMU's e1000e sends such frames as they are.
+ */
+static inline bool
+emit_may_offload(unsigned int len, unsigned int l3_off)
+{
+	return len > EMIT_FRAME_MIN && l3_off <= ETH_HEADER_SIZE + VLAN_TAG_SIZE;
+}
 
 /*
  * Turn the frame that `seg` was parsed from into an answer to its sender:

@@ -244,7 +244,8 @@ check_offloaded(const struct sent *s, uint64_t flags, unsigned int l2, unsigned 
 	CU_ASSERT_EQUAL(tcp[16] << 8 | tcp[17], sum);
 }
 
-/* A port that fills checksums in is told where, in answers and in what a timer sends. */
+/* A port that fills checksums in is told where, in answers and in what a timer sends; of a
+ * frame that is padded, or has two tags, it is told nothing. */
 static void
 test_worker_tx_checksum(void)
 {
@@ -261,6 +262,11 @@ test_worker_tx_checksum(void)
 			worker_lab_put_tcp(&lab, SIDE_OUTSIDE, &f);
 			worker_lab_run(&lab, 0, 1);
 			CU_ASSERT_EQUAL_FATAL(lab.n_sent, 1);
+			if (n_tags == 2 || (n_tags == 0 && !is_v6)) {
+				CU_ASSERT_EQUAL(lab.sent[0].mbuf->ol_flags, 0);
+				CU_ASSERT_TRUE(frame_is_good(lab.sent[0].bytes, lab.sent[0].len));
+				continue;
+			}
 			check_offloaded(&lab.sent[0],
 			                is_v6 ? RTE_MBUF_F_TX_IPV6
 			                      : RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM,

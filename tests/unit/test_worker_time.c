@@ -66,6 +66,13 @@ test_time_sends_again_by_a_port_with_checksums(void)
 		worker_lab_wait(&lab, 1100);
 		worker_lab_run(&lab, 0, 1);
 		CU_ASSERT_EQUAL_FATAL(lab.n_sent, 1);
+		/* But for a frame that is padded, or has two. */
+		if (n_tags != 1) {
+			CU_ASSERT_EQUAL(lab.sent[0].mbuf->ol_flags, 0);
+			CU_ASSERT_TRUE(frame_is_good(lab.sent[0].bytes, lab.sent[0].len));
+			worker_lab_fini(&lab);
+			continue;
+		}
 		CU_ASSERT_EQUAL(lab.sent[0].mbuf->l2_len, 14 + 4 * n_tags);
 		CU_ASSERT_EQUAL(lab.sent[0].mbuf->l3_len, 20);
 		CU_ASSERT_EQUAL(lab.sent[0].mbuf->ol_flags, RTE_MBUF_F_TX_TCP_CKSUM |
