@@ -30,8 +30,14 @@ owner_map_init_key(struct owner_map *map, uint32_t n_workers, const uint8_t key[
 		map->windows[i] = reverse(be64toh(window));
 	}
 	map->n_workers = n_workers;
+	owner_map_fit(map, OWNER_TABLE_SIZE);
+}
+
+void
+owner_map_fit(struct owner_map *map, uint32_t size)
+{
 	for (uint32_t i = 0; i < OWNER_TABLE_SIZE; i++)
-		map->table[i] = (uint8_t)(i % n_workers);
+		map->table[i] = (uint8_t)(i % size % map->n_workers);
 }
 
 int

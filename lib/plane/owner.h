@@ -36,6 +36,11 @@ struct owner_map {
 	uint8_t fragments[OWNER_FRAGMENTS];
 };
 
+/*
+ * From now on the table is that of a NIC whose own has `size` entries, a divisor of
+ * OWNER_TABLE_SIZE: all of the NIC's hashes that meet in one entry have one owner.
+ */
+void owner_map_fit(struct owner_map *map, uint32_t size);
 /* 0, or -1 when there is no randomness. `n_workers` at most 255. */
 int owner_map_init(struct owner_map *map, uint32_t n_workers);
 /* The same with a key that is given. */

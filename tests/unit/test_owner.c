@@ -129,12 +129,35 @@ test_table_is_even(void)
 	}
 }
 
+/* What a NIC does that was given the first entries of the table is what the whole table says,
+ * for every number of workers and every size that a NIC may have. */
+static void
+test_table_fits_any_nic(void)
+{
+	static struct owner_map map;
+
+	for (uint32_t n = 1; n < 256; n++)
+		for (uint32_t size = 1; size <= OWNER_TABLE_SIZE; size *= 2) {
+			unsigned int count[256] = { 0 }, n_wrong = 0;
+			owner_map_init_key(&map, n, known_key);
+			owner_map_fit(&map, size);
+			for (uint32_t hash = 0; hash < 2 * OWNER_TABLE_SIZE; hash++)
+				n_wrong += owner_of_hash(&map, hash) != map.table[hash % size];
+			CU_ASSERT_EQUAL(n_wrong, 0);
+			for (uint32_t i = 0; i < size; i++)
+				count[map.table[i]]++;
+			for (uint32_t i = 0; i < n; i++)
+				CU_ASSERT(count[i] == size / n || count[i] == size / n + 1);
+		}
+}
+
 static CU_TestInfo tests[] = {
 	CHECK_TEST(test_known_results),
 	CHECK_TEST(test_both_ways_same),
 	CHECK_TEST(test_wrong_product_is_not_used),
 	CHECK_TEST(test_fragments_found),
 	CHECK_TEST(test_table_is_even),
+	CHECK_TEST(test_table_fits_any_nic),
 	CU_TEST_INFO_NULL,
 };
 
