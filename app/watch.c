@@ -114,6 +114,55 @@ look_at_links(struct watch *watch)
 	}
 }
 
+/* What a worker gave to a port and got from it, and whether that goes on. */
+static void
+look_at_queues(struct watch *watch, unsigned int id, enum side side, uint64_t received)
+{
+	const struct plane_port *port = &watch->plane->ports[side];
+	const struct worker *w = watch->plane->workers[id];
+	struct queue_watch *seen = &watch->queues[id][side];
+	uint64_t sent = __atomic_load_n(&w->account.sent[side], __ATOMIC_RELAXED);
+	bool is_up = port_link_state(&port->link) == PORT_LINK_UP;
+
+	if (queue_watch_sends(seen, sent,
+	                      __atomic_load_n(&w->account.tx_full[side], __ATOMIC_RELAXED), is_up,
+	                      watch->monotonic_ms)) {
+		if (seen->is_stuck)
+			log_error("%s: transmit queue %u of %s takes nothing more: what worker %u "
+			          "sends "
+			          "there is lost. Either its peer reads nothing, or the device has "
+			          "fewer "
+			          "queues than its driver says (ports.%s.queues)",
+			          side_name(side), id % port->n_tx, port->conf->device, id,
+			          side_name(side));
+		else
+			log_warning("%s: transmit queue %u of %s takes frames again",
+			            side_name(side), id % port->n_tx, port->conf->device);
+	}
+	if (id < port->n_rx &&
+	    queue_watch_brings(seen, __atomic_load_n(&w->account.received[side], __ATOMIC_RELAXED),
+	                       received, port->n_rx))
+		log_warning("%s: receive queue %u of %s has brought none of %" PRIu64
+		            " frames: RSS "
+		            "does not spread them",
+		            side_name(side), id, port->conf->device, received);
+}
+
+static void
+look_at_all_queues(struct watch *watch)
+{
+	const struct plane *plane = watch->plane;
+
+	for (unsigned int side = 0; side < plane->n_ports; side++) {
+		uint64_t received = 0;
+		for (unsigned int i = 0; i < plane->n_workers; i++)
+			received += __atomic_load_n(&plane->workers[i]->account.received[side],
+			                            __ATOMIC_RELAXED);
+		for (unsigned int i = 0; i < plane->n_workers; i++)
+			look_at_queues(watch, i, (enum side)side, received);
+	}
+}
+
 /* DPDK makes its socket once. A descriptor of the file tells of it to whoever may not look
  * into its directory any more. */
 static void
@@ -165,5 +214,6 @@ watch_step(struct watch *watch)
 			seconds(gone_ms));
 	look_at_workers(watch, now_ms, was_stopped);
 	look_at_links(watch);
+	look_at_all_queues(watch);
 	look_at_telemetry(watch);
 }

@@ -2,12 +2,13 @@
 /*
  * What the control thread looks out for and the packet path cannot see: a wall clock that
  * is set, a worker or the whole process that stands still, a link that goes, a port that is
- * lost, what others undo or delete. Each is logged when it begins and when it is over.
+ * lost, a queue that does not work, what others undo or delete. Each is logged when it begins and when it is over.
  */
 #ifndef SYNFRONT_WATCH_H
 #define SYNFRONT_WATCH_H
 
 #include "plane.h"
+#include "queue_watch.h"
 
 struct watch {
 	struct plane *plane;
@@ -19,6 +20,7 @@ struct watch {
 		uint64_t since_ms; /* since when */
 		bool is_still;     /* as last logged */
 	} workers[CONF_WORKERS_MAX];
+	struct queue_watch queues[CONF_WORKERS_MAX][SIDE_COUNT];
 };
 
 /* When the plane has been started, and before privileges are given up. */

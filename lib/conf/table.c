@@ -92,7 +92,7 @@ static const struct conf_key port_keys[] = {
 	          "`0000:3b:00.0` or `net_tap0,iface=sf-outside`." },
 	{ "queues", CONF_NUMBER, 0, AT(port_conf, queues), .min = 1, .max = CONF_WORKERS_MAX,
 	  .preset = "0", .zero = "one per worker",
-	  .help = "Receive queues. A port that has fewer gets what it has." },
+	  .help = "Queues of each direction. Workers that have none of their own share." },
 	{ "rx_descriptors", CONF_ENTRIES, 0, AT(port_conf, rx_descriptors), .min = 64, .max = 32768,
 	  .preset = "1k", .help = "Receive ring; the driver may round it." },
 	{ "tx_descriptors", CONF_ENTRIES, 0, AT(port_conf, tx_descriptors), .min = 64, .max = 32768,

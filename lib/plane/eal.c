@@ -21,6 +21,7 @@
 #include "budget.h"
 #include "claim.h"
 #include "log.h"
+#include "pci_reason.h"
 
 #define ARGS_MAX 128
 #define MB (UINT64_C(1) << 20)
@@ -61,6 +62,15 @@ eal_is_pci(const char *device)
 	end = 0;
 	return sscanf(device, "%x:%x.%x%n", &bus, &slot, &function, &end) == 3 && end > 0 &&
 	       (device[end] == '\0' || device[end] == ',');
+}
+
+void
+eal_device_name(const char *device, char *name, size_t size)
+{
+	bool has_domain = strchr(device, ':') != strrchr(device, ':');
+
+	snprintf(name, size, "%s%.*s", eal_is_pci(device) && !has_domain ? "0000:" : "",
+	         (int)strcspn(device, ","), device);
 }
 
 /* Free hugepages of all sizes, in bytes. */
@@ -270,6 +280,10 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more)
 	else if (why != ENODEV || !name_unknown(conf))
 		log_error("EAL does not start: %s (log level info shows its own messages)",
 		          rte_strerror(why));
+	if (eal_is_pci(conf->outside.device))
+		pci_reason_log("outside", conf->outside.device);
+	if (conf->has_inside && eal_is_pci(conf->inside.device))
+		pci_reason_log("inside", conf->inside.device);
 	return -1;
 }
 

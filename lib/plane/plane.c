@@ -20,6 +20,8 @@
 #include "worker.h"
 
 #define GRACE_POLL_US 100
+/* Negotiation takes some 2 s at 1 Gbit/s; without a cable it never ends. */
+#define LINK_WAIT_MS 5000
 
 static int
 start_clock(struct plane *plane, const uint8_t master[MASTER_SECRET_SIZE])
@@ -54,6 +56,7 @@ start_ports(struct plane *plane)
 			return -1;
 		port_link_open(&plane->ports[side], plane->ports, side);
 	}
+	port_link_wait(plane->ports, plane->n_ports, LINK_WAIT_MS);
 
 	plane->sleeps = conf->workers.idle == CONF_IDLE_SLEEP;
 	if (conf->workers.idle == CONF_IDLE_AUTO) {

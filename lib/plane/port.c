@@ -15,6 +15,7 @@
 #include "eal.h"
 #include "lcore.h"
 #include "log.h"
+#include "pci_reason.h"
 
 #define BUFFER_SIZE 2048u
 /* Ethernet with two tags, without FCS. */
@@ -46,30 +47,34 @@ static int
 find(const char *device, uint16_t *id)
 {
 	char name[RTE_ETH_NAME_MAX_LEN];
-	size_t n = strcspn(device, ",");
 
-	/* EAL names a PCI device with its domain. */
-	snprintf(name, sizeof(name), "%s%.*s",
-	         eal_is_pci(device) && strchr(device, ':') == strrchr(device, ':') ? "0000:" : "",
-	         (int)n, device);
+	eal_device_name(device, name, sizeof(name));
 	return rte_eth_dev_get_port_by_name(name, id);
 }
 
-/* How many receive queues a port can have. */
+/* How many queues a port can have of either kind, where it is fewer than its driver says.
+ * net_e1000_em takes two transmit queues of any card, and the older ones (82540EM, "e1000" in
+ * QEMU) read the first alone: what is given to the second stays there. */
 static uint16_t
-most_queues(const struct plane_port *port, const struct rte_eth_dev_info *info)
+most_queues(const struct plane_port *port)
 {
-	return strcmp(port->driver, "net_tap") == 0 ? tap_queues_max(info->max_rx_queues)
-	                                            : info->max_rx_queues;
+	if (strcmp(port->driver, "net_tap") == 0)
+		return tap_queues_max(UINT16_MAX);
+	if (strcmp(port->driver, "net_e1000_em") == 0)
+		return 1;
+	return UINT16_MAX;
 }
 
-/* Queues: as configured, else one for each worker as far as the port has them. */
+/* Queues of both kinds: as configured, else one for each worker as far as the port has them. */
 static int
 choose_queues(struct plane *plane, struct plane_port *port, const struct rte_eth_dev_info *info,
               const char *name)
 {
 	uint32_t asked = port->conf->queues;
-	uint16_t most = most_queues(port, info);
+	const uint32_t limit = most_queues(port);
+	uint32_t most = RTE_MIN(info->max_rx_queues, limit);
+	uint32_t most_tx = RTE_MIN(info->max_tx_queues, limit);
+	uint32_t wanted = asked != 0 ? asked : plane->n_workers;
 
 	if (asked > most) {
 		log_error("%s.queues: %u are asked, %s has %u", name, asked, port->conf->device,
@@ -81,8 +86,8 @@ choose_queues(struct plane *plane, struct plane_port *port, const struct rte_eth
 		          plane->n_workers);
 		return -1;
 	}
-	port->n_rx = (uint16_t)RTE_MIN(asked != 0 ? asked : plane->n_workers, most);
-	port->n_tx = (uint16_t)RTE_MIN(plane->n_workers, info->max_tx_queues);
+	port->n_rx = (uint16_t)RTE_MIN(wanted, most);
+	port->n_tx = (uint16_t)RTE_MIN(wanted, most_tx);
 	/* A TAP has as many of the one as of the other. */
 	if (strcmp(port->driver, "net_tap") == 0)
 		port->n_rx = port->n_tx = RTE_MIN(port->n_rx, port->n_tx);
@@ -111,7 +116,9 @@ choose_offloads(struct plane_port *port, const struct rte_eth_dev_info *info,
 		eth->txmode.offloads |= tx_both;
 	if (port->rx_checksum)
 		eth->rxmode.offloads |= rx_both;
-	port->rx_scatter = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+	/* vmxnet3 says that it scatters, and loses the frames that do not fit one buffer. */
+	port->rx_scatter = (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) &&
+	                   strcmp(port->driver, "net_vmxnet3") != 0;
 	port->tx_chains = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	/* Not where one buffer does: a TAP would read each frame into all that it has. */
 	if (port->rx_scatter && port->conf->mtu + FRAME_OVERHEAD > BUFFER_SIZE)
@@ -142,6 +149,9 @@ choose_rss(struct plane *plane, struct plane_port *port, const struct rte_eth_de
 	    (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH)) {
 		eth->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_RSS_HASH;
 		port->rss = true;
+		/* Only what comes from outside finds its owner by the NIC's hash. */
+		if (port == &plane->ports[SIDE_OUTSIDE])
+			owner_map_fit(&plane->owners, info->reta_size);
 	}
 }
 
@@ -267,6 +277,8 @@ port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 		log_error("%s.device: %s: no such port, or its driver does not start it "
 		          "(log level info shows why)",
 		          name, conf->device);
+		if (eal_is_pci(conf->device))
+			pci_reason_log(name, conf->device);
 		return -1;
 	}
 	port->driver = info.driver_name;

@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "eal.h"
 #include "plane_state.h"
 #include "port.h"
 #include "xdp_program.h"
@@ -22,6 +23,8 @@
 /* /dev/net/tun, Documentation/admin-guide/devices.txt. */
 #define TUN_MAJOR 10
 #define TUN_MINOR 200
+
+#define LINK_POLL_MS 20u
 
 enum port_link_state
 port_link_judge(const struct port_link_signs *s)
@@ -205,6 +208,23 @@ port_link_open(struct plane_port *port, const struct plane_port *others, unsigne
 	link->is_promiscuous = link->kind != PORT_LINK_TUN && port->conf->promiscuous &&
 	                       look_at_interface(link, &flags) != PORT_SIGN_NONE &&
 	                       (flags & IFF_PROMISC) != 0;
+}
+
+void
+port_link_wait(struct plane_port *ports, unsigned int n, uint64_t most_ms)
+{
+	for (uint64_t ms = 0; ms < most_ms; ms += LINK_POLL_MS) {
+		unsigned int n_down = 0;
+		for (unsigned int i = 0; i < n; i++) {
+			struct rte_eth_link eth;
+			n_down += eal_is_pci(ports[i].conf->device) &&
+			          rte_eth_link_get_nowait(ports[i].id, &eth) == 0 &&
+			          eth.link_status == RTE_ETH_LINK_DOWN;
+		}
+		if (n_down == 0)
+			return;
+		usleep(LINK_POLL_MS * 1000);
+	}
 }
 
 static enum port_link_sign

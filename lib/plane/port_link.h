@@ -83,6 +83,12 @@ struct plane_port;
  */
 void port_link_open(struct plane_port *port, const struct plane_port *others, unsigned int n);
 
+/*
+ * Wait until the links of these n ports of hardware are up, which takes as long as both ends
+ * negotiate (a second or two for copper; IEEE 802.3, clause 28), but `most_ms` at most.
+ */
+void port_link_wait(struct plane_port *ports, unsigned int n, uint64_t most_ms);
+
 /* Look, and note the state. One that is lost stays so. */
 enum port_link_state port_link_look(struct plane_port *port);
 
