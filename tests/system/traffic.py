@@ -169,9 +169,9 @@ class Flood:
 
 
 @contextlib.contextmanager
-def capture(lab, node, path, expression="", device="eth0"):
-    """tcpdump into a file for the length of a block."""
-    process = lab.spawn(node, "tcpdump-" + node, "tcpdump", "-U", "-i", device, "-s", "200",
+def capture(lab, node, path, expression="", device="eth0", size=200):
+    """tcpdump into a file for the length of a block; `size` bytes of each frame."""
+    process = lab.spawn(node, "tcpdump-" + node, "tcpdump", "-U", "-i", device, "-s", str(size),
                         "-w", path, *expression.split())
     wait_for("tcpdump", lambda: "listening on" in process.output() or not process.running())
     try:

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A guest under QEMU, with the engine in it, between the lab's bridges.
+
+Everything is emulated (tcg): no /dev/kvm is asked for. The guest's two NICs are TAPs in the
+namespace "box"; its console is a file, and commands go to it over a second serial line.
+"""
+
+import base64
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+from engines import TAPS, has_link
+from lab import SERVER, wait_for
+
+MEMORY_MB = 1024
+HUGEPAGES = 160  # of 2 MB
+QEMU = "qemu-system-x86_64"
+
+# QEMU 7.2 computes AES of 256-bit vectors wrongly: the engine would say so and do without.
+# An IOMMU that remaps interrupts is what vfio-pci wants, and Debian's kernel has no VFIO
+# without one.
+MACHINE = (QEMU, "-accel", "tcg,thread=multi", "-M", "q35,kernel-irqchip=split",
+           "-cpu", "max,vaes=off", "-smp", "2", "-m", str(MEMORY_MB), "-nodefaults", "-no-reboot",
+           "-display", "none", "-device", "intel-iommu,intremap=on,caching-mode=on")
+KERNEL = "console=ttyS0 intel_iommu=on iommu=pt quiet panic=-1 mitigations=off"
+
+
+class Device:
+    """A kind of NIC: what QEMU calls it, and what is known of it."""
+
+    def __init__(self, name, model, options="", queues=1, own_hash=False, vnet=False, port=False,
+                 nic_queues=None):
+        self.name, self.model, self.options = name, model, options
+        self.queues = queues      # of QEMU's TAP
+        self.nic_queues = nic_queues or queues  # that the driver finds
+        self.own_hash = own_hash  # the engine can go by the NIC's hash
+        self.vnet = vnet          # virtio: frames with a header of their own
+        self.port = port          # sits behind a PCI Express root port
+
+
+VIRTIO = "mq=on,vectors=6,iommu_platform=on,disable-legacy=on"
+DEVICES = (
+    Device("virtio", "virtio-net-pci", VIRTIO, 2, vnet=True),
+    Device("virtio-packed", "virtio-net-pci", VIRTIO + ",packed=on", 2, vnet=True),
+    Device("e1000e", "e1000e"),
+    Device("e1000", "e1000"),
+    Device("vmxnet3", "vmxnet3", nic_queues=2),
+    Device("igb", "igb", own_hash=True, port=True, nic_queues=2),
+)
+
+
+def qemu_version():
+    found = re.search(r"version (\S+)", subprocess.run(
+        (QEMU, "--version"), stdout=subprocess.PIPE, text=True, check=True).stdout)
+    return found.group(1)
+
+
+def models():
+    """Names of the NICs that this QEMU has."""
+    help_text = subprocess.run((QEMU, "-device", "help"), stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, check=True).stdout
+    return set(re.findall(r'name "([^"]+)"', help_text))
+
+
+class Guest:
+    """An engine of the lab, see Lab.insert(): the machine first, then synfront in it."""
+
+    name = "guest"
+    home = SERVER
+
+    def __init__(self, device, kernel, initramfs):
+        self.device, self.kernel, self.initramfs = device, kernel, initramfs
+        self.process = self.line = self.addresses = None
+        self.boot_s = None
+
+    # The machine
+
+    def argv(self, lab):
+        argv = list(MACHINE)
+        argv += ["-kernel", self.kernel, "-initrd", self.initramfs, "-append", KERNEL,
+                 "-serial", "file:" + self.console(lab),
+                 "-chardev", "socket,id=line,server=on,wait=off,path=" + self.path(lab, "line"),
+                 "-serial", "chardev:line",
+                 "-monitor", "unix:%s,server=on,wait=off" % self.path(lab, "monitor")]
+        for number, (tap, _) in enumerate(TAPS):
+            backend = "tap,id=net%d,ifname=%s,script=no,downscript=no,vhost=off" % (number, tap)
+            if self.device.queues > 1:
+                backend += ",queues=%d" % self.device.queues
+            backend += ",vnet_hdr=" + ("on" if self.device.vnet else "off")
+            argv += ["-netdev", backend]
+            where = "bus=pcie.0,addr=%d" % (3 + number)
+            if self.device.port:
+                argv += ["-device", "pcie-root-port,id=root%d,chassis=%d,%s" % (number, number, where)]
+                where = "bus=root%d" % number
+            options = "," + self.device.options if self.device.options else ""
+            argv += ["-device", "%s,netdev=net%d,id=nic%d,mac=52:54:00:00:00:%02x,%s%s"
+                     % (self.device.model, number, number, number + 1, where, options)]
+        return argv
+
+    @staticmethod
+    def path(lab, name):
+        return os.path.join(lab.work, name)
+
+    def console(self, lab):
+        return self.path(lab, "console")
+
+    def begin(self, lab):
+        self.lab = lab
+        begun = time.monotonic()
+        self.process = lab.spawn("box", "qemu", *self.argv(lab))
+        self.line = self.connect("line")
+        self.monitor = self.connect("monitor")
+        self.buffer = b""
+        self.read_until(rb"@@ready\r?\n", 120)
+        self.boot_s = time.monotonic() - begun
+        for tap, bridge in TAPS:
+            wait_for("QEMU to make " + tap, lambda tap=tap: has_link(lab, tap))
+            lab.run("box", "ip", "link", "set", tap, "mtu", "9000", "txqueuelen", "20000")
+            lab.join(tap, bridge)
+        self.addresses = self.find_nics()
+
+    def connect(self, name):
+        path = self.path(self.lab, name)
+
+        def tried():
+            self.look()
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(path)
+                return connection
+            except OSError:
+                connection.close()
+                return None
+
+        return wait_for("QEMU's " + name, tried)
+
+    def look(self):
+        if not self.process.running():
+            raise RuntimeError("QEMU ended:\n" + self.process.output())
+
+    def end(self):
+        for connection in (self.line, self.monitor):
+            connection.close()
+        process, self.process = self.process, None
+        # There is nothing in it to be saved.
+        self.lab.end(process, signal.SIGKILL)
+
+    def hmp(self, command):
+        """A command of QEMU's monitor."""
+        self.monitor.sendall(command.encode() + b"\n")
+        time.sleep(0.3)
+        return self.monitor.recv(65536).decode(errors="replace")
+
+    def set_link(self, number, is_up):
+        self.hmp("set_link nic%d %s" % (number, "on" if is_up else "off"))
+
+    # Inside
+
+    def read_until(self, pattern, seconds):
+        deadline = time.monotonic() + seconds
+        while True:
+            found = re.search(pattern, self.buffer)
+            if found:
+                text, self.buffer = self.buffer[:found.start()], self.buffer[found.end():]
+                return text.decode(errors="replace").replace("\r\n", "\n"), found
+            self.line.settimeout(2)
+            try:
+                piece = self.line.recv(65536)
+            except TimeoutError:
+                piece = None
+            if piece == b"":
+                self.look()
+                time.sleep(0.1)
+            self.buffer += piece or b""
+            if time.monotonic() > deadline:
+                with open(self.console(self.lab), errors="replace") as file:
+                    raise TimeoutError("the guest does not answer: %r\n%s" % (
+                        self.buffer[-400:], file.read()[-2000:]))
+
+    def run(self, command, seconds=60, check=True):
+        """A command of the guest's shell, on one line; its output."""
+        self.line.sendall(command.encode() + b"\n")
+        text, found = self.read_until(rb"@@status (\d+)\r?\n", seconds)
+        if check and int(found.group(1)):
+            raise RuntimeError("guest: %s: status %d\n%s" % (command, int(found.group(1)), text))
+        return text
+
+    def put(self, path, text):
+        self.run("echo %s | base64 -d >%s" % (base64.b64encode(text.encode()).decode(), path))
+
+    def find_nics(self):
+        """The PCI addresses of the NICs, outside first."""
+        found = self.run("cd /sys/bus/pci/devices; for d in *; do case $(cat $d/class) in "
+                         "0x0200*) echo $d;; esac; done").split()
+        if len(found) != len(TAPS):
+            raise RuntimeError("the guest has these NICs: %s" % found)
+        return found
+
+    def bind(self, driver):
+        for address in self.addresses:
+            place = "/sys/bus/pci/devices/" + address
+            self.run("[ ! -e {0}/driver ] || echo {1} >{0}/driver/unbind; "
+                     "echo {2} >{0}/driver_override; "
+                     "echo {1} >/sys/bus/pci/drivers_probe".format(place, address, driver))
+
+    # The engine
+
+    def launch(self, text, check=True):
+        """Start it; what it has logged when it answers, or has ended."""
+        self.put("/etc/synfront.yaml", text)
+        self.run("rm -f /tmp/status /tmp/pid; { synfront --config /etc/synfront.yaml & "
+                 "echo $! >/tmp/pid; wait $!; echo $? >/tmp/status; } >/tmp/log 2>&1 &")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self.status() is not None:
+                break
+            if "running" in self.log() and "outside" in self.ask("ports", check=False):
+                return self.log()
+            time.sleep(0.2)
+        if check:
+            raise RuntimeError("synfront does not start:\n" + self.log())
+        return self.log()
+
+    def status(self):
+        """The exit status of the last one that ended; None: it runs."""
+        text = self.run("cat /tmp/status 2>/dev/null", check=False).strip()
+        return int(text) if text else None
+
+    def log(self):
+        return self.run("cat /tmp/log")
+
+    def ask(self, command, check=True):
+        return self.run("synfrontctl --instance guest --json " + command + " 2>/dev/null",
+                        check=check)
+
+    def report(self, command):
+        return json.loads(self.ask(command))
+
+    def port(self, side):
+        return next(row for row in self.report("ports") if row["side"] == side)
+
+    def stop(self, number=15, seconds=60):
+        """End it; its exit status."""
+        self.run("kill -%d $(cat /tmp/pid)" % number)
+        wait_for("synfront to end", lambda: self.status() is not None, seconds, 0.2)
+        return self.status()

@@ -1,0 +1,91 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The engine on PCI NICs, in a guest that QEMU emulates: see scripts/guest."""
+
+import argparse
+import os
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "system")]
+# pylint: disable=wrong-import-position
+import image
+from guest import DEVICES, MEMORY_MB, models, qemu_version
+from trial import Trial
+
+WORDS = {"ok": "passed", "FAIL": "failed", "skip": "skipped"}
+
+
+def memory_free_mb():
+    with open("/proc/meminfo") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) >> 10
+    return 0
+
+
+class Account:
+    """Lines as they come, and how many of each kind."""
+
+    def __init__(self):
+        self.count = dict.fromkeys(WORDS.values(), 0)
+        self.rows = []
+
+    def tell(self, device, word, check, seconds, detail):
+        self.count[WORDS[word]] += 1
+        self.rows.append((device, word, check, detail))
+        line = "%-5s %s: %s" % (word, device, check)
+        if word == "FAIL":
+            print("%s (%.1f s)" % (line, seconds))
+            for part in detail.splitlines():
+                print("      " + part)
+        else:
+            print(line + (": " + detail if detail else "")
+                  + (" (%.1f s)" % seconds if word == "ok" else ""))
+        sys.stdout.flush()
+
+    def close(self):
+        line = "%(passed)d passed, %(failed)d failed" % self.count
+        if self.count["skipped"]:
+            line += ", %(skipped)d skipped" % self.count
+        print(line)
+        return 1 if self.count["failed"] else 0
+
+
+def run(devices, account):
+    if memory_free_mb() < 2 * MEMORY_MB:
+        for device in devices:
+            account.tell(device.name, "skip", "all", 0, "a guest takes %d MB, and of this "
+                         "machine's memory %d MB are free" % (MEMORY_MB, memory_free_mb()))
+        return
+    try:
+        kernel, initramfs = image.make()
+    except image.Unavailable as reason:
+        account.tell("all", "skip", "all", 0, str(reason))
+        return
+    has = models()
+    for device in devices:
+        if device.model not in has:
+            account.tell(device.name, "skip", "all", 0, "QEMU %s has no %s" % (qemu_version(),
+                                                                          device.model))
+            continue
+        begun = time.monotonic()
+        Trial(device, kernel, initramfs,
+              lambda *result, name=device.name: account.tell(name, *result)).run()
+        print("      %s took %.0f s" % (device.name, time.monotonic() - begun), flush=True)
+
+
+def main():
+    names = [device.name for device in DEVICES]
+    parser = argparse.ArgumentParser(prog="guest", description=__doc__.splitlines()[0])
+    parser.add_argument("--device", choices=names + ["all"], default="all",
+                        help="the kind of NIC; all by default")
+    options = parser.parse_args()
+    account = Account()
+    run([device for device in DEVICES if options.device in (device.name, "all")], account)
+    return account.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
