@@ -125,6 +125,7 @@ class Trial:
             self.check(name + "VLAN", self.vlan)
             if workers > 1:
                 self.check(name + "no hand-over", self.no_hand_over)
+            self.check(name + "none missed in calm", self.none_missed)
             self.check(name + "%d requests in a flood" % IN_FLOOD, self.flooded)
         self.check(name + "checksums and padding at both ends", self.on_the_wire, both)
         self.check(name + "frames sent are frames arrived", self.none_lost, before)
@@ -218,14 +219,17 @@ class Trial:
         return "%d and %d segments" % tuple(seen)
 
     def counted(self):
-        """For each side (sent, received) as the engine counts, and as the TAP does."""
+        """For each side (sent, received) as the engine counts, and as the TAP does. What
+        a NIC has missed, and says so, has arrived."""
         counts = []
         for side, tap in (("outside", "sf-outside"), ("inside", "sf-inside")):
             port, link = self.guest.port(side), self.lab.link_counters("box", tap)
-            counts += [port["sent"], port["received"], link["rx"]["packets"], link["tx"]["packets"]]
+            counts += [port["sent"], port["received"] + port["port_missed"],
+                       link["rx"]["packets"], link["tx"]["packets"]]
         return counts
 
     def none_lost(self, before):
+        """Port by port."""
         def differences():
             now = [new - old for new, old in zip(self.counted(), before)]
             return [now[0] - now[2], now[1] - now[3], now[4] - now[6], now[5] - now[7]]
@@ -236,7 +240,16 @@ class Trial:
             "engine less TAP: sent %d, received %d outside; sent %d, received %d inside; %s" % (
                 *differences(), [self.guest.port(side) for side in ("outside", "inside")])
         now = [new - old for new, old in zip(self.counted(), before)]
-        return "%d out, %d in" % (now[0] + now[4], now[1] + now[5])
+        missed = sum(self.guest.port(side)["port_missed"] for side in ("outside", "inside"))
+        return "%d out, %d in, of these %d missed by the NIC" % (now[0] + now[4], now[1] + now[5],
+                                                                 missed)
+
+    def none_missed(self):
+        for side in ("outside", "inside"):
+            port = self.guest.port(side)
+            lost = {key: port[key] for key in port
+                    if key.startswith("port_") or key == "tx_full"}
+            assert not any(lost.values()), (side, lost)
 
     def link(self):
         for number, side in enumerate(("outside", "inside")):
