@@ -39,7 +39,7 @@ usage(FILE *out)
 	      "                [-- EAL ARGUMENTS]\n"
 	      "\n"
 	      "Answers SYNs before they reach a server, and connects only proven clients.\n"
-	      "  --config FILE      YAML; see config/REFERENCE.md\n"
+	      "  --config FILE      YAML; see synfront.yaml(5)\n"
 	      "  --check            say what the configuration would do, and end\n"
 	      "  --user NAME        whom to become when the ports are up; beats the file\n"
 	      "  --log-level LEVEL  error, warning, notice, info or debug; beats the file\n"

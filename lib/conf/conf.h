@@ -214,4 +214,8 @@ int conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf
 /* All keys as a page of Markdown: config/REFERENCE.md. */
 void conf_reference(FILE *out);
 
+/* The same as the manual page synfront.yaml(5), in mdoc(7) macros. `date` as `.Dd` takes it:
+ * "November 26, 2026". */
+void conf_manual(FILE *out, const char *version, const char *date);
+
 #endif

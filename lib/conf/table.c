@@ -248,7 +248,8 @@ static const struct conf_key service_keys[] = {
 	{ "max_connecting", CONF_ENTRIES, 0, AT(service, max_connecting), .min = 1, .max = 1u << 24,
 	  .preset = "1k", .zero = "no limit",
 	  .help = "Handshakes under way with one server address and port; keep it below the "
-	          "server's backlog (Linux: the lesser of listen()'s and `net.core.somaxconn`)." },
+	          "server's backlog (Linux: the lesser of `listen()`'s and "
+	          "`net.core.somaxconn`)." },
 	{ "allow", CONF_PREFIXES, 0, COUNTED(service, allow, n_allow), .min = 0, .max = 1u << 20,
 	  .derived = "everybody", .help = "Sources that are served." },
 	{ "deny", CONF_PREFIXES, 0, COUNTED(service, deny, n_deny), .min = 0, .max = 1u << 20,

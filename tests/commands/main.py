@@ -27,7 +27,7 @@ SETUP, DEFAULT = "scripts/setup", "scripts/test"
 # Groups that need no setting up: on every Debian, or called only where it is there.
 GIVEN_GROUPS = {"always", "optional"}
 # Where the project's own programs go.
-INSTALLED = "/usr/local/"
+INSTALLED = "@SBINDIR@/"
 SYSTEM_FOLDERS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
 
 # Files that say by their names what they are; others by their first lines.
@@ -79,7 +79,7 @@ class Tree:
                 calls += [(word, 1, file) for word in re.findall(
                     r"find_program\('([^']+)'", text) if not self.exists(beside(file, word))]
             if file.endswith(".service"):
-                calls += [(word, 1, file) for words in re.findall(r"^Exec\w+=[-@:+!]*(.*)", text, re.M)
+                calls += [(word, 1, file) for words in re.findall(r"^Exec\w+=(?:[-:+!]|@(?=/))*(.*)", text, re.M)
                           for kind, word in started(words.split())
                           if kind == "program" and not word.startswith(INSTALLED)]
         return calls, complaints

@@ -19,8 +19,7 @@ from injected import hang
 from lab import ROOT, wait_for
 from servers import ask, dial, echo
 
-UNIT = os.path.join(ROOT, "config/synfront.service")
-INSTALLED = "/usr/local/bin/synfront"
+UNIT = os.path.join(BUILD, "config/synfront.service")
 USER = "nobody"
 # Of 100, as `systemd-analyze security` counts.
 EXPOSURE_MAX = 40
@@ -260,9 +259,10 @@ def unit(bench):
     """The unit with the path of this build's program in it."""
     path = os.path.join(bench.lab.work, "synfront.service")
     with open(UNIT) as file, open(path, "w") as out:
-        text = file.read()
-        assert INSTALLED in text
-        out.write(text.replace(INSTALLED, os.path.join(os.path.abspath(BUILD), "app/synfront")))
+        text, count = re.subn(r"(?m)^(Exec\w+=)/\S*/synfront ", r"\1%s " % os.path.join(
+            os.path.abspath(BUILD), "app/synfront"), file.read())
+        assert count == 2, text
+        out.write(text)
     return path
 
 
