@@ -24,6 +24,7 @@ EXPECTED = {
     "share/doc/synfront/config/inline-pair.yaml", "share/doc/synfront/config/responder.yaml",
     "share/doc/synfront/config/synfront.yaml",
     "share/doc/synfront/lib/DESIGN.md", "share/doc/synfront/lib/proto/counters.def",
+    "share/doc/synfront/tests/README.md",
 }
 PROGRAMS = ("sbin/synfront", "sbin/synfrontctl", "bin/synfront-pcap")
 
