@@ -280,9 +280,8 @@ eal_start(const struct conf *conf, char *const *more, unsigned int n_more)
 	else if (why != ENODEV || !name_unknown(conf))
 		log_error("EAL does not start: %s (log level info shows its own messages)",
 		          rte_strerror(why));
-	if (eal_is_pci(conf->outside.device))
-		pci_reason_log("outside", conf->outside.device);
-	if (conf->has_inside && eal_is_pci(conf->inside.device))
+	pci_reason_log("outside", conf->outside.device);
+	if (conf->has_inside)
 		pci_reason_log("inside", conf->inside.device);
 	return -1;
 }

@@ -136,12 +136,16 @@ pci_reason(const char *root, const char *name, bool has_hugepages, char *text, s
 	return true;
 }
 
-void
+bool
 pci_reason_log(const char *side, const char *device)
 {
 	char name[64], text[512];
 
+	if (!eal_is_pci(device))
+		return false;
 	eal_device_name(device, name, sizeof(name));
-	if (pci_reason("/sys", name, rte_eal_has_hugepages() != 0, text, sizeof(text)))
-		log_error("%s.device: %s: %s", side, name, text);
+	if (!pci_reason("/sys", name, rte_eal_has_hugepages() != 0, text, sizeof(text)))
+		return false;
+	log_error("%s.device: %s: %s", side, name, text);
+	return true;
 }

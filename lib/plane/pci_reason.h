@@ -17,7 +17,8 @@
  */
 bool pci_reason(const char *root, const char *name, bool has_hugepages, char *text, size_t size);
 
-/* Log it, if there is any, for the port of a side ("outside") and its device as configured. */
-void pci_reason_log(const char *side, const char *device);
+/* Log it for the port of a side ("outside") and its device as configured. False if there is
+ * none, or the device is no PCI device. */
+bool pci_reason_log(const char *side, const char *device);
 
 #endif

@@ -277,11 +277,10 @@ port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 	port->conf = conf;
 	rte_spinlock_init(&port->tx_lock);
 	if (find(conf->device, &port->id) != 0 || rte_eth_dev_info_get(port->id, &info) != 0) {
-		log_error("%s.device: %s: no such port, or its driver does not start it "
-		          "(log level info shows why)",
-		          name, conf->device);
-		if (eal_is_pci(conf->device))
-			pci_reason_log(name, conf->device);
+		if (!pci_reason_log(name, conf->device))
+			log_error("%s.device: %s: no such port, or its driver does not start it "
+			          "(log level info shows why)",
+			          name, conf->device);
 		return -1;
 	}
 	port->driver = info.driver_name;

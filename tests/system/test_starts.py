@@ -108,7 +108,7 @@ def test_wrong_port_names(bench):
             ("net_nosuch0", ("outside.device", "net_nosuch0", "no driver")),
             ("net_tap0,iface=an-interface-name-too-long", ("outside.device", "too-long")),
             ("net_af_packet0,iface=nowhere", ("outside.device", "nowhere")),
-            ("0000:7f:1f.7", ("outside.device", "0000:7f:1f.7")),
+            ("0000:7f:1f.7", ("outside.device", "0000:7f:1f.7", "no PCI device")),
             ("net_virtio_user0,path=%s/nobody.sock" % bench.lab.work,
              ("outside.device", "nobody.sock")),
             ("net_tap0,iface=sx-inside", ("inside.device", "both ports"))):
