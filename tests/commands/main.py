@@ -173,8 +173,9 @@ def query(*argv):
                           stderr=subprocess.DEVNULL, check=False).stdout.splitlines()
 
 
-def untrue(rows):
-    """Rows that say of an installed package what it has not, nor one that it depends on."""
+def untrue(rows, query=query):
+    """Names that no installed package has of those that are said to, nor one that such a package
+    depends on. A program may be in another package on each system: a row for each."""
     needs = {}
     for line in query("-W", "-f", "${Package} ${db:Status-Abbrev} ${Pre-Depends}, ${Depends}\n",
                       *{row.package for row in rows}):
@@ -191,11 +192,15 @@ def untrue(rows):
     for line in query("-S", *{path for each in paths.values() for path in each}):
         packages, _, path = line.rpartition(": ")
         owners[path].update(re.findall(r"([a-z0-9.+-]+)(?::\w+)?(?:, |$)", packages))
+    said = collections.defaultdict(set)
     for row in rows:
         for name in row.names:
-            having = set().union(*(owners[path] for path in paths[name]))
-            if row.package in needs and " " not in name and not having & needs[row.package]:
-                yield "%s: %s has no %s" % (TABLE, row.package, name)
+            if row.package in needs and " " not in name:
+                said[row.group, name].add(row.package)
+    for (_, name), packages in said.items():
+        having = set().union(*(owners[path] for path in paths[name]))
+        if not having & set().union(*(needs[package] for package in packages)):
+            yield "%s: %s has no %s" % (TABLE, " or ".join(sorted(packages)), name)
 
 
 def texts_of_tree():

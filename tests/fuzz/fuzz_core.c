@@ -37,7 +37,8 @@ enum instruction_flag {
 
 struct program {
 	struct world *world;
-	const uint8_t *at; /* this instruction */
+	const uint8_t *at;                 /* this instruction */
+	uint8_t changed[INSTRUCTION_SIZE]; /* or this one in its place */
 	struct world_frame frames[WORLD_BURST];
 	unsigned int n;
 	uint32_t random;
@@ -336,10 +337,10 @@ icmp(struct program *p)
 static void
 mutated(struct program *p)
 {
-	uint8_t at[INSTRUCTION_SIZE];
+	const uint8_t *at = p->changed;
 
-	memcpy(at, p->at, sizeof(at));
-	at[0] |= FLAG_BURST;
+	memcpy(p->changed, p->at, sizeof(p->changed));
+	p->changed[0] |= FLAG_BURST;
 	p->at = at;
 	segment(p, at[7] & 1);
 	if (p->n == 0) /* the burst was full and went */
