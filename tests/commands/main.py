@@ -174,8 +174,8 @@ def query(*argv):
 
 
 def untrue(rows, query=query):
-    """Names that no installed package has of those that are said to, nor one that such a package
-    depends on. A program may be in another package on each system: a row for each."""
+    """Names that none of the packages has which are said to, nor one that such a package depends
+    on: a program may be in another package on each system. Only where all of them are installed."""
     needs = {}
     for line in query("-W", "-f", "${Package} ${db:Status-Abbrev} ${Pre-Depends}, ${Depends}\n",
                       *{row.package for row in rows}):
@@ -195,9 +195,11 @@ def untrue(rows, query=query):
     said = collections.defaultdict(set)
     for row in rows:
         for name in row.names:
-            if row.package in needs and " " not in name:
+            if " " not in name:
                 said[row.group, name].add(row.package)
     for (_, name), packages in said.items():
+        if not packages <= set(needs):
+            continue
         having = set().union(*(owners[path] for path in paths[name]))
         if not having & set().union(*(needs[package] for package in packages)):
             yield "%s: %s has no %s" % (TABLE, " or ".join(sorted(packages)), name)
