@@ -10,6 +10,8 @@
  *    cannot see because they are not built with it, is said to it:
  *      - a thread that is launched, and waited for (rte_eal_remote_launch,
  *        rte_eal_mp_wait_lcore);
+ *      - the registration of telemetry commands, by a name that suppressions can tell: in some
+ *        releases what it calls has none;
  *      - the sanitizer's own thread takes no signals: it is passed over when all threads are
  *        sent one (app/privilege.c);
  *      - a buffer that one thread frees and another takes: the ring behind a pool of
@@ -23,6 +25,7 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 #include <rte_ring.h>
+#include <rte_telemetry.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -154,6 +157,15 @@ rte_eal_mp_wait_lcore(void)
 	real();
 	for (unsigned int i = 0; i < RTE_MAX_LCORE; i++)
 		__tsan_acquire(&launches[i]);
+}
+
+int
+rte_telemetry_register_cmd(const char *cmd, telemetry_cb fn, const char *help)
+{
+	int (*real)(const char *, telemetry_cb, const char *) = dlsym(RTLD_NEXT,
+	                                                              "rte_telemetry_register_cmd");
+
+	return real(cmd, fn, help);
 }
 
 /* Does this thread block all signals that can be? */
