@@ -65,10 +65,9 @@ most_queues(const struct plane_port *port)
 	return UINT16_MAX;
 }
 
-/* Queues of both kinds: as configured, else one for each worker as far as the port has them. */
-static int
-choose_queues(struct plane *plane, struct plane_port *port, const struct rte_eth_dev_info *info,
-              const char *name)
+int
+port_choose_queues(const struct plane *plane, struct plane_port *port,
+                   const struct rte_eth_dev_info *info, const char *name)
 {
 	uint32_t asked = port->conf->queues;
 	const uint32_t limit = most_queues(port);
@@ -287,7 +286,8 @@ port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 	port->socket = rte_eth_dev_socket_id(port->id);
 	port->partial_checksums = strcmp(port->driver, "net_af_packet") == 0 ||
 	                          strcmp(port->driver, "net_af_xdp") == 0;
-	if (choose_queues(plane, port, &info, name) != 0 || check_numa(plane, port, name) != 0)
+	if (port_choose_queues(plane, port, &info, name) != 0 ||
+	    check_numa(plane, port, name) != 0)
 		return -1;
 	choose_offloads(port, &info, &eth);
 	choose_rss(plane, port, &info, &eth);

@@ -6,6 +6,7 @@ namespace "box"; its console is a file, and commands go to it over a second seri
 """
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from lab import SERVER, wait_for
 
 MEMORY_MB = 1024
 HUGEPAGES = 160  # of 2 MB
-QEMU = "qemu-system-x86_64"
+QEMU = os.environ.get("SYNFRONT_QEMU") or "qemu-system-x86_64"
 
 # QEMU 7.2 computes AES of 256-bit vectors wrongly: the engine would say so and do without.
 # An IOMMU that remaps interrupts is what vfio-pci wants, and Debian's kernel has no VFIO
@@ -34,19 +35,22 @@ class Device:
     """A kind of NIC: what QEMU calls it, and what is known of it."""
 
     def __init__(self, name, model, options="", queues=1, own_hash=False, vnet=False, port=False,
-                 nic_queues=None):
+                 nic_queues=None, since=None):
         self.name, self.model, self.options = name, model, options
         self.queues = queues      # of QEMU's TAP
         self.nic_queues = nic_queues or queues  # that the driver finds
         self.own_hash = own_hash  # the engine can go by the NIC's hash
         self.vnet = vnet          # virtio: frames with a header of their own
         self.port = port          # sits behind a PCI Express root port
+        self.since = since or (0, "")  # the QEMU from which on it is tried, and why not before
 
 
 VIRTIO = "mq=on,vectors=6,iommu_platform=on,disable-legacy=on"
 DEVICES = (
     Device("virtio", "virtio-net-pci", VIRTIO, 2, vnet=True),
     Device("virtio-packed", "virtio-net-pci", VIRTIO + ",packed=on", 2, vnet=True),
+    Device("virtio-rss", "virtio-net-pci", VIRTIO + ",rss=on", 2, vnet=True,
+           since=(10, "in 7.2 the flows of one queue hang after an overrun")),
     Device("e1000e", "e1000e"),
     Device("e1000", "e1000"),
     Device("vmxnet3", "vmxnet3", nic_queues=2),
@@ -54,17 +58,37 @@ DEVICES = (
 )
 
 
-def qemu_version():
-    found = re.search(r"version (\S+)", subprocess.run(
-        (QEMU, "--version"), stdout=subprocess.PIPE, text=True, check=True).stdout)
-    return found.group(1)
+class Unavailable(Exception):
+    """Something that the guest is made of cannot be had; says what."""
 
 
-def models():
-    """Names of the NICs that this QEMU has."""
-    help_text = subprocess.run((QEMU, "-device", "help"), stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, check=True).stdout
-    return set(re.findall(r'name "([^"]+)"', help_text))
+class Qemu:
+    """What this QEMU is, and which NICs it has."""
+
+    def __init__(self):
+        self.version = re.search(r"version (\S+)", self.said("--version") + "version 0").group(1)
+        self.models = set(re.findall(r'name "([^"]+)"', self.said("-device", "help")))
+
+    @staticmethod
+    def said(*argv):
+        try:
+            done = subprocess.run((QEMU,) + argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, check=False)
+        except OSError as error:
+            raise Unavailable("no QEMU: %s: %s" % (QEMU, error.strerror)) from error
+        if done.returncode:
+            raise Unavailable("%s %s: status %d: %s" % (QEMU, " ".join(argv), done.returncode,
+                                                        done.stdout[-300:].strip()))
+        return done.stdout
+
+    def why_not(self, device):
+        """What keeps a device from being tried with it, None if nothing does."""
+        since, reason = device.since
+        if device.model not in self.models:
+            return "QEMU %s has no %s" % (self.version, device.model)
+        if int(self.version.split(".")[0]) < since:
+            return "wants QEMU %d, this is %s: %s" % (since, self.version, reason)
+        return None
 
 
 class Guest:
@@ -109,6 +133,12 @@ class Guest:
     def console(self, lab):
         return self.path(lab, "console")
 
+    def said(self, lab):
+        """The last of what the guest's kernel and init have said."""
+        with contextlib.suppress(OSError), open(self.console(lab), errors="replace") as file:
+            return file.read()[-2000:]
+        return ""
+
     def begin(self, lab):
         self.lab = lab
         begun = time.monotonic()
@@ -141,7 +171,8 @@ class Guest:
 
     def look(self):
         if not self.process.running():
-            raise RuntimeError("QEMU ended:\n" + self.process.output())
+            raise RuntimeError("QEMU ended:\n%s\nthe guest's console:\n%s" % (
+                self.process.output(), self.said(self.lab)))
 
     def end(self):
         for connection in (self.line, self.monitor):
@@ -178,9 +209,8 @@ class Guest:
                 time.sleep(0.1)
             self.buffer += piece or b""
             if time.monotonic() > deadline:
-                with open(self.console(self.lab), errors="replace") as file:
-                    raise TimeoutError("the guest does not answer: %r\n%s" % (
-                        self.buffer[-400:], file.read()[-2000:]))
+                raise TimeoutError("the guest does not answer: %r\n%s" % (
+                    self.buffer[-400:], self.said(self.lab)))
 
     def run(self, command, seconds=60, check=True):
         """A command of the guest's shell, on one line; its output."""

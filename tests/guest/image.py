@@ -14,6 +14,7 @@ import shutil
 import subprocess
 
 from engines import BUILD
+from guest import Unavailable
 
 PLACE = os.path.join(BUILD, "guest")
 # In an order in which each finds what it needs; newer kernels have some of them built in.
@@ -48,13 +49,12 @@ poweroff -f
 """
 
 
-class Unavailable(Exception):
-    """Something that the guest is made of cannot be had; says what."""
-
-
 def output(*argv, cwd=None):
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd, text=True,
-                          check=False)
+    try:
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd,
+                              text=True, check=False)
+    except OSError as error:
+        raise Unavailable("%s: %s" % (argv[0], error.strerror)) from error
     if done.returncode:
         raise Unavailable("%s: %s" % (" ".join(argv), done.stdout.strip()))
     return done.stdout
@@ -164,8 +164,11 @@ def make():
     for name in DIRECTORIES:
         archive.directory(name)
     archive.add("dev/console", 0o20600, device=(5, 1))
-    with open("/bin/busybox", "rb") as file:
-        archive.file("bin/busybox", file.read())
+    try:
+        with open("/bin/busybox", "rb") as file:
+            archive.file("bin/busybox", file.read())
+    except OSError as error:
+        raise Unavailable("no busybox: /bin/busybox: %s" % error.strerror) from error
     programs = [os.path.join(BUILD, "app", name) for name in ("synfront", "synfrontctl")]
     needed = set()
     for path in programs:

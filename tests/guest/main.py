@@ -6,12 +6,13 @@ import argparse
 import os
 import sys
 import time
+import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "system")]
 # pylint: disable=wrong-import-position
 import image
-from guest import DEVICES, MEMORY_MB, models, qemu_version
+from guest import DEVICES, MEMORY_MB, Qemu, Unavailable
 from trial import Trial
 
 WORDS = {"ok": "passed", "FAIL": "failed", "skip": "skipped"}
@@ -53,27 +54,36 @@ class Account:
         return 1 if self.count["failed"] else 0
 
 
+def prepare():
+    """QEMU, kernel and initramfs."""
+    free_mb = memory_free_mb()
+    if free_mb < 2 * MEMORY_MB:
+        raise Unavailable("a guest takes %d MB and leaves as much, and of this machine's memory %d MB "
+                          "are free" % (MEMORY_MB, free_mb))
+    qemu = Qemu()
+    return (qemu,) + image.make()
+
+
 def run(devices, account):
-    if memory_free_mb() < 2 * MEMORY_MB:
-        for device in devices:
-            account.tell(device.name, "skip", "all", 0, "a guest takes %d MB, and of this "
-                         "machine's memory %d MB are free" % (MEMORY_MB, memory_free_mb()))
-        return
     try:
-        kernel, initramfs = image.make()
-    except image.Unavailable as reason:
-        account.tell("all", "skip", "all", 0, str(reason))
+        qemu, kernel, initramfs = prepare()
+    except Unavailable as reason:
+        for device in devices:
+            account.tell(device.name, "skip", "all", 0, str(reason))
         return
-    has = models()
     for device in devices:
-        if device.model not in has:
-            account.tell(device.name, "skip", "all", 0, "QEMU %s has no %s" % (qemu_version(),
-                                                                          device.model))
+        why_not = qemu.why_not(device)
+        if why_not:
+            account.tell(device.name, "skip", "all", 0, why_not)
             continue
         begun = time.monotonic()
-        Trial(device, kernel, initramfs,
-              lambda *result, name=device.name: account.tell(name, *result)).run()
-        print("      %s took %.0f s" % (device.name, time.monotonic() - begun), flush=True)
+        tell = lambda *result, name=device.name: account.tell(name, *result)
+        try:
+            Trial(device, kernel, initramfs, tell).run()
+        except Exception:  # pylint: disable=broad-except
+            tell("FAIL", "goes on to its end", time.monotonic() - begun, traceback.format_exc())
+        print("      %s took %.0f s, QEMU %s" % (device.name, time.monotonic() - begun, qemu.version),
+              flush=True)
 
 
 def main():

@@ -62,7 +62,7 @@ class Trial:
             if not self.check("boots", self.boots):
                 return
             lab.engine = self.guest
-            self.prepare()
+            self.serve()
             self.check("says why a port is none", self.says_why)
             self.guest.bind("vfio-pci")
             for workers in WORKERS:
@@ -74,10 +74,11 @@ class Trial:
         self.guest.begin(self.lab)
         return "%.0f s" % self.guest.boot_s
 
-    def prepare(self):
+    def serve(self):
         lab = self.lab
         self.nginx = Nginx(lab)
-        self.nginx.write("large", os.urandom(1 << 20).hex().encode()[:600000])
+        self.large = os.urandom(300000).hex()
+        self.nginx.write("large", self.large.encode())
         self.echo = Server(lab, ECHO, echo)
 
     def launch(self, workers, mtu=1500, hugepages="off"):
@@ -199,6 +200,7 @@ class Trial:
         if not self.device.own_hash:
             raise Skip("this device gives no hash of ours with its frames")
         before = self.guest.report("stats")["handed_over"]
+        of_each = [self.received_outside(worker) for worker in range(WORKERS[-1])]
         for number in range(CALM):
             with End(self.lab, RESPOND, family=4 if number % 2 else 6, own=80 + number) as end:
                 end.open(USUAL)
@@ -207,16 +209,23 @@ class Trial:
                 end.reset()
         after = self.guest.report("stats")["handed_over"]
         assert after == before, after - before
-        return "%d connections" % CALM
+        of_each = [self.received_outside(worker) - old for worker, old in enumerate(of_each)]
+        assert all(count >= CALM for count in of_each), "not shared out: %s" % of_each
+        return "%d connections, %s segments to the workers" % (CALM, " and ".join(map(str, of_each)))
 
-    def on_the_wire(self, paths):
-        seen = []
+    def received_outside(self, worker):
+        return self.guest.report("stats %d" % worker)["received_outside"]
+
+    @staticmethod
+    def on_the_wire(paths):
+        counts = []
         for path in paths:
-            count, found = wire.faults(path)
-            assert not found, "%s: %s of %d segments" % (os.path.basename(path), found, count)
-            assert count > CALM, count
-            seen.append(count)
-        return "%d and %d segments" % tuple(seen)
+            seen = wire.Seen(path)
+            assert not seen.faults, "%s: %s of %d segments" % (os.path.basename(path), seen.faults,
+                                                               seen.count())
+            assert seen.count() > CALM and all(seen.by_tags), seen.by_tags
+            counts.append(seen.count())
+        return "%d and %d segments" % tuple(counts)
 
     def counted(self):
         """For each side (sent, received) as the engine counts, and as the TAP does. What
@@ -283,17 +292,24 @@ class Trial:
 
     def jumbo(self):
         self.launch(1, mtu=9000)
+        path = os.path.join(self.lab.work, "jumbo.pcap")
         try:
-            with self.wide():
-                for host in (address(SERVER), address(SERVER, 6)):
+            with self.wide(), capture(self.lab, "client", path, "tcp", size=9100):
+                for family in (4, 6):
+                    host = address(SERVER, family)
                     out = self.lab.run("client", "ping", "-c3", "-i0.3", "-W3", "-M", "do", "-s", "8900",
                                        host, check=False)
                     assert "3 received" in out, out
-                good, _, body = curl(self.lab, "http://%s/large" % address(SERVER), seconds=40)
-                assert good and len(body) == 600000, body[:200]
+                    url = "http://%s/large" % (host if family == 4 else "[%s]" % host)
+                    good, _, body = curl(self.lab, url, seconds=40)
+                    assert good and len(body) == len(self.large), body[:200]
         finally:
             self.guest.stop()
-        return "pings of 8,900 bytes, 600,000 bytes by TCP"
+        seen = wire.Seen(path)
+        assert not seen.faults, seen.faults
+        assert seen.longest > 8000, seen.longest
+        return "pings of 8,900 bytes, %d bytes by TCP in frames of up to %d" % (len(self.large),
+                                                                               seen.longest)
 
     def killed(self):
         """With hugepages, of which none may stay taken."""

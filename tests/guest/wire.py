@@ -4,7 +4,8 @@
 import struct
 
 LINK_ETHERNET = 1
-ETH_IPV4, ETH_IPV6, ETH_VLAN = 0x0800, 0x86dd, 0x8100
+ETH_IPV4, ETH_IPV6 = 0x0800, 0x86dd
+ETH_VLAN = (0x8100, 0x88a8)
 IPPROTO_TCP = 6
 
 
@@ -30,13 +31,18 @@ def ones_sum(data):
     return total
 
 
+def place_of_type(frame):
+    """Where the type stands that is none of a tag."""
+    at = 12
+    while struct.unpack_from("!H", frame, at)[0] in ETH_VLAN:
+        at += 4
+    return at
+
+
 def fault_of(frame):
     """What is wrong with a TCP segment, None if nothing is, "" if it is none."""
-    at, = 12,
+    at = place_of_type(frame)
     kind, = struct.unpack_from("!H", frame, at)
-    while kind == ETH_VLAN:
-        at += 4
-        kind, = struct.unpack_from("!H", frame, at)
     packet = frame[at + 2:]
     if kind == ETH_IPV4:
         head = (packet[0] & 15) * 4
@@ -64,13 +70,22 @@ def fault_of(frame):
     return None
 
 
-def faults(path):
-    """(segments looked at, {fault: (how many, the first in hexadecimal)})."""
-    count, found = 0, {}
-    for frame in frames(path):
-        fault = fault_of(frame)
-        count += fault != ""
-        if fault:
-            number, first = found.get(fault, (0, frame.hex()))
-            found[fault] = number + 1, first
-    return count, found
+class Seen:
+    """What a capture has of TCP segments."""
+
+    def __init__(self, path):
+        self.by_tags = [0] * 3  # how many with so many tags
+        self.longest = 0
+        self.faults = {}        # fault: (how many, the first in hexadecimal)
+        for frame in frames(path):
+            fault = fault_of(frame)
+            if fault == "":
+                continue
+            self.by_tags[(place_of_type(frame) - 12) // 4] += 1
+            self.longest = max(self.longest, len(frame))
+            if fault:
+                number, first = self.faults.get(fault, (0, frame.hex()))
+                self.faults[fault] = number + 1, first
+
+    def count(self):
+        return sum(self.by_tags)
