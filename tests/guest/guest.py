@@ -20,6 +20,8 @@ from lab import SERVER, wait_for
 
 MEMORY_MB = 1024
 HUGEPAGES = 160  # of 2 MB
+# Everything inside is emulated, and this machine may have other work too.
+PATIENCE_S = 180
 QEMU = os.environ.get("SYNFRONT_QEMU") or "qemu-system-x86_64"
 
 # QEMU 7.2 computes AES of 256-bit vectors wrongly: the engine would say so and do without.
@@ -146,7 +148,7 @@ class Guest:
         self.line = self.connect("line")
         self.monitor = self.connect("monitor")
         self.buffer = b""
-        self.read_until(rb"@@ready\r?\n", 120)
+        self.read_until(rb"@@ready\r?\n", PATIENCE_S)
         self.boot_s = time.monotonic() - begun
         for tap, bridge in TAPS:
             wait_for("QEMU to make " + tap, lambda tap=tap: has_link(lab, tap))
@@ -212,10 +214,10 @@ class Guest:
                 raise TimeoutError("the guest does not answer: %r\n%s" % (
                     self.buffer[-400:], self.said(self.lab)))
 
-    def run(self, command, seconds=60, check=True):
+    def run(self, command, check=True):
         """A command of the guest's shell, on one line; its output."""
         self.line.sendall(command.encode() + b"\n")
-        text, found = self.read_until(rb"@@status (\d+)\r?\n", seconds)
+        text, found = self.read_until(rb"@@status (\d+)\r?\n", PATIENCE_S)
         if check and int(found.group(1)):
             raise RuntimeError("guest: %s: status %d\n%s" % (command, int(found.group(1)), text))
         return text
@@ -242,10 +244,12 @@ class Guest:
 
     def launch(self, text, check=True):
         """Start it; what it has logged when it answers, or has ended."""
+        # One that a check left running when it failed.
+        self.run("while [ ! -e /tmp/status ] && kill -9 $(cat /tmp/pid); do sleep 0.2; done 2>/dev/null", check=False)
         self.put("/etc/synfront.yaml", text)
         self.run("rm -f /tmp/status /tmp/pid; { synfront --config /etc/synfront.yaml & "
                  "echo $! >/tmp/pid; wait $!; echo $? >/tmp/status; } >/tmp/log 2>&1 &")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             if self.status() is not None:
                 break
@@ -274,8 +278,8 @@ class Guest:
     def port(self, side):
         return next(row for row in self.report("ports") if row["side"] == side)
 
-    def stop(self, number=15, seconds=60):
+    def stop(self, number=15):
         """End it; its exit status."""
         self.run("kill -%d $(cat /tmp/pid)" % number)
-        wait_for("synfront to end", lambda: self.status() is not None, seconds, 0.2)
+        wait_for("synfront to end", lambda: self.status() is not None, PATIENCE_S, 0.2)
         return self.status()

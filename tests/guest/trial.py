@@ -8,7 +8,7 @@ import time
 import traceback
 
 import wire
-from guest import HUGEPAGES, Guest
+from guest import HUGEPAGES, PATIENCE_S, Guest
 from lab import SERVER, Lab, address, wait_for
 from raw import GHOST, GHOST_SERVER, PLAIN, USUAL, End, payload
 from servers import Server, echo
@@ -151,7 +151,7 @@ class Trial:
         """How many of n requests got what they asked for."""
         urls = ["http://%s/%s" % (hosts[i % len(hosts)], path) for i in range(n)]
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            done = list(pool.map(lambda url: curl(self.lab, url, seconds=20), urls))
+            done = list(pool.map(lambda url: curl(self.lab, url, seconds=60), urls))
         good = sum(ok and body == "hello from behind\n" for ok, _, body in done)
         assert good == n, "%d of %d: %s" % (good, n, [body for ok, _, body in done if not ok][:3])
         return good
@@ -244,7 +244,7 @@ class Trial:
             return [now[0] - now[2], now[1] - now[3], now[4] - now[6], now[5] - now[7]]
 
         with contextlib.suppress(TimeoutError):
-            wait_for("what arrived to be what was sent", lambda: not any(differences()), 10, 0.5)
+            wait_for("what arrived to be what was sent", lambda: not any(differences()), 30, 0.5)
         assert not any(differences()), \
             "engine less TAP: sent %d, received %d outside; sent %d, received %d inside; %s" % (
                 *differences(), [self.guest.port(side) for side in ("outside", "inside")])
@@ -263,9 +263,11 @@ class Trial:
     def link(self):
         for number, side in enumerate(("outside", "inside")):
             self.guest.set_link(number, False)
-            wait_for(side + " down", lambda side=side: self.guest.port(side)["link"] == "down")
+            wait_for(side + " down", lambda side=side: self.guest.port(side)["link"] == "down",
+                     PATIENCE_S, 0.2)
             self.guest.set_link(number, True)
-            wait_for(side + " up", lambda side=side: self.guest.port(side)["link"] == "up")
+            wait_for(side + " up", lambda side=side: self.guest.port(side)["link"] == "up",
+                     PATIENCE_S, 0.2)
         log = self.guest.log()
         assert log.count("is down: nothing crosses") == 2 and log.count("is up again") == 2, log
         self.lab.wait_for_path()
@@ -301,7 +303,7 @@ class Trial:
                                        host, check=False)
                     assert "3 received" in out, out
                     url = "http://%s/large" % (host if family == 4 else "[%s]" % host)
-                    good, _, body = curl(self.lab, url, seconds=40)
+                    good, _, body = curl(self.lab, url, seconds=PATIENCE_S)
                     assert good and len(body) == len(self.large), body[:200]
         finally:
             self.guest.stop()
