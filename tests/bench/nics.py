@@ -88,10 +88,14 @@ Give the guest a vhost-user port of the host's switch, or of a testpmd on the ho
          -chardev socket,id=c,path=/tmp/guest.sock \\
          -netdev vhost-user,id=n,chardev=c \\
          -device virtio-net-pci,netdev=n,rx_queue_size=1024,tx_queue_size=1024
-  guest: modprobe vfio enable_unsafe_noiommu_mode=1; modprobe vfio-pci
-         dpdk-devbind.py --bind=vfio-pci 0000:00:04.0
+  guest: echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+         modprobe uio_pci_generic && dpdk-devbind.py --bind=uio_pci_generic 0000:00:04.0
          A  device: "0000:00:04.0" in the configuration, as above
          B  dpdk-testpmd -l 0,1 -a 0000:00:04.0 -- --forward-mode=macswap --auto-start
+
+  That is without a virtual IOMMU, whose work would be measured too: by physical addresses,
+  for which hugepages are a must. (vfio's enable_unsafe_noiommu_mode is no way on
+  Debian's kernels, which have none.)
 
 The same two ends without a guest, over virtio-user, are the first rows of scripts/bench.
 """

@@ -69,6 +69,7 @@ class Trial:
                 self.with_workers(workers)
             self.check("frames of 9,000 bytes", self.jumbo)
             self.check("kill -9 and start with hugepages", self.killed)
+            self.check("by physical addresses, with hugepages", self.physical)
 
     def boots(self):
         self.guest.begin(self.lab)
@@ -325,3 +326,11 @@ class Trial:
             assert self.guest.stop(9) == 128 + 9
             assert int(self.guest.run(free)) == before, self.guest.run(free)
         return "%d of %d pages free again" % (before, HUGEPAGES)
+
+    def physical(self):
+        """What says_why() missed is there now."""
+        self.guest.bind("uio_pci_generic")
+        self.launch(2, hugepages="on")
+        said = self.calm()
+        self.stops()
+        return "uio_pci_generic: " + said
