@@ -186,11 +186,11 @@ test_choose_wrong_variant_falls_back_to_next(void)
 		const struct cookie_variant *v = cookie_choose(variants, 3, "auto", &faults);
 
 		CU_ASSERT_PTR_EQUAL(v, &variants[1]);
-		CU_ASSERT_EQUAL(faults.n, 1);
+		CU_ASSERT_EQUAL_FATAL(faults.n, 1);
 		CU_ASSERT_STRING_EQUAL(faults.names[0], "widest");
 		/* Asked for by name there is nothing to fall back to. */
 		CU_ASSERT_PTR_NULL(cookie_choose(variants, 3, "widest", &faults));
-		CU_ASSERT_EQUAL(faults.n, 1);
+		CU_ASSERT_EQUAL_FATAL(faults.n, 1);
 		CU_ASSERT_PTR_EQUAL(cookie_choose(variants, 3, "plain", &faults), &variants[0]);
 		CU_ASSERT_EQUAL(faults.n, 0);
 	}
@@ -205,7 +205,7 @@ test_choose_all_wide_ones_wrong_is_plain(void)
 	struct cookie_faults faults;
 
 	CU_ASSERT_PTR_EQUAL(cookie_choose(variants, 3, "auto", &faults), &variants[0]);
-	CU_ASSERT_EQUAL(faults.n, 2);
+	CU_ASSERT_EQUAL_FATAL(faults.n, 2);
 	CU_ASSERT_STRING_EQUAL(faults.names[0], "widest");
 	CU_ASSERT_STRING_EQUAL(faults.names[1], "wide");
 }
@@ -221,7 +221,7 @@ test_choose_plain_wrong_is_none(void)
 		struct cookie_faults faults;
 
 		CU_ASSERT_PTR_NULL(cookie_choose(variants, 3, "auto", &faults));
-		CU_ASSERT_EQUAL(faults.n, 1);
+		CU_ASSERT_EQUAL_FATAL(faults.n, 1);
 		CU_ASSERT_STRING_EQUAL(faults.names[0], "plain");
 		CU_ASSERT_PTR_NULL(cookie_choose(variants, 3, "wide", &faults));
 	}
