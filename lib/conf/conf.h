@@ -51,9 +51,8 @@ struct port_conf {
 };
 
 enum conf_idle {
-	CONF_IDLE_AUTO,  /* sleep when every port is one of a kernel (tap, af_packet, pcap ...) */
-	CONF_IDLE_POLL,  /* never leave the CPU */
-	CONF_IDLE_SLEEP, /* short sleeps after many empty polls */
+	CONF_IDLE_AUTO, /* rest: until an interrupt comes, or for pauses that grow */
+	CONF_IDLE_POLL, /* never leave the CPU */
 };
 
 enum conf_numa {

@@ -27,7 +27,6 @@ static const struct conf_choice checksum_choices[] = {
 static const struct conf_choice idle_choices[] = {
 	{ "auto", CONF_IDLE_AUTO },
 	{ "poll", CONF_IDLE_POLL },
-	{ "sleep", CONF_IDLE_SLEEP },
 	{ NULL, 0 },
 };
 static const struct conf_choice numa_choices[] = {
@@ -137,9 +136,9 @@ static const struct conf_key workers_keys[] = {
 	          "ports. More for a driver that keeps more than its rings; fewer save memory, "
 	          "and packets are lost when none is left." },
 	{ "idle", CONF_CHOICE, 0, AT(workers_conf, idle), .choices = idle_choices, .preset = "auto",
-	  .help = "What a worker does with nothing to do. `auto`: sleep if every port is a "
-	          "kernel's "
-	          "(tap, af_packet, pcap ...), else poll." },
+	  .help = "What a worker does with nothing to do. `auto`: after 0.2 ms it sleeps until an "
+	          "interrupt comes, where all of its queues have one, else for pauses that grow. "
+	          "`poll`: it never leaves its CPU." },
 	{ "numa", CONF_CHOICE, 0, AT(workers_conf, numa), .choices = numa_choices, .preset = "warn",
 	  .help = "`strict`: do not start when a worker would poll a port of another NUMA node." },
 };

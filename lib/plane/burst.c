@@ -15,6 +15,7 @@
 #include "neighbour.h"
 #include "partial_checksum.h"
 #include "plane_state.h"
+#include "wakeup.h"
 
 #define PREFETCH_AHEAD 4u
 
@@ -221,6 +222,8 @@ hand_over(struct worker *w, struct rte_mbuf **mbufs, unsigned int n)
 		counter_add(counters, COUNTER_drop_hand_over, 1);
 		rte_pktmbuf_free(mbufs[i]);
 	}
+	if (n_kept != n && w->plane->wakes)
+		wakeup_others(w);
 	return n_kept;
 }
 

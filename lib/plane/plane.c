@@ -57,13 +57,6 @@ start_ports(struct plane *plane)
 		port_link_open(&plane->ports[side], plane->ports, side);
 	}
 	port_link_wait(plane->ports, plane->n_ports, LINK_WAIT_MS);
-
-	plane->sleeps = conf->workers.idle == CONF_IDLE_SLEEP;
-	if (conf->workers.idle == CONF_IDLE_AUTO) {
-		plane->sleeps = true;
-		for (unsigned int side = 0; side < plane->n_ports; side++)
-			plane->sleeps &= port_is_kernel(&plane->ports[side]);
-	}
 	return 0;
 }
 
@@ -88,6 +81,9 @@ start_workers(struct plane *plane)
 		explicit_bzero(seed, sizeof(seed));
 		if (plane->workers[i] == NULL)
 			return -1;
+		plane->workers[i]->idle.way = wakeup_open(plane->workers[i]);
+		plane->wakes |= plane->n_workers > 1 &&
+		                plane->workers[i]->idle.way == IDLE_INTERRUPTS;
 	}
 	for (unsigned int i = 0; i < plane->n_workers; i++)
 		if (rte_eal_remote_launch(worker_run, plane->workers[i], lcore_of_worker(i)) != 0) {
@@ -154,8 +150,19 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
 		return -1;
 	}
 	log_info("%u worker%s, %s when idle, cookies by %s", plane->n_workers,
-	         plane->n_workers == 1 ? "" : "s", plane->sleeps ? "sleeping" : "polling", cookies);
+	         plane->n_workers == 1 ? "" : "s", plane_idle(plane), cookies);
 	return 0;
+}
+
+/* Those without a queue can be woken where others cannot; they say little about the ports. */
+const char *
+plane_idle(const struct plane *plane)
+{
+	enum idle_way least = IDLE_INTERRUPTS;
+
+	for (unsigned int i = 0; i < plane->n_workers; i++)
+		least = RTE_MIN(least, idle_way(&plane->workers[i]->idle));
+	return idle_text(least);
 }
 
 void

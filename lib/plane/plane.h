@@ -28,6 +28,9 @@ void plane_reset_remaining(struct plane *plane);
 /* Sum of core_live() of all workers, as of their last housekeeping. */
 uint64_t plane_live(const struct plane *plane);
 
+/* How its workers rest: idle_text(). */
+const char *plane_idle(const struct plane *plane);
+
 /* Stop workers and ports. Everything that was received is accounted for then. */
 void plane_stop(struct plane *plane);
 /* Give memory back; nothing can be read any more. */

@@ -22,6 +22,7 @@
 #include "worker_state.h"
 
 _Static_assert(CONF_WORKERS_MAX < RTE_MAX_LCORE, "an lcore for each worker, and control's");
+_Static_assert(CONF_WORKERS_MAX <= 64, "a bit for each in `waiting`");
 
 struct plane_port {
 	uint16_t id;
@@ -35,6 +36,7 @@ struct plane_port {
 	uint32_t sent_size_max;  /* longer ones are lost here */
 	bool rx_checksum;        /* the port says whether TCP checksums are good */
 	bool tx_checksum;        /* the port fills them in */
+	bool rx_interrupts;      /* set up to give some; whether it does is another question */
 	bool rx_scatter;         /* frames may come in several buffers */
 	bool tx_chains;          /* ... and leave in such */
 	bool partial_checksums;  /* the kernel behind it may leave them to us */
@@ -53,7 +55,7 @@ struct plane {
 	uint32_t pool_size;          /* mbufs in each */
 	struct secret_ring *secrets; /* written by control */
 	struct owner_map owners;
-	bool sleeps;                     /* idle policy */
+	bool wakes;                      /* workers may have to wake one another */
 	uint64_t base_tsc, base_wall_ms; /* the workers' clock */
 	uint64_t tsc_per_ms;
 
@@ -68,6 +70,10 @@ struct plane {
 	bool draining;
 	bool resetting;
 	bool stopping;
+
+	/* A bit for each worker that sleeps and wants to be woken: wakeup.h. On a line of its
+	 * own, since all else here is hardly ever written. */
+	_Alignas(RTE_CACHE_LINE_SIZE) uint64_t waiting;
 };
 
 #endif

@@ -264,12 +264,50 @@ check_numa(const struct plane *plane, const struct plane_port *port, const char 
 	return 0;
 }
 
+/* Receive interrupts are for workers that rest. net_vhost frees what a worker would wait for
+ * whenever another peer comes, and says a line for each time that one is armed. */
+static bool
+wants_interrupts(const struct plane *plane, const struct plane_port *port)
+{
+	return plane->conf->workers.idle == CONF_IDLE_AUTO &&
+	       strcmp(port->driver, "net_vhost") != 0;
+}
+
+/* Queues, offloads, descriptors and MTU, as probed. */
+static int
+configure(struct plane *plane, enum side side)
+{
+	struct plane_port *port = &plane->ports[side];
+	struct rte_eth_conf eth = { 0 };
+	struct rte_eth_dev_info info;
+	int rc = rte_eth_dev_info_get(port->id, &info);
+
+	if (rc != 0)
+		return rc;
+	choose_offloads(port, &info, &eth);
+	choose_rss(plane, port, &info, &eth);
+	/* virtio-user takes another peer by interrupts, whether they were asked for or not, and
+	 * takes its handler of these back at the end only if they were. */
+	eth.intr_conf.lsc = strcmp(port->driver, "net_virtio_user") == 0 &&
+	                    (*info.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
+	eth.intr_conf.rxq = port->rx_interrupts;
+	rc = rte_eth_dev_configure(port->id, port->n_rx, port->n_tx, &eth);
+	if (rc != 0)
+		return rc;
+	port->n_rx_descriptors = (uint16_t)port->conf->rx_descriptors;
+	port->n_tx_descriptors = (uint16_t)port->conf->tx_descriptors;
+	rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &port->n_rx_descriptors,
+	                                      &port->n_tx_descriptors);
+	if (rc == 0)
+		set_mtu(port, side_name(side));
+	return rc;
+}
+
 int
 port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 {
 	struct plane_port *port = &plane->ports[side];
 	const char *name = side_name(side);
-	struct rte_eth_conf eth = { 0 };
 	struct rte_eth_dev_info info;
 	int rc;
 
@@ -289,29 +327,19 @@ port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 	if (port_choose_queues(plane, port, &info, name) != 0 ||
 	    check_numa(plane, port, name) != 0)
 		return -1;
-	choose_offloads(port, &info, &eth);
-	choose_rss(plane, port, &info, &eth);
-	/* virtio-user takes another peer by interrupts, whether they were asked for or not, and
-	 * takes its handler of these back at the end only if they were. */
-	eth.intr_conf.lsc = strcmp(port->driver, "net_virtio_user") == 0 &&
-	                    (*info.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
-
-	rc = rte_eth_dev_configure(port->id, port->n_rx, port->n_tx, &eth);
-	if (rc != 0) {
-		log_error("%s: %s cannot be set up with %u receive and %u transmit queues: %s",
-		          name, conf->device, port->n_rx, port->n_tx, rte_strerror(-rc));
-		return -1;
+	port->rx_interrupts = wants_interrupts(plane, port);
+	rc = configure(plane, side);
+	/* A UIO module, say, has one interrupt at most, and it is the link's. */
+	if (rc != 0 && port->rx_interrupts) {
+		port->rx_interrupts = false;
+		rc = configure(plane, side);
 	}
-	port->n_rx_descriptors = (uint16_t)conf->rx_descriptors;
-	port->n_tx_descriptors = (uint16_t)conf->tx_descriptors;
-	rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &port->n_rx_descriptors,
-	                                      &port->n_tx_descriptors);
-	if (rc != 0) {
-		log_error("%s: %s: descriptors: %s", name, conf->device, rte_strerror(-rc));
-		return -1;
-	}
-	set_mtu(port, name);
-	return 0;
+	if (rc != 0)
+		log_error("%s: %s cannot be set up with %u receive queues of %u descriptors and "
+		          "%u transmit queues of %u: %s",
+		          name, conf->device, port->n_rx, port->n_rx_descriptors, port->n_tx,
+		          port->n_tx_descriptors, rte_strerror(-rc));
+	return rc == 0 ? 0 : -1;
 }
 
 /* One buffer holds any frame unless both ports can deal with chains. */
@@ -328,6 +356,20 @@ port_buffer_size(const struct plane *plane)
 	return RTE_ALIGN(size, 64u);
 }
 
+static int
+start_queues(struct plane *plane, struct plane_port *port)
+{
+	int rc = 0;
+
+	for (uint16_t q = 0; rc == 0 && q < port->n_rx; q++)
+		rc = rte_eth_rx_queue_setup(port->id, q, port->n_rx_descriptors,
+		                            (unsigned int)port->socket, NULL, plane->pools[q]);
+	for (uint16_t q = 0; rc == 0 && q < port->n_tx; q++)
+		rc = rte_eth_tx_queue_setup(port->id, q, port->n_tx_descriptors,
+		                            (unsigned int)port->socket, NULL);
+	return rc == 0 ? rte_eth_dev_start(port->id) : rc;
+}
+
 int
 port_start(struct plane *plane, enum side side)
 {
@@ -336,14 +378,17 @@ port_start(struct plane *plane, enum side side)
 	struct rte_eth_dev_info info;
 	int rc = rte_eth_dev_info_get(port->id, &info);
 
-	for (uint16_t q = 0; rc == 0 && q < port->n_rx; q++)
-		rc = rte_eth_rx_queue_setup(port->id, q, port->n_rx_descriptors,
-		                            (unsigned int)port->socket, NULL, plane->pools[q]);
-	for (uint16_t q = 0; rc == 0 && q < port->n_tx; q++)
-		rc = rte_eth_tx_queue_setup(port->id, q, port->n_tx_descriptors,
-		                            (unsigned int)port->socket, NULL);
 	if (rc == 0)
-		rc = rte_eth_dev_start(port->id);
+		rc = start_queues(plane, port);
+	/* There may be fewer vectors than queues, which some drivers see only now. */
+	if (rc != 0 && port->rx_interrupts) {
+		log_info("%s: %s does not start with receive interrupts: %s", name,
+		         port->conf->device, rte_strerror(-rc));
+		port->rx_interrupts = false;
+		rc = configure(plane, side);
+		if (rc == 0)
+			rc = start_queues(plane, port);
+	}
 	if (rc != 0) {
 		log_error("%s: %s does not start: %s", name, port->conf->device, rte_strerror(-rc));
 		return -1;

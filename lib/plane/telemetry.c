@@ -38,7 +38,7 @@ info(const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_uint(d, "uptime_s",
 	                           (rte_rdtsc() - plane->base_tsc) / plane->tsc_per_ms / 1000);
 	rte_tel_data_add_dict_uint(d, "workers", plane->n_workers);
-	rte_tel_data_add_dict_string(d, "idle", plane->sleeps ? "sleep" : "poll");
+	rte_tel_data_add_dict_string(d, "idle", plane_idle(plane));
 	rte_tel_data_add_dict_string(d, "memory", rte_eal_has_hugepages() ? "hugepages" : "pages");
 	rte_tel_data_add_dict_uint(d, "services", here.policy->n_services);
 	rte_tel_data_add_dict_uint(d, "generation", here.policy->generation);
@@ -316,6 +316,7 @@ ports(const char *params, struct rte_tel_data *d)
 		list_u64(&list, "rss", port->rss);
 		list_u64(&list, "rx_checksum", port->rx_checksum);
 		list_u64(&list, "tx_checksum", port->tx_checksum);
+		list_u64(&list, "rx_interrupts", port->rx_interrupts);
 		list_u64(&list, "received", account.received[side]);
 		list_u64(&list, "sent", account.sent[side]);
 		list_u64(&list, "tx_full", account.tx_full[side]);

@@ -3,6 +3,7 @@
 #include "worker.h"
 
 #include <rte_malloc.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "burst.h"
@@ -15,10 +16,10 @@
 
 #define HOUSEKEEPING_LOOPS 256u
 
-/* Empty polls before a worker naps, its first nap and its longest. */
-#define NAP_AFTER 64u
-#define NAP_US 20u
-#define NAP_MAX_US 200u
+#define US_PER_MS 1000u
+#define NS_PER_US 1000u
+/* The kernel lets a sleep last up to 50 us longer to spare a timer, unless told otherwise. */
+#define TIMER_SLACK_NS 1ul
 
 static int
 make_rings(struct worker *w)
@@ -58,6 +59,7 @@ worker_new(struct plane *plane, unsigned int id, const uint8_t seed[64])
 	w->pool = plane->pools[id];
 	w->actions = (struct actions){ .list = w->action_list, .max = ACTIONS_MAX };
 	w->memo = EMIT_MEMO_NEW;
+	w->wakeup.epoll = w->wakeup.event = -1;
 	w->linear_size = 0;
 	for (unsigned int side = 0; side < plane->n_ports; side++)
 		w->linear_size = RTE_MAX(w->linear_size, plane->ports[side].frame_size_max);
@@ -95,24 +97,57 @@ worker_free(struct worker *w)
 		rte_ring_free(w->from[from]);
 	rte_free(w->from);
 	mailbox_fini(&w->mailbox);
+	wakeup_close(w);
 	rte_free(w->linear);
 	rte_free(w->core);
 	rte_free(w);
 }
 
 static void
-idle(struct worker *w, unsigned int n_empty)
+pause_for(struct worker *w, unsigned int us)
 {
+	struct timespec cpu, pause = { .tv_nsec = (long)(us * NS_PER_US) };
+
+	if (idle_wants_cost(&w->idle) && clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu) == 0)
+		idle_charge(&w->idle, (uint64_t)cpu.tv_sec * NS_PER_S + (uint64_t)cpu.tv_nsec);
+	w->idle.n_rests++;
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+}
+
+/* A round found nothing. */
+static void
+rest(struct worker *w)
+{
+	uint64_t now_us = rte_rdtsc() / RTE_MAX(w->plane->tsc_per_ms / US_PER_MS, UINT64_C(1));
+	unsigned int us = idle_rest_us(&w->idle, now_us);
+
 	account_count(&w->account.empty_loops, 1);
-	if (!w->plane->sleeps || n_empty < NAP_AFTER) {
+	if (us == 0) {
 		rte_pause();
-		return;
+	} else if (w->idle.way == IDLE_PAUSES) {
+		account_count(&w->account.sleeps, 1);
+		pause_for(w, us);
+	} else if (!w->wakeup.is_armed) {
+		/* The next round looks whether something came before. */
+		wakeup_arm(w);
+	} else {
+		account_count(&w->account.sleeps, 1);
+		wakeup_wait(w, us);
+		/* What has fired has to be armed again, and before that looked after. */
+		if (!w->wakeup.has_timed_out)
+			wakeup_disarm(w);
 	}
-	unsigned int doublings = RTE_MIN((n_empty - NAP_AFTER) / 8, 8u);
-	unsigned int nap_us = RTE_MIN(NAP_US << doublings, NAP_MAX_US);
-	struct timespec nap = { .tv_nsec = (long)nap_us * 1000 };
-	account_count(&w->account.sleeps, 1);
-	nanosleep(&nap, NULL);
+}
+
+/* A round found frames, at these sides (bits). */
+static inline void
+found(struct worker *w, unsigned int sides)
+{
+	idle_found(&w->idle);
+	if (unlikely(w->wakeup.told != 0 || w->wakeup.has_timed_out))
+		wakeup_judge(w, sides);
+	if (unlikely(w->wakeup.is_armed))
+		wakeup_disarm(w);
 }
 
 int
@@ -120,29 +155,37 @@ worker_run(void *arg)
 {
 	struct worker *w = arg;
 	struct plane *plane = w->plane;
-	unsigned int n_empty = 0, n_loops = 0;
+	unsigned int n_loops = 0;
 
+	if (w->idle.way != IDLE_POLL)
+		prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
 	rte_rcu_qsbr_thread_register(plane->quiescent, w->id);
 	rte_rcu_qsbr_thread_online(plane->quiescent, w->id);
 	housekeeping(w);
 	while (!__atomic_load_n(&plane->stopping, __ATOMIC_ACQUIRE)) {
-		unsigned int n = 0;
+		unsigned int n = 0, sides = 0;
 
 		w->now.now_ms = (rte_rdtsc() - plane->base_tsc) / plane->tsc_per_ms;
 		w->now.wall_ms = plane->base_wall_ms + w->now.now_ms;
 		w->now.secrets = secret_current(plane->secrets);
 		for (unsigned int side = 0; side < plane->n_ports; side++)
-			n += burst_receive(w, (enum side)side);
+			if (burst_receive(w, (enum side)side) != 0)
+				sides |= 1u << side;
 		if (plane->n_workers > 1)
-			n += burst_take_over(w);
+			n = burst_take_over(w);
 
 		account_count(&w->account.loops, 1);
-		n_empty = n != 0 ? 0 : n_empty + 1;
-		if (++n_loops % HOUSEKEEPING_LOOPS == 0 || (n_empty != 0 && plane->sleeps))
+		bool is_empty = (n | sides) == 0;
+		if (++n_loops % HOUSEKEEPING_LOOPS == 0 ||
+		    (is_empty && w->idle.way != IDLE_POLL))
 			housekeeping(w);
-		if (n_empty != 0)
-			idle(w, n_empty);
+		if (is_empty)
+			rest(w);
+		else
+			found(w, sides);
 	}
+	if (w->wakeup.is_armed)
+		wakeup_disarm(w);
 	rte_rcu_qsbr_thread_offline(plane->quiescent, w->id);
 	rte_rcu_qsbr_thread_unregister(plane->quiescent, w->id);
 	__atomic_store_n(&w->is_running, false, __ATOMIC_RELEASE);

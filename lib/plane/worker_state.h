@@ -7,6 +7,8 @@
 #include <rte_ring.h>
 
 #include "core.h"
+#include "idle.h"
+#include "wakeup.h"
 
 struct plane;
 struct plane_port;
@@ -57,6 +59,8 @@ struct worker {
 	bool is_running; /* relaxed; false: its mailbox is not read any more */
 	struct actions actions;
 	struct emit_memo memo;
+	struct idle idle; /* its way is read by anyone, relaxed */
+	struct wakeup wakeup;
 	struct mailbox mailbox;
 	struct rte_ring **from; /* [n_workers]: segments handed to us; one writer each */
 	struct worker_account account;

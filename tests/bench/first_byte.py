@@ -34,7 +34,7 @@ ROUND_TRIPS = (0, 20, 100)
 PACE = 1e-3
 PATIENCE = 8.0
 POINTS = (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
-NAPPING = CONFIG.replace("idle: poll", "idle: sleep")
+NAPPING = CONFIG.replace("idle: poll", "idle: auto")
 
 
 ENGINES = {"wire": Wire, "TAP": lambda: Synfront(NAPPING), "AF_XDP": lambda: XdpSynfront(NAPPING)}

@@ -8,6 +8,7 @@ import traceback
 
 import first_byte
 import growth
+import idle
 import kernel
 import nics
 import plot
@@ -18,7 +19,7 @@ from results import Results
 from stage import BUILD, machine
 
 TOPICS = {"ports": shared_memory, "kernel": kernel, "proxy": proxy, "flood": first_byte, "growth": growth,
-          "wan": wan}
+          "idle": idle, "wan": wan}
 
 
 def options():

@@ -39,7 +39,7 @@ static const char conf_text[] =
 	"ports:\n"
 	"  outside: {device: \"net_null0,no-rx=1\"}\n"
 	"  inside: {device: \"net_null1,no-rx=1\"}\n"
-	"workers: {count: 4, idle: sleep}\n"
+	"workers: {count: 4, idle: auto}\n"
 	"memory: {connections: 64k, half_open: 4k, backends: 1k, paths: 64, sources: 16k,\n"
 	"         held_connections: 1k}\n"
 	"services:\n"

@@ -54,7 +54,7 @@ class Vhost:
         text = bench.config(replace=(
             ("device: net_tap0,iface=sf-outside", "device: %s%s\n    rx_descriptors: 256"
              "\n    tx_descriptors: 256" % (device, ",server=1" if server else "")),
-            ("  count: ", "  idle: sleep\n  count: "),
+            ("  count: ", "  idle: auto\n  count: "),
             ("hugepages: off", "hugepages: off\n  args: [--single-file-segments]")) + changes)
         try:
             self.begin()

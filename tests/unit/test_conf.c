@@ -110,7 +110,7 @@ test_sample_demo_parses(void)
 
 	CU_ASSERT_STRING_EQUAL(c->outside.device, "net_tap0,iface=sf-outside");
 	CU_ASSERT_STRING_EQUAL(c->inside.device, "net_tap1,iface=sf-inside");
-	CU_ASSERT_EQUAL(c->workers.idle, CONF_IDLE_SLEEP);
+	CU_ASSERT_EQUAL(c->workers.idle, CONF_IDLE_AUTO);
 	CU_ASSERT_EQUAL(c->eal.hugepages, CONF_HUGEPAGES_OFF);
 	check_found(c, "198.51.100.10", 80, "demo");
 	check_found(c, "2001:db8:1::10", 443, "demo");

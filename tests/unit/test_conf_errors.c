@@ -145,6 +145,8 @@ test_type_wrong_is_refused(void)
 		{ GOOD "workers: {count: 010}\n",
 		  "t:3:18: workers.count: found \"010\"; expected a number from 1 "
 		  "to 64" },
+		{ GOOD "workers: {idle: sleep}\n",
+		  "t:3:17: workers.idle: found \"sleep\"; expected one of auto, poll" },
 		{ GOOD "workers: {count: 1k}\n",
 		  "t:3:18: workers.count: found \"1k\"; expected a number from 1 to "
 		  "64" },

@@ -382,6 +382,7 @@ main(void)
 		{ .pName = "buffers", .pTests = worker_buffer_tests },
 		{ .pName = "owners", .pTests = worker_owner_tests },
 		{ .pName = "time", .pTests = worker_time_tests },
+		{ .pName = "idle", .pTests = worker_idle_tests },
 		CU_SUITE_INFO_NULL,
 	};
 

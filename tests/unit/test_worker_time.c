@@ -14,7 +14,7 @@ start(void)
 {
 	worker_lab_init(&lab, 1, 2, services);
 	/* Each round without a frame is followed by housekeeping. */
-	lab.plane.sleeps = true;
+	lab.plane.workers[0]->idle.way = IDLE_PAUSES;
 }
 
 static void
@@ -100,7 +100,7 @@ static void
 test_time_of_one_that_does_not_sleep(void)
 {
 	start();
-	lab.plane.sleeps = false;
+	lab.plane.workers[0]->idle.way = IDLE_POLL;
 	put_syn(4000);
 	worker_lab_run(&lab, 0, 1);
 	worker_lab_wait(&lab, 1100);
@@ -114,23 +114,27 @@ test_time_of_one_that_does_not_sleep(void)
 	worker_lab_fini(&lab);
 }
 
-/* One that may naps after 64 empty rounds, and is awake for each frame. */
+/* One that may pauses once the silence is long enough, and is awake from the first frame on. */
 static void
-test_time_naps(void)
+test_time_pauses(void)
 {
 	uint8_t frame[FRAME_SIZE];
 
 	start();
-	struct worker_account *a = &lab.plane.workers[0]->account;
-	worker_lab_run(&lab, 0, 63);
+	struct worker *w = lab.plane.workers[0];
+	struct worker_account *a = &w->account;
+	worker_lab_run(&lab, 0, 1);
 	CU_ASSERT_EQUAL(a->sleeps, 0);
-	CU_ASSERT_EQUAL(a->empty_loops, 63);
+	CU_ASSERT_EQUAL(a->empty_loops, 1);
+	w->idle.since_us = 0;
+	worker_lab_run(&lab, 0, 3);
+	CU_ASSERT_EQUAL(a->sleeps, 3);
 	worker_lab_put(&lab, SIDE_OUTSIDE, 0,
 	               worker_lab_mbuf(&lab, frame, worker_lab_other(frame), 0));
-	worker_lab_run(&lab, 0, 64);
-	CU_ASSERT_EQUAL(a->sleeps, 1);
-	CU_ASSERT_EQUAL(a->empty_loops, 63 + 64);
-	CU_ASSERT_EQUAL(a->loops, 63 + 65);
+	worker_lab_run(&lab, 0, 1);
+	CU_ASSERT_EQUAL(a->sleeps, 3);
+	CU_ASSERT_EQUAL(a->empty_loops, 1 + 3 + 1);
+	CU_ASSERT_EQUAL(a->loops, 1 + 3 + 2);
 	worker_lab_fini(&lab);
 }
 
@@ -250,7 +254,7 @@ CU_TestInfo worker_time_tests[] = {
 	CHECK_TEST(test_time_sends_again_by_a_port_with_checksums),
 	CHECK_TEST(test_time_follows_secrets),
 	CHECK_TEST(test_time_of_one_that_does_not_sleep),
-	CHECK_TEST(test_time_naps),
+	CHECK_TEST(test_time_pauses),
 	CHECK_TEST(test_time_follows_policy),
 	CHECK_TEST(test_time_drains),
 	CHECK_TEST(test_time_resets),

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "wakeup.h"
+
+#include <rte_ethdev.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "plane_state.h"
+#include "worker_state.h"
+
+/* Beside the sides: other workers. */
+#define BY_OTHERS SIDE_COUNT
+#define EVENTS_MAX 4
+#define US_PER_MS 1000u
+
+static inline uint64_t
+bit_of(const struct worker *w)
+{
+	return UINT64_C(1) << w->id;
+}
+
+/* Edges, not levels: what is there is polled for anyway, and nobody has to read it away. */
+static bool
+add(struct worker *w, int fd, unsigned int by)
+{
+	struct rte_epoll_event *event = &w->wakeup.descriptors[by];
+
+	event->epdata = (struct rte_epoll_data){
+		.event = EPOLLIN | EPOLLET,
+		.data = (void *)(uintptr_t)by,
+	};
+	return fd >= 0 && rte_epoll_ctl(w->wakeup.epoll, EPOLL_CTL_ADD, fd, event) == 0;
+}
+
+/* Can our queue of this port wake us? Its driver tells by an interrupt, a TAP's by its descriptor
+ * without being asked; AF_PACKET and AF_XDP have a socket for each queue, in that order, and
+ * DPDK does not tell us of it (port_link.c). */
+static bool
+add_queue(struct worker *w, enum side side)
+{
+	const struct plane_port *port = &w->plane->ports[side];
+	uint16_t queue = (uint16_t)w->id;
+	void *by = (void *)(uintptr_t)side;
+
+	if (w->id >= port->n_rx)
+		return true;
+	if (strcmp(port->driver, "net_af_packet") == 0 || strcmp(port->driver, "net_af_xdp") == 0)
+		return port->link.n_fds >= port->n_rx && add(w, port->link.fds[queue], side);
+	if (!port->rx_interrupts)
+		return false;
+	if (strcmp(port->driver, "net_tap") != 0) {
+		/* This one fails without a word where there are none. */
+		if (rte_eth_dev_rx_intr_enable(port->id, queue) != 0)
+			return false;
+		w->wakeup.armable |= (uint8_t)(1u << side);
+		rte_eth_dev_rx_intr_disable(port->id, queue);
+	}
+	return rte_eth_dev_rx_intr_ctl_q(port->id, queue, w->wakeup.epoll, RTE_INTR_EVENT_ADD,
+	                                 by) == 0;
+}
+
+static bool
+add_all(struct worker *w)
+{
+	struct wakeup *wakeup = &w->wakeup;
+	bool is_whole = true;
+
+	wakeup->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (wakeup->epoll < 0)
+		return false;
+	for (unsigned int side = 0; is_whole && side < w->plane->n_ports; side++)
+		is_whole = add_queue(w, (enum side)side);
+	if (!is_whole || w->plane->n_workers == 1)
+		return is_whole;
+	wakeup->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return add(w, wakeup->event, BY_OTHERS);
+}
+
+enum idle_way
+wakeup_open(struct worker *w)
+{
+	w->wakeup = (struct wakeup){ .epoll = -1, .event = -1 };
+	if (w->plane->conf->workers.idle == CONF_IDLE_POLL)
+		return IDLE_POLL;
+	return add_all(w) ? IDLE_INTERRUPTS : IDLE_PAUSES;
+}
+
+void
+wakeup_close(struct worker *w)
+{
+	if (w->wakeup.epoll >= 0)
+		close(w->wakeup.epoll);
+	if (w->wakeup.event >= 0)
+		close(w->wakeup.event);
+	w->wakeup.epoll = w->wakeup.event = -1;
+}
+
+static bool
+is_armable(const struct worker *w, unsigned int side)
+{
+	return (w->wakeup.armable >> side & 1) != 0 && w->id < w->plane->ports[side].n_rx;
+}
+
+void
+wakeup_arm(struct worker *w)
+{
+	for (unsigned int side = 0; side < w->plane->n_ports; side++)
+		if (is_armable(w, side))
+			rte_eth_dev_rx_intr_enable(w->plane->ports[side].id, (uint16_t)w->id);
+	/* A full barrier: see wakeup.h. Whether interrupts are armed before frames are looked for is
+	 * the driver's care. */
+	__atomic_fetch_or(&w->plane->waiting, bit_of(w), __ATOMIC_SEQ_CST);
+	w->wakeup.is_armed = true;
+}
+
+void
+wakeup_disarm(struct worker *w)
+{
+	__atomic_fetch_and(&w->plane->waiting, ~bit_of(w), __ATOMIC_RELAXED);
+	for (unsigned int side = 0; side < w->plane->n_ports; side++)
+		if (is_armable(w, side))
+			rte_eth_dev_rx_intr_disable(w->plane->ports[side].id, (uint16_t)w->id);
+	w->wakeup.is_armed = false;
+}
+
+void
+wakeup_wait(struct worker *w, unsigned int most_us)
+{
+	struct wakeup *wakeup = &w->wakeup;
+	struct rte_epoll_event events[EVENTS_MAX];
+	int n = rte_epoll_wait(wakeup->epoll, events, EVENTS_MAX,
+	                       (int)RTE_MAX(most_us / US_PER_MS, 1u));
+
+	wakeup->has_timed_out = n <= 0;
+	wakeup->told = 0;
+	for (int i = 0; i < n; i++)
+		wakeup->told |= (uint8_t)(1u << (uintptr_t)events[i].epdata.data);
+}
+
+void
+wakeup_judge(struct worker *w, unsigned int found)
+{
+	struct wakeup *wakeup = &w->wakeup;
+
+	for (unsigned int side = 0; side < w->plane->n_ports; side++) {
+		if ((found >> side & 1) == 0)
+			continue;
+		if (wakeup->told >> side & 1)
+			idle_told(&w->idle, (enum side)side);
+		else if (wakeup->has_timed_out && idle_late(&w->idle, (enum side)side))
+			log_warning("%s: no interrupts come from %s: worker %u pauses by the clock "
+			            "when idle",
+			            side_name(side), w->plane->ports[side].conf->device, w->id);
+	}
+	wakeup->has_timed_out = false;
+	wakeup->told = 0;
+}
+
+void
+wakeup_others(const struct worker *w)
+{
+	struct plane *plane = w->plane;
+	uint64_t waiting, one = 1;
+
+	rte_smp_mb(); /* see wakeup.h */
+	waiting = __atomic_load_n(&plane->waiting, __ATOMIC_RELAXED);
+	for (; unlikely(waiting != 0); waiting &= waiting - 1) {
+		struct worker *other = plane->workers[__builtin_ctzll(waiting)];
+		if (other == w || rte_ring_empty(other->from[w->id]))
+			continue;
+		/* One signal is enough: whoever takes the bit away sends it. */
+		if ((__atomic_fetch_and(&plane->waiting, ~bit_of(other), __ATOMIC_RELAXED) &
+		     bit_of(other)) != 0 &&
+		    write(other->wakeup.event, &one, sizeof(one)) != sizeof(one))
+			log_debug("worker %u is not woken: %m", other->id);
+	}
+}
