@@ -100,7 +100,7 @@ help_of(const char *name)
 		{ "taken_over", "segments got from other workers" },
 		{ "loops", "polls of the ports" },
 		{ "empty_loops", "polls that found nothing" },
-		{ "sleeps", "naps while idle" },
+		{ "sleeps", "rests while idle" },
 	};
 
 	for (unsigned int i = 0; i < COUNTER_COUNT; i++)

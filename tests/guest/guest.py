@@ -262,6 +262,12 @@ class Guest:
             raise RuntimeError("synfront does not start:\n" + self.log())
         return self.log()
 
+    def worker_seconds(self):
+        """CPU time of all workers of the engine so far."""
+        text = self.run("for t in /proc/$(cat /tmp/pid)/task/*; do case $(cat $t/comm) in "
+                        "*worker*) cat $t/schedstat;; esac; done")
+        return sum(int(line.split()[0]) for line in text.splitlines()) / 1e9
+
     def status(self):
         """The exit status of the last one that ended; None: it runs."""
         text = self.run("cat /tmp/status 2>/dev/null", check=False).strip()

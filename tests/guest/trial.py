@@ -22,6 +22,8 @@ CALM, IN_FLOOD, BARE = 40, 24, 12
 # What a guest whose every instruction is emulated answers with ease.
 FLOOD_RATE, FLOOD_S = 1500, 20
 WORKERS = (1, 2)
+# How long the workers' time is taken in silence, and the share of a CPU that is too much.
+REST_S, REST_MOST = 5, 0.4
 
 
 class Skip(Exception):
@@ -123,6 +125,7 @@ class Trial:
         with capture(self.lab, "client", both[0], size=2000), \
                 capture(self.lab, "server", both[1], size=2000):
             self.check(name + "%d requests in calm" % CALM, self.calm)
+            self.check(name + "rests in silence", self.rests)
             self.check(name + "%d clients that offer MSS alone" % (2 * BARE), self.bare)
             self.check(name + "VLAN", self.vlan)
             if workers > 1:
@@ -160,6 +163,21 @@ class Trial:
     def calm(self):
         hosts = (address(SERVER), "[%s]" % address(SERVER, 6))
         return "%d of %d" % (self.requests(hosts, CALM), CALM)
+
+    def rests(self):
+        """A second after the last request; what time does to an emulated CPU is no figure, but one
+        that polls takes all of it. And what ends the silence is answered."""
+        time.sleep(1.5)
+        used = [self.guest.worker_seconds()]
+        time.sleep(REST_S)
+        used.append(self.guest.worker_seconds())
+        share = (used[1] - used[0]) / REST_S / self.guest.report("info")["workers"]
+        way = self.guest.report("info")["idle"]
+        log = [line for line in self.guest.log().splitlines() if "no interrupts come" in line]
+        self.requests((address(SERVER),), 1)
+        said = "%s, %.1f %% of a CPU each%s" % (way, 100 * share, "".join("; " + line for line in log))
+        assert way != "polling" and share < REST_MOST, said
+        return said
 
     def vlan(self):
         """One tag and two, both families, until a handshake has been split."""
