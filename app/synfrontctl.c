@@ -47,6 +47,7 @@ static const struct ctl_column port_columns[] = {
 	{ "rx_queues", "RXQ" },
 	{ "tx_queues", "TXQ" },
 	{ "rss", "RSS" },
+	{ "rx_interrupts", "RX-INT" },
 	{ "received", "RECEIVED" },
 	{ "sent", "SENT" },
 	{ "tx_full", "TX-FULL" },

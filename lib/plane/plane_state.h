@@ -36,7 +36,7 @@ struct plane_port {
 	uint32_t sent_size_max;  /* longer ones are lost here */
 	bool rx_checksum;        /* the port says whether TCP checksums are good */
 	bool tx_checksum;        /* the port fills them in */
-	bool rx_interrupts;      /* set up to give some; whether it does is another question */
+	bool rx_interrupts;      /* asked for; once workers are there: whether it gives some */
 	bool rx_scatter;         /* frames may come in several buffers */
 	bool tx_chains;          /* ... and leave in such */
 	bool partial_checksums;  /* the kernel behind it may leave them to us */

@@ -45,8 +45,6 @@ add_queue(struct worker *w, enum side side)
 	uint16_t queue = (uint16_t)w->id;
 	void *by = (void *)(uintptr_t)side;
 
-	if (w->id >= port->n_rx)
-		return true;
 	if (strcmp(port->driver, "net_af_packet") == 0 || strcmp(port->driver, "net_af_xdp") == 0)
 		return port->link.n_fds >= port->n_rx && add(w, port->link.fds[queue], side);
 	if (!port->rx_interrupts)
@@ -71,8 +69,13 @@ add_all(struct worker *w)
 	wakeup->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (wakeup->epoll < 0)
 		return false;
-	for (unsigned int side = 0; is_whole && side < w->plane->n_ports; side++)
-		is_whole = add_queue(w, (enum side)side);
+	for (unsigned int side = 0; side < w->plane->n_ports; side++) {
+		struct plane_port *port = &w->plane->ports[side];
+		if (w->id >= port->n_rx)
+			continue;
+		port->rx_interrupts = add_queue(w, (enum side)side);
+		is_whole &= port->rx_interrupts;
+	}
 	if (!is_whole || w->plane->n_workers == 1)
 		return is_whole;
 	wakeup->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
