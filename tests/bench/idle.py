@@ -12,6 +12,7 @@ import glob
 import os
 import time
 
+from first_byte import favour_engine
 from generator import Generator
 from shared_memory import PORTS, RESPONDER
 from stage import GENERATOR_CPU, Stage, counters, median, synfront, wait_for
@@ -32,6 +33,16 @@ def worker_seconds(process):
                 with open(path + "/schedstat") as file:
                     return int(file.read().split()[0]) / 1e9
     raise RuntimeError("no worker in " + process.output())
+
+
+def favour(program, idle):
+    """It comes before all others on its CPU: what a rest costs is asked, not who else is there.
+    One that polls would lose it for 50 ms in each second (sched_rt_runtime_us)."""
+    favour_engine(program)
+    if idle != "poll":
+        for thread in os.listdir("/proc/%d/task" % program.process.popen.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(10))
 
 
 class Ends:
@@ -75,6 +86,8 @@ class Ends:
                     self.stage.work + "/idle%d.sock*" % self.number)
                     or not generator.process.running())
                 engine = synfront(self.stage, "dut", name, text)
+            favour(engine, idle)
+            favour(generator, "poll")
             wait_for("the first connection", lambda: counters(engine)["answered_data"] > 1
                      or not generator.process.running())
             before, begin = worker_seconds(engine.process), time.monotonic()
@@ -91,7 +104,7 @@ class Ends:
 
 
 def run(results, quick):
-    seconds, repeats = (5, 1) if quick else (20, 3)
+    seconds, repeats = (6, 1) if quick else (15, 3)
     with Stage("dut") as stage:
         ends = Ends(stage)
         for kind in KINDS:
