@@ -24,7 +24,7 @@ idle_text(enum idle_way way)
 unsigned int
 idle_rest_us(struct idle *idle, uint64_t now_us)
 {
-	uint64_t silent_us, longest_us;
+	uint64_t silent_us, costly_us;
 
 	if (idle->way == IDLE_POLL)
 		return 0;
@@ -36,11 +36,11 @@ idle_rest_us(struct idle *idle, uint64_t now_us)
 	silent_us = now_us - idle->since_us;
 	if (silent_us < IDLE_SPIN_US)
 		return 0;
+	costly_us = (uint64_t)idle->cost_ns * IDLE_COST_FACTOR / NS_PER_US;
 	if (idle->way == IDLE_INTERRUPTS)
-		return IDLE_WAIT_US;
-	longest_us = clamp((uint64_t)idle->cost_ns * IDLE_COST_FACTOR / NS_PER_US,
-	                   IDLE_PAUSE_MAX_US, IDLE_COSTLY_PAUSE_MAX_US);
-	return clamp(silent_us / IDLE_GROWTH, 1, (unsigned int)longest_us);
+		return clamp(costly_us, IDLE_WAIT_US, IDLE_COSTLY_WAIT_MAX_US);
+	return clamp(silent_us / IDLE_GROWTH, 1,
+	             clamp(costly_us, IDLE_PAUSE_MAX_US, IDLE_COSTLY_PAUSE_MAX_US));
 }
 
 /* A quarter of the news and three of what is known: something else may have had the CPU's time. */
@@ -50,8 +50,7 @@ idle_charge(struct idle *idle, uint64_t cpu_ns)
 	if (idle->n_rests == IDLE_COST_RESTS) {
 		uint64_t cost = (cpu_ns - idle->cpu_ns) / IDLE_COST_RESTS;
 		uint32_t news = cost > UINT32_MAX ? UINT32_MAX : (uint32_t)cost;
-		idle->cost_ns = idle->cost_ns == 0 ? news
-		                                   : idle->cost_ns / 4 * 3 + news / 4;
+		idle->cost_ns = idle->cost_ns == 0 ? news : idle->cost_ns / 4 * 3 + news / 4;
 		idle->n_rests = 0;
 	}
 	idle->cpu_ns = cpu_ns;

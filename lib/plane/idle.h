@@ -32,6 +32,7 @@
  */
 #define IDLE_COST_FACTOR 25u
 #define IDLE_COSTLY_PAUSE_MAX_US 1000u
+#define IDLE_COSTLY_WAIT_MAX_US 4000u
 /* So many rests are measured at once: to ask for a thread's time takes a system call. */
 #define IDLE_COST_RESTS 16u
 /* So many frames in a row that no interrupt told of: the port gives none. */
@@ -46,10 +47,10 @@ enum idle_way {
 struct idle {
 	enum idle_way way;
 	bool is_silent;
-	uint64_t since_us;       /* is_silent: since when */
-	unsigned int n_rests;    /* since cpu_ns was asked for */
-	uint64_t cpu_ns;         /* of this thread, then */
-	uint32_t cost_ns;        /* what one rest has taken of the CPU lately */
+	uint64_t since_us;        /* is_silent: since when */
+	unsigned int n_rests;     /* since cpu_ns was asked for */
+	uint64_t cpu_ns;          /* of this thread, then */
+	uint32_t cost_ns;         /* what one rest has taken of the CPU lately */
 	uint8_t late[SIDE_COUNT]; /* frames in a row that no interrupt told of */
 };
 

@@ -135,7 +135,7 @@ wakeup_wait(struct worker *w, unsigned int most_us)
 	struct wakeup *wakeup = &w->wakeup;
 	struct rte_epoll_event events[EVENTS_MAX];
 	int n = rte_epoll_wait(wakeup->epoll, events, EVENTS_MAX,
-	                       (int)RTE_MAX(most_us / US_PER_MS, 1u));
+	                       (int)((most_us + US_PER_MS - 1) / US_PER_MS));
 
 	wakeup->has_timed_out = n <= 0;
 	wakeup->told = 0;

@@ -22,7 +22,7 @@ struct worker;
 struct plane;
 
 struct wakeup {
-	int epoll, event;  /* -1: there is none; the event is for other workers to signal */
+	int epoll, event; /* -1: there is none; the event is for other workers to signal */
 	bool is_armed;
 	bool has_timed_out; /* the last round was waited for in vain */
 	uint8_t told;       /* sides that an interrupt came from before this round */

@@ -103,15 +103,20 @@ worker_free(struct worker *w)
 	rte_free(w);
 }
 
+/* By the clock, or until it is woken. */
 static void
-pause_for(struct worker *w, unsigned int us)
+sleep_for(struct worker *w, unsigned int us)
 {
 	struct timespec cpu, pause = { .tv_nsec = (long)(us * NS_PER_US) };
 
 	if (idle_wants_cost(&w->idle) && clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu) == 0)
 		idle_charge(&w->idle, (uint64_t)cpu.tv_sec * NS_PER_S + (uint64_t)cpu.tv_nsec);
 	w->idle.n_rests++;
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	account_count(&w->account.sleeps, 1);
+	if (w->idle.way == IDLE_PAUSES)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	else
+		wakeup_wait(w, us);
 }
 
 /* A round found nothing. */
@@ -124,17 +129,13 @@ rest(struct worker *w)
 	account_count(&w->account.empty_loops, 1);
 	if (us == 0) {
 		rte_pause();
-	} else if (w->idle.way == IDLE_PAUSES) {
-		account_count(&w->account.sleeps, 1);
-		pause_for(w, us);
-	} else if (!w->wakeup.is_armed) {
+	} else if (w->idle.way == IDLE_INTERRUPTS && !w->wakeup.is_armed) {
 		/* The next round looks whether something came before. */
 		wakeup_arm(w);
 	} else {
-		account_count(&w->account.sleeps, 1);
-		wakeup_wait(w, us);
+		sleep_for(w, us);
 		/* What has fired has to be armed again, and before that looked after. */
-		if (!w->wakeup.has_timed_out)
+		if (w->wakeup.is_armed && !w->wakeup.has_timed_out)
 			wakeup_disarm(w);
 	}
 }
@@ -176,8 +177,7 @@ worker_run(void *arg)
 
 		account_count(&w->account.loops, 1);
 		bool is_empty = (n | sides) == 0;
-		if (++n_loops % HOUSEKEEPING_LOOPS == 0 ||
-		    (is_empty && w->idle.way != IDLE_POLL))
+		if (++n_loops % HOUSEKEEPING_LOOPS == 0 || (is_empty && w->idle.way != IDLE_POLL))
 			housekeeping(w);
 		if (is_empty)
 			rest(w);

@@ -91,7 +91,7 @@ class Ends:
             wait_for("the first connection", lambda: counters(engine)["answered_data"] > 1
                      or not generator.process.running())
             before, begin = worker_seconds(engine.process), time.monotonic()
-            time.sleep(seconds - 3)
+            time.sleep(0.4 * seconds)
             used, took = worker_seconds(engine.process) - before, time.monotonic() - begin
             way = engine.ask("/synfront/info")["idle"]
             account = generator.account(seconds + 60)

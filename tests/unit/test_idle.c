@@ -92,11 +92,22 @@ test_costly_pauses_are_longer(void)
 	CU_ASSERT_TRUE(early > IDLE_PAUSE_MAX_US && early < 500);
 	unsigned int late = longest_at(&idle, 20000, 40 * IDLE_COST_RESTS);
 	CU_ASSERT_TRUE(late > 490 && late <= 500);
-	CU_ASSERT_EQUAL(longest_at(&idle, 1000000, 40 * IDLE_COST_RESTS),
-	                IDLE_COSTLY_PAUSE_MAX_US);
+	CU_ASSERT_EQUAL(longest_at(&idle, 1000000, 40 * IDLE_COST_RESTS), IDLE_COSTLY_PAUSE_MAX_US);
 	CU_ASSERT_EQUAL(longest_at(&idle, UINT64_C(1) << 40, 40 * IDLE_COST_RESTS),
 	                IDLE_COSTLY_PAUSE_MAX_US);
 	CU_ASSERT_EQUAL(longest_at(&idle, 1000, 100 * IDLE_COST_RESTS), IDLE_PAUSE_MAX_US);
+}
+
+/* ... and so does a worker look at its timers less often that interrupts would wake. */
+static void
+test_costly_waits_are_longer(void)
+{
+	struct idle idle = silent(IDLE_INTERRUPTS);
+
+	CU_ASSERT_EQUAL(longest_at(&idle, 20000, 40 * IDLE_COST_RESTS), IDLE_WAIT_US);
+	unsigned int wait = longest_at(&idle, 80000, 40 * IDLE_COST_RESTS);
+	CU_ASSERT_TRUE(wait > 1980 && wait <= 2000);
+	CU_ASSERT_EQUAL(longest_at(&idle, 1000000, 40 * IDLE_COST_RESTS), IDLE_COSTLY_WAIT_MAX_US);
 }
 
 /* What was used between two silences is no rest's. */
@@ -144,6 +155,7 @@ static CU_TestInfo tests[] = {
 	CHECK_TEST(test_pauses_grow_within_bounds),
 	CHECK_TEST(test_first_frame_ends_silence),
 	CHECK_TEST(test_costly_pauses_are_longer),
+	CHECK_TEST(test_costly_waits_are_longer),
 	CHECK_TEST(test_cost_is_of_rests_alone),
 	CHECK_TEST(test_late_frames_end_interrupts),
 	CU_TEST_INFO_NULL,

@@ -147,10 +147,7 @@ test_idle_gives_up_on_interrupts(void)
 }
 
 CU_TestInfo worker_idle_tests[] = {
-	CHECK_TEST(test_idle_way_by_queues),
-	CHECK_TEST(test_idle_woken_by_hand_over),
-	CHECK_TEST(test_idle_not_woken_for_nothing),
-	CHECK_TEST(test_idle_order_of_a_rest),
-	CHECK_TEST(test_idle_gives_up_on_interrupts),
-	CU_TEST_INFO_NULL,
+	CHECK_TEST(test_idle_way_by_queues),          CHECK_TEST(test_idle_woken_by_hand_over),
+	CHECK_TEST(test_idle_not_woken_for_nothing),  CHECK_TEST(test_idle_order_of_a_rest),
+	CHECK_TEST(test_idle_gives_up_on_interrupts), CU_TEST_INFO_NULL,
 };
