@@ -86,10 +86,10 @@ class Ends:
                     self.stage.work + "/idle%d.sock*" % self.number)
                     or not generator.process.running())
                 engine = synfront(self.stage, "dut", name, text)
-            favour(engine, idle)
-            favour(generator, "poll")
             wait_for("the first connection", lambda: counters(engine)["answered_data"] > 1
                      or not generator.process.running())
+            favour(engine, idle)
+            favour(generator, "poll")
             before, begin = worker_seconds(engine.process), time.monotonic()
             time.sleep(0.4 * seconds)
             used, took = worker_seconds(engine.process) - before, time.monotonic() - begin
