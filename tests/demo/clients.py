@@ -97,7 +97,7 @@ class Clients:
                 if how:
                     self.end(number, how)
             for number in [n for n, one in self.open.items() if one.deadline < now]:
-                self.end(number, "no answer")
+                self.end(number, "no answer in %g s" % self.patience)
 
 
 def main():

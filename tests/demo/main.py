@@ -2,31 +2,39 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """scripts/demo: a SYN flood against a web server, bare and behind synfront.
 
-The engine's worker has the last CPU; flood, clients and server share the first. Clients and
-server have it whenever they want it, and leave the flood most of it. The engine has a nice
-value instead: a worker that is never out of work would be taken off its CPU for 50 ms of
+The engine's worker has the last CPU; flood, clients, server and this program share the first.
+Clients and server have it whenever they want it, and leave the flood most of it. The engine has
+a nice value instead: a worker that is never out of work would be taken off its CPU for 50 ms of
 each second if it were a realtime thread (sched(7), sched_rt_runtime_us), and frames are lost
 in that time.
 """
 
-import argparse
-import contextlib
-import os
-import platform
-import shlex
-import sys
-import time
+import signal
+
+# Until there is a lab, and with it something to remove, Ctrl-C just ends this.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import argparse  # noqa: E402
+import contextlib  # noqa: E402
+import os  # noqa: E402
+import platform  # noqa: E402
+import shlex  # noqa: E402
+import sys  # noqa: E402
+import time  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
 
+import closing  # noqa: E402
 from clients import REALTIME  # noqa: E402
 from engines import BUILD, Wire  # noqa: E402
-from flood import SHARED_CPU, Flood, command, count, engine, prepare, reason  # noqa: E402
-from lab import ROOT, SERVER, Lab, address, wait_for  # noqa: E402
+from flood import CPUS, SHARED_CPU, Flood, command, count, engine, prepare, reason  # noqa: E402
+from lab import SERVER, Lab, address, wait_for  # noqa: E402
+from load import Load  # noqa: E402
 from picture import picture  # noqa: E402
 from screen import Screen, table  # noqa: E402
-from story import Act, Sample, latency, point, thousands  # noqa: E402
+from search import Search, Trial  # noqa: E402
+from story import Act, Sample, point, thousands  # noqa: E402
 from traffic import Nginx  # noqa: E402
 
 URL = "http://%s/hello" % address(SERVER)
@@ -35,10 +43,8 @@ PATIENCE_S = 4
 SAMPLE_S = 0.5
 # The bare server gets a hundredth of the flood.
 FRACTION = 100
-RATE_MIN = 1000
-LOST_MAX = 0.003
-SLOW_S = 0.1
 BACKLOG_FULL = 64
+ARRIVALS = 1000
 
 # Seconds: of each act, and for finding out what the ports carry.
 LONG = {"calm": 3, "bare": 12, "guarded": 25, "after": 8, "search": 10}
@@ -52,24 +58,23 @@ def realtime(pid, number, policy=os.SCHED_FIFO):
 
 
 @contextlib.contextmanager
-def aside():
-    """What starts in this block keeps off the engine's CPU."""
-    usable = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {SHARED_CPU})
+def on(cpus):
+    """What starts in this block keeps to these CPUs."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, usable)
+        os.sched_setaffinity(0, before)
 
 
 class Clients:
     """clients.py in the client's namespace, and what has become of its requests."""
 
     def __init__(self, lab, number):
-        with aside():
-            self.process = lab.spawn(
-                "client", "clients", "/usr/bin/python3", os.path.join(HERE, "clients.py"),
-                address(SERVER), "80", "/hello", str(PACE), str(number), str(PATIENCE_S))
+        self.process = lab.spawn(
+            "client", "clients", "/usr/bin/python3", os.path.join(HERE, "clients.py"),
+            address(SERVER), "80", "/hello", str(PACE), str(number), str(PATIENCE_S))
         self.log = open(self.process.log, errors="replace")
         self.log.seek(self.process.begin)
         self.rest = ""
@@ -127,8 +132,7 @@ class Demo:
                         "bold")
         self.screen.wait("starting them")
         prepare(self.lab)
-        with aside():
-            self.nginx = Nginx(self.lab)
+        self.nginx = Nginx(self.lab)
         self.favour_nginx()
         self.lab.sysctl("server", "ipv4.tcp_syncookies", 0)
         self.guard()
@@ -145,16 +149,17 @@ class Demo:
     def guard(self):
         """Put synfront in front of the server."""
         self.screen.wait("starting synfront")
-        if self.ports == "AF_XDP":
-            try:
-                self.engine = self.lab.insert(engine(self.ports))
-                return
-            except (RuntimeError, TimeoutError) as error:
-                self.lab.remove()
-                self.screen.say("AF_XDP cannot be had here (%s): TAP ports instead, which carry"
-                                " less." % reason(error))
-                self.ports = "TAP"
-        self.engine = self.lab.insert(engine(self.ports))
+        with on(CPUS):
+            if self.ports == "AF_XDP":
+                try:
+                    self.engine = self.lab.insert(engine(self.ports))
+                    return
+                except (RuntimeError, TimeoutError) as error:
+                    self.lab.remove()
+                    self.screen.say("AF_XDP cannot be had here, so the ports are TAPs, which carry"
+                                    " less. It said: %s" % reason(error), "yellow")
+                    self.ports = "TAP"
+            self.engine = self.lab.insert(engine(self.ports))
 
     def restart_server(self):
         """What it holds half-open would stay for a minute, and is no matter of the next acts."""
@@ -162,37 +167,35 @@ class Demo:
         self.nginx.end()
         # Where the kernel cannot do this, the connections go at their next timeout.
         self.lab.run("server", "ss", "-K", "state", "syn-recv", check=False)
-        with aside():
-            self.nginx.begin()
+        self.nginx.begin()
         self.favour_nginx()
         wait_for("the server's backlog to empty", lambda: not self.half_open(), 60, 0.1)
 
     def find_rate(self):
-        """The highest rate that the ports carry, with requests answered in good time."""
+        """What the flood will be: a part of what the ports carry."""
+        begun = time.monotonic()
         self.screen.wait("finding out what the ports of this machine carry")
         if not self.screen.is_live:
             self.screen.say("Finding out what the ports of this machine carry, in %d s at most."
                             % self.seconds["search"])
-        deadline = time.monotonic() + self.seconds["search"]
         with Flood(self.lab, self.ports, 0):
-            wait_for("the flood to arrive", lambda: self.received() > 1000)
+            wait_for("the flood to arrive", lambda: self.received() > ARRIVALS)
             speed = Speed(self.received)
-            time.sleep(1.5)
-            rate = rounded(speed() * (0.95 if self.ports == "AF_XDP" else 0.5))
-        while time.monotonic() + 2 < deadline and rate > RATE_MIN and not self.carries(rate):
-            rate = rounded(rate * 0.9)
-        return rate
+            time.sleep(1.2)
+            most = speed()
+        found = Search(most, self.attempt, begun + self.seconds["search"] - time.monotonic())
+        self.screen.say(found.says())
+        return found.rate
 
-    def carries(self, rate):
+    def attempt(self, rate):
         with Flood(self.lab, self.ports, rate) as flood:
-            sent, got = flood.sent(), self.received()
+            sent, arrived = flood.sent(), self.received()
             clients = Clients(self.lab, PACE)
             time.sleep(1.2)
-            sent, got = flood.sent() - sent, self.received() - got
+            sent, arrived = flood.sent() - sent, self.received() - arrived
             taken, failures = clients.news()
             clients.close(self.lab)
-        return sent - got <= LOST_MAX * sent and taken and not failures and \
-            point(taken, 0.95) < SLOW_S
+        return Trial(sent, arrived, point(taken, 0.95), len(taken), len(failures))
 
     def calm_down(self):
         wait_for("the end of cookie mode",
@@ -201,6 +204,15 @@ class Demo:
     def received(self):
         return self.engine.counters()["syn_received"]
 
+    def answered(self):
+        return self.engine.counters()["syn_ack_sent"]
+
+    def sent(self):
+        return count(self.lab, "attacker", "tx")
+
+    def back(self):
+        return count(self.lab, "attacker", "rx")
+
     def half_open(self):
         """Connections in SYN-RECEIVED at the server, from its own table."""
         with self.lab.inside("server"), open("/proc/thread-self/net/tcp") as file:
@@ -208,14 +220,17 @@ class Demo:
 
     # The acts
 
-    def play(self, act, seconds, note, syns, answers):
+    def play(self, act, seconds, note):
         """Requests for some seconds, until the last one has ended; a sample each half second."""
         self.acts[act.key] = act
-        self.screen.say()
         if not self.screen.is_live:
+            self.screen.say()
             self.screen.say(act.title)
             self.screen.say("  " + note)
+        syns, answers = (self.received, self.answered) if act.is_guarded else (self.sent, self.back)
+        load = Load(self.engine.process.popen.pid) if act.is_guarded else None
         clients = Clients(self.lab, int(PACE * seconds))
+        counts = syns(), self.sent(), self.back()
         speeds = Speed(syns), Speed(answers)
         begun = due = last = time.monotonic()
         running = True
@@ -230,28 +245,30 @@ class Demo:
                                       taken, len(failures), now - last))
             last = now
             self.screen.show(act, note)
+        act.n_arrived, act.n_sent, act.n_back = (
+            now - before for now, before in zip((syns(), self.sent(), self.back()), counts))
+        if load:
+            act.waited, act.stolen = load.waited(), load.stolen()
         clients.close(self.lab)
         self.conclude(act)
 
     def conclude(self, act):
         """What remains of an act when the next one begins."""
-        text = "%s: %s of %s requests succeeded, latency %s" % (
-            act.title, thousands(act.n_good), thousands(act.n_requests), latency(act.taken))
+        text = "%s: %s of %s requests answered" % (act.title, thousands(act.n_good),
+                                                   thousands(act.n_requests))
         self.screen.say(text, "red" if act.n_failed else "green")
 
     def bare(self):
         self.screen.wait("taking synfront away")
         self.engine = None
         self.lab.insert(Wire())
-        sent, back = (lambda: count(self.lab, "attacker", "tx")), \
-            (lambda: count(self.lab, "attacker", "rx"))
         self.play(Act("bare-calm", "1 of 5: the bare server, calm", False, False),
-                  self.seconds["calm"], "No flood, and nothing in front of the server.", sent, back)
+                  self.seconds["calm"], "No flood, and nothing in front of the server.")
         with Flood(self.lab, self.ports, max(100, self.rate / FRACTION)):
             wait_for("the server's backlog to fill", lambda: self.half_open() >= BACKLOG_FULL, 20)
             self.play(Act("bare", "2 of 5: the bare server in a small flood", False, True),
                       self.seconds["bare"], "Its own SYN cookies are off. It keeps each SYN of a "
-                      "source that does not exist for a minute.", sent, back)
+                      "source that does not exist for a minute.")
         calm, flooded = self.acts["bare-calm"], self.acts["bare"]
         self.check("requests succeed on the calm network", not calm.failures)
         self.check("the flood makes requests to the bare server fail",
@@ -260,20 +277,18 @@ class Demo:
     def guarded(self):
         self.restart_server()
         self.guard()
-        answers = lambda: self.engine.counters()["syn_ack_sent"]
         self.play(Act("calm", "3 of 5: behind synfront, calm", True, False), self.seconds["calm"],
                   "synfront answers each SYN, and opens the server when the client has proved "
-                  "itself.", self.received, answers)
+                  "itself.")
         self.before = self.engine.counters()
         with Flood(self.lab, self.ports, self.rate):
             wait_for("cookie mode", lambda: self.engine.service("demo")["cookie_mode"], 20)
-            self.play(Act("flood", "4 of 5: behind synfront, in a flood %d times as large"
-                          % FRACTION, True, True), self.seconds["guarded"],
-                      "Cookie mode: nothing is kept of a SYN, and the server never sees one.",
-                      self.received, answers)
+            self.play(Act("flood", "4 of 5: behind synfront, %d times that flood" % FRACTION,
+                          True, True), self.seconds["guarded"],
+                      "Cookie mode: nothing is kept of a SYN, and the server never sees one.")
         self.play(Act("after", "5 of 5: behind synfront, the flood is over", True, False),
                   self.seconds["after"], "It leaves cookie mode when the half-open connections of "
-                  "the flood's beginning have expired.", self.received, answers)
+                  "the flood's beginning have expired.")
         self.calm_down()
         self.check("requests succeed through synfront on the calm network",
                    not self.acts["calm"].failures)
@@ -287,44 +302,26 @@ class Demo:
         end = self.engine.counters()
         grown = {name: value - self.before[name] for name, value in end.items()}
         bare, flood = self.acts["bare"], self.acts["flood"]
-        self.screen.say()
-        for line in table(self.rows(bare, flood)):
-            self.screen.say(line)
-        self.screen.say()
-        for failures in filter(None, (bare.failures, flood.failures)):
-            self.screen.say("A request that failed: " + failures[0])
-        self.screen.say("In the flood and after it synfront answered %s of %s SYNs, and opened %s "
-                        "connections by cookie." % (
-                            thousands(grown["syn_ack_sent"]), thousands(grown["syn_received"]),
-                            thousands(grown["cookies_checked"])))
         self.check("every SYN was answered", grown["syn_ack_sent"] >= 0.999 * grown["syn_received"])
         self.check("cookies opened the connections in the flood",
                    grown["cookies_checked"] > 0 and grown["opened"] >= flood.n_good)
         self.check("cookie mode was entered and left",
                    grown["cookie_mode_entered"] == grown["cookie_mode_left"] > 0)
+        self.screen.say()
+        for line in table(closing.rows((("bare server", bare, self.acts["bare-calm"]),
+                                        ("behind synfront", flood, self.acts["calm"])))):
+            self.screen.put(line)
+        self.screen.say()
+        for line in closing.account(self.acts, grown):
+            self.screen.say(line)
         for what in self.failed_checks:
             self.screen.say("NOT SO: " + what, "red")
         self.screen.say("The demo %s." % ("failed" if self.failed_checks else "succeeded"), "bold")
         return not self.failed_checks
 
-    def rows(self, bare, flood):
-        def both(what, text):
-            return what, text(bare), text(flood)
-
-        return [("", "bare server", "behind synfront"),
-                both("flood, SYN/s", lambda act: thousands(act.mean("syns"))),
-                both("answered, SYN-ACK/s", lambda act: thousands(act.mean("answers"))),
-                both("requests in the flood", lambda act: thousands(act.n_requests)),
-                both("  that succeeded", lambda act: thousands(act.n_good)),
-                both("  that failed", lambda act: thousands(act.n_failed)),
-                both("latency, median / p99", lambda act: latency(act.taken)),
-                ("the same, calm", latency(self.acts["bare-calm"].taken),
-                 latency(self.acts["calm"].taken)),
-                both("half-open at the server, most", lambda act: thousands(act.most("half_open")))]
-
     def footer(self):
         return "scripts/demo on %d CPUs, Linux %s, %s ports, %s. Latency: logarithmic." % (
-            os.cpu_count(), platform.release().split("-")[0], self.ports,
+            len({CPUS[0], CPUS[-1]}), platform.release().split("-")[0], self.ports,
             time.strftime("%Y-%m-%d"))
 
     def stay(self):
@@ -342,20 +339,16 @@ class Demo:
                 "  %s --instance %s services" % (control, self.engine.tag),
                 "  dpdk-telemetry.py -f %s" % self.engine.tag,
                 "  %s tcpdump -ni eth0 tcp" % inside("server")):
-            self.screen.say(line)
-        while True:
-            time.sleep(3600)
-
-
-def rounded(rate):
-    """A rate in whole thousands, but never none."""
-    return max(RATE_MIN, int(rate) // 1000 * 1000)
+            self.screen.put(line)
+        with contextlib.suppress(SystemExit):  # by Ctrl-C
+            while True:
+                time.sleep(3600)
 
 
 def run(options, screen):
     # What is drawn comes in time, too; what this starts does not inherit it.
     realtime(0, 1, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK)
-    with Lab() as lab:
+    with on({SHARED_CPU}), Lab() as lab:
         demo = Demo(lab, options, screen)
         demo.prepare()
         demo.bare()
@@ -379,8 +372,9 @@ def main():
     screen = Screen(sys.stdout)
     try:
         return run(options, screen)
-    except KeyboardInterrupt:
-        return 130
+    except SystemExit as end:
+        screen.say("Stopped. The lab is removed.")
+        return end.code
     finally:
         screen.close()
 

@@ -9,12 +9,13 @@ ASCII where the locale is.
 import math
 import os
 import shutil
+import textwrap
 import time
 
 from story import latency, milliseconds, point, thousands
 
-PANEL_WIDTH, WIDTH_MIN, HEIGHT_MIN = 96, 64, 16
-LABEL, VALUE = 25, 26
+PANEL_WIDTH, WIDTH_MIN, HEIGHT_MIN = 96, 52, 16
+LABEL, VALUE = 25, 12
 CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34",
          "cyan": "36"}
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -65,8 +66,16 @@ class Screen:
     # Text that stays
 
     def say(self, text="", *colours):
+        """Prose, which a terminal gets in lines of its width."""
+        if self.is_live:
+            columns = min(shutil.get_terminal_size((80, 24)).columns - 1, PANEL_WIDTH)
+            text = textwrap.fill(text, max(columns, 20))
+        self.put(text, *colours)
+
+    def put(self, line, *colours):
+        """A line as it is: of a table, or to be copied."""
         self.erase()
-        self.write(self.paint(text, *colours) + "\n")
+        self.write("\n".join(self.paint(each, *colours) for each in line.split("\n")) + "\n")
 
     def paint(self, text, *colours):
         if not self.has_colours or not colours:
@@ -104,7 +113,7 @@ class Screen:
     def has_room(self):
         size = shutil.get_terminal_size((80, 24))
         self.columns = min(size.columns - 1, PANEL_WIDTH)
-        return self.is_live and size.columns > WIDTH_MIN and size.lines >= HEIGHT_MIN
+        return self.is_live and size.columns >= WIDTH_MIN and size.lines >= HEIGHT_MIN
 
     def cut(self, text):
         return text[:self.columns]
@@ -117,7 +126,7 @@ class Screen:
             self.draw(self.panel(act, note))
         elif self.clock() - self.last_line >= 1:
             self.last_line = self.clock()
-            self.say("  " + plain(act))
+            self.put("  " + plain(act))
 
     def panel(self, act, note):
         now = act.samples[-1]
@@ -157,9 +166,9 @@ def plain(act):
 
 
 def table(rows):
-    """Rows of (what, bare, guarded) as aligned lines; the first is their heads."""
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines = ["  %-*s   %*s   %*s" % (widths[0], row[0], widths[1], row[1], widths[2], row[2])
-             for row in rows]
-    lines.insert(1, "  " + "-" * (sum(widths) + 6))
+    """Rows of a label and numbers as aligned lines; the first is their heads."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ["  " + "   ".join([row[0].ljust(widths[0])] + [
+        each.rjust(width) for each, width in zip(row[1:], widths[1:])]) for row in rows]
+    lines.insert(1, "  " + "-" * (sum(widths) + 3 * len(widths) - 3))
     return lines

@@ -21,6 +21,10 @@ class Act:
         self.is_guarded, self.is_flooded = is_guarded, is_flooded
         self.samples = []
         self.failures = []  # what went wrong, for each failed request
+        # Frames of the attacker's port while it lasted: SYNs sent, SYN-ACKs back; and SYNs
+        # that arrived, which are only known behind synfront.
+        self.n_sent = self.n_back = self.n_arrived = 0
+        self.waited = self.stolen = None  # see load.py; of synfront's worker
 
     @property
     def taken(self):
@@ -59,6 +63,18 @@ def point(seconds, share):
 
 def thousands(number):
     return "{:,}".format(int(number))
+
+
+def of(number, whole):
+    return "%s (%s)" % (thousands(number), percent(number / whole) if whole else "none")
+
+
+def percent(share):
+    """A share, with as many digits as say something."""
+    if share == 0:
+        return "0 %"
+    return "%.*f %%" % (0 if share >= 0.1 else 1 if share >= 0.01 else 2 if share >= 1e-4 else 4,
+                        100 * share)
 
 
 def milliseconds(seconds):
