@@ -9,8 +9,15 @@ from story import latency, of, percent, thousands
 TAKEN_MUCH = 0.02
 
 
-def rows(columns):
-    """The table, of (head, act, the calm act before it)."""
+# Heads of the table, the flooded act of each, and the calm one with the same in its way.
+COLUMNS = (("bare server", "bare", "bare-calm"), ("SYN cookies", "cookies", "bare-calm"),
+           ("synfront", "flood", "calm"))
+
+
+def rows(acts):
+    """The table."""
+    columns = [(head, acts[act], acts[calm]) for head, act, calm in COLUMNS if act in acts]
+
     def each(what, text):
         return (what,) + tuple(text(act) for _, act, _ in columns)
 
@@ -36,9 +43,9 @@ def failures(act, where):
 def account(acts, grown):
     """What was counted, in sentences. `grown`: synfront's counters, from before the large flood
     until now."""
-    for key, where in (("bare", "at the bare server"), ("flood", "in the flood behind synfront"),
-                       ("after", "after it")):
-        if acts[key].n_failed:
+    for key, where in (("bare", "at the bare server"), ("cookies", "by the server's SYN cookies"),
+                       ("flood", "behind synfront in the flood"), ("after", "after it")):
+        if key in acts and acts[key].n_failed:
             yield failures(acts[key], where)
     flood = acts["flood"]
     lost = max(0, flood.n_sent - flood.n_arrived)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The demo's attacker and its ports: AF_XDP on veth, or what there is instead."""
 
+import contextlib
 import os
+import subprocess
 
 from engines import BUILD, Synfront, XdpSynfront
 from lab import ATTACKER, ROOT, SERVER, address, wait_for
@@ -47,6 +49,19 @@ def count(lab, node, way):
             if name.strip() == "eth0":
                 return int(numbers.split()[1 if way == "rx" else 9])
     raise KeyError(node)
+
+
+def steer(lab, device, cpu):
+    """A CPU for all that the kernel does with what comes in by a device of the box; False
+    where it cannot be told (rps_cpus of Documentation/networking/scaling.rst)."""
+    digits = "%x" % (1 << cpu)
+    mask = ",".join(digits[max(0, end - 8):end] for end in range(len(digits) % 8 or 8,
+                                                               len(digits) + 1, 8))
+    with contextlib.suppress(subprocess.CalledProcessError):
+        lab.ip("netns", "exec", lab.netns("box"), "sh", "-c", "echo %s 2>/dev/null "
+               ">/sys/class/net/%s/queues/rx-0/rps_cpus" % (mask, device))
+        return True
+    return False
 
 
 def prepare(lab):

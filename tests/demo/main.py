@@ -47,8 +47,8 @@ BACKLOG_FULL = 64
 ARRIVALS = 1000
 
 # Seconds: of each act, and for finding out what the ports carry.
-LONG = {"calm": 3, "bare": 12, "guarded": 25, "after": 8, "search": 10}
-SHORT = {"calm": 1, "bare": 3, "guarded": 7, "after": 4, "search": 5}
+LONG = {"calm": 3, "bare": 10, "cookies": 8, "guarded": 20, "after": 6, "search": 10}
+SHORT = {"calm": 1, "bare": 3, "cookies": 0, "guarded": 7, "after": 4, "search": 5}
 
 
 def realtime(pid, number, policy=os.SCHED_FIFO):
@@ -117,6 +117,7 @@ class Demo:
         self.lab, self.screen = lab, screen
         self.seconds = SHORT if options.short else LONG
         self.ports = "TAP" if options.tap else "AF_XDP"
+        self.n_acts = 6 if self.seconds["cookies"] else 5
         self.acts = {}
         self.failed_checks = []
         self.engine = None
@@ -223,6 +224,7 @@ class Demo:
     def play(self, act, seconds, note):
         """Requests for some seconds, until the last one has ended; a sample each half second."""
         self.acts[act.key] = act
+        act.title = "%d of %d: %s" % (len(self.acts), self.n_acts, act.title)
         if not self.screen.is_live:
             self.screen.say()
             self.screen.say(act.title)
@@ -262,31 +264,45 @@ class Demo:
         self.screen.wait("taking synfront away")
         self.engine = None
         self.lab.insert(Wire())
-        self.play(Act("bare-calm", "1 of 5: the bare server, calm", False, False),
+        self.play(Act("bare-calm", "the bare server, calm", False, False),
                   self.seconds["calm"], "No flood, and nothing in front of the server.")
         with Flood(self.lab, self.ports, max(100, self.rate / FRACTION)):
             wait_for("the server's backlog to fill", lambda: self.half_open() >= BACKLOG_FULL, 20)
-            self.play(Act("bare", "2 of 5: the bare server in a small flood", False, True),
-                      self.seconds["bare"], "Its own SYN cookies are off. It keeps each SYN of a "
-                      "source that does not exist for a minute.")
+            self.play(Act("bare", "the bare server in a small flood", False, True,
+                          "SYN cookies off"), self.seconds["bare"], "Without SYN cookies it keeps "
+                      "each SYN of a source that does not exist for a minute.")
         calm, flooded = self.acts["bare-calm"], self.acts["bare"]
         self.check("requests succeed on the calm network", not calm.failures)
         self.check("the flood makes requests to the bare server fail",
                    flooded.n_failed > flooded.n_requests / 2)
 
+    def cookies(self):
+        """What the server's kernel does by itself, with as much CPU as synfront has after it."""
+        self.restart_server()
+        if not steer(self.lab, "w-in", CPUS[-1]):
+            self.n_acts -= 1
+            return
+        with self.lab.sysctls("server", {"ipv4.tcp_syncookies": 1}), \
+                Flood(self.lab, self.ports, self.rate):
+            wait_for("the server's backlog to fill", lambda: self.half_open() >= BACKLOG_FULL, 20)
+            self.play(Act("cookies", "its own SYN cookies, %d times that flood" % FRACTION, False,
+                          True, "SYN cookies on"), self.seconds["cookies"],
+                      "The server's kernel answers by cookies. It has the CPU for it that synfront "
+                      "will have.")
+
     def guarded(self):
         self.restart_server()
         self.guard()
-        self.play(Act("calm", "3 of 5: behind synfront, calm", True, False), self.seconds["calm"],
+        self.play(Act("calm", "behind synfront, calm", True, False), self.seconds["calm"],
                   "synfront answers each SYN, and opens the server when the client has proved "
                   "itself.")
         self.before = self.engine.counters()
         with Flood(self.lab, self.ports, self.rate):
             wait_for("cookie mode", lambda: self.engine.service("demo")["cookie_mode"], 20)
-            self.play(Act("flood", "4 of 5: behind synfront, %d times that flood" % FRACTION,
+            self.play(Act("flood", "behind synfront, %d times that flood" % FRACTION,
                           True, True), self.seconds["guarded"],
                       "Cookie mode: nothing is kept of a SYN, and the server never sees one.")
-        self.play(Act("after", "5 of 5: behind synfront, the flood is over", True, False),
+        self.play(Act("after", "behind synfront, the flood is over", True, False),
                   self.seconds["after"], "It leaves cookie mode when the half-open connections of "
                   "the flood's beginning have expired.")
         self.calm_down()
@@ -301,15 +317,14 @@ class Demo:
         """The table of both, and whether all was as it should be."""
         end = self.engine.counters()
         grown = {name: value - self.before[name] for name, value in end.items()}
-        bare, flood = self.acts["bare"], self.acts["flood"]
+        flood = self.acts["flood"]
         self.check("every SYN was answered", grown["syn_ack_sent"] >= 0.999 * grown["syn_received"])
         self.check("cookies opened the connections in the flood",
                    grown["cookies_checked"] > 0 and grown["opened"] >= flood.n_good)
         self.check("cookie mode was entered and left",
                    grown["cookie_mode_entered"] == grown["cookie_mode_left"] > 0)
         self.screen.say()
-        for line in table(closing.rows((("bare server", bare, self.acts["bare-calm"]),
-                                        ("behind synfront", flood, self.acts["calm"])))):
+        for line in table(closing.rows(self.acts)):
             self.screen.put(line)
         self.screen.say()
         for line in closing.account(self.acts, grown):
@@ -320,7 +335,7 @@ class Demo:
         return not self.failed_checks
 
     def footer(self):
-        return "scripts/demo on %d CPUs, Linux %s, %s ports, %s. Latency: logarithmic." % (
+        return "scripts/demo on %d CPUs, Linux %s, %s ports, %s" % (
             len({CPUS[0], CPUS[-1]}), platform.release().split("-")[0], self.ports,
             time.strftime("%Y-%m-%d"))
 
@@ -352,6 +367,8 @@ def run(options, screen):
         demo = Demo(lab, options, screen)
         demo.prepare()
         demo.bare()
+        if demo.seconds["cookies"]:
+            demo.cookies()
         demo.guarded()
         good = demo.close()
         if options.svg:

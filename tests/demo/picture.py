@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from story import point, thousands
 
-WIDTH, LEFT, RIGHT, HEAD, FOOT = 960, 84, 16, 128, 50
+WIDTH, LEFT, RIGHT, HEAD, FOOT = 960, 84, 16, 142, 50
 PLOT = WIDTH - LEFT - RIGHT
 GAP_S = 0.6
 PANEL, BETWEEN = 96, 36
@@ -96,7 +96,7 @@ class Picture:
         return "\n".join(self.out) + "\n"
 
     def draw_bands(self):
-        """What happens when, and to whom."""
+        """What happens when, and to whom. The numbers of requests are of all in the act."""
         for is_guarded in (False, True):
             row = [act for act in self.acts if act.is_guarded == is_guarded]
             if not row:
@@ -110,11 +110,12 @@ class Picture:
             left, right = self.x(act, 0), self.x(act, act.seconds)
             if act.is_flooded:
                 self.out += [
-                    box(left, HEAD - 60, right - left, self.height - HEAD - FOOT + 66, FLOODED),
-                    text(left + 4, HEAD - 46, "flood of %s SYN/s" % thousands(act.mean("syns")),
+                    box(left, HEAD - 74, right - left, self.height - HEAD - FOOT + 80, FLOODED),
+                    text(left + 4, HEAD - 60, thousands(act.mean("syns")) + " SYN/s",
                          colour=COLOURS["failed"], weight="bold"),
-                    text(left + 4, HEAD - 30, "%s of %s requests succeeded" % (
-                        thousands(act.n_good), thousands(act.n_requests)), colour=INK)]
+                    text(left + 4, HEAD - 45, "%s of %s answered" % (
+                        thousands(act.n_good), thousands(act.n_requests)), 11, colour=INK),
+                    text(left + 4, HEAD - 31, act.remark, 11)]
 
     def frame(self, top, title, legend, ticks):
         """Title, legend and grid of a panel; ticks are (share of the height, label)."""
@@ -155,7 +156,7 @@ class Picture:
             return len(sample.taken) / sample.seconds, sample.n_failed / sample.seconds
 
         most = round_up(max(sum(rates(s)) for act in self.acts for s in act.samples))
-        self.frame(top, "requests per second", ("good", "failed"), self.linear_ticks(most))
+        self.frame(top, "requests per second, as they end", ("good", "failed"), self.linear_ticks(most))
         for act in self.acts:
             for sample in act.samples:
                 y = float(top + PANEL)
@@ -168,7 +169,7 @@ class Picture:
                                             COLOURS[name]))
 
     def draw_latency(self, top):
-        self.frame(top, "latency of good requests", ("median", "p99"), [
+        self.frame(top, "latency of good requests, logarithmic", ("median", "p99"), [
             (log_share(at), "%g ms" % (1e3 * at) if at < 1 else "%g s" % at) for at in LATENCIES])
         for act in self.acts:
             for name, share in (("p99", 0.99), ("median", 0.5)):
@@ -179,7 +180,7 @@ class Picture:
 
     def draw_half_open(self, top):
         most = round_up(max(act.most("half_open") for act in self.acts))
-        self.frame(top, "connections half-open at the server", ("half-open",),
+        self.frame(top, "half-open at the server", ("half-open",),
                    self.linear_ticks(most))
         for act in self.acts:
             points = self.curve(act, top, [(s, s.half_open / most) for s in act.samples])

@@ -16,8 +16,9 @@ class Sample:
 class Act:
     """A part of the demo, in which nothing is changed."""
 
-    def __init__(self, key, title, is_guarded, is_flooded):
-        self.key, self.title = key, title
+    def __init__(self, key, title, is_guarded, is_flooded, remark=""):
+        """`remark`: what the picture says of it besides its numbers."""
+        self.key, self.title, self.remark = key, title, remark
         self.is_guarded, self.is_flooded = is_guarded, is_flooded
         self.samples = []
         self.failures = []  # what went wrong, for each failed request
@@ -87,4 +88,4 @@ def latency(taken):
     """Median and p99 as text."""
     if not taken:
         return "none"
-    return "%s / %s" % (milliseconds(point(taken, 0.5)), milliseconds(point(taken, 0.99)))
+    return "%s / %s" % (milliseconds(point(taken, 0.5))[:-3], milliseconds(point(taken, 0.99)))
