@@ -392,6 +392,9 @@ def main():
     except SystemExit as end:
         screen.say("Stopped. The lab is removed.")
         return end.code
+    except (RuntimeError, TimeoutError) as error:
+        screen.put("The demo cannot go on: %s" % error, "red")
+        return 1
     finally:
         screen.close()
 
