@@ -28,7 +28,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
 import closing  # noqa: E402
 from clients import REALTIME  # noqa: E402
 from engines import BUILD, Wire  # noqa: E402
-from flood import CPUS, SHARED_CPU, Flood, command, count, engine, prepare, reason  # noqa: E402
+from flood import (  # noqa: E402
+    CPUS, SHARED_CPU, Flood, command, count, engine, prepare, reason, steer)
 from lab import SERVER, Lab, address, wait_for  # noqa: E402
 from load import Load  # noqa: E402
 from picture import picture  # noqa: E402
@@ -190,13 +191,14 @@ class Demo:
 
     def attempt(self, rate):
         with Flood(self.lab, self.ports, rate) as flood:
-            sent, arrived = flood.sent(), self.received()
+            begun, sent, arrived = time.monotonic(), flood.sent(), self.received()
             clients = Clients(self.lab, PACE)
             time.sleep(1.2)
             sent, arrived = flood.sent() - sent, self.received() - arrived
+            due = rate * (time.monotonic() - begun)
             taken, failures = clients.news()
             clients.close(self.lab)
-        return Trial(sent, arrived, point(taken, 0.95), len(taken), len(failures))
+        return Trial(due, sent, arrived, point(taken, 0.95), len(taken), len(failures))
 
     def calm_down(self):
         wait_for("the end of cookie mode",

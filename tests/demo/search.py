@@ -10,6 +10,7 @@ RATE_MIN = 1000
 PART = 0.9
 STEP = 0.9
 LOST_MAX = 0.003
+SENT_MIN = 0.97
 SLOW_S = 0.1
 
 
@@ -21,14 +22,17 @@ def rounded(rate):
 class Trial:
     """A second of a flood, with requests."""
 
-    def __init__(self, sent, arrived, p95, n_good, n_failed):
-        """`p95`: of the latency of the good requests, in seconds."""
-        self.sent, self.arrived = sent, arrived
+    def __init__(self, due, sent, arrived, p95, n_good, n_failed):
+        """SYNs that should have been sent, were sent, and arrived; `p95`: of the latency of the
+        good requests, in seconds."""
+        self.due, self.sent, self.arrived = due, sent, arrived
         self.p95, self.n_good, self.n_failed = p95, n_good, n_failed
 
     def fault(self):
         """Why this was too much, or None."""
         lost = (self.sent - self.arrived) / max(self.sent, 1)
+        if self.sent < SENT_MIN * self.due:
+            return "the attacker cannot send as many"
         if lost > LOST_MAX:
             return "%s of the SYNs were lost on the way" % percent(lost)
         if self.n_failed or not self.n_good:

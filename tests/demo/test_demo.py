@@ -139,7 +139,7 @@ class Searching(unittest.TestCase):
 
         def attempt(rate):
             self.tried.append(rate)
-            return Trial(rate, rate if rate <= bearable else 0.9 * rate, 0.001, 50, 0)
+            return Trial(rate, rate, rate if rate <= bearable else 0.9 * rate, 0.001, 50, 0)
 
         return Search(most, attempt, seconds, Clock())
 
@@ -164,9 +164,10 @@ class Searching(unittest.TestCase):
         self.assertEqual(self.search(1, most=3000, seconds=1e6).rate, 1000)
 
     def test_faults(self):
-        self.assertIsNone(Trial(1000, 999, 0.01, 50, 0).fault())
-        for trial in (Trial(1000, 900, 0.01, 50, 0), Trial(1000, 1000, 0.01, 50, 1),
-                      Trial(1000, 1000, None, 0, 0), Trial(1000, 1000, 0.5, 50, 0)):
+        self.assertIsNone(Trial(1000, 990, 989, 0.01, 50, 0).fault())
+        for trial in (Trial(1000, 1000, 900, 0.01, 50, 0), Trial(1000, 1000, 1000, 0.01, 50, 1),
+                      Trial(1000, 1000, 1000, None, 0, 0), Trial(1000, 900, 900, 0.01, 50, 0),
+                      Trial(1000, 1000, 1000, 0.5, 50, 0)):
             self.assertTrue(trial.fault())
 
 
