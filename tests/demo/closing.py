@@ -55,6 +55,8 @@ def account(acts, grown):
         " cookie. %s SYN-ACKs came back to the attacker." % (
             thousands(grown["syn_ack_sent"]), thousands(grown["syn_received"]),
             thousands(grown["cookies_checked"]), thousands(flood.n_back))
+    if "cookies" not in acts:
+        yield "SYN cookies of the server's own kernel were off; --cookies shows them beside synfront."
     if flood.waited is not None and flood.waited > TAKEN_MUCH:
         yield "Other programs of this machine had synfront's CPU for %s of the flood." % percent(
             flood.waited)

@@ -48,8 +48,8 @@ BACKLOG_FULL = 64
 ARRIVALS = 1000
 
 # Seconds: of each act, and for finding out what the ports carry.
-LONG = {"calm": 3, "bare": 10, "cookies": 8, "guarded": 20, "after": 6, "search": 10}
-SHORT = {"calm": 1, "bare": 3, "cookies": 0, "guarded": 7, "after": 4, "search": 5}
+LONG = {"calm": 3, "bare": 12, "cookies": 8, "guarded": 25, "after": 8, "search": 10}
+SHORT = {"calm": 1, "bare": 3, "cookies": 4, "guarded": 7, "after": 4, "search": 5}
 
 
 def realtime(pid, number, policy=os.SCHED_FIFO):
@@ -118,7 +118,7 @@ class Demo:
         self.lab, self.screen = lab, screen
         self.seconds = SHORT if options.short else LONG
         self.ports = "TAP" if options.tap else "AF_XDP"
-        self.n_acts = 6 if self.seconds["cookies"] else 5
+        self.n_acts = 6 if options.cookies else 5
         self.acts = {}
         self.failed_checks = []
         self.engine = None
@@ -287,10 +287,10 @@ class Demo:
         with self.lab.sysctls("server", {"ipv4.tcp_syncookies": 1}), \
                 Flood(self.lab, self.ports, self.rate):
             wait_for("the server's backlog to fill", lambda: self.half_open() >= BACKLOG_FULL, 20)
-            self.play(Act("cookies", "its own SYN cookies, %d times that flood" % FRACTION, False,
-                          True, "SYN cookies on"), self.seconds["cookies"],
-                      "The server's kernel answers by cookies. It has the CPU for it that synfront "
-                      "will have.")
+            self.play(Act("cookies", "the bare server by its own SYN cookies", False, True,
+                          "SYN cookies on"), self.seconds["cookies"],
+                      "All that the attacker can send. The kernel answers by cookies, and has the "
+                      "CPU for it that synfront will have.")
 
     def guarded(self):
         self.restart_server()
@@ -369,7 +369,7 @@ def run(options, screen):
         demo = Demo(lab, options, screen)
         demo.prepare()
         demo.bare()
-        if demo.seconds["cookies"]:
+        if options.cookies:
             demo.cookies()
         demo.guarded()
         good = demo.close()
@@ -385,6 +385,7 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/demo")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--cookies", action="store_true")
     parser.add_argument("--tap", action="store_true")
     parser.add_argument("--svg", metavar="FILE")
     options = parser.parse_args()

@@ -114,7 +114,9 @@ class Demo:
             self.output, far = os.pipe()
         self.process = subprocess.Popen(
             tuple(before) + (DEMO,) + arguments, stdin=subprocess.DEVNULL, stdout=far, stderr=far,
-            start_new_session=True, env=dict(os.environ, TERM="xterm"))
+            start_new_session=True, env=dict(os.environ, TERM="xterm"),
+            # What was started in the background by a script would not hear it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         os.close(far)
 
     def read(self, seconds):

@@ -6,7 +6,9 @@ import time
 from story import milliseconds, percent, thousands
 
 RATE_MIN = 1000
-# What is flooded with, of what was carried.
+# What is tried first, of what arrives flat out, when some are lost; and what is flooded with, of
+# what was carried.
+FIRST = 0.9
 PART = 0.9
 STEP = 0.9
 LOST_MAX = 0.003
@@ -51,7 +53,7 @@ class Search:
         """`attempt(rate)` makes a Trial; `seconds`: how long to go on."""
         self.most, self.carried, self.fault = most, None, None
         deadline = clock() + seconds
-        rate = rounded(most)
+        rate = rounded(most * FIRST)
         while True:
             begun = clock()
             fault = attempt(rate).fault()
@@ -59,9 +61,9 @@ class Search:
                 self.carried = rate
                 break
             self.fault = fault
-            if rate == RATE_MIN or 2 * clock() - begun > deadline:
+            tried, rate = rate, rounded(rate * STEP)
+            if tried == RATE_MIN or 2 * clock() - begun > deadline:
                 break
-            rate = rounded(rate * STEP)
         self.rate = rounded(rate * PART)
 
     def says(self):
