@@ -51,12 +51,12 @@ def account(acts, grown):
     lost = max(0, flood.n_sent - flood.n_arrived)
     yield "The attacker sent %s SYNs to synfront, and the ports lost %s of them (%s)." % (
         thousands(flood.n_sent), thousands(lost), percent(lost / max(flood.n_sent, 1)))
-    yield "In the flood and after it synfront answered %s of %s SYNs, and opened %s connections by" \
-        " cookie. %s SYN-ACKs came back to the attacker." % (
+    yield "In the flood and after it synfront answered %s of %s SYNs, and opened %s connections" \
+        " by cookie. %s SYN-ACKs came back to the attacker." % (
             thousands(grown["syn_ack_sent"]), thousands(grown["syn_received"]),
             thousands(grown["cookies_checked"]), thousands(flood.n_back))
     if "cookies" not in acts:
-        yield "SYN cookies of the server's own kernel were off; --cookies shows them beside synfront."
+        yield "The server's own SYN cookies were off; --cookies shows them beside synfront."
     if flood.waited is not None and flood.waited > TAKEN_MUCH:
         yield "Other programs of this machine had synfront's CPU for %s of the flood." % percent(
             flood.waited)

@@ -156,7 +156,8 @@ class Picture:
             return len(sample.taken) / sample.seconds, sample.n_failed / sample.seconds
 
         most = round_up(max(sum(rates(s)) for act in self.acts for s in act.samples))
-        self.frame(top, "requests per second, as they end", ("good", "failed"), self.linear_ticks(most))
+        self.frame(top, "requests per second, as they end", ("good", "failed"),
+                   self.linear_ticks(most))
         for act in self.acts:
             for sample in act.samples:
                 y = float(top + PANEL)
