@@ -324,8 +324,7 @@ port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 	port->socket = rte_eth_dev_socket_id(port->id);
 	port->partial_checksums = strcmp(port->driver, "net_af_packet") == 0 ||
 	                          strcmp(port->driver, "net_af_xdp") == 0;
-	if (port_choose_queues(plane, port, &info, name) != 0 ||
-	    check_numa(plane, port, name) != 0)
+	if (port_choose_queues(plane, port, &info, name) != 0 || check_numa(plane, port, name) != 0)
 		return -1;
 	port->rx_interrupts = wants_interrupts(plane, port);
 	rc = configure(plane, side);

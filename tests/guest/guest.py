@@ -28,8 +28,8 @@ QEMU = os.environ.get("SYNFRONT_QEMU") or "qemu-system-x86_64"
 # An IOMMU that remaps interrupts is what vfio-pci wants, and Debian's kernel has no VFIO
 # without one.
 MACHINE = (QEMU, "-accel", "tcg,thread=multi", "-M", "q35,kernel-irqchip=split",
-           "-cpu", "max,vaes=off", "-smp", "2", "-m", str(MEMORY_MB), "-nodefaults", "-no-reboot",
-           "-display", "none", "-device", "intel-iommu,intremap=on,caching-mode=on")
+           "-cpu", "max,vaes=off", "-smp", "2", "-m", str(MEMORY_MB), "-nodefaults",
+           "-no-reboot", "-display", "none", "-device", "intel-iommu,intremap=on,caching-mode=on")
 # A guest that gets a tenth of a CPU takes its timer for broken: that is not to be looked at.
 KERNEL = ("console=ttyS0 intel_iommu=on iommu=pt quiet panic=-1 mitigations=off no_timer_check "
           "nowatchdog")
@@ -247,7 +247,8 @@ class Guest:
     def launch(self, text, check=True):
         """Start it; what it has logged when it answers, or has ended."""
         # One that a check left running when it failed.
-        self.run("while [ ! -e /tmp/status ] && kill -9 $(cat /tmp/pid); do sleep 0.2; done 2>/dev/null", check=False)
+        self.run("while [ ! -e /tmp/status ] && kill -9 $(cat /tmp/pid); do sleep 0.2; done "
+                 "2>/dev/null", check=False)
         self.put("/etc/synfront.yaml", text)
         self.run("rm -f /tmp/status /tmp/pid; { synfront --config /etc/synfront.yaml & "
                  "echo $! >/tmp/pid; wait $!; echo $? >/tmp/status; } >/tmp/log 2>&1 &")
