@@ -31,41 +31,11 @@ the card's NUMA node.
   For n cores: `workers: { lcores: [2, 4, ...] }`, one receive queue each, against
   testpmd with --nb-cores=n --rxq=n --txq=n.
 
-On G with pktgen-DPDK (port 0, here 0000:5e:00.0; CPU 1 displays, CPU 2 receives,
-CPU 3 transmits). Replaying a pcap of SYNs with random sources is nearest to a real
-flood; `python3 tests/bench/syns.py syn.pcap 65536` writes one, its frames addressed
-to 02:00:00:00:00:01, which a port in promiscuous mode takes.
+On G pktgen-DPDK or testpmd, which replay a pcap of SYNs with random sources: command
+lines, what to read off, and traps are in config/pktgen/README.md.
 
-  pktgen -l 1-3 -n 4 -a 0000:5e:00.0 -- -P -m "[2:3].0" -s 0:syn.pcap
-  Pktgen:/> set 0 rate 100
-  Pktgen:/> start 0
-  Pktgen:/> page stats        # Rx pps on port 0 is the rate of replies
-
-  Without a pcap, by ranges (they repeat after 24,576 frames; a "64-byte" SYN of
-  pktgen carries six bytes of data):
-
-  Pktgen:/> set 0 type ipv4
-  Pktgen:/> range 0 proto tcp
-  Pktgen:/> range 0 dst mac start 02:00:00:00:00:01
-  Pktgen:/> range 0 src ip 11.0.0.1 11.0.0.1 11.255.255.254 0.0.0.1
-  Pktgen:/> range 0 dst ip 198.18.0.1 198.18.0.1 198.18.0.1 0.0.0.0
-  Pktgen:/> range 0 src port 1024 1024 65535 1
-  Pktgen:/> range 0 dst port 80 80 80 0
-  Pktgen:/> range 0 tcp flags syn
-  Pktgen:/> range 0 size 64 64 64 0
-  Pktgen:/> enable 0 range
-  Pktgen:/> start 0
-
-  Do not use its `random` mode: checksums stay as they were, and such SYNs are dropped
-  (synfrontctl drops names them).
-
-On G without pktgen, a stock testpmd that forwards from the pcap to the card:
-
-  dpdk-testpmd -l 0,2 -a 0000:5e:00.0 --vdev net_pcap0,rx_pcap=syn.pcap,infinite_rx=1 \\
-      -- --forward-mode=io --auto-start --no-flush-rx --total-num-mbufs=262144 --stats-period=1
-
-  Or the generator of this tree, which also opens real connections and says how
-  long they took and how many were served (--rate 0: as fast as the port goes):
+On G without either: the generator of this tree, which also opens real connections and
+says how long they took and how many were served (--rate 0: as fast as the port goes):
 
   build/tests/bench/generator -l 2 -a 0000:5e:00.0 -- --mac 02:00:00:00:00:01 \\
       --rate 10000000 --clients 4096 --client-rate 20000 --seconds 30
@@ -77,7 +47,8 @@ the idle share (synfrontctl stats: empty_loops of loops) as well as the rate.
 
 In a guest with virtio
 
-Give the guest a vhost-user port of the host's switch, or of a testpmd on the host:
+Give the guest a vhost-user port of the host's switch, or of a testpmd on the host
+(config/pktgen/syns.py makes the pcap):
 
   host:  dpdk-testpmd -l 1,2 --no-pci --file-prefix host \\
              --vdev net_pcap0,rx_pcap=syn.pcap,infinite_rx=1 \\
@@ -88,14 +59,9 @@ Give the guest a vhost-user port of the host's switch, or of a testpmd on the ho
          -chardev socket,id=c,path=/tmp/guest.sock \\
          -netdev vhost-user,id=n,chardev=c \\
          -device virtio-net-pci,netdev=n,rx_queue_size=1024,tx_queue_size=1024
-  guest: echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
-         modprobe uio_pci_generic && dpdk-devbind.py --bind=uio_pci_generic 0000:00:04.0
+  guest: bind the device as config/OPERATING.md says under "On virtio"
          A  device: "0000:00:04.0" in the configuration, as above
          B  dpdk-testpmd -l 0,1 -a 0000:00:04.0 -- --forward-mode=macswap --auto-start
-
-  That is without a virtual IOMMU, whose work would be measured too: by physical addresses,
-  for which hugepages are a must. (vfio's enable_unsafe_noiommu_mode is no way on
-  Debian's kernels, which have none.)
 
 The same two ends without a guest, over virtio-user, are the first rows of scripts/bench.
 """

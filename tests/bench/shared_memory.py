@@ -185,7 +185,7 @@ def run(results, quick):
                 continue
             pcap = os.path.join(stage.work, "syn%d.pcap" % family)
             if not os.path.exists(pcap):
-                write_pcap(pcap, 8192, family)
+                write_pcap(pcap, 8192, (family,))
             pair = Pair(stage, kind, pcap)
             values = alternate({"synfront": pair.synfront, "macswap": pair.macswap},
                                repeats + 2 if bar and not quick else repeats,

@@ -20,8 +20,8 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
-                                "system"))
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [os.path.join(REPOSITORY, "tests/system"), os.path.join(REPOSITORY, "config/pktgen")]
 
 from lab import ROOT, Lab, Process, wait_for  # noqa: E402,F401
 

@@ -23,6 +23,9 @@ EXPECTED = {
     "share/doc/synfront/config/demo.yaml", "share/doc/synfront/config/host.yaml",
     "share/doc/synfront/config/inline-pair.yaml", "share/doc/synfront/config/responder.yaml",
     "share/doc/synfront/config/synfront.yaml",
+    *("share/doc/synfront/config/pktgen/" + name for name in (
+        "README.md", "handshakes.py", "pcap.pkt", "range4.pkt", "range6.pkt", "sequence.pkt",
+        "syns.py", "target.pkt", "trex_syns.py")),
     "share/doc/synfront/lib/DESIGN.md", "share/doc/synfront/lib/proto/counters.def",
     "share/doc/synfront/tests/README.md",
 }
@@ -88,11 +91,12 @@ class Install(unittest.TestCase):
     def test_pages_link_to_pages_that_are_there(self):
         """Of those that users read; what is for developers is in the source alone."""
         folder = os.path.join(self.root, "share/doc/synfront/config")
-        for name in ("OPERATING.md", "REFERENCE.md"):
+        for name in ("OPERATING.md", "REFERENCE.md", "pktgen/README.md"):
             text = self.read("share/doc/synfront/config/" + name)
             for link in re.findall(r"\]\(([^)#]+)", text):
                 if link != "synfront.service":
-                    self.assertTrue(os.path.exists(os.path.join(folder, link)), (name, link))
+                    place = os.path.join(folder, os.path.dirname(name), link)
+                    self.assertTrue(os.path.exists(place), (name, link))
 
 
 class FakeSocket:

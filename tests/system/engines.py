@@ -81,6 +81,16 @@ def join_taps(lab, process, taps=TAPS):
                                                                     "dev", tap))
 
 
+def tell(tag, command):
+    """What a program of DPDK says to a command over its telemetry socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        connection.settimeout(10)
+        connection.connect("/run/dpdk/%s/dpdk_telemetry.v2" % tag)
+        connection.recv(16384)
+        connection.send(command.encode())
+        return json.loads(connection.recv(1 << 20))
+
+
 def shuffled():
     """The environment of an engine whose ports give every frame to a random queue."""
     return dict(os.environ, SYNFRONT_SHUFFLE="1",
@@ -154,13 +164,8 @@ class Synfront:
     # What it says of itself
 
     def tell(self, command):
-        """DPDK's telemetry socket: what it says to a command of any library."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-            connection.settimeout(10)
-            connection.connect("/run/dpdk/%s/dpdk_telemetry.v2" % self.tag)
-            connection.recv(16384)
-            connection.send(command.encode())
-            return json.loads(connection.recv(1 << 20))
+        """What DPDK says to a command of any of its libraries."""
+        return tell(self.tag, command)
 
     def ask(self, command):
         """What the engine itself says there; synfrontctl reads it too."""
