@@ -25,7 +25,7 @@ EXPECTED = {
     "share/doc/synfront/config/synfront.yaml",
     *("share/doc/synfront/config/pktgen/" + name for name in (
         "README.md", "handshakes.py", "pcap.pkt", "range4.pkt", "range6.pkt", "sequence.pkt",
-        "syns.py", "target.pkt", "trex_syns.py")),
+        "syns.py", "target.sed", "trex_syns.py")),
     "share/doc/synfront/lib/DESIGN.md", "share/doc/synfront/lib/proto/counters.def",
     "share/doc/synfront/tests/README.md",
 }
