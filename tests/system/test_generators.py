@@ -29,7 +29,7 @@ def responder(device):
     with open(os.path.join(ROOT, "config/responder.yaml")) as file:
         text = file.read()
     for old, new in (("net_virtio_user0,path=/tmp/synfront-vhost.sock,queue_size=1024", device),
-                     ("idle: poll", "idle: sleep"), ("256k", "4k"), ("64k", "1k"),
+                     ("idle: poll", "idle: auto"), ("256k", "4k"), ("64k", "1k"),
                      ("instance: synfront-responder", "instance: @INSTANCE@"),
                      ("eal:\n", "eal:\n  hugepages: off\n")):
         assert old in text, old
