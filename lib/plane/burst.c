@@ -204,6 +204,7 @@ hand_over(struct worker *w, struct rte_mbuf **mbufs, unsigned int n)
 {
 	struct counters *counters = core_counters_own(w->core);
 	unsigned int n_kept = 0;
+	uint64_t given = 0; /* workers, as bits */
 
 	for (unsigned int i = 0; i < n; i++) {
 		uint32_t owner = owner_of(w, mbufs[i], &w->segments[i]);
@@ -217,13 +218,14 @@ hand_over(struct worker *w, struct rte_mbuf **mbufs, unsigned int n)
 		}
 		if (rte_ring_sp_enqueue(w->plane->workers[owner]->from[w->id], mbufs[i]) == 0) {
 			account_count(&w->account.handed_over, 1);
+			given |= UINT64_C(1) << owner;
 			continue;
 		}
 		counter_add(counters, COUNTER_drop_hand_over, 1);
 		rte_pktmbuf_free(mbufs[i]);
 	}
-	if (n_kept != n && w->plane->wakes)
-		wakeup_others(w);
+	if (given != 0 && w->plane->wakes)
+		wakeup_others(w->plane, given);
 	return n_kept;
 }
 

@@ -163,20 +163,17 @@ wakeup_judge(struct worker *w, unsigned int found)
 }
 
 void
-wakeup_others(const struct worker *w)
+wakeup_others(struct plane *plane, uint64_t others)
 {
-	struct plane *plane = w->plane;
-	uint64_t waiting, one = 1;
+	uint64_t one = 1;
 
 	rte_smp_mb(); /* see wakeup.h */
-	waiting = __atomic_load_n(&plane->waiting, __ATOMIC_RELAXED);
-	for (; unlikely(waiting != 0); waiting &= waiting - 1) {
-		struct worker *other = plane->workers[__builtin_ctzll(waiting)];
-		if (other == w || rte_ring_empty(other->from[w->id]))
-			continue;
+	others &= __atomic_load_n(&plane->waiting, __ATOMIC_RELAXED);
+	for (; unlikely(others != 0); others &= others - 1) {
+		uint64_t bit = others & -others;
+		const struct worker *other = plane->workers[__builtin_ctzll(others)];
 		/* One signal is enough: whoever takes the bit away sends it. */
-		if ((__atomic_fetch_and(&plane->waiting, ~bit_of(other), __ATOMIC_RELAXED) &
-		     bit_of(other)) != 0 &&
+		if ((__atomic_fetch_and(&plane->waiting, ~bit, __ATOMIC_RELAXED) & bit) != 0 &&
 		    write(other->wakeup.event, &one, sizeof(one)) != sizeof(one))
 			log_debug("worker %u is not woken: %m", other->id);
 	}

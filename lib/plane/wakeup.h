@@ -45,7 +45,7 @@ void wakeup_wait(struct worker *worker, unsigned int most_us);
  * come are given up. */
 void wakeup_judge(struct worker *worker, unsigned int found);
 
-/* This worker has put segments into rings of others: wake those that sleep. */
-void wakeup_others(const struct worker *worker);
+/* A worker has put segments into rings of others (bits): wake those that sleep. */
+void wakeup_others(struct plane *plane, uint64_t others);
 
 #endif

@@ -92,16 +92,18 @@ class Tree:
             named = {word for words in script.lines if words[:1] == [SETUP] for word in words}
             if file == SETUP or named:
                 groups[file][file] = named & known or {"build"}
-        for script in list(groups):
-            for file in self.started_by(script):
+        setters = set(groups)
+        for script in setters:
+            for file in self.started_by(script, setters):
                 groups[file][script] = groups[script][script]
         for file in self.texts:
             if file not in groups:
                 groups[file][DEFAULT] = groups[DEFAULT].get(DEFAULT, {"build"})
         return groups
 
-    def started_by(self, script):
-        """The files of tests/ that a script starts, and what these import."""
+    def started_by(self, script, setters):
+        """The files of tests/ that a script starts, and what these import; not those that set up
+        for themselves."""
         found, todo = set(), [script]
         while todo:
             file = todo.pop()
@@ -109,6 +111,7 @@ class Tree:
                     for word in words if word in self.texts and word.startswith("tests/")]
             modules = [self.world.module(name, file) for name, _ in self.imports[file]]
             near += [module.file for module in modules if module]
+            near = [file for file in near if file not in setters]
             todo += set(near) - found
             found.update(near)
         return found

@@ -70,16 +70,16 @@ test_idle_woken_by_hand_over(void)
 	worker_lab_fini(&lab);
 }
 
-/* One who has nothing in its ring sleeps on; one who is awake is not told. */
+/* One who was given nothing sleeps on; one who is awake is not told. */
 static void
 test_idle_not_woken_for_nothing(void)
 {
 	uint8_t frame[FRAME_SIZE];
 
 	start();
-	struct worker *giver = lab.plane.workers[0], *taker = lab.plane.workers[1];
+	struct worker *taker = lab.plane.workers[1];
 	wakeup_arm(taker);
-	wakeup_others(giver);
+	wakeup_others(&lab.plane, 1);
 	CU_ASSERT_EQUAL(lab.plane.waiting, 2);
 	wakeup_wait(taker, 1);
 	CU_ASSERT_TRUE(taker->wakeup.has_timed_out);
@@ -87,7 +87,7 @@ test_idle_not_woken_for_nothing(void)
 	CU_ASSERT_EQUAL(lab.plane.waiting, 0);
 	struct rte_mbuf *m = worker_lab_mbuf(&lab, frame, worker_lab_other(frame), 0);
 	rte_ring_sp_enqueue(taker->from[0], m);
-	wakeup_others(giver);
+	wakeup_others(&lab.plane, 2);
 	wakeup_wait(taker, 1);
 	CU_ASSERT_TRUE(taker->wakeup.has_timed_out);
 	void *back;
