@@ -30,9 +30,10 @@ void
 housekeeping(struct worker *w)
 {
 	struct plane *plane = w->plane;
-	bool draining = __atomic_load_n(&plane->draining, __ATOMIC_RELAXED);
 
 	follow_policy(w);
+	/* After the quiescent state reported there: plane_drain() waits for it. */
+	bool draining = __atomic_load_n(&plane->draining, __ATOMIC_RELAXED);
 	if (draining != w->draining) {
 		core_drain(w->core, draining);
 		w->draining = draining;

@@ -2,6 +2,7 @@
 /* Bringing the plane up step by step, taking it down in the order that loses nothing. */
 #include "plane.h"
 
+#include <pthread.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_launch.h>
@@ -165,19 +166,32 @@ plane_idle(const struct plane *plane)
 	return idle_text(least);
 }
 
+/* Until each worker has looked at what is published: no frame is received before it has. */
+static void
+wait_for_workers(struct plane *plane)
+{
+	/* rte_rcu_qsbr_check() notes what it saw: one who waits at a time. */
+	static pthread_mutex_t waiting = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&waiting);
+	uint64_t token = rte_rcu_qsbr_start(plane->quiescent);
+	while (rte_rcu_qsbr_check(plane->quiescent, token, false) == 0)
+		usleep(GRACE_POLL_US);
+	pthread_mutex_unlock(&waiting);
+}
+
 void
 plane_publish(struct plane *plane, const struct policy *policy)
 {
 	__atomic_store_n(&plane->policy, policy, __ATOMIC_RELEASE);
-	uint64_t token = rte_rcu_qsbr_start(plane->quiescent);
-	while (rte_rcu_qsbr_check(plane->quiescent, token, false) == 0)
-		usleep(GRACE_POLL_US);
+	wait_for_workers(plane);
 }
 
 void
 plane_drain(struct plane *plane, bool on)
 {
 	__atomic_store_n(&plane->draining, on, __ATOMIC_RELAXED);
+	wait_for_workers(plane);
 }
 
 bool

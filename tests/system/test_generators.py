@@ -50,11 +50,13 @@ class Replay:
         for device in devices:
             argv += ["--vdev", device]
         argv += ["--", "-i", "--forward-mode=io", "--no-flush-rx", "--total-num-mbufs=16384",
-                 "--rxd=1024", "--txd=1024"]
+                 "--rxd=1024", "--txd=1024", "--disable-link-check"]
         self.process = bench.lab.spawn(node, name, "sh", "-c", 'exec "$@" <"$0"', fifo, *argv)
         bench.stack.callback(self.end)
         self.prompt = bench.keep(open(fifo, "w"))
-        wait_for(name + " to have its ports", lambda: self.link(1), 30)
+        # It has started them then: a port that is known may not listen yet.
+        wait_for(name + " to have its ports",
+                 lambda: "testpmd>" in self.process.output(), 30)
 
     def link(self, port):
         """Its status, "" as long as there is no such port."""

@@ -141,15 +141,19 @@ def test_drain_by_control(bench):
         assert ask(connection, b"still") == b"still"
     finally:
         engine.control("drain", "off")
-    with bench.grows("connected"), dial(bench.lab, port) as other:
-        assert ask(other, b"split again") == b"split again"
+    # What control has said holds for the next SYN, whatever the worker was doing.
+    for drain, counter in (("off", "connected"), ("on", "tracked")) * 20 + (("off", "connected"),):
+        time.sleep(0.02)
+        engine.control("drain", drain)
+        with bench.grows(counter), dial(bench.lab, port) as other:
+            assert ask(other, b"at once") == b"at once"
 
 
 def test_stop_under_load(bench):
     """SIGTERM: transfers end in peace, new clients pass meanwhile, then it ends with
     an account that adds up."""
     bench.engine(Synfront(bench.config(replace=(
-        ("drain_timeout: 2s", "drain_timeout: 20s"),)), "leaving"))
+        ("drain_timeout: 2s", "drain_timeout: 12s"),)), "leaving"))
     handler = Both(20000000, 2)
     port = bench.serve("bulk", handler)
     other = bench.serve("bulk", echo)
