@@ -6,7 +6,7 @@
 #include <rte_mbuf_pool_ops.h>
 
 #include "budget.h"
-#include "eal.h"
+#include "device.h"
 #include "lcore.h"
 #include "log.h"
 #include "port.h"
@@ -24,7 +24,7 @@ must_be_dense(const struct plane *plane)
 
 	for (unsigned int i = 0; i < plane->n_ports; i++) {
 		/* Buffers in such a pool have no address for a NIC. */
-		if (eal_is_pci(plane->ports[i].conf->device))
+		if (device_is_pci(plane->ports[i].conf->device))
 			return false;
 		is_xdp |= strcmp(plane->ports[i].driver, "net_af_xdp") == 0;
 	}

@@ -20,6 +20,7 @@
 
 #include "budget.h"
 #include "claim.h"
+#include "device.h"
 #include "log.h"
 #include "pci_reason.h"
 
@@ -49,28 +50,6 @@ add(struct eal_args *args, const char *format, ...)
 		return;
 	}
 	args->argv[args->argc++] = text;
-}
-
-bool
-eal_is_pci(const char *device)
-{
-	unsigned int domain, bus, slot, function;
-	int end = 0;
-
-	if (sscanf(device, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &end) == 4 && end > 0)
-		return device[end] == '\0' || device[end] == ',';
-	end = 0;
-	return sscanf(device, "%x:%x.%x%n", &bus, &slot, &function, &end) == 3 && end > 0 &&
-	       (device[end] == '\0' || device[end] == ',');
-}
-
-void
-eal_device_name(const char *device, char *name, size_t size)
-{
-	bool has_domain = strchr(device, ':') != strrchr(device, ':');
-
-	snprintf(name, size, "%s%.*s", eal_is_pci(device) && !has_domain ? "0000:" : "",
-	         (int)strcspn(device, ","), device);
 }
 
 /* Free hugepages of all sizes, in bytes. */
@@ -194,7 +173,7 @@ add_devices(struct eal_args *args, const struct conf *conf)
 	for (unsigned int i = 0; i < RTE_DIM(devices); i++) {
 		if (devices[i] == NULL)
 			continue;
-		bool is_pci = eal_is_pci(devices[i]);
+		bool is_pci = device_is_pci(devices[i]);
 		has_pci |= is_pci;
 		if (is_pci) {
 			add(args, "-a");
@@ -222,7 +201,7 @@ name_unknown(const struct conf *conf)
 
 	for (unsigned int i = 0; i < RTE_DIM(ports); i++) {
 		struct rte_devargs parsed = { 0 };
-		if (ports[i].device == NULL || eal_is_pci(ports[i].device))
+		if (ports[i].device == NULL || device_is_pci(ports[i].device))
 			continue;
 		if (rte_devargs_parse(&parsed, ports[i].device) == 0) {
 			free(parsed.data);

@@ -11,9 +11,5 @@ int eal_start(const struct conf *conf, char *const *args, unsigned int n_args);
  * kernel's. */
 void eal_block_signals(void);
 void eal_ignore_signals(void);
-/* Is `device` a PCI address, not a virtual device? */
-bool eal_is_pci(const char *device);
-/* What EAL calls a device of the configuration: without arguments, a PCI device with its domain. */
-void eal_device_name(const char *device, char *name, size_t size);
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "eal.h"
+#include "device.h"
 #include "log.h"
 
 #define BIND "dpdk-devbind.py --bind=vfio-pci"
@@ -141,9 +141,9 @@ pci_reason_log(const char *side, const char *device)
 {
 	char name[64], text[512];
 
-	if (!eal_is_pci(device))
+	if (!device_is_pci(device))
 		return false;
-	eal_device_name(device, name, sizeof(name));
+	device_name(device, name, sizeof(name));
 	if (!pci_reason("/sys", name, rte_eal_has_hugepages() != 0, text, sizeof(text)))
 		return false;
 	log_error("%s.device: %s: %s", side, name, text);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "dpdk_versions.h"
-#include "eal.h"
+#include "device.h"
 #include "lcore.h"
 #include "log.h"
 #include "pci_reason.h"
@@ -48,7 +48,7 @@ find(const char *device, uint16_t *id)
 {
 	char name[RTE_ETH_NAME_MAX_LEN];
 
-	eal_device_name(device, name, sizeof(name));
+	device_name(device, name, sizeof(name));
 	return rte_eth_dev_get_port_by_name(name, id);
 }
 
@@ -104,7 +104,7 @@ choose_offloads(struct plane_port *port, const struct rte_eth_dev_info *info,
 {
 	const uint64_t tx_both = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
 	const uint64_t rx_both = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
-	bool is_hardware = eal_is_pci(port->conf->device) &&
+	bool is_hardware = device_is_pci(port->conf->device) &&
 	                   strcmp(port->driver, "net_virtio") != 0;
 
 	if (is_hardware && port->conf->checksum == CONF_OFFLOAD_AUTO) {
@@ -145,7 +145,7 @@ choose_rss(struct plane *plane, struct plane_port *port, const struct rte_eth_de
 		return;
 	eth->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 	eth->rx_adv_conf.rss_conf = rss_conf_make(info, types, plane->owners.key);
-	if ((types & over_ports) == over_ports && eal_is_pci(port->conf->device) &&
+	if ((types & over_ports) == over_ports && device_is_pci(port->conf->device) &&
 	    rss_is_ours(info) && port->n_rx == plane->n_workers && info->reta_size != 0 &&
 	    OWNER_TABLE_SIZE % info->reta_size == 0 &&
 	    (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH)) {

@@ -15,7 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "eal.h"
+#include "device.h"
 #include "plane_state.h"
 #include "port.h"
 #include "xdp_program.h"
@@ -217,7 +217,7 @@ port_link_wait(struct plane_port *ports, unsigned int n, uint64_t most_ms)
 		unsigned int n_down = 0;
 		for (unsigned int i = 0; i < n; i++) {
 			struct rte_eth_link eth;
-			n_down += eal_is_pci(ports[i].conf->device) &&
+			n_down += device_is_pci(ports[i].conf->device) &&
 			          rte_eth_link_get_nowait(ports[i].id, &eth) == 0 &&
 			          eth.link_status == RTE_ETH_LINK_DOWN;
 		}
