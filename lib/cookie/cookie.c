@@ -180,31 +180,6 @@ cookie_select(const char *name, struct cookie_faults *faults)
 	return v->name;
 }
 
-/* IPv6: CBC-MAC of three blocks, one pass over the rows each. */
-static __attribute__((noinline)) void
-run_v6(struct cookie_lane *lane, cookie_encrypt_fn *encrypt)
-{
-	__m128i *x = (__m128i *)lane->row[0].blocks;
-
-	encrypt(&lane->keys->v6, &lane->row[0], lane->n);
-	for (unsigned int block = 1; block < 3; block++) {
-		const __m128i *next = (const __m128i *)lane->row[block].blocks;
-
-		for (unsigned int i = 0; i < lane->n; i++)
-			x[i] = _mm_xor_si128(x[i], next[i]);
-		encrypt(&lane->keys->v6, &lane->row[0], lane->n);
-	}
-}
-
-void
-cookie_lane_run_by(struct cookie_lane *lane, cookie_encrypt_fn *encrypt)
-{
-	if (lane->is_v4)
-		encrypt(&lane->keys->v4, &lane->row[0], lane->n);
-	else
-		run_v6(lane, encrypt);
-}
-
 void
 cookie_lane_run(struct cookie_lane *lane)
 {
