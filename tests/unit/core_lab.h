@@ -241,6 +241,9 @@ void lab_syn_of(struct lab *lab, unsigned int i, uint32_t client);
 uint32_t lab_open_of(struct lab *lab, unsigned int i, uint32_t client);
 uint32_t lab_splice_of(struct lab *lab, unsigned int i, uint32_t client);
 
+/* The last frame went out as it came in, by this side, as one of a TRACKED connection. */
+void lab_check_passed(struct lab *lab, enum side side);
+
 /* State of the first connection that has the lab's client and ports, CONN_FREE
  * if there is none. */
 enum conn_state lab_state(struct lab *lab);
@@ -258,6 +261,6 @@ extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_t
 	core_evict_tests[], core_backend_tests[], core_foreign_tests[], core_cookie_tests[],
 	core_random_tests[], core_delay_tests[], core_view_tests[], core_anywhere_tests[],
 	core_corners_tests[], core_rare_tests[], core_learned_tests[], core_fragments_tests[],
-	core_caps_tests[], core_orphans_tests[], core_waiting_tests[];
+	core_caps_tests[], core_orphans_tests[], core_waiting_tests[], core_adopted_tests[];
 
 #endif

@@ -347,3 +347,10 @@ lab_payload_is(const struct lab_out *out, uint32_t seq, size_t len)
 			return false;
 	return true;
 }
+
+void
+lab_check_passed(struct lab *lab, enum side side)
+{
+	EQUAL(ONLY(side)->kind, ACTION_FORWARD);
+	EQUAL(lab_grew(lab, COUNTER_passed_tracked) + lab_grew(lab, COUNTER_passed_syn), 1);
+}

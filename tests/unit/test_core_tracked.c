@@ -2,14 +2,6 @@
 /* TRACKED: passed through, never rewritten. */
 #include "core_lab.h"
 
-/* Out as it came in, by the other side. */
-static void
-check_passed(struct lab *lab, enum side side)
-{
-	EQUAL(ONLY(side)->kind, ACTION_FORWARD);
-	EQUAL(lab_grew(lab, COUNTER_passed_tracked) + lab_grew(lab, COUNTER_passed_syn), 1);
-}
-
 /* A transparent handshake, whole. */
 static void
 start(struct lab *lab)
@@ -17,12 +9,12 @@ start(struct lab *lab)
 	lab->services[0].calm = CALM_TRANSPARENT;
 	lab_start(lab);
 	lab_syn(lab);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = LAB_ALL, .mss = 1400,
 	       .wscale = 5);
-	check_passed(lab, SIDE_OUTSIDE);
+	lab_check_passed(lab, SIDE_OUTSIDE);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	EQUAL(lab_state(lab), CONN_TRACKED);
 }
 
@@ -39,13 +31,13 @@ LAB_TEST(test_tracked_data_passes, "TRACKED.OUTSIDE.DATA", "TRACKED.INSIDE.DATA"
 {
 	start(lab);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1, .payload_len = 10);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 11, .payload_len = 1000);
-	check_passed(lab, SIDE_OUTSIDE);
+	lab_check_passed(lab, SIDE_OUTSIDE);
 	SERVER(TCP_ACK, lab->server_iss + 1001, lab->irs + 11);
-	check_passed(lab, SIDE_OUTSIDE);
+	lab_check_passed(lab, SIDE_OUTSIDE);
 	CLIENT(TCP_ACK, lab->irs + 11, lab->server_iss + 1, .payload_len = 3, .bad_checksum = 5);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 }
 
 LAB_TEST(test_tracked_same_syn_passes, "TRACKED.OUTSIDE.SYN")
@@ -54,7 +46,7 @@ LAB_TEST(test_tracked_same_syn_passes, "TRACKED.OUTSIDE.SYN")
 	lab_start(lab);
 	lab_syn(lab);
 	lab_syn(lab);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	EQUAL(core_usage(lab->core).connections, 1);
 }
 
@@ -63,20 +55,20 @@ LAB_TEST(test_tracked_syn_on_live_connection_passes, "TRACKED.OUTSIDE.SYN")
 {
 	start(lab);
 	CLIENT(TCP_SYN, lab->irs + 77777, 0);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	EQUAL(core_usage(lab->core).connections, 1);
 	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1);
-	check_passed(lab, SIDE_OUTSIDE);
+	lab_check_passed(lab, SIDE_OUTSIDE);
 }
 
 LAB_TEST(test_tracked_syn_on_ended_connection_fresh)
 {
 	start(lab);
 	CLIENT(TCP_RST, lab->irs + 1, 0);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	lab->irs += 5000;
 	lab_syn(lab);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	EQUAL(core_usage(lab->core).connections, 1);
 	EQUAL(lab_state(lab), CONN_TRACKED);
 }
@@ -132,9 +124,9 @@ LAB_TEST(test_tracked_ended_cookie_of_another_worker_opens, "TRACKED.OUTSIDE.ACK
 	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->server_iss + 2);
 	/* Last words and what was under way pass. */
 	CLIENT(TCP_ACK, lab->irs + 2, lab->server_iss + 2);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	answered_elsewhere(lab, &flow, lab->irs + 5000);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
 	check_reopened(lab);
@@ -157,7 +149,7 @@ syn_of_net(struct lab *lab, uint32_t net, uint32_t seq, uint8_t options)
 {
 	CLIENT(TCP_SYN, seq, 0, .client_port = 3000, .client = net, .options = options, .mss = 1460,
 	       .wscale = 7, .tsval = 1);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 }
 
 static void
@@ -165,7 +157,7 @@ bare_syn_ack_of_net(struct lab *lab, uint32_t net)
 {
 	SERVER(TCP_SYN | TCP_ACK, 77, 1001, .client_port = 3000, .client = net,
 	       .options = OPTION_MSS, .mss = 1460);
-	check_passed(lab, SIDE_OUTSIDE);
+	lab_check_passed(lab, SIDE_OUTSIDE);
 }
 
 /* The server answers one of two SYNs: nothing is absent that one of them did not offer,
@@ -231,14 +223,14 @@ LAB_TEST(test_tracked_syn_of_other_iss_before_answer, "TRACKED.OUTSIDE.SYN")
 		lab->client_port++;
 		lab_syn(lab);
 		CLIENT(TCP_SYN, lab->irs + 77777, 0, .options = OPTION_MSS, .mss = 1460);
-		check_passed(lab, SIDE_INSIDE);
+		lab_check_passed(lab, SIDE_INSIDE);
 		uint32_t irs = lab->irs + (newer ? 77777 : 0);
 		SERVER(TCP_SYN | TCP_ACK, lab->server_iss, irs + 1, .options = OPTION_MSS,
 		       .mss = 1400);
 		EQUAL(lab_grew(lab, COUNTER_learned), 1);
 		/* Once more, when the server has answered. */
 		CLIENT(TCP_SYN, lab->irs + 99999, 0);
-		check_passed(lab, SIDE_INSIDE);
+		lab_check_passed(lab, SIDE_INSIDE);
 		CLIENT(TCP_ACK, irs + 1, lab->server_iss + 1);
 		EQUAL(lab_grew(lab, COUNTER_tracked), 1);
 		/* It counts from there: this RST is exact. */
@@ -258,12 +250,12 @@ LAB_TEST(test_tracked_live_no_cookie_opens, "TRACKED.OUTSIDE.DATA")
 	const struct flow flow = ONLY(SIDE_OUTSIDE)->seg.flow;
 	answered_elsewhere(lab, &flow, irs + 0x40000000);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	answered_elsewhere(lab, &flow, irs - 0x1000000);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	CLIENT(TCP_ACK, irs + 1, lab->server_iss + 11, .payload_len = 10);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	EQUAL(lab_state(lab), CONN_TRACKED);
 }
 
@@ -299,15 +291,15 @@ LAB_TEST(test_tracked_outbound_passes, "TRACKED.OUTSIDE.SYN_ACK", "TRACKED.INSID
 {
 	lab_start(lab);
 	SERVER(TCP_SYN, 500, 0);
-	check_passed(lab, SIDE_OUTSIDE);
+	lab_check_passed(lab, SIDE_OUTSIDE);
 	SERVER(TCP_SYN, 500, 0);
-	check_passed(lab, SIDE_OUTSIDE);
+	lab_check_passed(lab, SIDE_OUTSIDE);
 	CLIENT(TCP_SYN | TCP_ACK, 900, 501, .options = LAB_ALL, .mss = 1000);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	SERVER(TCP_ACK, 501, 901, .payload_len = 9);
-	check_passed(lab, SIDE_OUTSIDE);
+	lab_check_passed(lab, SIDE_OUTSIDE);
 	CLIENT(TCP_ACK, 901, 510, .payload_len = 90);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	EQUAL(lab_count(lab, COUNTER_learned), 0);
 }
 
@@ -315,7 +307,7 @@ LAB_TEST(test_tracked_rst_exact_lingers, "TRACKED.OUTSIDE.RST")
 {
 	start(lab);
 	CLIENT(TCP_RST, lab->irs + 1, 0);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
 	EQUAL(core_usage(lab->core).connections, 0);
 	EQUAL(lab_count(lab, COUNTER_tracked_ended), 1);
@@ -325,7 +317,7 @@ LAB_TEST(test_tracked_server_rst_exact_lingers, "TRACKED.INSIDE.RST")
 {
 	start(lab);
 	SERVER(TCP_RST, lab->server_iss + 1, 0);
-	check_passed(lab, SIDE_OUTSIDE);
+	lab_check_passed(lab, SIDE_OUTSIDE);
 	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
 	EQUAL(core_usage(lab->core).connections, 0);
 }
@@ -339,7 +331,7 @@ LAB_TEST(test_tracked_rst_lingers_its_time)
 	lab_tick(lab, 5000);
 	EQUAL(lab_state(lab), CONN_TRACKED);
 	CLIENT(TCP_RST, lab->irs + 1, 0);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	EQUAL(lab_state(lab), CONN_TRACKED);
 	lab_tick(lab, 5000);
 	EQUAL(lab_state(lab), CONN_FREE);
@@ -352,20 +344,20 @@ LAB_TEST(test_tracked_rst_linger_cancelled)
 	CLIENT(TCP_RST, lab->irs + 1, 0);
 	lab_tick(lab, 2000);
 	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1, .payload_len = 10);
-	check_passed(lab, SIDE_OUTSIDE);
+	lab_check_passed(lab, SIDE_OUTSIDE);
 	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 5));
 	EQUAL(lab_state(lab), CONN_TRACKED);
 	CLIENT(TCP_SYN, lab->irs + 77777, 0);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	SERVER(TCP_ACK, lab->server_iss + 11, lab->irs + 1);
-	check_passed(lab, SIDE_OUTSIDE);
+	lab_check_passed(lab, SIDE_OUTSIDE);
 }
 
 LAB_TEST(test_tracked_rst_inexact_changes_nothing)
 {
 	start(lab);
 	CLIENT(TCP_RST, lab->irs + 60, 0);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
 	EQUAL(lab_state(lab), CONN_TRACKED);
 }
@@ -380,124 +372,12 @@ LAB_TEST(test_tracked_timer_expires, "TRACKED.INSIDE.TIMER")
 	EQUAL(core_usage(lab->core).paths, 0);
 }
 
-/* adopt: a flow that is older than the engine, confirmed in both directions. */
-LAB_TEST(test_tracked_adopt_client_first, "TRACKED.INSIDE.ACK")
-{
-	lab->policy.timeouts.adopt = 60;
-	lab_start(lab);
-	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 2000, .payload_len = 50);
-	OUTCOME_IS(passed_adopted);
-	EQUAL(ONLY(SIDE_INSIDE)->kind, ACTION_FORWARD);
-	SERVER(TCP_ACK, lab->server_iss + 2000, lab->irs + 1050);
-	EQUAL(ONLY(SIDE_OUTSIDE)->kind, ACTION_FORWARD);
-	EQUAL(lab_count(lab, COUNTER_adopted), 1);
-	EQUAL(lab_state(lab), CONN_TRACKED);
-	CLIENT(TCP_ACK, lab->irs + 1050, lab->server_iss + 2000);
-	check_passed(lab, SIDE_INSIDE);
-}
-
-LAB_TEST(test_tracked_adopt_server_first, "TRACKED.OUTSIDE.ACK")
-{
-	lab->policy.timeouts.adopt = 60;
-	lab_start(lab);
-	SERVER(TCP_ACK, lab->server_iss + 2000, lab->irs + 1050, .payload_len = 10);
-	OUTCOME_IS(passed_adopted);
-	CLIENT(TCP_ACK, lab->irs + 1050, lab->server_iss + 2010);
-	EQUAL(ONLY(SIDE_INSIDE)->kind, ACTION_FORWARD);
-	EQUAL(lab_count(lab, COUNTER_adopted), 1);
-}
-
-/* Spliced by an earlier run: the two sides do not fit. The client is asked, and goes on
- * counting its own way: both are told in the end. */
-LAB_TEST(test_tracked_adopt_unfit_reset, "TRACKED.INSIDE.DATA", "TRACKED.INSIDE.TIMER")
-{
-	lab->policy.timeouts.adopt = 60;
-	lab_start(lab);
-	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 0x50000000, .payload_len = 50);
-	OUTCOME_IS(passed_adopted);
-	SERVER(TCP_ACK, lab->server_iss, lab->irs + 1050, .payload_len = 7);
-	OUTCOME_IS(passed_adopted);
-	const struct lab_out *asked = NTH(SIDE_OUTSIDE, 0);
-	EQUAL(asked->seg.flags, TCP_ACK);
-	EQUAL(asked->seg.seq, lab->server_iss + 7 - 1);
-	EQUAL(asked->seg.ack, lab->irs + 1050);
-	for (unsigned int s = 0; s < 9; s++) {
-		EQUAL(lab_tick(lab, 1000), 0);
-		CLIENT(TCP_ACK, lab->irs + 1050, lab->server_iss + 0x50000000);
-		EQUAL(ONLY(SIDE_INSIDE)->kind, ACTION_FORWARD);
-	}
-	EQUAL(lab_tick(lab, 3000), 2);
-	const struct lab_out *client = NTH(SIDE_OUTSIDE, 0), *server = NTH(SIDE_INSIDE, 0);
-	EQUAL(client->seg.flags, TCP_RST);
-	EQUAL(client->seg.seq, lab->server_iss + 0x50000000);
-	EQUAL(server->seg.flags, TCP_RST);
-	EQUAL(server->seg.seq, lab->irs + 1050);
-	EQUAL(lab_count(lab, COUNTER_adopt_asked), 1);
-	EQUAL(lab_count(lab, COUNTER_adopt_refused), 1);
-	EQUAL(lab_state(lab), CONN_FREE);
-}
-
-/* Who knows the ports of a connection cannot have it reset: its client answers when it
- * is asked, whatever else comes from outside. */
-LAB_TEST(test_tracked_adopt_forged_segments_do_no_harm)
-{
-	lab->policy.timeouts.adopt = 60;
-	lab_start(lab);
-	CLIENT(TCP_ACK, lab->irs + 0x40000000, lab->server_iss + 0x40000000, .payload_len = 5);
-	SERVER(TCP_ACK, lab->server_iss, lab->irs + 1050);
-	CLIENT(TCP_ACK, lab->irs + 0x20000000, lab->server_iss);
-	OUTCOME_IS(passed_adopted);
-	CLIENT(TCP_ACK, lab->irs + 1050, lab->server_iss);
-	EQUAL(lab_count(lab, COUNTER_adopted), 1);
-	CLIENT(TCP_ACK, lab->irs + 0x40000000, lab->server_iss + 0x40000000, .payload_len = 5);
-	for (unsigned int s = 0; s < 30; s++)
-		EQUAL(lab_tick(lab, 1000), 0);
-	SERVER(TCP_ACK, lab->server_iss, lab->irs + 1050, .payload_len = 7);
-	check_passed(lab, SIDE_OUTSIDE);
-	EQUAL(lab_count(lab, COUNTER_adopt_refused), 0);
-}
-
-LAB_TEST(test_tracked_adopt_over_after_its_time)
-{
-	lab->policy.timeouts.adopt = 10;
-	lab_start(lab);
-	lab_tick(lab, 11000);
-	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 2000, .payload_len = 50);
-	OUTCOME_IS(answered_rst);
-}
-
-LAB_TEST_ONCE(test_tracked_adopt_capped_per_net)
-{
-	unsigned int n = 0;
-
-	lab->policy.timeouts.adopt = 60;
-	lab->policy.adopt_per_net = 4;
-	lab_start(lab);
-	for (uint16_t i = 0; i < 20; i++) {
-		CLIENT(TCP_ACK, 1000, 2000, .payload_len = 5, .client_port = (uint16_t)(1000 + i));
-		n += lab_grew(lab, COUNTER_passed_adopted) != 0;
-	}
-	EQUAL(n, 4);
-	CLIENT(TCP_ACK, 1000, 2000, .payload_len = 5, .client = 9);
-	OUTCOME_IS(passed_adopted);
-}
-
-/* A SYN flood must not ride on adoption, nor a proven client be mistaken. */
-LAB_TEST(test_tracked_adopt_proof_comes_first)
-{
-	lab->policy.timeouts.adopt = 60;
-	lab->services[0].cookies = COOKIES_ALWAYS;
-	lab_start(lab);
-	lab_teach(lab);
-	lab_connecting(lab);
-}
-
 /* A proof that is none changes nothing. */
 LAB_TEST(test_tracked_wrong_proof_passes)
 {
 	passed_and_answered(lab);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 5);
-	check_passed(lab, SIDE_INSIDE);
+	lab_check_passed(lab, SIDE_INSIDE);
 	EQUAL(lab_count(lab, COUNTER_opened), 0);
 	EQUAL(lab_state(lab), CONN_TRACKED);
 }
@@ -525,12 +405,5 @@ CU_TestInfo core_tracked_tests[] = {
 	CHECK_TEST(test_tracked_rst_linger_cancelled),
 	CHECK_TEST(test_tracked_rst_inexact_changes_nothing),
 	CHECK_TEST(test_tracked_timer_expires),
-	CHECK_TEST(test_tracked_adopt_client_first),
-	CHECK_TEST(test_tracked_adopt_server_first),
-	CHECK_TEST(test_tracked_adopt_unfit_reset),
-	CHECK_TEST(test_tracked_adopt_forged_segments_do_no_harm),
-	CHECK_TEST(test_tracked_adopt_over_after_its_time),
-	CHECK_TEST(test_tracked_adopt_capped_per_net),
-	CHECK_TEST(test_tracked_adopt_proof_comes_first),
 	CU_TEST_INFO_NULL,
 };
