@@ -3,12 +3,12 @@
 """Run the system tests: functions test_* of test_*.py, each with a Bench.
 
     run.py [--long] [--only PATTERN] [--engine synfront|testpmd|wire] [--workers N]
-           [--delay SPEC] [--shuffle] [--figures FILE] [--list]
+           [--delay SPEC] [--shuffle] [--part K/N] [--figures FILE] [--list]
 
 One lab and one engine serve all tests; a test that needs another engine puts it
 in with Bench.engine(), and the shared one comes back after it. With another
-engine than synfront only the tests run that must pass with any (@anywhere). The
-last line is `N passed, N failed[, N skipped]`.
+engine than synfront only the tests run that must pass with any (@anywhere).
+Parts are for running them beside each other: each has a lab of its own. The last line is `N passed, N failed[, N skipped]`.
 """
 
 import argparse
@@ -62,6 +62,17 @@ def run_one(bench, name, function):
     return "passed"
 
 
+def part(text):
+    """The K and N of "K/N"."""
+    try:
+        number, of = (int(field) for field in text.split("/"))
+    except ValueError:
+        number, of = 0, 0
+    if not 1 <= number <= of:
+        raise argparse.ArgumentTypeError("%r is not K/N with 1 <= K <= N" % text)
+    return number, of
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--long", action="store_true", help="full matrices")
@@ -73,6 +84,8 @@ def main():
     parser.add_argument("--delay", metavar="THERE[/BACK]",
                         help="the client is so far away, e.g. delay=50ms,loss=1%%; see"
                              " tests/delay/delay --help")
+    parser.add_argument("--part", metavar="K/N", type=part, default=(1, 1),
+                        help="only the Kth of every N tests")
     parser.add_argument("--figures", metavar="FILE",
                         help="write what the tests measured and counted, as JSON")
     parser.add_argument("--list", action="store_true")
@@ -80,6 +93,8 @@ def main():
 
     tests = [(name, function) for name, function in collect()
              if not options.only or options.only in name or fnmatch.fnmatch(name, options.only)]
+    number, of = options.part
+    tests = tests[number - 1::of]
     if options.list:
         for name, function in tests:
             print("%-44s %s" % (name, (function.__doc__ or "").split("\n")[0]))

@@ -61,6 +61,7 @@ def test_100_mb_each_way_in_a_flood(bench):
 def test_10_mb_each_way(bench):
     """The same in quiet times, both families."""
     port = bench.serve("bulk", Both(BULK // 10, 2))
+    bench.teach(port, 6)
     for family in (4, 6):
         with bench.grows("spliced"):
             both_ways(bench, port, BULK // 10, family)
