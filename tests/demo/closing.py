@@ -40,9 +40,9 @@ def failures(act, where):
     return "%s requests failed %s: %s." % (thousands(act.n_failed), where, ", ".join(told))
 
 
-def account(acts, grown):
+def account(acts, grown, asked_cookies=False):
     """What was counted, in sentences. `grown`: synfront's counters, from before the large flood
-    until now."""
+    until now. `asked_cookies`: --cookies was given."""
     for key, where in (("bare", "at the bare server"), ("cookies", "by the server's SYN cookies"),
                        ("flood", "behind synfront in the flood"), ("after", "after it")):
         if key in acts and acts[key].n_failed:
@@ -55,7 +55,7 @@ def account(acts, grown):
         " by cookie. %s SYN-ACKs came back to the attacker." % (
             thousands(grown["syn_ack_sent"]), thousands(grown["syn_received"]),
             thousands(grown["cookies_checked"]), thousands(flood.n_back))
-    if "cookies" not in acts:
+    if "cookies" not in acts and not asked_cookies:
         yield "The server's own SYN cookies were off; --cookies shows them beside synfront."
     if flood.waited is not None and flood.waited > TAKEN_MUCH:
         yield "Other programs of this machine had synfront's CPU for %s of the flood." % percent(

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """How scripts/demo behaves: interrupted at any moment it leaves nothing behind, wrong arguments
-are told, and without AF_XDP it says so and goes on.
+are told, what --keep says to try works, --cookies has its act, and without AF_XDP it says so and
+goes on.
 
     manners.py [--only PATTERN]
 
@@ -12,6 +13,7 @@ import argparse
 import os
 import pty
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -201,12 +203,57 @@ def without_xdp():
     expect("left: " + ", ".join(map(str, left)), not left, demo.said)
 
 
+# What --keep prints to try, each with a sign of its success. Those that go on end by SIGINT, as
+# they would at a terminal.
+TRIES = (("curl", "hello from behind"), ("generator", "flood_sent"), ("--watch 1 stats", "syn_received"),
+         ("services", "demo"), ("dpdk-telemetry.py", '"/synfront/info"'),
+         ("tcpdump", "listening on eth0"))
+
+
+def kept():
+    machine = Machine()
+    demo = Demo("--short", "--keep")
+    demo.wait_for("tcpdump -ni")
+    demo.read(1.0)
+    told = demo.said.partition("The lab stays until Ctrl-C")[2].splitlines()[1:]
+    for sign, success in TRIES:
+        lines = [line for line in told if sign in line]
+        expect("%d lines with %s" % (len(lines), sign), len(lines) == 1, demo.said)
+        done = subprocess.run(["timeout", "-s", "INT", "10"] + shlex.split(lines[0]), cwd=ROOT,
+                              input="/synfront/info\nquit\n", stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        expect("%s of %s: %s" % (success, sign, done.stdout), success in done.stdout, lines[0])
+    started = children(demo.process.pid)
+    demo.interrupt()
+    status = demo.rest(30)
+    expect("status %d" % status, status == 0, demo.said)
+    left = machine.differs(demo.process.pid, started)
+    expect("left: " + ", ".join(map(str, left)), not left, demo.said)
+
+
+def with_cookies():
+    machine = Machine()
+    demo = Demo("--short", "--cookies")
+    status = demo.rest()
+    expect("status %d" % status, status == 0, demo.said)
+    if "left out" not in demo.said:
+        expect("no such act", "3 of 6: the bare server by its own SYN cookies" in demo.said,
+               demo.said)
+        heads = [line for line in demo.said.splitlines() if "bare server" in line and
+                 "SYN cookies" in line and "synfront" in line]
+        expect("no column for it", heads, demo.said)
+    left = machine.differs(demo.process.pid, {})
+    expect("left: " + ", ".join(map(str, left)), not left, demo.said)
+
+
 def checks():
     yield "demo: wrong arguments", wrong_arguments, False
     for text, seconds in MOMENTS:
         yield ("demo: interrupted %g s after %s" % (seconds, repr(text) if text else "its start"),
                lambda text=text, seconds=seconds: interrupted(text, seconds), True)
     yield "demo: interrupted on a terminal", interrupted_on_terminal, True
+    yield "demo: --keep, and what it says to try", kept, True
+    yield "demo: --cookies", with_cookies, True
     yield "demo: without AF_XDP", without_xdp, True
 
 

@@ -172,12 +172,17 @@ class Searching(unittest.TestCase):
 
 
 class Closing(unittest.TestCase):
-    def said(self, flood):
+    def said(self, flood, *asked):
         grown = {"syn_ack_sent": 99, "syn_received": 100, "cookies_checked": 7}
         bare = act()
         bare.failures = ["no answer"] * 99 + ["ECONNREFUSED"]
         return "\n".join(closing.account({"bare": bare, "flood": flood, "after": act("after")},
-                                         grown))
+                                         grown, *asked))
+
+    def test_cookies_are_named_to_those_who_did_not_ask(self):
+        flood = act("flood", True, 1000, 0)
+        self.assertIn("--cookies", self.said(flood))
+        self.assertNotIn("--cookies", self.said(flood, True))
 
     def test_account(self):
         flood = act("flood", True, 1000, 0)
