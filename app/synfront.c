@@ -173,7 +173,8 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	struct conf *conf = conf_load(options.config, &err);
-	if (conf == NULL || conf_check_memory(conf, conf_memory_available(conf), &err) != 0) {
+	if (conf == NULL ||
+	    conf_check_memory(conf, conf_memory_available(conf, CONF_MEMINFO), &err) != 0) {
 		fprintf(stderr, "synfront: %s\n", err.text);
 		conf_free(conf);
 		return EXIT_CONFIG;

@@ -178,9 +178,12 @@ struct conf_memory_size conf_memory_size(const struct conf *conf);
  * takes most, its figures, the sum and what there is. */
 int conf_check_memory(const struct conf *conf, uint64_t available, struct conf_error *err);
 
-/* Bytes the machine can give now: /proc/meminfo's MemAvailable, plus its free
- * hugepages unless `hugepages` is off. 0 when it cannot be read. */
-uint64_t conf_memory_available(const struct conf *conf);
+#define CONF_MEMINFO "/proc/meminfo"
+
+/* Bytes the machine can give now: MemAvailable of the file `path` (CONF_MEMINFO), plus its free
+ * hugepages unless `hugepages` is off. UINT64_MAX when there is no such file, as below a root
+ * without /proc: what is not known refuses nothing. */
+uint64_t conf_memory_available(const struct conf *conf, const char *path);
 
 /*
  * May `fresh` replace `running` without a restart? Services, limits,

@@ -63,14 +63,14 @@ conf_check_memory(const struct conf *conf, uint64_t available, struct conf_error
 }
 
 uint64_t
-conf_memory_available(const struct conf *conf)
+conf_memory_available(const struct conf *conf, const char *path)
 {
 	unsigned long long kib, pages = 0, page_kib = 0, available_kib = 0;
 	char line[128];
-	FILE *f = fopen("/proc/meminfo", "re");
+	FILE *f = fopen(path, "re");
 
 	if (f == NULL)
-		return 0;
+		return UINT64_MAX;
 	while (fgets(line, sizeof(line), f) != NULL) {
 		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
 			available_kib = kib;

@@ -148,7 +148,8 @@ wakeup_judge(struct worker *w, unsigned int found)
 {
 	struct wakeup *wakeup = &w->wakeup;
 
-	for (unsigned int side = 0; side < w->plane->n_ports; side++) {
+	/* By the constant: gcc 14 takes n_ports for more than there can be. */
+	for (unsigned int side = 0; side < SIDE_COUNT; side++) {
 		if ((found >> side & 1) == 0)
 			continue;
 		if (wakeup->told >> side & 1)

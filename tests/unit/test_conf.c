@@ -344,7 +344,9 @@ test_memory_is_the_sum_of_its_rows(void)
 	         "t: memory.connections: found 16777216 entries of %llu bytes, %.1f MiB",
 	         (unsigned long long)size.rows[0].entry_size, (double)size.rows[0].size / 1048576);
 	CU_ASSERT_EQUAL(strncmp(err.text, want, strlen(want)), 0);
-	CU_ASSERT_NOT_EQUAL(conf_memory_available(c), 0);
+	uint64_t available = conf_memory_available(c, CONF_MEMINFO);
+	CU_ASSERT_TRUE(available > 0 && available < UINT64_MAX);
+	CU_ASSERT_EQUAL(conf_memory_available(c, "/no/such/meminfo"), UINT64_MAX);
 	conf_free(c);
 }
 
