@@ -218,8 +218,14 @@ class Guest:
 
     def run(self, command, check=True):
         """A command of the guest's shell, on one line; its output."""
-        self.line.sendall(command.encode() + b"\n")
-        text, found = self.read_until(rb"@@status (\d+)\r?\n", PATIENCE_S)
+        line = b"%d %s\n" % (len(command), command.encode())
+        for _ in range(5):
+            self.line.sendall(line)
+            text, found = self.read_until(rb"@@(?:status (\d+)|again)\r?\n", PATIENCE_S)
+            if found.group(1) is not None:
+                break
+        else:
+            raise RuntimeError("guest: %s: does not arrive whole" % command)
         if check and int(found.group(1)):
             raise RuntimeError("guest: %s: status %d\n%s" % (command, int(found.group(1)), text))
         return text

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A worker that sleeps until it is woken: by whom, and what it does before and after. */
+#include <errno.h>
 #include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_interrupts.h>
 
 #include "worker_lab.h"
 
@@ -36,6 +39,93 @@ test_idle_way_by_queues(void)
 	wakeup_close(lab.plane.workers[1]);
 	CU_ASSERT_EQUAL(wakeup_open(lab.plane.workers[1]), IDLE_POLL);
 	CU_ASSERT_EQUAL(lab.plane.workers[1]->wakeup.epoll, -1);
+	worker_lab_fini(&lab);
+}
+
+/* In the place of DPDK's own, for the test below: a port with vectors or without. */
+static struct {
+	int vectors; /* what adding and removing a queue's returns */
+	int enabling;
+	unsigned int n_added, n_removed, n_enabled, n_disabled;
+} nic;
+
+int
+rte_eth_dev_rx_intr_ctl_q(uint16_t port, uint16_t queue, int epoll, int op, void *data)
+{
+	(void)port, (void)queue, (void)epoll, (void)data;
+	*(op == RTE_INTR_EVENT_ADD ? &nic.n_added : &nic.n_removed) += 1;
+	return nic.vectors;
+}
+
+int
+rte_eth_dev_rx_intr_enable(uint16_t port, uint16_t queue)
+{
+	(void)port, (void)queue;
+	nic.n_enabled++;
+	return nic.enabling;
+}
+
+int
+rte_eth_dev_rx_intr_disable(uint16_t port, uint16_t queue)
+{
+	(void)port, (void)queue;
+	nic.n_disabled++;
+	return 0;
+}
+
+/* Worker 0 of a NIC's two ports. */
+static struct worker *
+start_on_nic(int vectors, int enabling)
+{
+	start();
+	memset(&nic, 0, sizeof(nic));
+	nic.vectors = vectors;
+	nic.enabling = enabling;
+	for (unsigned int side = 0; side < 2; side++) {
+		lab.plane.ports[side].driver = "net_vmxnet3";
+		lab.plane.ports[side].rx_interrupts = true;
+	}
+	wakeup_close(lab.plane.workers[0]);
+	lab.plane.workers[0]->idle.way = wakeup_open(lab.plane.workers[0]);
+	return lab.plane.workers[0];
+}
+
+/* A driver that has no vector for a queue is not asked to enable its interrupts. */
+static void
+test_idle_no_vector_is_not_enabled(void)
+{
+	struct worker *w = start_on_nic(-EPERM, 0);
+
+	CU_ASSERT_EQUAL(w->idle.way, IDLE_PAUSES);
+	CU_ASSERT_EQUAL(nic.n_enabled, 0);
+	CU_ASSERT_EQUAL(w->wakeup.armable, 0);
+	wakeup_arm(w);
+	wakeup_disarm(w);
+	CU_ASSERT_EQUAL(nic.n_enabled, 0);
+	CU_ASSERT_EQUAL(nic.n_disabled, 0);
+	worker_lab_fini(&lab);
+
+	w = start_on_nic(0, -ENOTSUP);
+	CU_ASSERT_EQUAL(w->idle.way, IDLE_PAUSES);
+	CU_ASSERT_EQUAL(w->wakeup.armable, 0);
+	CU_ASSERT_EQUAL(nic.n_removed, nic.n_added);
+	worker_lab_fini(&lab);
+}
+
+static void
+test_idle_vectors_are_armed(void)
+{
+	struct worker *w = start_on_nic(0, 0);
+
+	CU_ASSERT_EQUAL(w->idle.way, IDLE_INTERRUPTS);
+	CU_ASSERT_EQUAL(w->wakeup.armable, 3);
+	/* Only while the worker waits. */
+	CU_ASSERT_EQUAL(nic.n_enabled, 2);
+	CU_ASSERT_EQUAL(nic.n_disabled, 2);
+	wakeup_arm(w);
+	CU_ASSERT_EQUAL(nic.n_enabled, 4);
+	wakeup_disarm(w);
+	CU_ASSERT_EQUAL(nic.n_disabled, 4);
 	worker_lab_fini(&lab);
 }
 
@@ -147,7 +237,12 @@ test_idle_gives_up_on_interrupts(void)
 }
 
 CU_TestInfo worker_idle_tests[] = {
-	CHECK_TEST(test_idle_way_by_queues),          CHECK_TEST(test_idle_woken_by_hand_over),
-	CHECK_TEST(test_idle_not_woken_for_nothing),  CHECK_TEST(test_idle_order_of_a_rest),
-	CHECK_TEST(test_idle_gives_up_on_interrupts), CU_TEST_INFO_NULL,
+	CHECK_TEST(test_idle_way_by_queues),
+	CHECK_TEST(test_idle_no_vector_is_not_enabled),
+	CHECK_TEST(test_idle_vectors_are_armed),
+	CHECK_TEST(test_idle_woken_by_hand_over),
+	CHECK_TEST(test_idle_not_woken_for_nothing),
+	CHECK_TEST(test_idle_order_of_a_rest),
+	CHECK_TEST(test_idle_gives_up_on_interrupts),
+	CU_TEST_INFO_NULL,
 };
