@@ -153,6 +153,10 @@ wakeup_judge(struct worker *w, unsigned int found)
 {
 	struct wakeup *wakeup = &w->wakeup;
 
+	/* A frame that came after the rest had ended, before this worker had its CPU again, has told
+	 * of itself since. */
+	if (wakeup->has_timed_out)
+		wakeup_wait(w, 0);
 	/* By the constant: gcc 14 takes n_ports for more than there can be. */
 	for (unsigned int side = 0; side < SIDE_COUNT; side++) {
 		if ((found >> side & 1) == 0)

@@ -4,6 +4,9 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_interrupts.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "worker_lab.h"
 
@@ -236,6 +239,33 @@ test_idle_gives_up_on_interrupts(void)
 	worker_lab_fini(&lab);
 }
 
+/* The same of a worker that did not have its CPU when the interrupt came: its rest had ended. */
+static void
+test_idle_late_worker_is_told(void)
+{
+	uint8_t frame[FRAME_SIZE];
+	size_t len = worker_lab_other(frame);
+	uint64_t one = 1;
+	int fd = eventfd(0, EFD_NONBLOCK);
+	struct rte_epoll_event event = {
+		.epdata = { .event = EPOLLIN | EPOLLET, .data = (void *)(uintptr_t)SIDE_OUTSIDE },
+	};
+
+	start();
+	struct worker *w = lab.plane.workers[0];
+	w->idle.way = IDLE_INTERRUPTS;
+	CU_ASSERT_EQUAL_FATAL(rte_epoll_ctl(w->wakeup.epoll, EPOLL_CTL_ADD, fd, &event), 0);
+	for (unsigned int i = 0; i < 2 * IDLE_LATE_MAX; i++) {
+		w->wakeup.has_timed_out = true;
+		CU_ASSERT_EQUAL(write(fd, &one, sizeof(one)), sizeof(one));
+		worker_lab_put(&lab, SIDE_OUTSIDE, 0, worker_lab_mbuf(&lab, frame, len, 0));
+		worker_lab_run(&lab, 0, 1);
+	}
+	CU_ASSERT_EQUAL(idle_way(&w->idle), IDLE_INTERRUPTS);
+	worker_lab_fini(&lab);
+	close(fd);
+}
+
 CU_TestInfo worker_idle_tests[] = {
 	CHECK_TEST(test_idle_way_by_queues),
 	CHECK_TEST(test_idle_no_vector_is_not_enabled),
@@ -244,5 +274,6 @@ CU_TestInfo worker_idle_tests[] = {
 	CHECK_TEST(test_idle_not_woken_for_nothing),
 	CHECK_TEST(test_idle_order_of_a_rest),
 	CHECK_TEST(test_idle_gives_up_on_interrupts),
+	CHECK_TEST(test_idle_late_worker_is_told),
 	CU_TEST_INFO_NULL,
 };
