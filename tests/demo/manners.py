@@ -210,11 +210,7 @@ TRIES = (("curl", "hello from behind"), ("generator", "flood_sent"), ("--watch 1
          ("tcpdump", "listening on eth0"))
 
 
-def kept():
-    machine = Machine()
-    demo = Demo("--short", "--keep")
-    demo.wait_for("tcpdump -ni")
-    demo.read(1.0)
+def try_out(demo):
     told = demo.said.partition("The lab stays until Ctrl-C")[2].splitlines()[1:]
     for sign, success in TRIES:
         lines = [line for line in told if sign in line]
@@ -223,9 +219,19 @@ def kept():
                               input="/synfront/info\nquit\n", stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
         expect("%s of %s: %s" % (success, sign, done.stdout), success in done.stdout, lines[0])
+
+
+def kept():
+    machine = Machine()
+    demo = Demo("--short", "--keep")
+    demo.wait_for("tcpdump -ni")
+    demo.read(1.0)
     started = children(demo.process.pid)
-    demo.interrupt()
-    status = demo.rest(30)
+    try:
+        try_out(demo)
+    finally:
+        demo.interrupt()
+        status = demo.rest(30)
     expect("status %d" % status, status == 0, demo.said)
     left = machine.differs(demo.process.pid, started)
     expect("left: " + ", ".join(map(str, left)), not left, demo.said)
