@@ -466,7 +466,9 @@ main(int argc, char **argv)
 	g.hz = rte_get_tsc_hz();
 	g.clients = calloc(g.n_clients + 1, sizeof(*g.clients));
 	if (g.clients == NULL || port_start(&g) != 0) {
-		fprintf(stderr, "generator: the port does not start\n");
+		fprintf(stderr, "generator: %s\n",
+		        stopping ? "interrupted before the port had started"
+		                 : "the port does not start");
 		return 1;
 	}
 	if (g.n_clients != 0 && !wait_for_peer(&g)) {
