@@ -93,7 +93,10 @@ print_service(FILE *out, const struct service *s)
 	}
 	if (s->n_ports > LISTED_MAX)
 		fprintf(out, ",... (%u)", s->n_ports);
-	if (s->mode != MODE_BYPASS)
+	if (s->mode == MODE_HANDOFF)
+		fprintf(out, "  cookies %s, group %s%s", cookies[s->cookies], s->group,
+		        s->calm == CALM_TRANSPARENT ? ", transparent when calm" : "");
+	else if (s->mode != MODE_BYPASS)
 		fprintf(out, "  cookies %s (%u/%u)%s", cookies[s->cookies], s->high, s->low,
 		        s->calm == CALM_TRANSPARENT ? ", transparent when calm" : "");
 	fputc('\n', out);

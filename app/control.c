@@ -66,6 +66,11 @@ log_cookie_modes(struct control *c)
 		if (view.cookie_mode == c->in_cookie_mode[s->id])
 			continue;
 		c->in_cookie_mode[s->id] = view.cookie_mode;
+		if (s->mode == MODE_HANDOFF) {
+			log_notice("service %s: %s cookie mode", s->name,
+			           view.cookie_mode ? "enters" : "leaves");
+			continue;
+		}
 		log_notice("service %s: %s cookie mode, %u half-open entries", s->name,
 		           view.cookie_mode ? "enters" : "leaves", view.half_open);
 	}

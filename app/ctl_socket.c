@@ -200,6 +200,29 @@ append_rows(json_t *rows, const json_t *page)
 	return 0;
 }
 
+/* What the engine says that it cannot know is null. */
+static int
+set_unknown(json_t *rows)
+{
+	size_t i;
+	json_t *row;
+
+	json_array_foreach(rows, i, row)
+	{
+		const char *names = json_string_value(json_object_get(row, "unknown"));
+		char name[32];
+		int n;
+
+		while (names != NULL && sscanf(names, " %31s%n", name, &n) == 1) {
+			if (json_object_set_new(row, name, json_null()) != 0)
+				return -1;
+			names += n;
+		}
+		json_object_del(row, "unknown");
+	}
+	return 0;
+}
+
 json_t *
 ctl_ask_all(struct ctl_socket *s, const char *command)
 {
@@ -220,5 +243,10 @@ ctl_ask_all(struct ctl_socket *s, const char *command)
 		next = json_integer_value(json_object_get(page, "next"));
 		json_decref(page);
 	} while (next != 0);
+	if (set_unknown(rows) != 0) {
+		snprintf(s->error, sizeof(s->error), "not enough memory");
+		json_decref(rows);
+		return NULL;
+	}
 	return rows;
 }

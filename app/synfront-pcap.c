@@ -14,6 +14,7 @@
 #include "carry_out.h"
 #include "core.h"
 #include "core_share.h"
+#include "group_secrets.h"
 #include "cookie.h"
 #include "cpu_guard.h"
 #include "neighbour.h"
@@ -252,6 +253,7 @@ core_start(struct run *run, const struct options *options)
 		return -1;
 	}
 	secret_init(&run->secrets, master, run->now_us / 1000000);
+	group_secrets_of(&run->secrets, &run->conf->policy);
 
 	struct core_params params = core_share(run->conf, seed);
 	void *memory = aligned_alloc(64, (core_size(&params) + 63) & ~(size_t)63);

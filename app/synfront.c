@@ -8,6 +8,7 @@
 #include "check.h"
 #include "control.h"
 #include "cpu_guard.h"
+#include "group_secret.h"
 #include "log.h"
 #include "notify.h"
 #include "privilege.h"
@@ -30,6 +31,7 @@ struct options {
 	const char *user; /* NULL: as configured */
 	int log_level;    /* -1: as configured */
 	bool check;
+	const char *group, *output; /* a group's secret is to be written there */
 };
 
 static void
@@ -37,10 +39,13 @@ usage(FILE *out)
 {
 	fputs("usage: synfront --config FILE [--check] [--user NAME] [--log-level LEVEL]\n"
 	      "                [-- EAL ARGUMENTS]\n"
+	      "       synfront --config FILE --group-secret GROUP --output FILE\n"
 	      "\n"
 	      "Answers SYNs before they reach a server, and connects only proven clients.\n"
 	      "  --config FILE      YAML; see synfront.yaml(5)\n"
 	      "  --check            say what the configuration would do, and end\n"
+	      "  --group-secret GROUP  write the secret of a group of mode handoff, for its servers,\n"
+	      "                     to the new file --output, and end\n"
 	      "  --user NAME        whom to become when the ports are up; beats the file\n"
 	      "  --log-level LEVEL  error, warning, notice, info or debug; beats the file\n"
 	      "  --version, --help\n"
@@ -60,6 +65,8 @@ parse_options(int argc, char **argv, struct options *o)
 	static const struct option known[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "check", no_argument, NULL, 'k' },
+		{ "group-secret", required_argument, NULL, 'g' },
+		{ "output", required_argument, NULL, 'o' },
 		{ "user", required_argument, NULL, 'u' },
 		{ "log-level", required_argument, NULL, 'l' },
 		{ "version", no_argument, NULL, 'v' },
@@ -75,6 +82,12 @@ parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'k':
 			o->check = true;
+			break;
+		case 'g':
+			o->group = optarg;
+			break;
+		case 'o':
+			o->output = optarg;
 			break;
 		case 'u':
 			o->user = optarg;
@@ -94,6 +107,8 @@ parse_options(int argc, char **argv, struct options *o)
 			return -1;
 		}
 	}
+	if ((o->group != NULL) != (o->output != NULL))
+		return -1;
 	bool has_rest = optind < argc;
 	return o->config != NULL && (!has_rest || strcmp(argv[optind - 1], "--") == 0) ? 0 : -1;
 }
@@ -115,6 +130,17 @@ read_master(const struct conf *conf, uint8_t master[MASTER_SECRET_SIZE])
 	return -1;
 }
 
+/* Servers can check no cookie whose secret nobody can tell them. */
+static void
+warn_of_handoff(const struct conf *conf)
+{
+	for (uint32_t i = 0; conf->secret_file == NULL && i < conf->policy.n_services; i++)
+		if (conf->policy.services[i].mode == MODE_HANDOFF)
+			log_warning("service %s: mode handoff without secret.file: no server takes "
+			            "its clients over while cookies answer",
+			            conf->policy.services[i].name);
+}
+
 static int
 run(struct conf *conf, const struct options *options, char **eal_args, unsigned int n_eal_args)
 {
@@ -128,6 +154,7 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	log_open(&conf->log, conf->instance);
 	if (options->log_level >= 0)
 		log_set_level((enum conf_log_level)options->log_level);
+	warn_of_handoff(conf);
 	control_block_signals(&signals);
 	if (read_master(conf, master) != 0)
 		return EXIT_CONFIG;
@@ -180,7 +207,12 @@ main(int argc, char **argv)
 		return EXIT_CONFIG;
 	}
 	int rc = EXIT_OK;
-	if (options.check)
+	if (options.group != NULL) {
+		if (group_secret_write(conf, options.group, options.output, &err) != 0) {
+			fprintf(stderr, "synfront: %s\n", err.text);
+			rc = EXIT_CONFIG;
+		}
+	} else if (options.check)
 		check_print(stdout, conf);
 	else
 		rc = run(conf, &options, argv + optind, (unsigned int)(argc - optind));

@@ -88,6 +88,56 @@ find_name(const struct policy *policy, const char *name)
 	return NULL;
 }
 
+/* The number of a group of the running policy; 0: it has none of this name. */
+static uint8_t
+group_of(const struct policy *policy, const char *name)
+{
+	for (uint32_t i = 0; i < policy->n_services; i++)
+		if (policy->services[i].group_id != 0 &&
+		    strcmp(policy->services[i].group, name) == 0)
+			return policy->services[i].group_id;
+	return 0;
+}
+
+/* The lowest number that neither policy has; SERVICE_GROUPS_MAX + 1 if there is none. */
+static uint8_t
+free_group(const struct policy *running, const uint8_t *chosen, uint32_t n_chosen)
+{
+	uint32_t used = 1; /* 0 is the master's */
+
+	for (uint32_t i = 0; i < running->n_services; i++)
+		used |= 1u << running->services[i].group_id;
+	for (uint32_t i = 0; i < n_chosen; i++)
+		used |= 1u << chosen[i];
+	return (uint8_t)__builtin_ctz(~used);
+}
+
+/*
+ * Groups keep their numbers; new ones get numbers that no worker uses now. `services` is as
+ * the configuration numbered it; false, and unchanged, if there are too few numbers.
+ */
+static bool
+adopt_groups(const struct policy *running, struct service *services, uint32_t n)
+{
+	uint8_t numbers[SERVICE_GROUPS_MAX + 1] = { 0 }; /* by those of the configuration */
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t was = services[i].group_id;
+		if (was != 0 && numbers[was] == 0)
+			numbers[was] = group_of(running, services[i].group);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t was = services[i].group_id;
+		if (was != 0 && numbers[was] == 0)
+			numbers[was] = free_group(running, numbers, SERVICE_GROUPS_MAX + 1);
+		if (was != 0 && numbers[was] > SERVICE_GROUPS_MAX)
+			return false;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		services[i].group_id = numbers[services[i].group_id];
+	return true;
+}
+
 int
 conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids *ids,
                struct conf_error *err)
@@ -106,6 +156,13 @@ conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids
 		         "of removed "
 		         "ones are still in use",
 		         fresh->source, n_new, n_free);
+		return -1;
+	}
+	if (!adopt_groups(running, services, fresh->policy.n_services)) {
+		snprintf(err->text, sizeof(err->text),
+		         "%.128s: services: found too many groups, the running ones among them; "
+		         "expected at most %u",
+		         fresh->source, SERVICE_GROUPS_MAX);
 		return -1;
 	}
 	for (uint32_t i = 0; i < fresh->policy.n_services; i++) {

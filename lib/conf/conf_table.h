@@ -78,6 +78,9 @@ struct conf_mapping {
 /* The whole file; fills a struct conf. */
 extern const struct conf_mapping conf_root;
 
+/* A file of what servers grant; fills a struct service_promise. */
+extern const struct conf_mapping conf_granted;
+
 static inline bool
 conf_type_is_number(enum conf_type type)
 {

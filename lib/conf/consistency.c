@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "consistency.h"
+#include "promise_file.h"
 #include "secret_file.h"
 
 #define PATH_STEPS 4
@@ -115,24 +116,78 @@ check_mode(struct conf_reader *r, const struct conf_place *place, const struct s
 {
 	struct path_below path;
 
-	if (s->mode == MODE_HANDOFF)
-		return conf_fail(
-			r, BELOW(r, &path, place, "mode"),
-			"found \"handoff\", which is not "
-			"available in this build: its kernel side is missing; expected proxy, "
-			"respond or bypass");
 	if (!r->conf->has_inside && s->mode != MODE_RESPOND)
 		return conf_fail(r, BELOW(r, &path, place, "mode"),
 		                 "found \"%s\" without ports.inside; "
 		                 "expected respond, or an inside port",
-		                 s->mode == MODE_PROXY ? "proxy" : "bypass");
-	if (s->calm == CALM_TRANSPARENT && s->mode != MODE_PROXY)
+		                 s->mode == MODE_PROXY     ? "proxy"
+		                 : s->mode == MODE_HANDOFF ? "handoff"
+		                                           : "bypass");
+	if (s->calm == CALM_TRANSPARENT && s->mode != MODE_PROXY && s->mode != MODE_HANDOFF)
 		return conf_fail(r, BELOW(r, &path, place, "calm"),
 		                 "found \"transparent\" with a mode "
-		                 "other than proxy; expected intercept");
+		                 "other than proxy and handoff; expected intercept");
 	if (s->wait_for_data && s->mode != MODE_PROXY)
 		return conf_fail(r, BELOW(r, &path, place, "wait_for_data"),
 		                 "found \"true\" with a mode other than proxy; expected false");
+	return 0;
+}
+
+static bool
+is_given(const struct conf_reader *r, const struct conf_place *place, const char *key)
+{
+	return conf_child(r, place->node, key) != NULL;
+}
+
+/* Keys that say something about what such a service does not keep, and keys of its own. */
+static int
+check_handoff(struct conf_reader *r, const struct conf_place *place, struct service *s)
+{
+	static const char *const others[] = { "half_open", "max_connections", "max_new_per_s",
+		                              "max_connecting" };
+	static const char *const own[] = { "calm_syn_per_s", "group", "promise" };
+	struct path_below path;
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (s->mode != MODE_HANDOFF && is_given(r, place, own[i]))
+			return conf_fail(r, BELOW(r, &path, place, own[i]),
+			                 "found the key with a mode other than handoff; expected "
+			                 "no such key");
+	if (s->mode != MODE_HANDOFF)
+		return 0;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (is_given(r, place, others[i]))
+			return conf_fail(r, BELOW(r, &path, place, others[i]),
+			                 "found the key with mode handoff, which counts no "
+			                 "connections; expected no such key");
+	if (s->cookies == COOKIES_NEVER)
+		return conf_fail(r, BELOW(r, &path, place, "cookies"),
+		                 "found \"never\" with mode handoff, which keeps no state; expected "
+		                 "auto or always");
+	return conf_promise_files(r, place, &s->promise);
+}
+
+/* Groups are numbered as they come. */
+static int
+number_group(struct conf_reader *r, const struct conf_place *place, struct service *services,
+             uint32_t i)
+{
+	struct path_below path;
+	uint32_t most = 0;
+
+	if (services[i].mode != MODE_HANDOFF)
+		return 0;
+	for (uint32_t j = 0; j < i; j++) {
+		if (services[j].group_id > most)
+			most = services[j].group_id;
+		if (services[j].group_id != 0 && strcmp(services[j].group, services[i].group) == 0)
+			services[i].group_id = services[j].group_id;
+	}
+	if (services[i].group_id == 0)
+		services[i].group_id = (uint8_t)(most + 1);
+	if (services[i].group_id > SERVICE_GROUPS_MAX)
+		return conf_fail(r, BELOW(r, &path, place, "group"),
+		                 "found a group more; expected at most %u", SERVICE_GROUPS_MAX);
 	return 0;
 }
 
@@ -186,7 +241,9 @@ check_services(struct conf_reader *r, const struct conf_place *root)
 				                 "service in line %u; expected another",
 				                 s->name, lines[j]);
 		}
-		if (check_mode(r, &place, s) != 0 || check_watermarks(r, &place, s) != 0)
+		if (check_mode(r, &place, s) != 0 || check_handoff(r, &place, s) != 0 ||
+		    number_group(r, &place, services, i) != 0 ||
+		    check_watermarks(r, &place, s) != 0)
 			return -1;
 	}
 	return 0;

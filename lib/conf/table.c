@@ -194,6 +194,36 @@ static const struct conf_key watermark_keys[] = {
 };
 static const struct conf_mapping watermark_mapping = { "Watermarks", KEYS(watermark_keys), 0 };
 
+/* What a promise says, the same in a file of what servers grant. */
+#define PROMISE_KEYS                                                                              \
+	{ "mss", CONF_NUMBER, 0, AT(service_promise, mss), .min = 536, .max = 65495,              \
+	  .preset = "1460", .unit = "bytes", .help = "Largest segment of IPv4." },                \
+	{ "mss6", CONF_NUMBER, 0, AT(service_promise, mss6), .min = 1220, .max = 65475,           \
+	  .preset = "1440", .unit = "bytes", .help = "... and of IPv6." },                        \
+	{ "wscale", CONF_NUMBER, 0, AT(service_promise, wscale), .min = 0, .max = 14,             \
+	  .preset = "7",                                                                          \
+	  .help = "Window scale; clients without timestamps are always promised 7." },            \
+	{ "window_scaling", CONF_BOOL, 0, AT(service_promise, window_scaling), .preset = "true",  \
+	  .help = "`net.ipv4.tcp_window_scaling` of the servers." },                              \
+	{ "sack", CONF_BOOL, 0, AT(service_promise, sack), .preset = "true",                      \
+	  .help = "`net.ipv4.tcp_sack` of the servers." },                                        \
+	{ "timestamps", CONF_BOOL, 0, AT(service_promise, timestamps), .preset = "true",          \
+	  .help = "`net.ipv4.tcp_timestamps` of the servers." }
+
+static const struct conf_key granted_keys[] = { PROMISE_KEYS };
+const struct conf_mapping conf_granted = { "Granted", KEYS(granted_keys),
+	                                   sizeof(struct service_promise) };
+
+static const struct conf_key promise_keys[] = {
+	PROMISE_KEYS,
+	{ "files", CONF_TEXTS, 0, COUNTED(service_promise, files, n_files), .min = 0, .max = 1024,
+	  .derived = "none",
+	  .help = "Files with these keys, one for each server, read at start and reload: no more is "
+	          "promised than each of them says." },
+};
+static const struct conf_mapping promise_mapping = { "Promise of mode `handoff`", KEYS(promise_keys),
+	                                             0 };
+
 static const struct conf_key service_keys[] = {
 	{ "name", CONF_LABEL, CONF_REQUIRED, AT(service, name), .max = SERVICE_NAME_MAX - 1,
 	  .help = "Its name in logs and counters. State stays with the name over a reload." },
@@ -204,8 +234,8 @@ static const struct conf_key service_keys[] = {
 	{ "mode", CONF_CHOICE, CONF_REQUIRED, AT(service, mode), .choices = mode_choices,
 	  .help = "`proxy`: handshake with the client, then with the server, then splice. "
 	          "`handoff`: "
-	          "handshake, and the server's kernel adopts the client (not available in this "
-	          "build). "
+	          "a SYN is answered by cookie, everything else passes, and the server's kernel "
+	          "takes the proven client over; nothing is kept. "
 	          "`respond`: handshake, data is acknowledged and discarded, no server. `bypass`: "
 	          "counted "
 	          "and passed." },
@@ -215,8 +245,18 @@ static const struct conf_key service_keys[] = {
 	          "keep state for an unproven client. `never`: refuse when there is no room for "
 	          "state." },
 	{ "calm", CONF_CHOICE, 0, AT(service, calm), .choices = calm_choices, .preset = "intercept",
-	  .help = "`transparent` (mode `proxy`): below the high watermark handshakes pass "
-	          "untouched and are tracked." },
+	  .help = "`transparent`: handshakes pass untouched; mode `proxy`: and are tracked, below the "
+	          "high watermark; mode `handoff`: up to `calm_syn_per_s`." },
+	{ "calm_syn_per_s", CONF_RATE, 0, AT(service, calm_syn_per_s), .min = 2, .max = 1000000000,
+	  .preset = "1k", .unit = "1/s",
+	  .help = "Mode `handoff`, `calm: transparent`: SYNs that pass; above it cookies answer, "
+	          "until no more than half as many come." },
+	{ "group", CONF_LABEL, 0, AT(service, group), .max = SERVICE_NAME_MAX - 1,
+	  .preset = "default",
+	  .help = "Mode `handoff`: whose secret the cookies are made with. It is derived from the "
+	          "master secret; `synfront --group-secret` writes it for the servers." },
+	{ "promise", CONF_MAPPING, 0, AT(service, promise), MAPPING(promise_mapping),
+	  .help = "Mode `handoff`: what clients are promised in the servers' name." },
 	{ "half_open", CONF_MAPPING, 0, .offset = 0, MAPPING(watermark_mapping),
 	  .help = "When cookie mode begins and ends." },
 	{ "overload", CONF_CHOICE, 0, AT(service, overload), .choices = silence_choices,

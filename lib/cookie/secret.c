@@ -12,6 +12,9 @@
  *   - hence who learns one epoch's keys learns nothing about another epoch's or
  *     about the master;
  *   - A and B are used for nothing else.
+ *
+ * A group's secret is made of two such outputs, each the key of an AES-CMAC (RFC 4493) over
+ * the group's name, which may be longer than a block.
  */
 #include <immintrin.h>
 #include <string.h>
@@ -25,6 +28,7 @@ enum label {
 	LABEL_V4 = 1,
 	LABEL_V6 = 2,
 	LABEL_PROFILE = 3, /* index: the profile */
+	LABEL_GROUP = 4,   /* index: the half; epoch 0 */
 };
 
 /* The block x of F. */
@@ -119,31 +123,110 @@ epoch_keys_derive(struct epoch_keys *keys, const struct aes_key master[2], uint3
 }
 
 static void
+halves_expand(struct aes_key key[2], const uint8_t secret[MASTER_SECRET_SIZE])
+{
+	aes_expand(&key[0], secret);
+	aes_expand(&key[1], secret + MASTER_SECRET_SIZE / 2);
+}
+
+void
+secret_epoch_keys(struct epoch_keys *keys, const uint8_t secret[MASTER_SECRET_SIZE], uint32_t epoch)
+{
+	struct aes_key halves[2];
+
+	halves_expand(halves, secret);
+	epoch_keys_derive(keys, halves, epoch);
+	explicit_bzero(halves, sizeof(halves));
+	wipe_xmm();
+}
+
+/* One bit to the left in GF(2^128) (RFC 4493, 2.3). */
+static void
+cmac_double(uint8_t block[16])
+{
+	uint8_t carry = block[0] >> 7;
+
+	for (unsigned int i = 0; i < 15; i++)
+		block[i] = (uint8_t)(block[i] << 1 | block[i + 1] >> 7);
+	block[15] = (uint8_t)(block[15] << 1 ^ (carry ? 0x87 : 0));
+}
+
+/* AES-CMAC (RFC 4493, 2.4). */
+static void
+cmac(const struct aes_key *key, const uint8_t *message, size_t len, uint8_t mac[16])
+{
+	uint8_t subkey[16] = { 0 }, last[16] = { 0 };
+	size_t n_before = len == 0 ? 0 : (len - 1) / 16;
+	size_t rest = len - 16 * n_before;
+
+	aes_encrypt(key, subkey, subkey);
+	cmac_double(subkey); /* K1 */
+	memcpy(last, message + 16 * n_before, rest);
+	if (rest != 16) {
+		last[rest] = 0x80;
+		cmac_double(subkey); /* K2 */
+	}
+	memset(mac, 0, 16);
+	for (size_t block = 0; block < n_before; block++) {
+		for (unsigned int i = 0; i < 16; i++)
+			mac[i] ^= message[16 * block + i];
+		aes_encrypt(key, mac, mac);
+	}
+	for (unsigned int i = 0; i < 16; i++)
+		mac[i] ^= last[i] ^ subkey[i];
+	aes_encrypt(key, mac, mac);
+	explicit_bzero(subkey, sizeof(subkey));
+}
+
+void
+secret_group_derive(const uint8_t master[MASTER_SECRET_SIZE], const char *name,
+                    uint8_t secret[MASTER_SECRET_SIZE])
+{
+	struct aes_key halves[2], key;
+	uint8_t raw[16];
+
+	halves_expand(halves, master);
+	for (uint8_t half = 0; half < 2; half++) {
+		derive(halves, LABEL_GROUP, half, 0, raw);
+		aes_expand(&key, raw);
+		cmac(&key, (const uint8_t *)name, strlen(name), secret + 16 * half);
+	}
+	explicit_bzero(halves, sizeof(halves));
+	explicit_bzero(&key, sizeof(key));
+	explicit_bzero(raw, sizeof(raw));
+	wipe_xmm();
+}
+
+static void
+set_fill(struct secret_set *set, const uint8_t secret[MASTER_SECRET_SIZE], uint32_t epoch,
+         uint32_t other)
+{
+	set->epoch = epoch;
+	secret_epoch_keys(&set->parity[epoch & 1], secret, epoch);
+	secret_epoch_keys(&set->parity[other & 1], secret, other);
+}
+
+static void
 publish(struct secret_ring *ring, uint32_t epoch, bool lead)
 {
-	struct secret_set *set = &ring->sets[ring->published % SECRET_RING];
+	struct secret_set *row = ring->sets[ring->published % SECRET_RING];
 	uint32_t other = lead ? epoch + 1 : epoch - 1;
-	struct aes_key master[2];
 
-	aes_expand(&master[0], ring->master);
-	aes_expand(&master[1], ring->master + 16);
-	set->epoch = epoch;
-	epoch_keys_derive(&set->parity[epoch & 1], master, epoch);
-	epoch_keys_derive(&set->parity[other & 1], master, other);
-	explicit_bzero(master, sizeof(master));
-	wipe_xmm();
+	for (unsigned int i = 0; i < SECRET_SETS; i++)
+		if (i == 0 || ring->groups[i][0] != '\0')
+			set_fill(&row[i], ring->secrets[i], epoch, other);
 
 	ring->lead = lead;
 	ring->published++;
 	/* Release: a worker that sees the pointer sees the keys. */
-	__atomic_store_n(&ring->current, set, __ATOMIC_RELEASE);
+	__atomic_store_n(&ring->current, row, __ATOMIC_RELEASE);
 }
 
 void
 secret_init(struct secret_ring *ring, const uint8_t master[MASTER_SECRET_SIZE], uint64_t wall_s)
 {
 	memset(ring, 0, sizeof(*ring));
-	memcpy(ring->master, master, MASTER_SECRET_SIZE);
+	memcpy(ring->secrets[0], master, MASTER_SECRET_SIZE);
 	ring->last_wall_s = wall_s;
 	publish(ring, (uint32_t)(wall_s / EPOCH_S), wall_s % EPOCH_S >= EPOCH_S - EPOCH_LEAD_S);
 }
@@ -169,6 +252,25 @@ secret_step(struct secret_ring *ring, uint64_t wall_s)
 
 	if (epoch != set->epoch || lead != ring->lead)
 		publish(ring, epoch, lead);
+}
+
+void
+secret_set_groups(struct secret_ring *ring, const char *const groups[SECRET_SETS])
+{
+	bool is_changed = false;
+
+	for (unsigned int i = 1; i < SECRET_SETS; i++) {
+		const char *name = groups[i] != NULL ? groups[i] : "";
+		size_t len = strlen(name);
+
+		if (len >= SECRET_GROUP_NAME_SIZE || strcmp(ring->groups[i], name) == 0)
+			continue;
+		memcpy(ring->groups[i], name, len + 1);
+		secret_group_derive(ring->secrets[0], name, ring->secrets[i]);
+		is_changed = true;
+	}
+	if (is_changed)
+		publish(ring, ring->current->epoch, ring->lead);
 }
 
 void

@@ -13,9 +13,15 @@
  * node that checks it with a clock ahead or behind by up to the lead takes or
  * adds as much.
  *
+ * Servers that take over connections themselves must check cookies, and must not
+ * hold the master secret: they hold that of a group of services, which is derived from
+ * it and from the group's name (secret_group_derive()) and is used just as a master
+ * is. A published row has one set for the master and one for each group.
+ *
  * Ownership: the control thread writes sets and publishes them in a ring; each
  * worker reads the published one once a burst. Two sets are published an epoch
- * (at its start and at its lead), so one that was replaced is rewritten about an
+ * (at its start and at its lead), and one by secret_set_groups(), whose caller then waits
+ * until each worker has ended its burst; so one that was replaced is rewritten about an
  * epoch later at the earliest, far longer than any burst lasts.
  */
 #ifndef SYNFRONT_SECRET_H
@@ -29,6 +35,9 @@
 #define COOKIE_LIFE_MIN_S (EPOCH_S - EPOCH_LEAD_S)
 #define COOKIE_LIFE_MAX_S (2u * EPOCH_S)
 #define MASTER_SECRET_SIZE 32u
+#define SECRET_GROUPS_MAX 15u
+#define SECRET_SETS (1u + SECRET_GROUPS_MAX) /* [0] is of the master secret */
+#define SECRET_GROUP_NAME_SIZE 32u           /* with its ending zero */
 
 /* Expanded AES-128 encryption key, 11 round keys (FIPS-197, 5.2). */
 struct aes_key {
@@ -52,9 +61,10 @@ struct secret_set {
 #define SECRET_RING 4u
 
 struct secret_ring {
-	uint8_t master[MASTER_SECRET_SIZE];
-	struct secret_set sets[SECRET_RING];
-	const struct secret_set *current; /* release by control, acquire by workers */
+	uint8_t secrets[SECRET_SETS][MASTER_SECRET_SIZE]; /* [0] the master, then of groups */
+	char groups[SECRET_SETS][SECRET_GROUP_NAME_SIZE]; /* [1..]; "": none */
+	struct secret_set sets[SECRET_RING][SECRET_SETS];
+	const struct secret_set *current; /* a row; release by control, acquire by workers */
 	uint64_t published;               /* sets made so far; control only */
 	uint64_t last_wall_s;             /* control only: of the last step */
 	uint64_t ahead_half_s;            /* control only: our time less the wall's, in 0.5 s */
@@ -74,10 +84,30 @@ void secret_init(struct secret_ring *ring, const uint8_t master[MASTER_SECRET_SI
  */
 void secret_step(struct secret_ring *ring, uint64_t wall_s);
 
+/*
+ * From now on groups[i], unless NULL or "", is the group whose set stands at place i of a row,
+ * 1 <= i <= SECRET_GROUPS_MAX; groups[0] is ignored. Names are shorter than
+ * SECRET_GROUP_NAME_SIZE. A place may get another name only when no worker uses it.
+ */
+void secret_set_groups(struct secret_ring *ring, const char *const groups[SECRET_SETS]);
+
+/*
+ * The secret of a group: two halves, h = 0 and 1,
+ *   AES-CMAC(F(label 4, index h, epoch 0), name without its ending zero)    (RFC 4493)
+ * where F is that of secret.c with the master's two halves as keys. Who has it learns nothing
+ * about the master or another group's. The caller overwrites it after use.
+ */
+void secret_group_derive(const uint8_t master[MASTER_SECRET_SIZE], const char *name,
+                         uint8_t secret[MASTER_SECRET_SIZE]);
+
+/* All keys of one epoch, of a master's or a group's secret. The caller overwrites them. */
+void secret_epoch_keys(struct epoch_keys *keys, const uint8_t secret[MASTER_SECRET_SIZE],
+                       uint32_t epoch);
+
 /* Overwrite all key material. */
 void secret_fini(struct secret_ring *ring);
 
-/* The set to use for one burst. */
+/* The row of sets to use for one burst: [0] is the master's, [i] that of group i. */
 static inline const struct secret_set *
 secret_current(const struct secret_ring *ring)
 {

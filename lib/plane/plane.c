@@ -14,6 +14,7 @@
 #include "buffers.h"
 #include "cookie.h"
 #include "eal.h"
+#include "group_secrets.h"
 #include "lcore.h"
 #include "log.h"
 #include "port.h"
@@ -39,6 +40,7 @@ start_clock(struct plane *plane, const uint8_t master[MASTER_SECRET_SIZE])
 		return -1;
 	}
 	secret_init(plane->secrets, master, (uint64_t)wall.tv_sec);
+	group_secrets_of(plane->secrets, plane->policy);
 	return 0;
 }
 
@@ -183,6 +185,7 @@ wait_for_workers(struct plane *plane)
 void
 plane_publish(struct plane *plane, const struct policy *policy)
 {
+	group_secrets_of(plane->secrets, policy);
 	__atomic_store_n(&plane->policy, policy, __ATOMIC_RELEASE);
 	wait_for_workers(plane);
 }

@@ -204,13 +204,17 @@ services(const char *params, struct rte_tel_data *d)
 		list_text(&list, "mode", modes[s->mode]);
 		list_u64(&list, "cookie_mode", v.cookie_mode);
 		list_u64(&list, "half_open", v.half_open);
-		list_u64(&list, "high", s->mode == MODE_BYPASS ? 0 : s->high);
-		list_u64(&list, "low", s->mode == MODE_BYPASS ? 0 : s->low);
+		bool has_marks = s->mode != MODE_BYPASS && s->mode != MODE_HANDOFF;
+		list_u64(&list, "high", has_marks ? s->high : 0);
+		list_u64(&list, "low", has_marks ? s->low : 0);
 		list_u64(&list, "connections", v.connections);
 		list_u64(&list, "syn", v.syn);
 		list_u64(&list, "syn_ack", v.syn_ack);
 		list_u64(&list, "opened", v.opened);
 		list_u64(&list, "refused", v.refused);
+		/* Arrays of DPDK's have one type, and no null. */
+		list_text(&list, "unknown",
+		          s->mode == MODE_HANDOFF ? "half_open connections opened" : "");
 	}
 	return list_answer(d, &list, i < policy->n_services ? i : 0);
 }

@@ -53,6 +53,7 @@ worker_new(struct plane *plane, unsigned int id, const uint8_t seed[64])
 		goto no_memory;
 	if (plane->n_workers > 1)
 		params.cookies_until_s = plane->cookies_until_s;
+	params.n_receivers = RTE_MIN(plane->ports[SIDE_OUTSIDE].n_rx, plane->n_workers);
 	w->plane = plane;
 	w->id = id;
 	w->socket = socket;

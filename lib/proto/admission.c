@@ -6,6 +6,8 @@
  */
 #include "admission.h"
 
+#include "handoff.h"
+
 /* What an Ethernet carries. */
 #define MSS_ETHERNET_V4 1460u
 #define MSS_ETHERNET_V6 1440u
@@ -13,6 +15,14 @@
 struct promise
 admission_promise(const struct service *service, const struct backend *backend, bool is_v4)
 {
+	if (service->mode == MODE_HANDOFF)
+		return (struct promise){
+			.mss = (uint16_t)(is_v4 ? service->promise.mss : service->promise.mss6),
+			.wscale = service->promise.window_scaling ? (uint8_t)service->promise.wscale
+			                                          : WSCALE_NONE,
+			.sack = service->promise.sack,
+			.timestamps = service->promise.timestamps,
+		};
 	if (service->mode == MODE_RESPOND)
 		return (struct promise){ .mss = is_v4 ? MSS_ETHERNET_V4 : MSS_ETHERNET_V6,
 			                 .wscale = PROMISE_WSCALE,
@@ -105,6 +115,11 @@ admission_second(struct core *core, uint16_t id)
 	struct service_state *state = &core->services[id];
 	const struct service *service = state->service;
 	uint32_t unanswered = state->half_open + state->n_cookies;
+
+	if (state->mode == MODE_HANDOFF && service != NULL) {
+		handoff_second(core, state);
+		return;
+	}
 
 	state->n_cookies = 0;
 	if (!state->cookie_mode)

@@ -10,6 +10,7 @@
 #include "decision.h"
 #include "entry.h"
 #include "foreign.h"
+#include "handoff.h"
 #include "handshake.h"
 #include "track.h"
 
@@ -117,7 +118,10 @@ core_set_policy(struct core *core, const struct policy *policy)
 	/* Connections of a service that the new policy lacks, or serves no more, live on. */
 	if (core->policy != NULL && core->conns.used > 0)
 		core->has_orphans = true;
+	bool is_first = core->policy == NULL;
+
 	core->policy = policy;
+	core->hands_off = false;
 	core->reflect_cap = limit_share(core, policy->reflection.per_net_per_s);
 	for (uint32_t i = 0; i < SERVICES_MAX; i++)
 		core->services[i].service = NULL;
@@ -129,6 +133,11 @@ core_set_policy(struct core *core, const struct policy *policy)
 		state->mode = service->mode;
 		state->cookies = service->cookies;
 		state->is_listed = service->n_allow != 0 || service->n_deny != 0;
+		state->group = service->mode == MODE_HANDOFF ? service->group_id : 0;
+		/* What a reload has made one may still have connections of its mode before. */
+		state->is_stateless = service->mode == MODE_HANDOFF &&
+		                      (is_first || state->is_stateless);
+		core->hands_off |= service->mode == MODE_HANDOFF;
 	}
 }
 
@@ -278,6 +287,11 @@ decide_segment(struct core *core, struct step *step)
 	if (seg->class != SEGMENT_TCP || step->state->mode == MODE_BYPASS) {
 		if (!decide_orphan(core, step))
 			foreign_decide(core, step);
+		return;
+	}
+	if (step->state->mode == MODE_HANDOFF) {
+		if (step->state->is_stateless || !decide_orphan(core, step))
+			handoff_decide(core, step);
 		return;
 	}
 	step_find(core, step);

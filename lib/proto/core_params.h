@@ -22,6 +22,7 @@ struct core_params {
 	uint32_t held;       /* connections that may wait for their server at once */
 	uint32_t hold_bytes; /* most early data held for each */
 	uint32_t n_workers;  /* limits of the policy are divided by this */
+	uint32_t n_receivers; /* workers to which the outside port brings segments; 0: all */
 	uint8_t seed[64];    /* uniformly random: keys of the tables */
 	bool has_inside;     /* false: responder topology, nothing can be forwarded */
 	bool cookie_gate;    /* refuse ACKs unchecked while no cookie is out: only if this core
@@ -37,7 +38,7 @@ struct core_params {
 struct instant {
 	uint64_t now_ms;                  /* monotonic */
 	uint64_t wall_ms;                 /* since 1970; TSval clock */
-	const struct secret_set *secrets; /* secret_current() */
+	const struct secret_set *secrets; /* secret_current(): a row, [0] of the master */
 };
 
 static inline uint32_t

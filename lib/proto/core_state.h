@@ -31,6 +31,7 @@
 #define LEARN_PASSES_PER_S 8u   /* SYNs a second that may teach about one unknown server */
 #define LEARN_ALL_PER_S 256u    /* ... about all of them */
 #define PASSES_PER_S 1000u    /* SYNs that pass by policy: signed ones, and refusals of kind pass */
+#define FRAGMENTS_PER_S 10000u /* later fragments whose first one went by another node */
 #define TIMERS_PER_TICK 1024u /* half-open entries, and pending records, looked at in one tick */
 #define FIT_WINDOW (4u << 20) /* how far apart SEQ and ACK of one connection may lie */
 #define OUTBOUND_SHARE 8u     /* protected hosts' own connections take at most 1/8 of the table */
@@ -47,6 +48,8 @@ struct service_state {
 	uint8_t mode;
 	uint8_t cookies;
 	bool is_listed; /* it has allow or deny lists */
+	uint8_t group;  /* whose secret its cookies are made with; 0: the master's */
+	bool is_stateless; /* mode handoff since before there were connections: none is known */
 
 	bool cookie_mode;
 	uint32_t half_open;
@@ -54,6 +57,7 @@ struct service_state {
 	uint64_t syn, syn_ack;
 	uint32_t
 		n_cookies; /* SYN-ACKs sent without state in the running second, less those proven */
+	uint32_t n_passed; /* mode handoff: SYNs that passed in the running second */
 
 	uint32_t connections;
 	uint64_t opened, refused;
@@ -100,7 +104,7 @@ struct core {
 	struct rate adopt_rate; /* by net */
 	struct recent proven;   /* nets that completed a connection lately */
 	struct bucket port_bucket, proven_bucket, rst_bucket, challenge_bucket, pass_bucket;
-	struct bucket learn_bucket;
+	struct bucket learn_bucket, fragment_bucket;
 	struct flow_hash_key hash_key;
 	uint64_t started_ms;
 	uint64_t cookie_out_ms; /* the last cookie of this core dies here: the gate */
@@ -112,6 +116,7 @@ struct core {
 	uint32_t mutations;   /* of the index, in this burst */
 	uint32_t reflect_cap; /* this core's share of the policy's per_net_per_s */
 	bool draining;
+	bool hands_off;    /* the policy has a service of mode handoff */
 	bool has_orphans;  /* a reload came while there were connections */
 	uint64_t ticked_s; /* the last second whose service counts were looked at */
 	struct service_state services[SERVICES_MAX]; /* by id */
@@ -138,6 +143,13 @@ static inline void
 core_count(struct core *core, enum counter which)
 {
 	counter_add(&core->counters, which, 1);
+}
+
+/* The secrets behind cookies of a service. */
+static inline const struct secret_set *
+service_secrets(const struct service_state *state, const struct instant *now)
+{
+	return &now->secrets[state->group];
 }
 
 /* May it be a keep-alive or window probe, whose SEQ is one below (RFC 9293, 3.8.4)? */

@@ -4,6 +4,7 @@
 
 #include "challenge.h"
 #include "connect.h"
+#include "handoff.h"
 #include "handshake.h"
 #include "join.h"
 #include "proof.h"

@@ -16,6 +16,7 @@ enum state {
 	STATE_SPLICED,
 	STATE_CLOSING,
 	STATE_RESPONDING,
+	STATE_HANDOFF, /* any flow of a service of mode handoff */
 	STATE_SPENT,
 	STATE_COUNT
 };

@@ -6,6 +6,7 @@
 #include "decision.h"
 #include "challenge.h"
 #include "connect.h"
+#include "handoff.h"
 #include "handshake.h"
 #include "join.h"
 #include "proof.h"

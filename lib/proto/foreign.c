@@ -7,6 +7,7 @@
 
 #include "act.h"
 #include "entry.h"
+#include "handoff.h"
 #include "rewriting.h"
 
 #define FRAGMENT_LIFE_MS 2000u
@@ -119,7 +120,8 @@ fragment_later(struct core *core, struct step *step)
 
 	if (f->hash != hash || f->left == 0 ||
 	    (int32_t)(f->until_ms - (uint32_t)step->now->now_ms) < 0) {
-		act_drop(core, step, COUNTER_drop_fragment);
+		if (!handoff_fragment(core, step))
+			act_drop(core, step, COUNTER_drop_fragment);
 		return;
 	}
 	f->left--;
@@ -163,6 +165,8 @@ foreign_decide(struct core *core, struct step *step)
 		unserved(core, step);
 		return;
 	}
+	if (step->service->mode == MODE_HANDOFF && handoff_foreign(core, step))
+		return;
 	switch ((enum segment_class)seg->class) {
 	case SEGMENT_ICMP_ERROR:
 		icmp_error(core, step);

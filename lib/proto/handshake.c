@@ -34,7 +34,7 @@ syn_ack_fill(const struct core *core, struct packet *p, const struct answer *a, 
 	p->ack = a->irs + 1;
 	p->tsval = a->ts_sent;
 	p->tsecr = a->tsval;
-	p->window = syn_ack_window(core, mode);
+	p->window = syn_ack_window(core, mode, a->mss);
 	p->mss = a->mss;
 	p->options = a->options;
 	p->wscale = a->wscale;
@@ -52,10 +52,10 @@ plan_late(struct core *core, struct step *step)
 		.flow = &seg->flow,
 		.irs = seg->seq,
 		.profile = plan->profile,
-		.parity = step->now->secrets->epoch & 1,
+		.parity = service_secrets(step->state, step->now)->epoch & 1,
 		.is_v4 = seg->is_v4,
 	};
-	cookie_make(step->now->secrets, &job, 1);
+	cookie_make(service_secrets(step->state, step->now), &job, 1);
 	seg->found.cookie = job.iss;
 	seg->found.profile = plan->profile;
 	syn->net = core_net(core, &seg->flow);
@@ -118,6 +118,17 @@ void
 handshake_syn_by_cookie(struct core *core, struct step *step)
 {
 	syn_by_cookie(core, step, planned(core, step)->plan);
+}
+
+void
+handshake_syn_under_caps(struct core *core, struct step *step)
+{
+	const struct syn_planned *syn = planned(core, step);
+
+	if (admission_reflect(core, syn->net, step->now))
+		syn_by_cookie(core, step, syn->plan);
+	else
+		act_drop(core, step, COUNTER_drop_reflection);
 }
 
 /* What an entry knows of its SYN and of the SYN-ACK. */

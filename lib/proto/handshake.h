@@ -7,6 +7,8 @@
 
 /* Answer by cookie, whatever the limits. */
 void handshake_syn_by_cookie(struct core *core, struct step *step);
+/* The same, if the reflection caps allow. */
+void handshake_syn_under_caps(struct core *core, struct step *step);
 /* Whether this SYN of a service leaves no entry and does not pass, whatever the caps say: any
  * worker may have it then. */
 bool handshake_answers_anywhere(struct core *core, const struct service_state *state,

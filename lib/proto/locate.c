@@ -23,6 +23,9 @@ locate_index(struct core *core, struct segment *s)
 	                                  __builtin_bswap16(s->flow.server_port_be));
 	if (s->found.service >= SERVICES_MAX)
 		return;
+	/* No entry is looked for. */
+	if (core->hands_off && core->services[s->found.service].mode == MODE_HANDOFF)
+		return;
 	s->found.hash = flow_hash(&core->hash_key, &s->flow, s->tags);
 	flow_index_prefetch(&core->index, s->found.hash);
 	__builtin_prefetch(&core->services[s->found.service], 1, 3);
@@ -56,23 +59,43 @@ lanes_start(struct core *core, const struct secret_set *secrets)
 	}
 }
 
+static void syn_finish(struct segment *seg, struct cookie_lane *lane);
+
+/* The lane for a SYN, under the key of its service: if another's is in it, what has been added
+ * so far is computed first. */
+static inline struct cookie_lane *
+syn_lane(struct core *core, struct segment *seg, bool is_v4, const struct secret_set *secrets)
+{
+	struct cookie_lane *lane = &core->syn_lanes[is_v4];
+	uint32_t parity = secrets->epoch & 1;
+
+	if (__builtin_expect(lane->keys != &secrets->parity[parity], 0)) {
+		syn_finish(seg, lane);
+		cookie_lane_start(lane, secrets, parity, is_v4);
+	}
+	return lane;
+}
+
 static inline void
-syn_add(struct core *core, struct segment *s, unsigned int number, const struct instant *now,
+syn_add(struct core *core, struct segment *seg, unsigned int number, const struct instant *now,
         struct syn_plan_memo *memo)
 {
+	struct segment *s = &seg[number];
+	const struct service_state *state = &core->services[s->found.service];
+	const struct secret_set *secrets = service_secrets(state, now);
 	struct syn_planned *syn = &core->syns[number];
 	const struct syn_plan *plan;
 
-	plan = syn_plan_make(core, s, &core->services[s->found.service], now, memo, syn);
+	plan = syn_plan_make(core, s, state, now, memo, syn);
 	syn->net = source_net_hash_of(&core->hash_key, &s->flow.client, s->is_v4);
 	rate_prefetch(&core->reflection, syn->net);
 	s->found.profile = plan->profile;
 	if (s->is_v4)
-		cookie_lane_add(&core->syn_lanes[true], true, &s->flow, s->seq, plan->profile,
-		                number);
+		cookie_lane_add(syn_lane(core, seg, true, secrets), true, &s->flow, s->seq,
+		                plan->profile, number);
 	else
-		cookie_lane_add(&core->syn_lanes[false], false, &s->flow, s->seq, plan->profile,
-		                number);
+		cookie_lane_add(syn_lane(core, seg, false, secrets), false, &s->flow, s->seq,
+		                plan->profile, number);
 }
 
 /* Both tries at once: of SEG.SEQ - 1, and of SEG.SEQ for what may be a probe. Whether the
@@ -132,13 +155,16 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 
 		if (s->found.service >= SERVICES_MAX || s->class != SEGMENT_TCP)
 			continue;
-		locate_entry(core, s);
+		bool keeps = !core->hands_off || core->services[s->found.service].mode != MODE_HANDOFF;
+		if (keeps)
+			locate_entry(core, s);
 		if (s->side != SIDE_OUTSIDE)
 			continue;
 		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 		if (control == TCP_SYN) {
-			syn_add(core, s, i, now, &memo);
-		} else if (control == TCP_ACK && s->found.entry == FLOW_NONE && gate_open) {
+			syn_add(core, seg, i, now, &memo);
+		} else if (keeps && control == TCP_ACK && s->found.entry == FLOW_NONE &&
+		           gate_open) {
 			ack_add(core, s, i);
 		}
 	}

@@ -22,7 +22,7 @@ proof_once(struct step *step, uint32_t irs)
 	};
 	uint8_t proof;
 
-	cookie_check(step->now->secrets, &job, 1, &proof);
+	cookie_check(service_secrets(step->state, step->now), &job, 1, &proof);
 	step->seg->found.profile = job.profile;
 	return proof;
 }
@@ -130,9 +130,6 @@ proof_open(struct core *core, struct step *step, const struct proven *proven)
 	switch ((enum service_mode)step->service->mode) {
 	case MODE_RESPOND:
 		respond_begin(core, step, proven);
-		return;
-	case MODE_HANDOFF:
-		act_forward(core, step, COUNTER_passed_handoff);
 		return;
 	default:
 		connect_begin(core, step, proven);

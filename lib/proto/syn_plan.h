@@ -12,8 +12,11 @@
 /* The window of a SYN-ACK: what one connection may have held; never zero, or the first
  * data waits for a window probe. Never scaled (RFC 7323, 2.2). */
 static inline uint16_t
-syn_ack_window(const struct core *core, uint8_t mode)
+syn_ack_window(const struct core *core, uint8_t mode, uint32_t mss)
 {
+	/* Nothing is held: what a kernel offers at first, whole segments (1460: 64,240). */
+	if (mode == MODE_HANDOFF)
+		return (uint16_t)(UINT16_MAX - UINT16_MAX % mss);
 	return mode == MODE_RESPOND
 	               ? UINT16_MAX
 	               : (uint16_t)pending_window(&core->pending, core->params.hold_bytes);
@@ -23,7 +26,7 @@ syn_ack_window(const struct core *core, uint8_t mode)
  * the same: in a flood most do. */
 struct syn_plan_memo {
 	uint64_t said; /* the option fields of struct segment */
-	uint64_t to;   /* backend, mode and family; 0: nothing yet */
+	uint64_t to;   /* backend or service, mode and family; 0: nothing yet */
 	const struct syn_plan *plan;
 	struct syn_plan *next; /* where the next one goes, and those after it */
 	/* The server that was last looked for, and what was found; port 0: nothing is. */
@@ -51,7 +54,7 @@ syn_plan_work_out(const struct core *core, const struct segment *seg, const stru
 	offer.sack = row.sack;
 	plan->offer = offer;
 	*answer = (struct packet){ .mss = promise.mss,
-		                   .window = syn_ack_window(core, service->mode),
+		                   .window = syn_ack_window(core, service->mode, promise.mss),
 		                   .flags = TCP_SYN | TCP_ACK,
 		                   .options = OPTION_MSS,
 		                   .wscale = WSCALE_NONE };
@@ -98,8 +101,9 @@ syn_plan_make(struct core *core, const struct segment *seg, const struct service
 
 	if (state->mode == MODE_PROXY)
 		backend = syn_plan_backend(core, seg, now, memo);
-	/* A backend is a line: its low bits are free. */
-	uint64_t to = (uintptr_t)backend | (unsigned int)state->mode << 2 |
+	/* A backend is a line, as the state of a service: its low bits are free. */
+	const void *whose = state->mode == MODE_HANDOFF ? (const void *)state : backend;
+	uint64_t to = (uintptr_t)whose | (unsigned int)state->mode << 2 |
 	              (unsigned int)seg->is_v4 << 1 | 1;
 	memcpy(&said, &seg->options, sizeof(said));
 	if (__builtin_expect(said != memo->said || to != memo->to, 0)) {

@@ -22,6 +22,9 @@ core_whose(struct core *core, const struct segment *seg, const struct instant *n
 	/* After a reload there may be connections of services that are no more. */
 	if (id == SERVICE_NONE && core->policy->generation == 1)
 		return CORE_HERE;
+	/* Nothing is kept of its flows, whatever the segment is. */
+	if (id < SERVICES_MAX && core->services[id].is_stateless)
+		return CORE_ANY;
 	if (id < SERVICES_MAX && opens(seg) &&
 	    handshake_answers_anywhere(core, &core->services[id], seg, now))
 		return CORE_ANY;

@@ -23,7 +23,7 @@
 
 enum service_mode {
 	MODE_PROXY,   /* handshake with the client, then with the server, then splice */
-	MODE_HANDOFF, /* handshake, then the proven ACK goes on; no entry */
+	MODE_HANDOFF, /* answered by cookie; all else passes, the server's kernel adopts; no entry */
 	MODE_RESPOND, /* the engine is the server: acknowledges and discards */
 	MODE_BYPASS,  /* counted, untouched */
 };
@@ -51,6 +51,17 @@ struct port_range {
 	uint16_t last;
 };
 
+/* What a service of mode handoff promises to clients: no more than its servers' kernels grant. */
+struct service_promise {
+	uint32_t mss, mss6; /* IPv4, IPv6 */
+	uint32_t wscale;
+	bool window_scaling, sack, timestamps;
+	const char *const *files; /* that say what servers grant; read already */
+	uint32_t n_files;
+};
+
+#define SERVICE_GROUPS_MAX 15u /* of services that share a secret with their servers */
+
 /* Limits count per engine; a core takes its share (limit / workers, at least 1).
  * 0 means no limit, except where said. */
 struct service {
@@ -66,6 +77,13 @@ struct service {
 	uint8_t signed_syn; /* enum refusal: SYNs with MD5 or AO: PASS (capped), RESET or DROP */
 	bool wait_for_data; /* open the server at the client's first byte */
 	bool repeat_syn;    /* SYNs to the server go out twice: it takes no round-trip sample */
+	/* Mode handoff: whose secret the cookies are made with, by name and by number (from 1),
+	 * which lasts for as long as a service of the group exists; what is promised; and SYNs
+	 * that pass in a second, above which cookies answer. */
+	char group[SERVICE_NAME_MAX];
+	uint8_t group_id;
+	struct service_promise promise;
+	uint32_t calm_syn_per_s;
 	uint32_t high;      /* half-open entries at which cookie mode begins */
 	uint32_t low;       /* ... and at which it ends; low < high */
 	uint32_t max_connections; /* connecting + established */

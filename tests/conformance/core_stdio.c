@@ -19,6 +19,7 @@
 #include "cookie.h"
 #include "core.h"
 #include "core_share.h"
+#include "group_secrets.h"
 
 #define TICK_US 10000u
 #define TICK_BUDGET 4096u
@@ -135,6 +136,7 @@ start(struct run *run, uint64_t now_us)
 	run->now_us = now_us;
 	run->next_tick_us = now_us + TICK_US;
 	secret_init(&run->secrets, master, now_us / 1000000);
+	group_secrets_of(&run->secrets, &run->conf->policy);
 	struct core_params params = core_share(run->conf, seed);
 	run->memory = aligned_alloc(64, (core_size(&params) + 63) & ~(size_t)63);
 	run->actions.list = calloc(n_actions, sizeof(struct action));

@@ -110,6 +110,11 @@ lab_init(struct lab *lab, const struct lab_variant *variant)
 			.signed_syn = REFUSE_PASS,
 			.high = 24,
 			.low = 8,
+			.group = "lab",
+			.group_id = modes[i] == MODE_HANDOFF ? 1 : 0,
+			.promise = { .mss = 1460, .mss6 = 1440, .wscale = 7, .window_scaling = true,
+			             .sack = true, .timestamps = true },
+			.calm_syn_per_s = 4,
 			.addresses = lab->addresses,
 			.n_addresses = 2,
 			.ports = &lab->ports[i],
@@ -134,6 +139,7 @@ lab_start(struct lab *lab)
 
 	CHECK(policy_compile(&lab->policy, &a, &b) == NULL);
 	secret_init(&lab->secrets, master, lab->wall_ms / 1000);
+	secret_set_groups(&lab->secrets, (const char *[SECRET_SETS]){ [1] = "lab" });
 	for (unsigned int i = 0; i < sizeof(lab->params.seed); i++)
 		lab->params.seed[i] = (uint8_t)(i * 37 + 11);
 	lab_memory_take(lab);
@@ -235,7 +241,8 @@ check_cookie(struct lab *lab, const struct segment *seg)
 	};
 	uint8_t proof;
 
-	cookie_check(secret_current(&lab->secrets), &job, 1, &proof);
+	bool is_handed = seg->flow.server_port_be == __builtin_bswap16(LAB_HANDOFF);
+	cookie_check(&secret_current(&lab->secrets)[is_handed], &job, 1, &proof);
 	CHECK(proof == PROOF_EXACT);
 }
 

@@ -67,7 +67,8 @@ test_plan_memo_and_afresh_same(void)
 
 	for (unsigned int i = 0; i < N_SYNS; i++) {
 		uint64_t r = check_random(&state);
-		struct service service = { .mode = modes[r >> 8 & 3] };
+		struct service service = { .mode = modes[r >> 8 & 3],
+			                   .promise = { .mss = 1460, .mss6 = 1440 } };
 		struct service_state at = { .service = &service, .mode = service.mode };
 		struct syn_plan without;
 		struct syn_plan_memo fresh = { .next = &without };

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Mode handoff: a SYN is answered by cookie, or passes in calm; everything else of the service
+ * passes both ways as it is. The server's kernel checks the cookie and takes the connection over.
+ * Nothing is kept of any flow, so any worker, and any node, may have any segment of it.
+ * Inside lib/proto only.
+ */
+#ifndef SYNFRONT_HANDOFF_H
+#define SYNFRONT_HANDOFF_H
+
+#include "core_state.h"
+
+/* A TCP segment of such a service. */
+void handoff_decide(struct core *core, struct step *step);
+/* What else is about TCP of such a service: ICMP errors, fragments, what cannot be parsed. */
+bool handoff_foreign(struct core *core, struct step *step);
+/* A later fragment whose first one has not been seen: it may have come by another node. */
+bool handoff_fragment(struct core *core, struct step *step);
+/* Once a second: cookie mode ends when that second's SYNs answered by cookie are no more than
+ * half of what may pass. */
+void handoff_second(struct core *core, struct service_state *state);
+
+/* Handlers of the decision table. */
+void handoff_syn(struct core *core, struct step *step);
+void handoff_pass(struct core *core, struct step *step);
+
+#endif
