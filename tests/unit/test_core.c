@@ -47,6 +47,7 @@ main(void)
 		{ .pName = "delay", .pTests = core_delay_tests },
 		{ .pName = "view", .pTests = core_view_tests },
 		{ .pName = "waiting", .pTests = core_waiting_tests },
+		{ .pName = "handoff", .pTests = core_handoff_tests },
 		{ .pName = "rows", .pTests = rows_tests },
 		CU_SUITE_INFO_NULL,
 	};

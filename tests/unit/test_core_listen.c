@@ -334,16 +334,6 @@ LAB_TEST(test_listen_inside_segment_reset, "LISTEN.INSIDE.ACK", "LISTEN.INSIDE.D
 	EQUAL(ONLY(SIDE_INSIDE)->seg.seq, 901);
 }
 
-LAB_TEST(test_listen_handoff_proof_passed)
-{
-	lab->server_port = LAB_HANDOFF;
-	lab_start(lab);
-	lab_syn_ack(lab);
-	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 5);
-	OUTCOME_IS(passed_handoff);
-	EQUAL(ONLY(SIDE_INSIDE)->kind, ACTION_FORWARD);
-}
-
 CU_TestInfo core_listen_tests[] = {
 	CHECK_TEST(test_listen_syn_answered_with_state),
 	CHECK_TEST(test_listen_syn_answered_by_cookie),
@@ -372,6 +362,5 @@ CU_TestInfo core_listen_tests[] = {
 	CHECK_TEST(test_listen_inside_syn_tracked),
 	CHECK_TEST(test_listen_inside_syn_ack_reset),
 	CHECK_TEST(test_listen_inside_segment_reset),
-	CHECK_TEST(test_listen_handoff_proof_passed),
 	CU_TEST_INFO_NULL,
 };

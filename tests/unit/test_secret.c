@@ -282,6 +282,61 @@ test_secret_fini_overwrites_everything(void)
 	CU_ASSERT_EQUAL(sum, 0);
 }
 
+/* Servers hold these: bytes computed by another program. */
+static void
+test_secret_group_secrets_are_the_published_ones(void)
+{
+	static const struct {
+		const char *name;
+		uint8_t secret[MASTER_SECRET_SIZE];
+	} published[] = {
+		{ "default",
+		  { 0x7c, 0x63, 0x14, 0x50, 0xae, 0xbf, 0xe5, 0xf5, 0x24, 0x89, 0x19, 0xb6, 0x28, 0x1e, 0x87, 0xa9,
+ 0x57, 0x49, 0xd4, 0xd8, 0x4d, 0x77, 0xae, 0x7e, 0x1e, 0xca, 0x76, 0x91, 0x62, 0x40, 0x17, 0xd4 } },
+		{ "sixteen-bytes-16",
+		  { 0x71, 0x50, 0xc7, 0xe1, 0x79, 0xf9, 0xea, 0x95, 0x9b, 0x1e, 0x2a, 0xc0, 0x09, 0x97, 0x0e, 0x17,
+ 0x44, 0x3a, 0xaf, 0x58, 0xbe, 0x94, 0x9a, 0x50, 0xef, 0x2e, 0xd4, 0x72, 0x6f, 0x01, 0x47, 0x24 } },
+		{ "a-name-of-thirty-one-bytes-long",
+		  { 0xc7, 0x3d, 0x18, 0x7d, 0x46, 0xfb, 0x62, 0xce, 0xdc, 0xba, 0x0a, 0x26, 0x94, 0xea, 0x12, 0xfc,
+ 0x50, 0x3e, 0xa9, 0x21, 0xf2, 0xc0, 0xe4, 0xc7, 0x83, 0xd8, 0x72, 0xb2, 0xae, 0xf0, 0x7e, 0xee } },
+	};
+	uint8_t master[MASTER_SECRET_SIZE], secret[MASTER_SECRET_SIZE];
+
+	master_fill(master, 0);
+	for (size_t i = 0; i < N(published); i++) {
+		secret_group_derive(master, published[i].name, secret);
+		CU_ASSERT_EQUAL(memcmp(secret, published[i].secret, sizeof(secret)), 0);
+	}
+}
+
+/* A node with the master and a server with the group's secret alone have the same keys. */
+static void
+test_secret_set_groups_row_has_keys_of_group_secret(void)
+{
+	const char *const groups[SECRET_SETS] = { [1] = "default", [3] = "other" };
+	uint8_t master[MASTER_SECRET_SIZE], secret[MASTER_SECRET_SIZE];
+	struct epoch_keys keys;
+
+	ring_start(&ring, START_S + 10);
+	secret_set_groups(&ring, groups);
+	for (uint64_t s = 10; s < 100; s += 30) {
+		secret_step(&ring, START_S + s);
+		const struct secret_set *row = secret_current(&ring);
+		CU_ASSERT_TRUE(current_is(row[0].epoch, row[0].epoch - 1));
+		master_fill(master, 0);
+		for (unsigned int i = 1; i <= 3; i += 2) {
+			secret_group_derive(master, groups[i], secret);
+			secret_epoch_keys(&keys, secret, row[0].epoch);
+			CU_ASSERT_EQUAL(row[i].epoch, row[0].epoch);
+			CU_ASSERT_TRUE(keys_equal(&row[i].parity[row[0].epoch & 1], &keys));
+		}
+	}
+	/* The same groups again publish nothing. */
+	const struct secret_set *row = secret_current(&ring);
+	secret_set_groups(&ring, groups);
+	CU_ASSERT_PTR_EQUAL(secret_current(&ring), row);
+}
+
 int
 main(void)
 {
@@ -290,6 +345,8 @@ main(void)
 		CHECK_TEST(test_aes_encrypt_fips197_b_and_c1_gives_ciphertext),
 		CHECK_TEST(test_secret_epoch_keys_are_the_published_ones),
 		CHECK_TEST(test_secret_keys_of_uses_and_masters_all_differ),
+		CHECK_TEST(test_secret_group_secrets_are_the_published_ones),
+		CHECK_TEST(test_secret_set_groups_row_has_keys_of_group_secret),
 		CHECK_TEST(test_secret_step_through_epoch_publishes_lead_then_next),
 		CHECK_TEST(test_secret_step_in_the_same_second_publishes_nothing),
 		CHECK_TEST(test_secret_init_in_lead_holds_next_epoch),
