@@ -46,7 +46,8 @@ print_memory(FILE *out, const struct conf *conf)
 	uint8_t seed[64] = { 0 };
 	struct core_params params = core_share(conf, seed);
 	unsigned int n = core_memory(&params, rows, MEMORY_ROWS_MAX);
-	uint64_t n_workers = conf->workers.count, all = core_size(&params) * n_workers;
+	size_t known = known_size(conf->memory.known_flows);
+	uint64_t n_workers = conf->workers.count, all = core_size(&params) * n_workers + known;
 	char text[16];
 
 	fprintf(out, "memory of the tables, %" PRIu64 " worker%s\n", n_workers,
@@ -54,6 +55,8 @@ print_memory(FILE *out, const struct conf *conf)
 	for (unsigned int i = 0; i < n; i++)
 		fprintf(out, "  %-24s %12" PRIu64 " entries %10s\n", rows[i].name,
 		        rows[i].entries * n_workers, size_text(text, rows[i].size * n_workers));
+	fprintf(out, "  %-24s %12zu entries %10s\n", "known flows", known / sizeof(uint32_t),
+	        size_text(text, known));
 	fprintf(out, "  %-24s %20s %10s\n", "all", "", size_text(text, all));
 	fprintf(out, "  %-24s %20s %10s\n", "with buffers and EAL", "",
 	        size_text(text, budget_memory(conf, conf->eal.hugepages != CONF_HUGEPAGES_OFF)));
@@ -74,9 +77,27 @@ print_prefix(FILE *out, const struct prefix *p)
 }
 
 static void
+print_handoff(FILE *out, const struct service *s, const char *cookies)
+{
+	fprintf(out, "  cookies %s, group %s", cookies, s->group);
+	if (s->calm == CALM_TRANSPARENT)
+		fprintf(out, ", transparent up to %u SYNs a second", s->calm_syn_per_s);
+	if (s->unknown_per_s != 0)
+		fprintf(out, ", %u segments a second of unknown flows", s->unknown_per_s);
+	fprintf(out, "\n  %-16s promises MSS %u, %u", "", s->promise.mss, s->promise.mss6);
+	if (s->promise.window_scaling)
+		fprintf(out, ", scale %u", s->promise.wscale);
+	fprintf(out, "%s%s", s->promise.sack ? ", SACK" : "",
+	        s->promise.timestamps ? ", timestamps" : "");
+}
+
+static void
 print_service(FILE *out, const struct service *s)
 {
-	static const char *const modes[] = { "proxy", "handoff", "respond", "bypass" };
+	static const char *const modes[] = { [MODE_PROXY] = "proxy",
+		                             [MODE_RESPOND] = "respond",
+		                             [MODE_HANDOFF] = "handoff",
+		                             [MODE_BYPASS] = "bypass" };
 	static const char *const cookies[] = { "auto", "always", "never" };
 
 	fprintf(out, "  %-16s %-8s", s->name, modes[s->mode]);
@@ -94,8 +115,7 @@ print_service(FILE *out, const struct service *s)
 	if (s->n_ports > LISTED_MAX)
 		fprintf(out, ",... (%u)", s->n_ports);
 	if (s->mode == MODE_HANDOFF)
-		fprintf(out, "  cookies %s, group %s%s", cookies[s->cookies], s->group,
-		        s->calm == CALM_TRANSPARENT ? ", transparent when calm" : "");
+		print_handoff(out, s, cookies[s->cookies]);
 	else if (s->mode != MODE_BYPASS)
 		fprintf(out, "  cookies %s (%u/%u)%s", cookies[s->cookies], s->high, s->low,
 		        s->calm == CALM_TRANSPARENT ? ", transparent when calm" : "");

@@ -52,6 +52,7 @@ struct run {
 	struct conf *conf;
 	struct core *core;
 	struct secret_ring secrets;
+	struct known known;
 	struct pcap_input inputs[SIDES_BOTH];
 	pcap_dumper_t *outputs[SIDES_BOTH];
 	struct actions actions;
@@ -239,6 +240,20 @@ next_input(struct run *run)
 	return b;
 }
 
+static bool
+known_start(struct run *run, uint64_t *state)
+{
+	uint32_t n = run->conf->memory.known_flows;
+	void *memory = aligned_alloc(64, known_size(n));
+	uint8_t key[64];
+
+	if (memory == NULL)
+		return false;
+	fill_from_seed(state, key, sizeof(key));
+	known_init(&run->known, memory, n, key);
+	return true;
+}
+
 static int
 core_start(struct run *run, const struct options *options)
 {
@@ -261,7 +276,7 @@ core_start(struct run *run, const struct options *options)
 	run->memo = EMIT_MEMO_NEW;
 	run->actions.list = calloc(n_actions, sizeof(struct action));
 	run->actions.max = (unsigned int)n_actions;
-	if (memory == NULL || run->actions.list == NULL) {
+	if (memory == NULL || run->actions.list == NULL || !known_start(run, &state)) {
 		free(memory);
 		fputs("synfront-pcap: not enough memory for the tables\n", stderr);
 		return -1;
@@ -270,6 +285,7 @@ core_start(struct run *run, const struct options *options)
 	uint32_t buckets = (uint32_t)(index_size / sizeof(struct flow_bucket));
 	run->sweep_ticks = (buckets + TICK_BUDGET - 1) / TICK_BUDGET;
 	struct instant now = instant_now(run);
+	params.known = &run->known;
 	run->core = core_init(memory, &params, &run->conf->policy, &now);
 	return 0;
 }
@@ -492,6 +508,7 @@ out:
 	secret_fini(&run.secrets);
 	free(run.actions.list);
 	free(run.core);
+	free(run.known.words);
 	conf_free(run.conf);
 	return rc;
 }

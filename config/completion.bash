@@ -31,9 +31,9 @@ _synfront() {
 	--log-level) words=$(_synfront_levels "$program") ;;
 	--user) words=$(compgen -u) ;;
 	--instance) words=$(_synfront_instances) ;;
-	--seed | --until | --drain-at | --watch) ;;
+	--seed | --until | --drain-at | --watch | --group-secret) ;;
 	drain) words='on off status' ;;
-	--config | --outside | --inside | --write-* | --counters | --rows) files=yes ;;
+	--config | --outside | --inside | --write-* | --counters | --rows | --output) files=yes ;;
 	*)
 		words=$(_synfront_options "$program")
 		[[ $word == -* ]] || words=$(_synfront_commands "$program")

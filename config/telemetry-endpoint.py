@@ -64,8 +64,9 @@ def metrics(sock):
                                       ("memory", "table", "table", MEMORY)):
         for row in rows(sock, "/synfront/" + path):
             labels = {label: row[key]}
+            unknown = row.get("unknown", "").split()
             found += [(columns[name][0], value, labels)
-                      for name, value in row.items() if name in columns]
+                      for name, value in row.items() if name in columns and name not in unknown]
             if "link" in row:
                 found.append((LINK[0], int(row["link"] == "up"), labels))
     return found

@@ -81,6 +81,7 @@ struct memory_conf {
 	uint32_t paths;
 	uint32_t sources;
 	uint32_t held_connections; /* connections that hold early client data at one time */
+	uint32_t known_flows;      /* of all workers together: known.h */
 };
 
 enum conf_log_level {
@@ -158,7 +159,7 @@ int conf_read_secret(const struct conf *conf, uint8_t master[MASTER_SECRET_SIZE]
                      struct conf_error *err);
 
 /* What the tables of a conf take, all workers together. */
-#define CONF_MEMORY_ROWS 6
+#define CONF_MEMORY_ROWS 7
 
 struct conf_memory_row {
 	const char *key; /* "memory.connections" */

@@ -145,7 +145,7 @@ check_handoff(struct conf_reader *r, const struct conf_place *place, struct serv
 {
 	static const char *const others[] = { "half_open", "max_connections", "max_new_per_s",
 		                              "max_connecting" };
-	static const char *const own[] = { "calm_syn_per_s", "group", "promise" };
+	static const char *const own[] = { "calm_syn_per_s", "unknown_per_s", "group", "promise" };
 	struct path_below path;
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)

@@ -24,6 +24,7 @@ conf_memory_size(const struct conf *conf)
 	static const char *const names[CONF_MEMORY_ROWS] = {
 		"memory.connections", "memory.half_open", "memory.backends",
 		"memory.paths",       "memory.sources",   "memory.held_connections",
+		"memory.known_flows",
 	};
 	const struct conf_mapping *memory = find_key(&conf_root, "memory")->mapping;
 	struct conf_memory_size size = { .size = 0 };

@@ -169,6 +169,10 @@ static const struct conf_key memory_keys[] = {
 	  .max = 1u << 20, .preset = "4k", .entry_size = PENDING_ENTRY_SIZE,
 	  .help = "Connections that wait for their server at one time, each with its share of a "
 	          "pool for early client data." },
+	{ "known_flows", CONF_ENTRIES, 0, AT(memory_conf, known_flows), .min = 1024, .max = 1u << 28,
+	  .preset = "1M", .entry_size = sizeof(uint32_t),
+	  .help = "Flows that are remembered for `unknown_per_s`, rounded up to a power of two. One "
+	          "that finds no room takes the place of another." },
 };
 static const struct conf_mapping memory_mapping = { "Memory", KEYS(memory_keys), 0 };
 
@@ -251,6 +255,11 @@ static const struct conf_key service_keys[] = {
 	  .preset = "1k", .unit = "1/s",
 	  .help = "Mode `handoff`, `calm: transparent`: SYNs that pass; above it cookies answer, "
 	          "until no more than half as many come." },
+	{ "unknown_per_s", CONF_RATE, 0, AT(service, unknown_per_s), .min = 100, .max = 1000000000,
+	  .preset = "0", .zero = "all", .unit = "1/s",
+	  .help = "Mode `handoff`: segments that pass to the servers of flows for which nothing speaks: "
+	          "no proven cookie, no word of the server. Those without timestamps are dropped "
+	          "first. Set it to half of the blind ACKs that the servers stand." },
 	{ "group", CONF_LABEL, 0, AT(service, group), .max = SERVICE_NAME_MAX - 1,
 	  .preset = "default",
 	  .help = "Mode `handoff`: whose secret the cookies are made with. It is derived from the "

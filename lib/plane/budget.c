@@ -48,5 +48,5 @@ budget_memory(const struct conf *conf, bool huge)
 		buffer = RTE_ALIGN_MUL_CEIL(buffer, page);
 	uint64_t each = core_size(&params) + budget_buffers(conf) * buffer + WORKER_SIZE;
 
-	return each * conf->workers.count + OTHER_SIZE;
+	return each * conf->workers.count + known_size(conf->memory.known_flows) + OTHER_SIZE;
 }

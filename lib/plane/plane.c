@@ -63,6 +63,29 @@ start_ports(struct plane *plane)
 	return 0;
 }
 
+/* The flows that all workers know; on the node of the first. */
+static int
+start_known(struct plane *plane)
+{
+	uint32_t n = plane->conf->memory.known_flows;
+	void *memory = rte_malloc_socket(NULL, known_size(n), RTE_CACHE_LINE_SIZE,
+	                                 (int)rte_lcore_to_socket_id(lcore_of_worker(0)));
+	uint8_t key[64];
+
+	if (memory == NULL) {
+		log_error("no memory for known flows (%zu MB)", known_size(n) >> 20);
+		return -1;
+	}
+	if (getrandom(key, sizeof(key), 0) != sizeof(key)) {
+		log_error("no randomness: %m");
+		rte_free(memory);
+		return -1;
+	}
+	known_init(&plane->known, memory, n, key);
+	explicit_bzero(key, sizeof(key));
+	return 0;
+}
+
 static int
 start_workers(struct plane *plane)
 {
@@ -147,7 +170,7 @@ plane_start(struct plane *plane, const struct conf *conf, char *const *eal_args,
 		return -1;
 	bool has_ports = start_clock(plane, master) == 0 && start_ports(plane) == 0;
 	eal_ignore_signals();
-	if (!has_ports || start_workers(plane) != 0) {
+	if (!has_ports || start_known(plane) != 0 || start_workers(plane) != 0) {
 		plane_stop(plane);
 		plane_fini(plane);
 		return -1;
@@ -255,6 +278,8 @@ plane_fini(struct plane *plane)
 		rte_mempool_free(plane->pools[i]);
 		plane->workers[i] = NULL;
 	}
+	rte_free(plane->known.words);
+	explicit_bzero(&plane->known, sizeof(plane->known));
 	if (plane->secrets != NULL) {
 		secret_fini(plane->secrets);
 		secret_memory_unmap(plane->secrets, sizeof(*plane->secrets));

@@ -65,6 +65,7 @@ struct plane {
 	struct rte_rcu_qsbr *quiescent;
 
 	uint32_t cookies_until_s[SERVICES_MAX]; /* the workers', see struct core_params */
+	struct known known;                     /* ... */
 
 	/* Written by control (relaxed), read by workers. */
 	bool draining;

@@ -186,7 +186,10 @@ list_answer(struct rte_tel_data *d, struct list *list, uint64_t next)
 static int
 services(const char *params, struct rte_tel_data *d)
 {
-	static const char *const modes[] = { "proxy", "handoff", "respond", "bypass" };
+	static const char *const modes[] = { [MODE_PROXY] = "proxy",
+		                             [MODE_RESPOND] = "respond",
+		                             [MODE_HANDOFF] = "handoff",
+		                             [MODE_BYPASS] = "bypass" };
 	const struct policy *policy = here.policy;
 	uint32_t i = params != NULL ? (uint32_t)strtoul(params, NULL, 10) : 0;
 	uint32_t end = policy->n_services - i > SERVICES_PAGE ? i + SERVICES_PAGE
@@ -383,6 +386,9 @@ memory(const char *params, struct rte_tel_data *d)
 		           used_of(&rows[i], &usage), rows[i].size * n_workers);
 	for (unsigned int i = 0; i < n_workers; i++)
 		in_use += rte_mempool_in_use_count(plane->pools[i]);
+	uint64_t n_known = (plane->known.mask + UINT64_C(1)) * KNOWN_WAYS;
+	add_memory(&list, "known flows", n_known, known_used(&plane->known),
+	           n_known * sizeof(*plane->known.words));
 	add_memory(&list, "buffers", plane->pool_size * n_workers, in_use,
 	           plane->pool_size * n_workers *
 	                   (sizeof(struct rte_mbuf) + rte_pktmbuf_data_room_size(plane->pools[0])));

@@ -53,6 +53,8 @@ worker_new(struct plane *plane, unsigned int id, const uint8_t seed[64])
 		goto no_memory;
 	if (plane->n_workers > 1)
 		params.cookies_until_s = plane->cookies_until_s;
+	if (plane->known.words != NULL)
+		params.known = &plane->known;
 	params.n_receivers = RTE_MIN(plane->ports[SIDE_OUTSIDE].n_rx, plane->n_workers);
 	w->plane = plane;
 	w->id = id;

@@ -12,6 +12,7 @@
 #include "foreign.h"
 #include "handoff.h"
 #include "handshake.h"
+#include "syn_plan.h"
 #include "track.h"
 
 #define RATE_CELLS 16384u /* 2 rows of 8 bytes: fits the second-level cache beside the rest */
@@ -133,11 +134,8 @@ core_set_policy(struct core *core, const struct policy *policy)
 		state->mode = service->mode;
 		state->cookies = service->cookies;
 		state->is_listed = service->n_allow != 0 || service->n_deny != 0;
-		state->group = service->mode == MODE_HANDOFF ? service->group_id : 0;
-		/* What a reload has made one may still have connections of its mode before. */
-		state->is_stateless = service->mode == MODE_HANDOFF &&
-		                      (is_first || state->is_stateless);
-		core->hands_off |= service->mode == MODE_HANDOFF;
+		handoff_set(core, state, is_first);
+		state->plan_key = syn_plan_key(state);
 	}
 }
 
@@ -268,6 +266,22 @@ decide_orphan(struct core *core, struct step *step)
 	return true;
 }
 
+/* What is not TCP, or of a service whose connections are not followed (any more). */
+static __attribute__((noinline)) void
+decide_kept_by_nobody(struct core *core, struct step *step)
+{
+	if (decide_orphan(core, step))
+		return;
+	if (step->state->mode == MODE_HANDOFF && step->seg->class == SEGMENT_TCP)
+		handoff_decide(core, step);
+	else
+		foreign_decide(core, step);
+}
+
+_Static_assert(MODE_PROXY < MODE_HANDOFF && MODE_RESPOND < MODE_HANDOFF &&
+                       MODE_BYPASS > MODE_HANDOFF,
+               "modes that keep entries come first");
+
 static inline __attribute__((always_inline)) void
 decide_segment(struct core *core, struct step *step)
 {
@@ -284,14 +298,11 @@ decide_segment(struct core *core, struct step *step)
 	}
 	step->state = &core->services[seg->found.service];
 	step->service = step->state->service;
-	if (seg->class != SEGMENT_TCP || step->state->mode == MODE_BYPASS) {
-		if (!decide_orphan(core, step))
-			foreign_decide(core, step);
-		return;
-	}
-	if (step->state->mode == MODE_HANDOFF) {
-		if (step->state->is_stateless || !decide_orphan(core, step))
+	if (seg->class != SEGMENT_TCP || step->state->mode >= MODE_HANDOFF) {
+		if (step->state->is_stateless && seg->class == SEGMENT_TCP)
 			handoff_decide(core, step);
+		else
+			decide_kept_by_nobody(core, step);
 		return;
 	}
 	step_find(core, step);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "known.h"
 #include "secret.h"
 
 /* Most segments in one burst. */
@@ -32,6 +33,7 @@ struct core_params {
 	 * Relaxed: each core writes what is later than what it reads, and a value that is
 	 * lost for another's is less than a second older. */
 	uint32_t *cookies_until_s;
+	const struct known *known; /* of all cores together; NULL: no service has a shield */
 };
 
 /* The time of one burst. */

@@ -16,6 +16,7 @@
 #include "flow_index.h"
 #include "gauge.h"
 #include "half_open.h"
+#include "known.h"
 #include "path.h"
 #include "pending.h"
 #include "policy.h"
@@ -49,7 +50,9 @@ struct service_state {
 	uint8_t cookies;
 	bool is_listed; /* it has allow or deny lists */
 	uint8_t group;  /* whose secret its cookies are made with; 0: the master's */
-	bool is_stateless; /* mode handoff since before there were connections: none is known */
+	/* Mode handoff: since before there were connections, so that none is known; and with a
+	 * shield. */
+	bool is_stateless, is_shielded;
 
 	bool cookie_mode;
 	uint32_t half_open;
@@ -57,12 +60,14 @@ struct service_state {
 	uint64_t syn, syn_ack;
 	uint32_t
 		n_cookies; /* SYN-ACKs sent without state in the running second, less those proven */
-	uint32_t n_passed; /* mode handoff: SYNs that passed in the running second */
+	uint32_t n_calm;   /* mode handoff: SYNs of the running second that might have passed */
+	uint64_t plan_key; /* which services have their SYNs answered alike: syn_plan.h */
 
 	uint32_t connections;
 	uint64_t opened, refused;
 	uint32_t n_new; /* proven in the running second */
 	uint32_t second;
+	struct bucket unknown_bucket; /* what the shield lets pass of unknown flows */
 } __attribute__((aligned(64)));
 
 _Static_assert(offsetof(struct service_state, connections) <= 64, "a SYN needs one line");
@@ -187,6 +192,16 @@ static inline uint32_t
 limit_share(const struct core *core, uint32_t limit)
 {
 	return limit == 0 ? 0 : (limit + core->params.n_workers - 1) / core->params.n_workers;
+}
+
+/* The same of what nobody hands on: it is met by the workers to which a port brings segments. */
+static inline uint32_t
+receiver_share(const struct core *core, uint32_t limit)
+{
+	uint32_t n = core->params.n_receivers != 0 ? core->params.n_receivers
+	                                           : core->params.n_workers;
+
+	return limit == 0 ? 0 : (limit + n - 1) / n;
 }
 
 /* Are connections that are older than the engine still taken over? */

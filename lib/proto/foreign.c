@@ -80,9 +80,8 @@ fragment_of(struct core *core, const struct segment *seg, uint64_t *hash)
 	return &core->fragments[(*hash >> 8) & (FRAGMENTS_TRACKED - 1)];
 }
 
-/* The later fragments of this one's datagram may follow. */
-static void
-fragment_note(struct core *core, const struct step *step)
+void
+foreign_note_fragment(struct core *core, const struct step *step)
 {
 	uint32_t until_ms = (uint32_t)step->now->now_ms + FRAGMENT_LIFE_MS;
 	uint64_t hash;
@@ -107,7 +106,7 @@ fragment_first(struct core *core, struct step *step)
 		act_drop(core, step, COUNTER_drop_fragment);
 		return;
 	}
-	fragment_note(core, step);
+	foreign_note_fragment(core, step);
 	step->entry = entry;
 	splice_forward(core, step, COUNTER_passed_fragment);
 }
@@ -137,7 +136,7 @@ unserved(struct core *core, struct step *step)
 
 	switch ((enum segment_class)seg->class) {
 	case SEGMENT_FRAGMENT_FIRST:
-		fragment_note(core, step);
+		foreign_note_fragment(core, step);
 		break;
 	case SEGMENT_FRAGMENT_LATER:
 		fragment_later(core, step);

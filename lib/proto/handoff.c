@@ -5,7 +5,23 @@
 #include "act.h"
 #include "admission.h"
 #include "decision.h"
+#include "foreign.h"
 #include "handshake.h"
+#include "shield.h"
+
+void
+handoff_set(struct core *core, struct service_state *state, bool is_first)
+{
+	const struct service *service = state->service;
+	bool is_handoff = service->mode == MODE_HANDOFF;
+
+	core->hands_off |= is_handoff;
+	state->group = is_handoff ? service->group_id : 0;
+	/* What a reload has made one may still have connections of its mode before. */
+	state->is_stateless = is_handoff && (is_first || state->is_stateless);
+	state->is_shielded = is_handoff && service->unknown_per_s != 0 &&
+	                     core->params.known != NULL;
+}
 
 void
 handoff_decide(struct core *core, struct step *step)
@@ -15,9 +31,33 @@ handoff_decide(struct core *core, struct step *step)
 	decision_handlers[STATE_HANDOFF][seg->side][decision_event(seg)](core, step);
 }
 
-void
-handoff_pass(struct core *core, struct step *step)
+/* Does the shield, if there is one, let it pass? */
+static inline bool
+outside_passes(struct core *core, struct step *step)
 {
+	return __builtin_expect(!step->state->is_shielded, 1) || shield_admits(core, step);
+}
+
+static inline void
+inside_speaks(struct core *core, const struct step *step)
+{
+	if (__builtin_expect(step->state->is_shielded, 0))
+		shield_note_inside(core, step);
+}
+
+void
+handoff_outside(struct core *core, struct step *step)
+{
+	if (outside_passes(core, step))
+		act_forward(core, step, COUNTER_passed_handoff);
+	else
+		act_drop(core, step, COUNTER_drop_unknown);
+}
+
+void
+handoff_inside(struct core *core, struct step *step)
+{
+	inside_speaks(core, step);
 	act_forward(core, step, COUNTER_passed_handoff);
 }
 
@@ -61,17 +101,6 @@ syn_is_special(struct core *core, struct step *step)
 	return false;
 }
 
-/* What the workers may let pass together, as this one's part; a port may bring to fewer
- * workers than there are, and nobody hands such a SYN on. */
-static uint32_t
-calm_share(const struct core *core, const struct service *service)
-{
-	uint32_t n = core->params.n_receivers != 0 ? core->params.n_receivers
-	                                           : core->params.n_workers;
-
-	return (service->calm_syn_per_s + n - 1) / n;
-}
-
 /* Half-open connections are the servers' and cannot be counted here: the rate of the SYNs that
  * pass stands for them. */
 static bool
@@ -79,13 +108,17 @@ syn_passes_in_calm(struct core *core, struct step *step)
 {
 	struct service_state *state = step->state;
 
-	if (step->service->calm != CALM_TRANSPARENT || state->cookies == COOKIES_ALWAYS ||
-	    state->cookie_mode || admission_over_budget(core, step))
+	if (step->service->calm != CALM_TRANSPARENT || state->cookies == COOKIES_ALWAYS)
 		return false;
-	if (state->n_passed < calm_share(core, step->service)) {
-		state->n_passed++;
-		return true;
+	/* Those that no answer went to, over a cap, count as well: the flood goes on. */
+	if (state->cookie_mode) {
+		state->n_calm++;
+		return false;
 	}
+	if (admission_over_budget(core, step))
+		return false;
+	if (++state->n_calm <= receiver_share(core, step->service->calm_syn_per_s))
+		return true;
 	__atomic_store_n(&state->cookie_mode, true, __ATOMIC_RELAXED);
 	core_count(core, COUNTER_cookie_mode_entered);
 	return false;
@@ -94,11 +127,11 @@ syn_passes_in_calm(struct core *core, struct step *step)
 void
 handoff_second(struct core *core, struct service_state *state)
 {
-	uint32_t answered = state->n_cookies;
+	uint32_t n = state->n_calm;
 
-	state->n_passed = 0;
+	state->n_calm = 0;
 	state->n_cookies = 0;
-	if (!state->cookie_mode || answered > calm_share(core, state->service) / 2)
+	if (!state->cookie_mode || n > receiver_share(core, state->service->calm_syn_per_s) / 2)
 		return;
 	__atomic_store_n(&state->cookie_mode, false, __ATOMIC_RELAXED);
 	core_count(core, COUNTER_cookie_mode_left);
@@ -130,21 +163,35 @@ handoff_syn(struct core *core, struct step *step)
 		handshake_syn_under_caps(core, step);
 }
 
+static void
+fragment_first(struct core *core, struct step *step)
+{
+	bool is_outside = step->seg->side == SIDE_OUTSIDE;
+
+	/* What would be answered if it came in one piece does not pass in several. */
+	if (is_outside && decision_event(step->seg) == EVENT_SYN) {
+		act_drop(core, step, COUNTER_drop_fragment);
+		return;
+	}
+	if (is_outside && !outside_passes(core, step)) {
+		act_drop(core, step, COUNTER_drop_unknown);
+		return;
+	}
+	if (!is_outside)
+		inside_speaks(core, step);
+	foreign_note_fragment(core, step);
+	act_forward(core, step, COUNTER_passed_fragment);
+}
+
 bool
 handoff_foreign(struct core *core, struct step *step)
 {
-	const struct segment *seg = step->seg;
-
-	switch ((enum segment_class)seg->class) {
+	switch ((enum segment_class)step->seg->class) {
 	case SEGMENT_ICMP_ERROR:
 		act_forward(core, step, COUNTER_passed_icmp);
 		return true;
 	case SEGMENT_FRAGMENT_FIRST:
-		/* What would be answered if it came in one piece does not pass in several. */
-		if (seg->side == SIDE_OUTSIDE && decision_event(seg) == EVENT_SYN)
-			act_drop(core, step, COUNTER_drop_fragment);
-		else
-			act_forward(core, step, COUNTER_passed_fragment);
+		fragment_first(core, step);
 		return true;
 	default:
 		return false;
@@ -154,8 +201,10 @@ handoff_foreign(struct core *core, struct step *step)
 bool
 handoff_fragment(struct core *core, struct step *step)
 {
-	if (!core->hands_off || !bucket_take(&core->fragment_bucket, FRAGMENTS_PER_S,
-	                                     (uint32_t)step->now->now_ms))
+	/* It names no port: of a host that has such a service it may be. */
+	if (!core->hands_off ||
+	    !bucket_take(&core->fragment_bucket, FRAGMENTS_PER_S, (uint32_t)step->now->now_ms) ||
+	    !policy_has_mode(core->policy, &step->seg->flow.server, MODE_HANDOFF))
 		return false;
 	act_forward(core, step, COUNTER_passed_fragment);
 	return true;

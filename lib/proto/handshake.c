@@ -34,7 +34,7 @@ syn_ack_fill(const struct core *core, struct packet *p, const struct answer *a, 
 	p->ack = a->irs + 1;
 	p->tsval = a->ts_sent;
 	p->tsecr = a->tsval;
-	p->window = syn_ack_window(core, mode, a->mss);
+	p->window = syn_ack_window(core, mode);
 	p->mss = a->mss;
 	p->options = a->options;
 	p->wscale = a->wscale;

@@ -13,8 +13,24 @@ _Static_assert(FLOW_NONE == UINT32_MAX && SERVICE_NONE == UINT16_MAX &&
                        PROOF_UNCHECKED == UINT8_MAX && PROFILE_UNMADE == UINT8_MAX,
                "nothing known is all ones");
 
+/* Of a service that keeps no connections: only a shield looks its flow up. */
 static inline void
-locate_index(struct core *core, struct segment *s)
+locate_handoff(struct core *core, struct segment *s)
+{
+	if (!core->services[s->found.service].is_shielded)
+		return;
+	s->found.hash = known_hash(core->params.known, &s->flow);
+	known_prefetch(core->params.known, s->found.hash);
+}
+
+static inline bool
+is_handoff(const struct core *core, const struct segment *s)
+{
+	return core->services[s->found.service].mode == MODE_HANDOFF;
+}
+
+static inline void
+locate_index(struct core *core, struct segment *s, bool hands_off)
 {
 	memset(&s->found, 0xff, sizeof(s->found));
 	if (s->class == SEGMENT_OTHER)
@@ -23,9 +39,10 @@ locate_index(struct core *core, struct segment *s)
 	                                  __builtin_bswap16(s->flow.server_port_be));
 	if (s->found.service >= SERVICES_MAX)
 		return;
-	/* No entry is looked for. */
-	if (core->hands_off && core->services[s->found.service].mode == MODE_HANDOFF)
+	if (hands_off && is_handoff(core, s)) {
+		locate_handoff(core, s);
 		return;
+	}
 	s->found.hash = flow_hash(&core->hash_key, &s->flow, s->tags);
 	flow_index_prefetch(&core->index, s->found.hash);
 	__builtin_prefetch(&core->services[s->found.service], 1, 3);
@@ -60,29 +77,27 @@ lanes_start(struct core *core, const struct secret_set *secrets)
 }
 
 static void syn_finish(struct segment *seg, struct cookie_lane *lane);
+static void ack_finish(struct segment *seg, struct cookie_lane *lane);
 
-/* The lane for a SYN, under the key of its service: if another's is in it, what has been added
- * so far is computed first. */
-static inline struct cookie_lane *
-syn_lane(struct core *core, struct segment *seg, bool is_v4, const struct secret_set *secrets)
+/* A lane under the keys of one service: if another's are in it, what has been added so far is
+ * computed first. */
+static inline void
+lane_switch(struct segment *seg, struct cookie_lane *lane, const struct secret_set *secrets,
+            uint32_t parity, void (*finish)(struct segment *seg, struct cookie_lane *lane))
 {
-	struct cookie_lane *lane = &core->syn_lanes[is_v4];
-	uint32_t parity = secrets->epoch & 1;
-
-	if (__builtin_expect(lane->keys != &secrets->parity[parity], 0)) {
-		syn_finish(seg, lane);
-		cookie_lane_start(lane, secrets, parity, is_v4);
-	}
-	return lane;
+	if (__builtin_expect(lane->keys == &secrets->parity[parity], 1))
+		return;
+	finish(seg, lane);
+	cookie_lane_start(lane, secrets, parity, lane->is_v4);
 }
 
-static inline void
+/* `hands_off`: services may have keys of their own. */
+static inline __attribute__((always_inline)) void
 syn_add(struct core *core, struct segment *seg, unsigned int number, const struct instant *now,
-        struct syn_plan_memo *memo)
+        struct syn_plan_memo *memo, bool hands_off)
 {
 	struct segment *s = &seg[number];
 	const struct service_state *state = &core->services[s->found.service];
-	const struct secret_set *secrets = service_secrets(state, now);
 	struct syn_planned *syn = &core->syns[number];
 	const struct syn_plan *plan;
 
@@ -90,23 +105,33 @@ syn_add(struct core *core, struct segment *seg, unsigned int number, const struc
 	syn->net = source_net_hash_of(&core->hash_key, &s->flow.client, s->is_v4);
 	rate_prefetch(&core->reflection, syn->net);
 	s->found.profile = plan->profile;
+	if (hands_off) {
+		const struct secret_set *secrets = service_secrets(state, now);
+		lane_switch(seg, &core->syn_lanes[s->is_v4], secrets, secrets->epoch & 1,
+		            syn_finish);
+	}
 	if (s->is_v4)
-		cookie_lane_add(syn_lane(core, seg, true, secrets), true, &s->flow, s->seq,
-		                plan->profile, number);
+		cookie_lane_add(&core->syn_lanes[true], true, &s->flow, s->seq, plan->profile,
+		                number);
 	else
-		cookie_lane_add(syn_lane(core, seg, false, secrets), false, &s->flow, s->seq,
-		                plan->profile, number);
+		cookie_lane_add(&core->syn_lanes[false], false, &s->flow, s->seq, plan->profile,
+		                number);
 }
 
 /* Both tries at once: of SEG.SEQ - 1, and of SEG.SEQ for what may be a probe. Whether the
  * second one counts is proof_check()'s to say. */
-static inline void
-ack_add(struct core *core, struct segment *s, unsigned int number)
+static inline __attribute__((always_inline)) void
+ack_add(struct core *core, struct segment *seg, unsigned int number, const struct instant *now,
+        bool hands_off)
 {
+	struct segment *s = &seg[number];
 	uint32_t low = cookie_low(s->ack - 1);
 	struct cookie_lane *lane = &core->ack_lanes[s->is_v4][low >> 5];
 
 	s->found.profile = low & 31;
+	if (hands_off)
+		lane_switch(seg, lane, service_secrets(&core->services[s->found.service], now),
+		            low >> 5, ack_finish);
 	if (s->is_v4)
 		cookie_lane_add_two(lane, true, &s->flow, s->seq - 1, s->found.profile, number);
 	else
@@ -139,35 +164,59 @@ ack_finish(struct segment *seg, struct cookie_lane *lane)
 	}
 }
 
-void
-core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
+/* Is there anything to be looked up in what is kept of its service? False: not even the cookie
+ * of an ACK. */
+static inline bool
+locate_kept(struct core *core, struct segment *s, bool hands_off)
+{
+	if (!hands_off || !is_handoff(core, s)) {
+		locate_entry(core, s);
+		return true;
+	}
+	if (!core->services[s->found.service].is_shielded)
+		return false;
+	if (known_has(core->params.known, s->found.hash))
+		s->found.entry = 0;
+	return true;
+}
+
+/* Where no service is of mode handoff, nothing of what these need is there. */
+static inline __attribute__((always_inline)) void
+locate_burst(struct core *core, struct segment *seg, unsigned int n, const struct instant *now,
+             bool hands_off)
 {
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
 	struct syn_plan_memo memo = { .next = core->plans };
 
-	core->mutations = 0;
-	core->sources.now_s = instant_s(now);
-	lanes_start(core, now->secrets);
 	for (unsigned int i = 0; i < n; i++)
-		locate_index(core, &seg[i]);
+		locate_index(core, &seg[i], hands_off);
 	for (unsigned int i = 0; i < n; i++) {
 		struct segment *s = &seg[i];
 
 		if (s->found.service >= SERVICES_MAX || s->class != SEGMENT_TCP)
 			continue;
-		bool keeps = !core->hands_off || core->services[s->found.service].mode != MODE_HANDOFF;
-		if (keeps)
-			locate_entry(core, s);
+		bool kept = locate_kept(core, s, hands_off);
 		if (s->side != SIDE_OUTSIDE)
 			continue;
 		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
 		if (control == TCP_SYN) {
-			syn_add(core, seg, i, now, &memo);
-		} else if (keeps && control == TCP_ACK && s->found.entry == FLOW_NONE &&
-		           gate_open) {
-			ack_add(core, s, i);
+			syn_add(core, seg, i, now, &memo, hands_off);
+		} else if (control == TCP_ACK && s->found.entry == FLOW_NONE && gate_open && kept) {
+			ack_add(core, seg, i, now, hands_off);
 		}
 	}
+}
+
+void
+core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
+{
+	core->mutations = 0;
+	core->sources.now_s = instant_s(now);
+	lanes_start(core, now->secrets);
+	if (__builtin_expect(core->hands_off, 0))
+		locate_burst(core, seg, n, now, true);
+	else
+		locate_burst(core, seg, n, now, false);
 	for (unsigned int is_v4 = 0; is_v4 < 2; is_v4++) {
 		syn_finish(seg, &core->syn_lanes[is_v4]);
 		ack_finish(seg, &core->ack_lanes[is_v4][0]);

@@ -12,21 +12,35 @@
 /* The window of a SYN-ACK: what one connection may have held; never zero, or the first
  * data waits for a window probe. Never scaled (RFC 7323, 2.2). */
 static inline uint16_t
-syn_ack_window(const struct core *core, uint8_t mode, uint32_t mss)
+syn_ack_window(const struct core *core, uint8_t mode)
 {
-	/* Nothing is held: what a kernel offers at first, whole segments (1460: 64,240). */
-	if (mode == MODE_HANDOFF)
-		return (uint16_t)(UINT16_MAX - UINT16_MAX % mss);
 	return mode == MODE_RESPOND
 	               ? UINT16_MAX
 	               : (uint16_t)pending_window(&core->pending, core->params.hold_bytes);
+}
+
+/* ... where nothing is held: what a kernel offers at first, whole segments (1460: 64,240). */
+static inline uint16_t
+syn_ack_window_of_kernel(uint32_t mss)
+{
+	return (uint16_t)(UINT16_MAX - UINT16_MAX % mss);
+}
+
+/* For struct service_state: services whose promise is their own (mode handoff) have a key of
+ * their own, others one for each mode. Leaves bit 1, and those of a backend's address, free. */
+static inline uint64_t
+syn_plan_key(const struct service_state *state)
+{
+	const void *whose = state->mode == MODE_HANDOFF ? state : NULL;
+
+	return (uintptr_t)whose | (unsigned int)state->mode << 2 | 1;
 }
 
 /* The last plan of a burst. A SYN that says the same to the same is answered
  * the same: in a flood most do. */
 struct syn_plan_memo {
 	uint64_t said; /* the option fields of struct segment */
-	uint64_t to;   /* backend or service, mode and family; 0: nothing yet */
+	uint64_t to;   /* backend, syn_plan_key() and family; 0: nothing yet */
 	const struct syn_plan *plan;
 	struct syn_plan *next; /* where the next one goes, and those after it */
 	/* The server that was last looked for, and what was found; port 0: nothing is. */
@@ -54,7 +68,9 @@ syn_plan_work_out(const struct core *core, const struct segment *seg, const stru
 	offer.sack = row.sack;
 	plan->offer = offer;
 	*answer = (struct packet){ .mss = promise.mss,
-		                   .window = syn_ack_window(core, service->mode, promise.mss),
+		                   .window = service->mode == MODE_HANDOFF
+	                                     ? syn_ack_window_of_kernel(promise.mss)
+	                                     : syn_ack_window(core, service->mode),
 		                   .flags = TCP_SYN | TCP_ACK,
 		                   .options = OPTION_MSS,
 		                   .wscale = WSCALE_NONE };
@@ -102,9 +118,7 @@ syn_plan_make(struct core *core, const struct segment *seg, const struct service
 	if (state->mode == MODE_PROXY)
 		backend = syn_plan_backend(core, seg, now, memo);
 	/* A backend is a line, as the state of a service: its low bits are free. */
-	const void *whose = state->mode == MODE_HANDOFF ? (const void *)state : backend;
-	uint64_t to = (uintptr_t)whose | (unsigned int)state->mode << 2 |
-	              (unsigned int)seg->is_v4 << 1 | 1;
+	uint64_t to = (uintptr_t)backend | state->plan_key | (unsigned int)seg->is_v4 << 1;
 	memcpy(&said, &seg->options, sizeof(said));
 	if (__builtin_expect(said != memo->said || to != memo->to, 0)) {
 		memo->said = said;

@@ -117,7 +117,7 @@ core_next_ms(const struct core *core, const struct instant *now)
 
 	for (uint32_t i = 0; i < core->policy->n_services; i++) {
 		const struct service_state *s = &core->services[core->policy->services[i].id];
-		if (s->cookie_mode || s->n_cookies != 0 || s->n_passed != 0)
+		if (s->cookie_mode || s->n_cookies != 0 || s->n_calm != 0)
 			next = earlier(next, (second + 1) * 1000);
 	}
 	if (index_s != UINT32_MAX)

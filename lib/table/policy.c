@@ -76,6 +76,30 @@ policy_find_id(const struct policy *policy, const struct ip_addr *dst, bool is_v
 	return match;
 }
 
+static bool
+run_has_mode(const struct policy *policy, struct port_run run, enum service_mode mode)
+{
+	if (run.n_less_1 == 0)
+		return policy->services[run.service].mode == mode;
+	for (uint32_t i = 0; i <= run.n_less_1; i++)
+		if (policy->services[policy->index->ports[run.start + i].service].mode == mode)
+			return true;
+	return false;
+}
+
+bool
+policy_has_mode(const struct policy *policy, const struct ip_addr *dst, enum service_mode mode)
+{
+	const struct prefix_slot *slot;
+	uint32_t at = 0;
+
+	while ((slot = prefix_set_next(&policy->index->addresses, dst, ip_addr_is_v4(dst), &at)) !=
+	       NULL)
+		if (run_has_mode(policy, run_of(slot), mode))
+			return true;
+	return false;
+}
+
 bool
 policy_admits(const struct policy *policy, const struct service *service, const struct ip_addr *src)
 {

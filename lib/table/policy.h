@@ -23,8 +23,8 @@
 
 enum service_mode {
 	MODE_PROXY,   /* handshake with the client, then with the server, then splice */
-	MODE_HANDOFF, /* answered by cookie; all else passes, the server's kernel adopts; no entry */
 	MODE_RESPOND, /* the engine is the server: acknowledges and discards */
+	MODE_HANDOFF, /* answered by cookie; all else passes, the server's kernel adopts; no entry */
 	MODE_BYPASS,  /* counted, untouched */
 };
 
@@ -78,12 +78,13 @@ struct service {
 	bool wait_for_data; /* open the server at the client's first byte */
 	bool repeat_syn;    /* SYNs to the server go out twice: it takes no round-trip sample */
 	/* Mode handoff: whose secret the cookies are made with, by name and by number (from 1),
-	 * which lasts for as long as a service of the group exists; what is promised; and SYNs
-	 * that pass in a second, above which cookies answer. */
+	 * which lasts for as long as a service of the group exists; what is promised; SYNs that
+	 * pass in a second, above which cookies answer. */
 	char group[SERVICE_NAME_MAX];
 	uint8_t group_id;
 	struct service_promise promise;
 	uint32_t calm_syn_per_s;
+	uint32_t unknown_per_s; /* segments of unknown flows that may pass: the shield; 0: all */
 	uint32_t high;      /* half-open entries at which cookie mode begins */
 	uint32_t low;       /* ... and at which it ends; low < high */
 	uint32_t max_connections; /* connecting + established */
@@ -172,6 +173,10 @@ enum policy_match policy_find(const struct policy *policy, const struct ip_addr 
  * `is_v4` is ip_addr_is_v4(dst). */
 uint16_t policy_find_id(const struct policy *policy, const struct ip_addr *dst, bool is_v4,
                         uint16_t port);
+
+/* Whether a service of this mode has the address, on any port: a look at all its port ranges. */
+bool policy_has_mode(const struct policy *policy, const struct ip_addr *dst,
+                     enum service_mode mode);
 
 /* Whether the service's allow and deny lists admit this source. Constant in
  * the number of prefixes listed. */

@@ -132,10 +132,10 @@ recent_has(const struct recent *recent, uint64_t hash)
 	       line_has(recent->bits[last] + at, hash);
 }
 
-bool
-bucket_take(struct bucket *bucket, uint32_t per_s, uint32_t now_ms)
+static inline bool
+take(struct bucket *bucket, uint32_t per_s, uint32_t now_ms, uint64_t reserve)
 {
-	uint64_t burst = per_s / 10 < 8 ? 8 : per_s / 10;
+	uint64_t burst = bucket_burst(per_s);
 	/* per_s tokens a second are as many thousandths a millisecond. */
 	uint64_t tokens = bucket->tokens + (uint64_t)(now_ms - bucket->refilled_ms) * per_s;
 
@@ -148,8 +148,20 @@ bucket_take(struct bucket *bucket, uint32_t per_s, uint32_t now_ms)
 		tokens = burst;
 	bucket->refilled_ms = now_ms;
 	bucket->tokens = (uint32_t)tokens;
-	if (tokens < 1000)
+	if (tokens < 1000 * (reserve + 1))
 		return false;
 	bucket->tokens -= 1000;
 	return true;
+}
+
+bool
+bucket_take(struct bucket *bucket, uint32_t per_s, uint32_t now_ms)
+{
+	return take(bucket, per_s, now_ms, 0);
+}
+
+bool
+bucket_take_above(struct bucket *bucket, uint32_t per_s, uint32_t now_ms, uint32_t reserve)
+{
+	return take(bucket, per_s, now_ms, reserve);
 }

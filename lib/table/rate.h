@@ -168,8 +168,16 @@ struct bucket {
 	uint32_t refilled_ms;
 };
 
-/* Take one token of `per_s` (burst of a tenth of a second's worth, at least 8);
- * per_s 0: always. */
+/* The most that a bucket of `per_s` holds: a tenth of a second's worth, at least 8. */
+static inline uint32_t
+bucket_burst(uint32_t per_s)
+{
+	return per_s / 10 < 8 ? 8 : per_s / 10;
+}
+
+/* Take one token of `per_s`; per_s 0: always. */
 bool bucket_take(struct bucket *bucket, uint32_t per_s, uint32_t now_ms);
+/* The same if `reserve` tokens are left then, for others. */
+bool bucket_take_above(struct bucket *bucket, uint32_t per_s, uint32_t now_ms, uint32_t reserve);
 
 #endif

@@ -79,7 +79,8 @@ enum segment_option {
  */
 struct segment_found {
 	uint64_t hash;      /* of the flow */
-	uint32_t entry;     /* candidate found in the index, or FLOW_NONE */
+	uint32_t entry;     /* candidate found in the index, or FLOW_NONE; behind a shield (mode
+	                     * handoff): FLOW_NONE, or 0 if the flow is known */
 	uint16_t service;   /* id of the service, or SERVICE_NONE */
 	uint8_t proof;      /* ACK without entry: enum cookie_proof */
 	uint8_t probe;      /* ... of SEG.SEQ, as a keep-alive or window probe has it */

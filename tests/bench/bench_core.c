@@ -44,6 +44,7 @@ prepare(const struct bench_row *row, const struct load_params *params, unsigned 
 
 	p.payload_len = row->payload_len;
 	p.unproven = row->unproven;
+	p.unknown_per_s = row->unknown_per_s;
 	if (row->tables == BENCH_OPEN || row->tables == BENCH_OPENS)
 		connections += row->tables == BENCH_OPEN ? p.entries : n_frames;
 	if (row->tables == BENCH_HALF_OPEN || row->tables == BENCH_HALF_OPENS)
@@ -56,6 +57,8 @@ prepare(const struct bench_row *row, const struct load_params *params, unsigned 
 		done = load_open(load, p.entries);
 	else if (row->tables == BENCH_HALF_OPEN)
 		done = load_half_open(load, p.entries);
+	else if (row->tables == BENCH_KNOWN)
+		load_known(load, p.entries);
 	if (done)
 		return load;
 	fprintf(stderr, "bench: %s: the tables could not be filled\n", row->name);

@@ -177,6 +177,13 @@ const struct bench_row bench_rows[BENCH_ROWS] = {
 	{ "server-1500", "server to client, 1,500-byte packets", fill_server_data,
 	  .tables = BENCH_OPEN, .payload_len = 1446 },
 	{ "foreign", "TCP of no service", fill_foreign },
+	{ "syn-handoff", "SYN answered by cookie, mode handoff", fill_syn, .mode = MODE_HANDOFF },
+	{ "handoff-64", "client to server in mode handoff, 64-byte frames", fill_client_data,
+	  .mode = MODE_HANDOFF, .payload_len = 6 },
+	{ "handoff-known", "the same behind a shield, of a known flow", fill_client_data,
+	  .mode = MODE_HANDOFF, .unknown_per_s = 100, .tables = BENCH_KNOWN, .payload_len = 6 },
+	{ "handoff-blind", "ACK that a shield drops", fill_ack_blind, .mode = MODE_HANDOFF,
+	  .unknown_per_s = 100 },
 	{ "mix", "90 % SYN flood, 10 % spliced data", fill_mix, .tables = BENCH_OPEN,
 	  .payload_len = 6 },
 };

@@ -5,7 +5,7 @@
 
 #include "load.h"
 
-#define BENCH_ROWS 16u
+#define BENCH_ROWS 20u
 
 /* What a row needs of the tables. */
 enum bench_tables {
@@ -14,6 +14,7 @@ enum bench_tables {
 	BENCH_HALF_OPEN,  /* full of half-open entries */
 	BENCH_OPENS,      /* room for a connection of each frame */
 	BENCH_HALF_OPENS, /* room for a half-open entry of each frame */
+	BENCH_KNOWN,      /* none, but the flows are known to a shield */
 };
 
 /* What is zero is of a service in mode proxy, with cookies always, that resets. */
@@ -28,6 +29,7 @@ struct bench_row {
 	bool by_state;  /* SYNs are answered with state */
 	bool is_floor;
 	uint32_t payload_len;
+	uint32_t unknown_per_s; /* mode handoff: of its shield; 0: none */
 };
 
 extern const struct bench_row bench_rows[BENCH_ROWS];

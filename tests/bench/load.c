@@ -11,6 +11,7 @@
 #include "cookie.h"
 
 #define SERVICE_PORT 80u
+#define KNOWN_FLOWS (1u << 20) /* as a configuration has it by default */
 #define SERVER_V4 0xc6336401u /* 198.51.100.1, and those after it */
 
 static void
@@ -68,6 +69,10 @@ load_services(struct load *load, uint8_t mode, uint8_t cookies)
 			.mode = mode,
 			.cookies = cookies,
 			.unproven = load->params.unproven,
+			.group_id = mode == MODE_HANDOFF ? 1 : 0,
+			.promise = { .mss = 1460, .mss6 = 1440, .wscale = 7, .window_scaling = true,
+			             .sack = true, .timestamps = true },
+			.unknown_per_s = load->params.unknown_per_s,
 			.high = UINT32_MAX,
 			.low = UINT32_MAX - 1,
 			.addresses = &addresses[2 * i],
@@ -107,6 +112,14 @@ load_shared(struct load *load, uint8_t mode, uint8_t cookies)
 		return false;
 	}
 	secret_init(&load->secrets, master, 1000000);
+	secret_set_groups(&load->secrets, (const char *[SECRET_SETS]){ [1] = "bench" });
+	if (load->params.unknown_per_s != 0) {
+		void *memory = aligned_alloc(64, known_size(KNOWN_FLOWS));
+		uint8_t key[64] = { 1, 2, 3 };
+		if (memory == NULL)
+			return false;
+		known_init(&load->known, memory, KNOWN_FLOWS, key);
+	}
 	if (load->params.n_workers > 1)
 		load->cookies_until_s = calloc(SERVICES_MAX, sizeof(*load->cookies_until_s));
 	return true;
@@ -136,6 +149,7 @@ load_init(const struct load_params *params, uint8_t mode, uint8_t cookies, uint3
 		.hold_bytes = 4096,
 		.n_workers = params->n_workers,
 		.cookies_until_s = shared->cookies_until_s,
+		.known = shared->known.words != NULL ? &shared->known : NULL,
 		.has_inside = true,
 	};
 	for (unsigned int i = 0; i < sizeof(p.seed); i++)
@@ -164,6 +178,7 @@ load_fini(struct load *load)
 		free((void *)(uintptr_t)load->services[0].ports);
 		free(load->services);
 		free(load->cookies_until_s);
+		free(load->known.words);
 	}
 	munmap(load->memory, load->memory_size);
 	free(load);
@@ -345,6 +360,20 @@ load_half_open(struct load *load, uint32_t n)
 			load_run(load);
 	}
 	return core_usage(load->core).half_open == n;
+}
+
+void
+load_known(struct load *load, uint32_t n)
+{
+	for (uint32_t flow = 0; flow < n; flow++) {
+		load_add(load, &(struct load_frame){ .flow = flow,
+		                                     .side = SIDE_INSIDE,
+		                                     .seq = load_server_seq(flow) + 1,
+		                                     .ack = load_client_seq(flow) + 1,
+		                                     .flags = TCP_ACK });
+		if (load->n == LOAD_BURST || flow + 1 == n)
+			load_run(load);
+	}
 }
 
 void

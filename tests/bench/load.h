@@ -19,6 +19,7 @@ struct load_params {
 	uint32_t payload_len; /* of data segments */
 	uint8_t unproven;     /* of the services: enum refusal */
 	bool checksum_good;   /* as if hardware had verified received checksums */
+	uint32_t unknown_per_s; /* mode handoff: with a shield; 0: without */
 	uint32_t n_workers;   /* among which the policy divides its limits */
 	struct load *beside;  /* another worker, whose policy and secrets this one shares; NULL */
 };
@@ -44,6 +45,7 @@ struct load {
 	struct policy policy;
 	struct service *services;
 	struct secret_ring secrets;
+	struct known known;
 	uint32_t *cookies_until_s; /* struct core_params; NULL with one worker */
 	struct instant now;
 	uint64_t random;
@@ -82,6 +84,8 @@ uint64_t load_run_floor(struct load *load);
 /* Open `n` connections, numbered 0.. n-1, spliced or half-open, by real handshakes. */
 bool load_open(struct load *load, uint32_t n);
 bool load_half_open(struct load *load, uint32_t n);
+/* The server of each of `n` flows, numbered 0.. n-1, speaks, as a shield knows them by. */
+void load_known(struct load *load, uint32_t n);
 /* The server answers what n connections from `first` on have opened: one burst. */
 void load_accept(struct load *load, uint32_t first, uint32_t n);
 

@@ -46,6 +46,7 @@ struct run {
 	struct core *core;
 	void *memory;
 	struct secret_ring secrets;
+	struct known known;
 	struct actions actions;
 	struct emit_memo memo;
 	uint64_t now_us, next_tick_us;
@@ -139,11 +140,14 @@ start(struct run *run, uint64_t now_us)
 	group_secrets_of(&run->secrets, &run->conf->policy);
 	struct core_params params = core_share(run->conf, seed);
 	run->memory = aligned_alloc(64, (core_size(&params) + 63) & ~(size_t)63);
+	void *known = aligned_alloc(64, known_size(run->conf->memory.known_flows));
 	run->actions.list = calloc(n_actions, sizeof(struct action));
 	run->actions.max = (unsigned int)n_actions;
 	run->memo = EMIT_MEMO_NEW;
-	if (run->memory == NULL || run->actions.list == NULL)
+	if (run->memory == NULL || run->actions.list == NULL || known == NULL)
 		return -1;
+	known_init(&run->known, known, run->conf->memory.known_flows, seed);
+	params.known = &run->known;
 	struct instant now = instant_now(run);
 	run->core = core_init(run->memory, &params, &run->conf->policy, &now);
 	return 0;
@@ -216,6 +220,7 @@ main(int argc, char **argv)
 	secret_fini(&run.secrets);
 	free(run.actions.list);
 	free(run.memory);
+	free(run.known.words);
 	conf_free(run.conf);
 	return rc;
 }

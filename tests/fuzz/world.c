@@ -102,6 +102,8 @@ world_init(struct world *w, const uint8_t how[4], const uint8_t policy[WORLD_POL
 	};
 	for (unsigned int i = 0; i < sizeof(w->params.seed); i++)
 		w->params.seed[i] = (uint8_t)(i * 37 + how[2]);
+	known_init(&w->known, w->known_words, WORLD_KNOWN, w->params.seed);
+	w->params.known = how[1] & 0x80 ? NULL : &w->known;
 	w->now_ms = 5000000 + how[3] * 100;
 	w->wall_ms = 1700000000000 + how[3] * 300;
 	w->bytes_known = true;
@@ -109,6 +111,7 @@ world_init(struct world *w, const uint8_t how[4], const uint8_t policy[WORLD_POL
 	for (unsigned int i = 0; i < WORLD_FLOWS; i++)
 		init_flow(w, i, how[1]);
 	secret_init(&w->secrets, master, w->wall_ms / 1000);
+	secret_set_groups(&w->secrets, (const char *[SECRET_SETS]){ [1] = "fuzz" });
 	w->policy = world_policy_make(policy, &w->params);
 	/* Exactly as long as the contract asks for, or so short that SENDs are not made. */
 	w->memo = EMIT_MEMO_NEW;

@@ -18,6 +18,7 @@
 #define WORLD_BURST 8u
 #define WORLD_SERVICES 5u
 #define WORLD_OPENED 8u
+#define WORLD_KNOWN 16u
 #define WORLD_POLICY_SIZE 6 /* bytes that say what a policy is */
 
 /* What an end would say next, as far as it goes by the rules. */
@@ -73,6 +74,8 @@ struct world {
 	struct core_params params;
 	struct world_policy *policy;
 	struct secret_ring secrets;
+	struct known known; /* of WORLD_KNOWN flows: some have no room */
+	uint32_t known_words[WORLD_KNOWN] __attribute__((aligned(64)));
 	uint64_t now_ms, wall_ms;
 	struct actions actions;
 	struct emit_memo memo;

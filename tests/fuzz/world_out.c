@@ -45,7 +45,9 @@ check_syn_ack(struct world *w, struct world_flow *f, const struct segment *out, 
 	};
 	uint8_t proof;
 
-	cookie_check(secret_current(&w->secrets), &job, 1, &proof);
+	unsigned int service = __builtin_bswap16(out->flow.server_port_be) - 80u;
+	unsigned int group = service < WORLD_SERVICES ? w->policy->services[service].group_id : 0;
+	cookie_check(&secret_current(&w->secrets)[group], &job, 1, &proof);
 	/* A timer may send one again that has died since. */
 	FUZZ_CHECK(proof == PROOF_EXACT || (f == NULL && !is_reply) ||
 	           (f != NULL && model_has_answered(&f->model, job.irs, job.iss)));

@@ -16,18 +16,20 @@ fill_service(struct world_policy *p, uint16_t id, const uint8_t *how)
 	struct service *s = &p->services[id];
 	uint16_t port = (uint16_t)(80 + id);
 	bool second = id == 1;
+	enum service_mode mode = (enum service_mode)(
+		id == 0   ? pick(how[5], 0, MODE_PROXY, MODE_PROXY, MODE_PROXY, MODE_RESPOND)
+		: id == 1 ? pick(how[5], 2, MODE_PROXY, MODE_PROXY, MODE_RESPOND, MODE_HANDOFF)
+		          : others[id - 1]);
 
 	p->ports[id] = (struct port_range){ port, port };
 	*s = (struct service){
 		.id = id,
-		.mode = id == 0   ? (uint8_t)pick(how[5], 0, MODE_PROXY, MODE_PROXY, MODE_PROXY,
-		                                  MODE_RESPOND)
-		        : id == 1 ? (uint8_t)pick(how[5], 2, MODE_PROXY, MODE_PROXY, MODE_RESPOND,
-		                                  MODE_HANDOFF)
-		                  : others[id - 1],
+		.mode = (uint8_t)mode,
+		.group_id = mode == MODE_HANDOFF ? 1 : 0,
 		.cookies = (uint8_t)pick(how[0], 0, COOKIES_AUTO, COOKIES_ALWAYS, COOKIES_NEVER,
 		                         COOKIES_AUTO),
-		.calm = how[0] & 4 && second ? CALM_TRANSPARENT : CALM_INTERCEPT,
+		.calm = how[0] & 4 && (second || mode == MODE_HANDOFF) ? CALM_TRANSPARENT
+		                                                       : CALM_INTERCEPT,
 		.overload = how[1] & 0x80 ? REFUSE_RESET : REFUSE_DROP,
 		.denied = how[1] & 0x80 ? REFUSE_DROP : REFUSE_RESET,
 		.unproven = how[0] & 0x40 ? REFUSE_DROP : REFUSE_RESET,
@@ -42,6 +44,7 @@ fill_service(struct world_policy *p, uint16_t id, const uint8_t *how)
 		.promise = { .mss = 1460, .mss6 = 1440, .wscale = 7, .window_scaling = how[1] & 1,
 		             .sack = how[1] & 2, .timestamps = how[1] & 4 },
 		.calm_syn_per_s = 3,
+		.unknown_per_s = pick(how[1], 4, 0, 0, 10, 100),
 		.addresses = p->addresses,
 		.n_addresses = 2,
 		.ports = &p->ports[id],
@@ -104,8 +107,10 @@ world_policy_make(const uint8_t how[WORLD_POLICY_SIZE], const struct core_params
 	for (uint16_t i = 0; i < WORLD_SERVICES; i++)
 		fill_service(p, i, how);
 	/* With one port nothing but respond can be configured. */
-	for (uint16_t i = 0; !params->has_inside && i < WORLD_SERVICES; i++)
+	for (uint16_t i = 0; !params->has_inside && i < WORLD_SERVICES; i++) {
 		p->services[i].mode = MODE_RESPOND;
+		p->services[i].group_id = 0;
+	}
 	FUZZ_CHECK(policy_compile(&p->policy, &a, &b) == NULL);
 	return p;
 }

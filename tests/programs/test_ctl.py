@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What synfrontctl says when it reaches no engine: each reason has its own words."""
 import contextlib
+import json
 import os
 import pwd
 import shutil
@@ -24,7 +25,13 @@ def listen(path):
     return listener
 
 
-def engine(path):
+INFO = b'{"/synfront/info":{"workers":3}}'
+# A service that is known in full, and one that is not.
+SERVICES = (b'{"/synfront/services":{"next":0,"name":["a","b"],"connections":[7,0],"opened":[8,0],'
+            b'"syn":[9,5],"unknown":["","connections opened"]}}')
+
+
+def engine(path, answer=INFO):
     """A socket that answers one client as an engine's does."""
     listener = listen(path)
 
@@ -33,7 +40,7 @@ def engine(path):
             client, _ = listener.accept()
             client.send(b'{"version":"fake","pid":1,"max_output_len":16384}')
             client.recv(1000)
-            client.send(b'{"/synfront/info":{"workers":3}}')
+            client.send(answer)
             client.close()
     threading.Thread(target=serve, daemon=True).start()
     return listener
@@ -58,7 +65,7 @@ class Ctl(unittest.TestCase):
         self.addCleanup(shutil.rmtree, directory, True)
         return os.path.join(directory, "dpdk_telemetry.v2")
 
-    def ask(self, user=None, base=None, status=EXIT_ENGINE):
+    def ask(self, *command, user=None, base=None, status=EXIT_ENGINE):
         env = {"PATH": os.environ["PATH"]}
         if base:
             env["RUNTIME_DIRECTORY"] = base
@@ -67,7 +74,8 @@ class Ctl(unittest.TestCase):
             entry = pwd.getpwnam(user)
             who = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         done = subprocess.run(
-            (os.path.join(self.open_to_all, "synfrontctl"), "--instance", self.instance, "info"),
+            (os.path.join(self.open_to_all, "synfrontctl"), "--instance", self.instance,
+             *(command or ("info",))),
             env=env, cwd="/", capture_output=True, text=True, timeout=60, check=False, **who)
         self.assertEqual(done.returncode, status, done.stderr)
         return done.stderr if status else done.stdout
@@ -88,6 +96,22 @@ class Ctl(unittest.TestCase):
     def test_engine_answers(self):
         with engine(self.place(self.open_to_all, 0o700)):
             self.assertIn("3", self.ask(base=self.open_to_all, status=0))
+
+    def test_what_an_engine_cannot_know_is_shown_as_unknown(self):
+        path = self.place(self.open_to_all, 0o700)
+        with engine(path, SERVICES):
+            rows = json.loads(self.ask("services", "--json", base=self.open_to_all, status=0))
+        self.assertEqual([row["connections"] for row in rows], [7, None])
+        self.assertEqual([row["opened"] for row in rows], [8, None])
+        self.assertEqual([row["syn"] for row in rows], [9, 5])
+        self.assertNotIn("unknown", rows[0])
+        os.unlink(path)
+        with engine(path, SERVICES):
+            said = self.ask("services", base=self.open_to_all, status=0)
+        cells = [dict(zip(said.split("\n")[0].split(), line.split())) for line in
+                 said.strip().split("\n")[1:]]
+        self.assertEqual([cell["CONNS"] for cell in cells], ["7", "-"])
+        self.assertEqual([cell["OPENED"] for cell in cells], ["8", "-"])
 
     @as_root
     def test_closed_directory_is_permission_denied(self):

@@ -135,13 +135,20 @@ void
 lab_start(struct lab *lab)
 {
 	static const uint8_t master[MASTER_SECRET_SIZE] = "a secret that is known to tests";
+	const char *groups[SECRET_SETS] = { NULL };
 	uint32_t a, b;
 
 	CHECK(policy_compile(&lab->policy, &a, &b) == NULL);
 	secret_init(&lab->secrets, master, lab->wall_ms / 1000);
-	secret_set_groups(&lab->secrets, (const char *[SECRET_SETS]){ [1] = "lab" });
+	for (uint16_t i = 0; i < LAB_SERVICES; i++)
+		groups[lab->services[i].group_id] = lab->services[i].group;
+	secret_set_groups(&lab->secrets, groups);
 	for (unsigned int i = 0; i < sizeof(lab->params.seed); i++)
 		lab->params.seed[i] = (uint8_t)(i * 37 + 11);
+	if (lab->params.known == NULL) {
+		known_init(&lab->known, lab->known_words, LAB_KNOWN, lab->params.seed);
+		lab->params.known = &lab->known;
+	}
 	lab_memory_take(lab);
 	lab->memo = EMIT_MEMO_NEW;
 	struct instant now = lab_now(lab);
@@ -241,8 +248,9 @@ check_cookie(struct lab *lab, const struct segment *seg)
 	};
 	uint8_t proof;
 
-	bool is_handed = seg->flow.server_port_be == __builtin_bswap16(LAB_HANDOFF);
-	cookie_check(&secret_current(&lab->secrets)[is_handed], &job, 1, &proof);
+	unsigned int service = __builtin_bswap16(seg->flow.server_port_be) - LAB_WEB;
+	unsigned int group = service < LAB_SERVICES ? lab->services[service].group_id : 0;
+	cookie_check(&secret_current(&lab->secrets)[group], &job, 1, &proof);
 	CHECK(proof == PROOF_EXACT);
 }
 

@@ -28,6 +28,7 @@
 #define LAB_SERVICES 4
 #define LAB_BURST 8
 #define LAB_HOLD_BYTES 4096u
+#define LAB_KNOWN 64u
 #define LAB_SACK_MAX 3
 
 /* Ports of the services; anything else on the server's address is closed. */
@@ -106,6 +107,8 @@ struct lab {
 	struct core *core;
 	void *memory;
 	struct secret_ring secrets;
+	struct known known; /* of LAB_KNOWN flows */
+	uint32_t known_words[LAB_KNOWN] __attribute__((aligned(64)));
 	uint64_t now_ms, wall_ms;
 	struct prefix addresses[2];
 	struct port_range ports[LAB_SERVICES];
@@ -262,6 +265,6 @@ extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_t
 	core_random_tests[], core_delay_tests[], core_view_tests[], core_anywhere_tests[],
 	core_corners_tests[], core_rare_tests[], core_learned_tests[], core_fragments_tests[],
 	core_caps_tests[], core_orphans_tests[], core_waiting_tests[], core_adopted_tests[],
-	core_handoff_tests[];
+	core_handoff_tests[], core_shield_tests[];
 
 #endif

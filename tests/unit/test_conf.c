@@ -118,6 +118,24 @@ test_sample_demo_parses(void)
 }
 
 static void
+test_sample_handoff_parses(void)
+{
+	struct conf *c = load_sample("handoff.yaml");
+	const struct service *s = find(c, "2001:db8:10::1", 443);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(s->mode, MODE_HANDOFF);
+	CU_ASSERT_STRING_EQUAL(s->group, "web");
+	CU_ASSERT_EQUAL(s->group_id, 1);
+	CU_ASSERT_EQUAL(s->calm_syn_per_s, 2000);
+	CU_ASSERT_EQUAL(s->unknown_per_s, 200000);
+	CU_ASSERT_EQUAL(s->promise.mss6, 1440);
+	CU_ASSERT_TRUE(s->promise.window_scaling && s->promise.sack && s->promise.timestamps);
+	CU_ASSERT_EQUAL(c->memory.known_flows, 4 << 20);
+	conf_free(c);
+}
+
+static void
 test_sample_responder_parses(void)
 {
 	struct conf *c = load_sample("responder.yaml");
@@ -436,6 +454,7 @@ static CU_TestInfo tests[] = {
 	CHECK_TEST(test_sample_inline_pair_parses),
 	CHECK_TEST(test_sample_host_parses),
 	CHECK_TEST(test_sample_demo_parses),
+	CHECK_TEST(test_sample_handoff_parses),
 	CHECK_TEST(test_sample_responder_parses),
 	CHECK_TEST(test_reference_page_is_current),
 	CHECK_TEST(test_prefixes_keep_their_family_and_length),

@@ -19,6 +19,9 @@
 #define WEB "services: [{name: web, addresses: 192.0.2.1, ports: 80, mode: proxy}]\n"
 #define LIST PORTS "services:\n- name: web\n  addresses: 192.0.2.1\n  ports: 80\n  mode: proxy\n"
 
+#define HANDOFF_LIST \
+	PORTS "services:\n- name: web\n  addresses: 192.0.2.1\n  ports: 80\n  mode: handoff\n"
+
 /* What stands before a mapping's keys. */
 struct scaffold {
 	const char *path; /* as in error messages */
@@ -36,6 +39,7 @@ static const struct scaffold scaffolds[] = {
 	{ "services[0]", LIST, LIST, 2 },
 	{ "services[0].half_open", "memory: {half_open: 16M}\n" LIST "  half_open:\n",
 	  "memory: {half_open: 16M}\n" LIST, 4 },
+	{ "services[0].promise", HANDOFF_LIST "  promise:\n", LIST, 4 },
 	{ "workers", SMALL_RINGS "workers:\n", SMALL_RINGS, 2 },
 	{ "memory", PORTS WEB "memory:\n", PORTS WEB, 2 },
 	{ "handshake", PORTS WEB "handshake:\n", PORTS WEB, 2 },
@@ -69,6 +73,18 @@ companion(const char *path, const char *key)
 	return NULL;
 }
 
+/* Keys of a service that only mode handoff has. */
+static bool
+is_of_handoff(const char *path, const char *key)
+{
+	static const char *const keys[] = { "calm_syn_per_s", "unknown_per_s", "group" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strcmp(path, "services[0]") == 0 && strcmp(key, keys[i]) == 0)
+			return true;
+	return false;
+}
+
 /* A mapping of the table with its scaffold, and where its struct is. */
 struct subject {
 	const struct scaffold *scaffold;
@@ -91,7 +107,9 @@ parse_value(const struct subject *s, const struct conf_key *key, const char *val
 {
 	const char *beside = companion(s->scaffold->path, key->name);
 	char yaml[1024];
-	int at = snprintf(yaml, sizeof(yaml), "%s", s->scaffold->text);
+	int at = snprintf(yaml, sizeof(yaml), "%s",
+	                  is_of_handoff(s->scaffold->path, key->name) ? HANDOFF_LIST
+	                                                              : s->scaffold->text);
 
 	if (beside != NULL)
 		at += snprintf(yaml + at, sizeof(yaml) - (size_t)at, "%*s%s\n",

@@ -48,6 +48,7 @@ main(void)
 		{ .pName = "view", .pTests = core_view_tests },
 		{ .pName = "waiting", .pTests = core_waiting_tests },
 		{ .pName = "handoff", .pTests = core_handoff_tests },
+		{ .pName = "shield", .pTests = core_shield_tests },
 		{ .pName = "rows", .pTests = rows_tests },
 		CU_SUITE_INFO_NULL,
 	};

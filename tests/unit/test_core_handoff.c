@@ -131,6 +131,76 @@ LAB_TEST_ONCE(test_handoff_segment_is_anybodys)
 	CHECK(lab_answers_anywhere(lab, &(struct lab_seg){ .side = SIDE_INSIDE, .flags = TCP_ACK }));
 }
 
+/* Services of two groups and one without, in one burst: each SYN-ACK under its own keys, as the
+ * lab checks. */
+LAB_TEST_ONCE(test_handoff_groups_in_one_burst_have_their_own_keys)
+{
+	lab->services[3].mode = MODE_HANDOFF;
+	lab->services[3].group_id = 2;
+	strcpy(lab->services[3].group, "other");
+	lab->services[3].promise.mss = lab->services[3].promise.mss6 = 1300;
+	lab->services[1].cookies = COOKIES_ALWAYS;
+	start(lab);
+	static const uint16_t ports[] = { LAB_HANDOFF, LAB_BYPASS,  LAB_RESPOND, LAB_BYPASS,
+		                          LAB_HANDOFF, LAB_RESPOND, LAB_HANDOFF, LAB_BYPASS };
+	struct lab_seg syns[LAB_BURST];
+
+	for (unsigned int i = 0; i < LAB_BURST; i++)
+		syns[i] = (struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_SYN,
+			                    .seq = 1000 + i, .server_port = ports[i],
+			                    .client_port = (uint16_t)(3000 + i) };
+	EQUAL(lab_in_burst(lab, syns, LAB_BURST), LAB_BURST);
+	EQUAL(lab_grew(lab, COUNTER_answered_syn_cookie), LAB_BURST);
+	/* What is promised is each one's own, too. */
+	EQUAL(NTH(SIDE_OUTSIDE, 1)->seg.mss, 1300);
+	EQUAL(NTH(SIDE_OUTSIDE, 4)->seg.mss, lab->variant->is_v6 ? 1440 : 1460);
+}
+
+/* A flood whose answers a cap withholds is a flood all the same. */
+LAB_TEST_ONCE(test_handoff_capped_flood_keeps_cookie_mode)
+{
+	lab->services[SERVICE].calm = CALM_TRANSPARENT;
+	lab->policy.reflection.per_net_per_s = 1;
+	start(lab);
+	lab_tick(lab, 1000);
+	for (uint16_t i = 0; i < 9; i++)
+		CLIENT(TCP_SYN, 1000u + i, 0, .client_port = (uint16_t)(3000 + i));
+	OUTCOME_IS(drop_reflection);
+	CHECK(core_service_view(lab->core, SERVICE).cookie_mode);
+	lab_tick(lab, 1000);
+	CHECK(core_service_view(lab->core, SERVICE).cookie_mode);
+}
+
+/* A service that a reload has made one of this mode: what was there before is carried on. */
+LAB_TEST_ONCE(test_handoff_after_reload_old_connections_are_carried)
+{
+	static struct policy after;
+	static struct service services[LAB_SERVICES];
+	uint32_t a, b;
+
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	after = lab->policy;
+	after.generation++;
+	memcpy(services, lab->services, sizeof(services));
+	services[0].mode = MODE_HANDOFF;
+	services[0].group_id = 0;
+	after.services = services;
+	CHECK(policy_compile(&after, &a, &b) == NULL);
+	core_set_policy(lab->core, &after);
+	CHECK(!lab_answers_anywhere(lab, &(struct lab_seg){ .side = SIDE_OUTSIDE,
+	                                                    .flags = TCP_ACK }));
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10);
+	OUTCOME_IS(spliced);
+	CLIENT(TCP_ACK, 7000, 9000, .client_port = 3000);
+	OUTCOME_IS(passed_handoff);
+	lab_syn(lab);
+	OUTCOME_IS(answered_syn_cookie);
+	core_set_policy(lab->core, &lab->policy);
+	policy_free_index(&after);
+}
+
 CU_TestInfo core_handoff_tests[] = {
 	CHECK_TEST(test_handoff_syn_by_cookie),
 	CHECK_TEST(test_handoff_syn_ack_window_whole_segments),
@@ -138,8 +208,11 @@ CU_TestInfo core_handoff_tests[] = {
 	CHECK_TEST(test_handoff_outside_segment_passed),
 	CHECK_TEST(test_handoff_inside_segment_passed),
 	CHECK_TEST(test_handoff_calm_syns_pass_then_cookies),
+	CHECK_TEST(test_handoff_capped_flood_keeps_cookie_mode),
 	CHECK_TEST(test_handoff_signed_syn_as_configured),
 	CHECK_TEST(test_handoff_drain_changes_nothing),
 	CHECK_TEST(test_handoff_segment_is_anybodys),
+	CHECK_TEST(test_handoff_groups_in_one_burst_have_their_own_keys),
+	CHECK_TEST(test_handoff_after_reload_old_connections_are_carried),
 	CU_TEST_INFO_NULL,
 };

@@ -78,6 +78,7 @@ world_random(struct world *world, uint64_t *state)
 	for (uint32_t i = 0; i < n_services; i++) {
 		struct service *s = &world->services[i];
 
+		s->mode = (uint8_t)below(state, MODE_BYPASS + 1);
 		s->addresses = world->addresses[i];
 		s->ports = world->ports[i];
 		s->allow = world->allow[i];
@@ -164,6 +165,16 @@ model_has_overlap(const struct policy *policy)
 	return false;
 }
 
+static bool
+model_has_mode(const struct policy *policy, const struct ip_addr *dst, enum service_mode mode)
+{
+	for (uint32_t i = 0; i < policy->n_services; i++)
+		if (policy->services[i].mode == mode &&
+		    model_covers(policy->services[i].addresses, policy->services[i].n_addresses, dst))
+			return true;
+	return false;
+}
+
 static void
 compare_look_ups(const struct world *world, uint64_t *state)
 {
@@ -188,6 +199,10 @@ compare_look_ups(const struct world *world, uint64_t *state)
 		                match == POLICY_SERVICE  ? expected->id
 		                : match == POLICY_CLOSED ? SERVICE_CLOSED
 		                                         : SERVICE_NONE);
+
+		enum service_mode mode = (enum service_mode)below(state, MODE_BYPASS + 1);
+		CU_ASSERT_EQUAL(policy_has_mode(policy, &addr, mode),
+		                model_has_mode(policy, &addr, mode));
 
 		const struct service *s = &policy->services[below(state, policy->n_services)];
 		bool admits = (s->n_allow == 0 || model_covers(s->allow, s->n_allow, &addr)) &&

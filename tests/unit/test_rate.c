@@ -181,7 +181,7 @@ test_recent_keys_are_forgotten_after_two_periods(void)
 }
 
 static uint64_t
-bucket_burst(uint32_t per_s)
+burst_of(uint32_t per_s)
 {
 	return per_s / 10 < 8 ? 8 : per_s / 10;
 }
@@ -202,10 +202,10 @@ test_bucket_greedy_taker_gets_rate_and_burst(void)
 		}
 		full = (now_ms - 1 - start_ms) * rates[i] / 1000;
 		TRIAL_CHECK(&trial, taken == full); /* not one lost to rounding */
-		now_ms += 1000 * bucket_burst(rates[i]);
+		now_ms += 1000 * burst_of(rates[i]);
 		for (taken = 0; bucket_take(&bucket, rates[i], (uint32_t)now_ms);)
 			taken++;
-		TRIAL_CHECK(&trial, taken == bucket_burst(rates[i]));
+		TRIAL_CHECK(&trial, taken == burst_of(rates[i]));
 	}
 }
 
@@ -219,10 +219,28 @@ test_bucket_random_taker_never_exceeds_rate_and_burst(void)
 
 	for (; trial.step < 100000; trial.step++) {
 		taken += bucket_take(&bucket, per_s, (uint32_t)now_ms);
-		TRIAL_CHECK(&trial, taken <= bucket_burst(per_s) + now_ms * per_s / 1000);
+		TRIAL_CHECK(&trial, taken <= burst_of(per_s) + now_ms * per_s / 1000);
 		now_ms += trial_pick(&trial, 5) == 0 ? trial_pick(&trial, 10) : 0;
 	}
 	TRIAL_CHECK(&trial, taken > 0);
+}
+
+/* Who must leave a reserve gets the rate too, if nobody else takes; who need not gets it all. */
+static void
+test_bucket_take_above_leaves_reserve(void)
+{
+	struct bucket bucket = { 0 };
+	unsigned int taken = 0;
+
+	while (bucket_take_above(&bucket, 100, 1000000, 4))
+		taken++;
+	CU_ASSERT_EQUAL(taken, 6);
+	CU_ASSERT_FALSE(bucket_take_above(&bucket, 100, 1000009, 4));
+	CU_ASSERT_TRUE(bucket_take_above(&bucket, 100, 1000010, 4));
+	CU_ASSERT_FALSE(bucket_take_above(&bucket, 100, 1000010, 4));
+	for (taken = 0; bucket_take(&bucket, 100, 1000010);)
+		taken++;
+	CU_ASSERT_EQUAL(taken, 4);
 }
 
 static void
@@ -256,6 +274,7 @@ main(void)
 		CHECK_TEST(test_recent_keys_are_forgotten_after_two_periods),
 		CHECK_TEST(test_bucket_greedy_taker_gets_rate_and_burst),
 		CHECK_TEST(test_bucket_random_taker_never_exceeds_rate_and_burst),
+		CHECK_TEST(test_bucket_take_above_leaves_reserve),
 		CHECK_TEST(test_bucket_rate_zero_always_gives),
 		CHECK_TEST(test_bucket_largest_rate_keeps_its_bounds),
 		CU_TEST_INFO_NULL,

@@ -282,30 +282,63 @@ test_secret_fini_overwrites_everything(void)
 	CU_ASSERT_EQUAL(sum, 0);
 }
 
-/* Servers hold these: bytes computed by another program. */
+static void
+hex_read(uint8_t *bytes, const char *hex)
+{
+	unsigned int byte;
+
+	for (; hex[0] != '\0'; hex += 2) {
+		sscanf(hex, "%2x", &byte);
+		*bytes++ = (uint8_t)byte;
+	}
+}
+
+/* Servers hold these. */
 static void
 test_secret_group_secrets_are_the_published_ones(void)
 {
 	static const struct {
-		const char *name;
-		uint8_t secret[MASTER_SECRET_SIZE];
+		const char *name, *hex;
 	} published[] = {
-		{ "default",
-		  { 0x7c, 0x63, 0x14, 0x50, 0xae, 0xbf, 0xe5, 0xf5, 0x24, 0x89, 0x19, 0xb6, 0x28, 0x1e, 0x87, 0xa9,
- 0x57, 0x49, 0xd4, 0xd8, 0x4d, 0x77, 0xae, 0x7e, 0x1e, 0xca, 0x76, 0x91, 0x62, 0x40, 0x17, 0xd4 } },
-		{ "sixteen-bytes-16",
-		  { 0x71, 0x50, 0xc7, 0xe1, 0x79, 0xf9, 0xea, 0x95, 0x9b, 0x1e, 0x2a, 0xc0, 0x09, 0x97, 0x0e, 0x17,
- 0x44, 0x3a, 0xaf, 0x58, 0xbe, 0x94, 0x9a, 0x50, 0xef, 0x2e, 0xd4, 0x72, 0x6f, 0x01, 0x47, 0x24 } },
-		{ "a-name-of-thirty-one-bytes-long",
-		  { 0xc7, 0x3d, 0x18, 0x7d, 0x46, 0xfb, 0x62, 0xce, 0xdc, 0xba, 0x0a, 0x26, 0x94, 0xea, 0x12, 0xfc,
- 0x50, 0x3e, 0xa9, 0x21, 0xf2, 0xc0, 0xe4, 0xc7, 0x83, 0xd8, 0x72, 0xb2, 0xae, 0xf0, 0x7e, 0xee } },
+#define GROUP_SECRET(name, hex) { name, hex },
+#define GROUP_V4_KEY(name, epoch, hex)
+#include "group_vectors.def"
+#undef GROUP_SECRET
+#undef GROUP_V4_KEY
 	};
-	uint8_t master[MASTER_SECRET_SIZE], secret[MASTER_SECRET_SIZE];
+	uint8_t master[MASTER_SECRET_SIZE], secret[MASTER_SECRET_SIZE], wanted[MASTER_SECRET_SIZE];
 
 	master_fill(master, 0);
 	for (size_t i = 0; i < N(published); i++) {
+		hex_read(wanted, published[i].hex);
 		secret_group_derive(master, published[i].name, secret);
-		CU_ASSERT_EQUAL(memcmp(secret, published[i].secret, sizeof(secret)), 0);
+		CU_ASSERT_EQUAL(memcmp(secret, wanted, sizeof(secret)), 0);
+	}
+}
+
+static void
+test_secret_group_keys_are_the_published_ones(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t epoch;
+		const char *hex;
+	} published[] = {
+#define GROUP_SECRET(name, hex)
+#define GROUP_V4_KEY(name, epoch, hex) { name, epoch, hex },
+#include "group_vectors.def"
+#undef GROUP_SECRET
+#undef GROUP_V4_KEY
+	};
+	uint8_t master[MASTER_SECRET_SIZE], secret[MASTER_SECRET_SIZE], wanted[16];
+	struct epoch_keys keys;
+
+	master_fill(master, 0);
+	for (size_t i = 0; i < N(published); i++) {
+		hex_read(wanted, published[i].hex);
+		secret_group_derive(master, published[i].name, secret);
+		secret_epoch_keys(&keys, secret, published[i].epoch);
+		CU_ASSERT_EQUAL(memcmp(keys.v4.round[0], wanted, sizeof(wanted)), 0);
 	}
 }
 
@@ -346,6 +379,7 @@ main(void)
 		CHECK_TEST(test_secret_epoch_keys_are_the_published_ones),
 		CHECK_TEST(test_secret_keys_of_uses_and_masters_all_differ),
 		CHECK_TEST(test_secret_group_secrets_are_the_published_ones),
+		CHECK_TEST(test_secret_group_keys_are_the_published_ones),
 		CHECK_TEST(test_secret_set_groups_row_has_keys_of_group_secret),
 		CHECK_TEST(test_secret_step_through_epoch_publishes_lead_then_next),
 		CHECK_TEST(test_secret_step_in_the_same_second_publishes_nothing),

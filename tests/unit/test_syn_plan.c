@@ -70,6 +70,7 @@ test_plan_memo_and_afresh_same(void)
 		struct service service = { .mode = modes[r >> 8 & 3],
 			                   .promise = { .mss = 1460, .mss6 = 1440 } };
 		struct service_state at = { .service = &service, .mode = service.mode };
+		at.plan_key = syn_plan_key(&at);
 		struct syn_plan without;
 		struct syn_plan_memo fresh = { .next = &without };
 

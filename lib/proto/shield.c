@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "shield.h"
+
+#include "admission.h"
+#include "proof.h"
+
+static void
+note(const struct core *core, const struct step *step)
+{
+	known_note(core->params.known, step->seg->found.hash, instant_s(step->now));
+}
+
+/* Known when the burst was looked up, or by an earlier segment of the same burst. */
+static inline bool
+is_known(const struct core *core, const struct segment *seg)
+{
+	return seg->found.entry != FLOW_NONE || known_has(core->params.known, seg->found.hash);
+}
+
+static bool
+proves(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+	struct proven proven;
+
+	if (seg->class != SEGMENT_TCP || (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK ||
+	    !proof_check(core, step, &proven))
+		return false;
+	recent_add(&core->proven, core_net(core, &seg->flow), (uint32_t)step->now->now_ms);
+	return true;
+}
+
+/*
+ * Once agreed, timestamps are on every segment but RST, with an echo that is hardly ever 0
+ * (RFC 7323, 3.2). What the echo should be nobody can tell who keeps nothing; but most
+ * programs that flood send no options.
+ */
+static inline bool
+is_plausible(const struct segment *seg)
+{
+	return (seg->options & OPTION_TIMESTAMPS) && seg->tsecr != 0 && !(seg->flags & TCP_SYN);
+}
+
+bool
+shield_admits(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+
+	if (is_known(core, seg) || proves(core, step)) {
+		note(core, step);
+		return true;
+	}
+	uint32_t rate = receiver_share(core, step->service->unknown_per_s);
+	uint32_t reserve = is_plausible(seg) ? 0 : bucket_burst(rate) / 2;
+	return bucket_take_above(&step->state->unknown_bucket, rate, (uint32_t)step->now->now_ms,
+	                         reserve);
+}
+
+void
+shield_note_inside(struct core *core, const struct step *step)
+{
+	/* A server answers strangers by RST: that speaks for nobody. */
+	if (!(step->seg->flags & TCP_RST))
+		note(core, step);
+}
