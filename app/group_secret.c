@@ -58,7 +58,8 @@ group_secret_write(const struct conf *conf, const char *group, const char *path,
 
 	if (conf->secret_file == NULL) {
 		snprintf(err->text, sizeof(err->text),
-		         "%.128s: secret.file: found nothing; expected the file of the master secret",
+		         "%.128s: secret.file: found nothing; expected the file of the master "
+		         "secret",
 		         conf->source);
 		return -1;
 	}

@@ -161,9 +161,10 @@ check_handoff(struct conf_reader *r, const struct conf_place *place, struct serv
 			                 "found the key with mode handoff, which counts no "
 			                 "connections; expected no such key");
 	if (s->cookies == COOKIES_NEVER)
-		return conf_fail(r, BELOW(r, &path, place, "cookies"),
-		                 "found \"never\" with mode handoff, which keeps no state; expected "
-		                 "auto or always");
+		return conf_fail(
+			r, BELOW(r, &path, place, "cookies"),
+			"found \"never\" with mode handoff, which keeps no state; expected "
+			"auto or always");
 	return conf_promise_files(r, place, &s->promise);
 }
 

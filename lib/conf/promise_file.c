@@ -76,8 +76,9 @@ conf_promise_files(struct conf_reader *r, const struct conf_place *service,
 				                  conf_child(r, service->node, "promise") };
 			struct conf_place at = { &map, "files", 0,
 				                 conf_child(r, map.node, "files") };
-			return conf_fail(r, &at, "found \"%.100s\": %s; expected a file that says "
-			                         "what servers grant",
+			return conf_fail(r, &at,
+			                 "found \"%.100s\": %s; expected a file that says "
+			                 "what servers grant",
 			                 promise->files[i], problem);
 		}
 		if (apply_text(r, promise->files[i], text, len, &granted) != 0)

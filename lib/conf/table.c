@@ -169,10 +169,10 @@ static const struct conf_key memory_keys[] = {
 	  .max = 1u << 20, .preset = "4k", .entry_size = PENDING_ENTRY_SIZE,
 	  .help = "Connections that wait for their server at one time, each with its share of a "
 	          "pool for early client data." },
-	{ "known_flows", CONF_ENTRIES, 0, AT(memory_conf, known_flows), .min = 1024, .max = 1u << 28,
-	  .preset = "1M", .entry_size = sizeof(uint32_t),
-	  .help = "Flows that are remembered for `unknown_per_s`, rounded up to a power of two. One "
-	          "that finds no room takes the place of another." },
+	{ "known_flows", CONF_ENTRIES, 0, AT(memory_conf, known_flows), .min = 1024,
+	  .max = 1u << 28, .preset = "1M", .entry_size = sizeof(uint32_t),
+	  .help = "Flows that are remembered for `unknown_per_s`, rounded up to a power of two. "
+	          "One that finds no room takes the place of another." },
 };
 static const struct conf_mapping memory_mapping = { "Memory", KEYS(memory_keys), 0 };
 
@@ -198,35 +198,32 @@ static const struct conf_key watermark_keys[] = {
 };
 static const struct conf_mapping watermark_mapping = { "Watermarks", KEYS(watermark_keys), 0 };
 
-/* What a promise says, the same in a file of what servers grant. */
-#define PROMISE_KEYS                                                                              \
-	{ "mss", CONF_NUMBER, 0, AT(service_promise, mss), .min = 536, .max = 65495,              \
-	  .preset = "1460", .unit = "bytes", .help = "Largest segment of IPv4." },                \
-	{ "mss6", CONF_NUMBER, 0, AT(service_promise, mss6), .min = 1220, .max = 65475,           \
-	  .preset = "1440", .unit = "bytes", .help = "... and of IPv6." },                        \
-	{ "wscale", CONF_NUMBER, 0, AT(service_promise, wscale), .min = 0, .max = 14,             \
-	  .preset = "7",                                                                          \
-	  .help = "Window scale; clients without timestamps are always promised 7." },            \
-	{ "window_scaling", CONF_BOOL, 0, AT(service_promise, window_scaling), .preset = "true",  \
-	  .help = "`net.ipv4.tcp_window_scaling` of the servers." },                              \
-	{ "sack", CONF_BOOL, 0, AT(service_promise, sack), .preset = "true",                      \
-	  .help = "`net.ipv4.tcp_sack` of the servers." },                                        \
-	{ "timestamps", CONF_BOOL, 0, AT(service_promise, timestamps), .preset = "true",          \
-	  .help = "`net.ipv4.tcp_timestamps` of the servers." }
-
-static const struct conf_key granted_keys[] = { PROMISE_KEYS };
-const struct conf_mapping conf_granted = { "Granted", KEYS(granted_keys),
-	                                   sizeof(struct service_promise) };
-
 static const struct conf_key promise_keys[] = {
-	PROMISE_KEYS,
+	{ "mss", CONF_NUMBER, 0, AT(service_promise, mss), .min = 536, .max = 65495,
+	  .preset = "1460", .unit = "bytes", .help = "Largest segment of IPv4." },
+	{ "mss6", CONF_NUMBER, 0, AT(service_promise, mss6), .min = 1220, .max = 65475,
+	  .preset = "1440", .unit = "bytes", .help = "... and of IPv6." },
+	{ "wscale", CONF_NUMBER, 0, AT(service_promise, wscale), .min = 0, .max = 14, .preset = "7",
+	  .help = "Window scale; clients without timestamps are always promised 7." },
+	{ "window_scaling", CONF_BOOL, 0, AT(service_promise, window_scaling), .preset = "true",
+	  .help = "`net.ipv4.tcp_window_scaling` of the servers." },
+	{ "sack", CONF_BOOL, 0, AT(service_promise, sack), .preset = "true",
+	  .help = "`net.ipv4.tcp_sack` of the servers." },
+	{ "timestamps", CONF_BOOL, 0, AT(service_promise, timestamps), .preset = "true",
+	  .help = "`net.ipv4.tcp_timestamps` of the servers." },
 	{ "files", CONF_TEXTS, 0, COUNTED(service_promise, files, n_files), .min = 0, .max = 1024,
 	  .derived = "none",
-	  .help = "Files with these keys, one for each server, read at start and reload: no more is "
-	          "promised than each of them says." },
+	  .help = "Files with the keys above, one for each server, read at start and reload: no "
+	          "more is promised than each of them says." },
 };
-static const struct conf_mapping promise_mapping = { "Promise of mode `handoff`", KEYS(promise_keys),
-	                                             0 };
+static const struct conf_mapping promise_mapping = { "Promise of mode `handoff`",
+	                                             KEYS(promise_keys), 0 };
+/* All but the last. */
+const struct conf_mapping conf_granted = {
+	"Granted", .keys = promise_keys,
+	.n_keys = sizeof(promise_keys) / sizeof(promise_keys[0]) - 1,
+	.size = sizeof(struct service_promise)
+};
 
 static const struct conf_key service_keys[] = {
 	{ "name", CONF_LABEL, CONF_REQUIRED, AT(service, name), .max = SERVICE_NAME_MAX - 1,
@@ -249,17 +246,17 @@ static const struct conf_key service_keys[] = {
 	          "keep state for an unproven client. `never`: refuse when there is no room for "
 	          "state." },
 	{ "calm", CONF_CHOICE, 0, AT(service, calm), .choices = calm_choices, .preset = "intercept",
-	  .help = "`transparent`: handshakes pass untouched; mode `proxy`: and are tracked, below the "
-	          "high watermark; mode `handoff`: up to `calm_syn_per_s`." },
+	  .help = "`transparent`: handshakes pass untouched; mode `proxy`: and are tracked, below "
+	          "the high watermark; mode `handoff`: up to `calm_syn_per_s`." },
 	{ "calm_syn_per_s", CONF_RATE, 0, AT(service, calm_syn_per_s), .min = 2, .max = 1000000000,
 	  .preset = "1k", .unit = "1/s",
 	  .help = "Mode `handoff`, `calm: transparent`: SYNs that pass; above it cookies answer, "
 	          "until no more than half as many come." },
 	{ "unknown_per_s", CONF_RATE, 0, AT(service, unknown_per_s), .min = 100, .max = 1000000000,
 	  .preset = "0", .zero = "all", .unit = "1/s",
-	  .help = "Mode `handoff`: segments that pass to the servers of flows for which nothing speaks: "
-	          "no proven cookie, no word of the server. Those without timestamps are dropped "
-	          "first. Set it to half of the blind ACKs that the servers stand." },
+	  .help = "Mode `handoff`: segments that pass to the servers of flows for which nothing "
+	          "speaks: no proven cookie, no word of the server. Those without timestamps are "
+	          "dropped first. Set it to half of the blind ACKs that the servers stand." },
 	{ "group", CONF_LABEL, 0, AT(service, group), .max = SERVICE_NAME_MAX - 1,
 	  .preset = "default",
 	  .help = "Mode `handoff`: whose secret the cookies are made with. It is derived from the "

@@ -6,7 +6,8 @@
 #include "policy.h"
 #include "secret.h"
 
-_Static_assert(SERVICE_GROUPS_MAX == SECRET_GROUPS_MAX && SERVICE_NAME_MAX == SECRET_GROUP_NAME_SIZE,
+_Static_assert(SERVICE_GROUPS_MAX == SECRET_GROUPS_MAX &&
+                       SERVICE_NAME_MAX == SECRET_GROUP_NAME_SIZE,
                "a set for each group");
 
 /* Before the policy is published. Whoever publishes it waits until each worker has ended its

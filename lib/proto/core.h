@@ -117,8 +117,9 @@ const struct policy *core_policy(const struct core *core);
 enum core_whose {
 	CORE_HERE,  /* whoever has it: no connection is concerned */
 	CORE_OWNER, /* the owner of its flow; of a later fragment: of the first one's */
-	CORE_ANY,   /* whoever has it: any segment of mode handoff, or a SYN that is answered by cookie, or refused, wherever it
-	             * arrives, and that no worker with this core's knowledge would pass */
+	CORE_ANY,   /* whoever has it: any segment of mode handoff, or a SYN that is answered by
+	             * cookie, or refused, wherever it arrives, and that no worker with this core's
+	             * knowledge would pass */
 };
 enum core_whose core_whose(struct core *core, const struct segment *seg, const struct instant *now);
 

@@ -20,13 +20,13 @@ struct core_params {
 	uint32_t backends;
 	uint32_t paths;
 	uint32_t sources;
-	uint32_t held;       /* connections that may wait for their server at once */
-	uint32_t hold_bytes; /* most early data held for each */
-	uint32_t n_workers;  /* limits of the policy are divided by this */
+	uint32_t held;        /* connections that may wait for their server at once */
+	uint32_t hold_bytes;  /* most early data held for each */
+	uint32_t n_workers;   /* limits of the policy are divided by this */
 	uint32_t n_receivers; /* workers to which the outside port brings segments; 0: all */
-	uint8_t seed[64];    /* uniformly random: keys of the tables */
-	bool has_inside;     /* false: responder topology, nothing can be forwarded */
-	bool cookie_gate;    /* refuse ACKs unchecked while no cookie is out: only if this core
+	uint8_t seed[64];     /* uniformly random: keys of the tables */
+	bool has_inside;      /* false: responder topology, nothing can be forwarded */
+	bool cookie_gate;     /* refuse ACKs unchecked while no cookie is out: only if this core
 	                         alone makes the cookies that its ACKs carry */
 	/* [SERVICES_MAX], of all cores together; NULL: this one is alone. The second in which no
 	 * cookie of a service is out any more, of their common clock; 0: none has been.

@@ -31,13 +31,13 @@
 #define FRAGMENTS_TRACKED 1024u /* datagrams whose later fragments may follow, a power of two */
 #define LEARN_PASSES_PER_S 8u   /* SYNs a second that may teach about one unknown server */
 #define LEARN_ALL_PER_S 256u    /* ... about all of them */
-#define PASSES_PER_S 1000u    /* SYNs that pass by policy: signed ones, and refusals of kind pass */
+#define PASSES_PER_S 1000u /* SYNs that pass by policy: signed ones, and refusals of kind pass */
 #define FRAGMENTS_PER_S 10000u /* later fragments whose first one went by another node */
-#define TIMERS_PER_TICK 1024u /* half-open entries, and pending records, looked at in one tick */
-#define FIT_WINDOW (4u << 20) /* how far apart SEQ and ACK of one connection may lie */
-#define OUTBOUND_SHARE 8u     /* protected hosts' own connections take at most 1/8 of the table */
-#define ADOPT_SHARE 8u        /* and so do candidates for adoption */
-#define UNCONFIRMED_S 10u     /* TRACKED: for the SYN-ACK, or an adopted flow's other direction */
+#define TIMERS_PER_TICK 1024u  /* half-open entries, and pending records, looked at in one tick */
+#define FIT_WINDOW (4u << 20)  /* how far apart SEQ and ACK of one connection may lie */
+#define OUTBOUND_SHARE 8u      /* protected hosts' own connections take at most 1/8 of the table */
+#define ADOPT_SHARE 8u         /* and so do candidates for adoption */
+#define UNCONFIRMED_S 10u      /* TRACKED: for the SYN-ACK, or an adopted flow's other direction */
 #define WINDOW_MAX (65535u << 14) /* the largest that any receiver can offer */
 
 /* What changes about a service while the engine runs. Written by the worker;

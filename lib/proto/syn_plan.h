@@ -69,8 +69,8 @@ syn_plan_work_out(const struct core *core, const struct segment *seg, const stru
 	plan->offer = offer;
 	*answer = (struct packet){ .mss = promise.mss,
 		                   .window = service->mode == MODE_HANDOFF
-	                                     ? syn_ack_window_of_kernel(promise.mss)
-	                                     : syn_ack_window(core, service->mode),
+		                                     ? syn_ack_window_of_kernel(promise.mss)
+		                                     : syn_ack_window(core, service->mode),
 		                   .flags = TCP_SYN | TCP_ACK,
 		                   .options = OPTION_MSS,
 		                   .wscale = WSCALE_NONE };

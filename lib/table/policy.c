@@ -76,13 +76,19 @@ policy_find_id(const struct policy *policy, const struct ip_addr *dst, bool is_v
 	return match;
 }
 
+static inline bool
+has_mode(const struct policy *policy, uint16_t service, enum service_mode mode)
+{
+	return service != SERVICE_NONE && policy->services[service].mode == mode;
+}
+
 static bool
 run_has_mode(const struct policy *policy, struct port_run run, enum service_mode mode)
 {
 	if (run.n_less_1 == 0)
-		return policy->services[run.service].mode == mode;
+		return has_mode(policy, run.service, mode);
 	for (uint32_t i = 0; i <= run.n_less_1; i++)
-		if (policy->services[policy->index->ports[run.start + i].service].mode == mode)
+		if (has_mode(policy, policy->index->ports[run.start + i].service, mode))
 			return true;
 	return false;
 }

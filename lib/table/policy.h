@@ -84,9 +84,9 @@ struct service {
 	uint8_t group_id;
 	struct service_promise promise;
 	uint32_t calm_syn_per_s;
-	uint32_t unknown_per_s; /* segments of unknown flows that may pass: the shield; 0: all */
-	uint32_t high;      /* half-open entries at which cookie mode begins */
-	uint32_t low;       /* ... and at which it ends; low < high */
+	uint32_t unknown_per_s;   /* segments of unknown flows that may pass: the shield; 0: all */
+	uint32_t high;            /* half-open entries at which cookie mode begins */
+	uint32_t low;             /* ... and at which it ends; low < high */
 	uint32_t max_connections; /* connecting + established */
 	uint32_t max_new_per_s;   /* proven clients per second */
 	uint32_t max_connecting;  /* per backend (server address and port) */

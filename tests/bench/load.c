@@ -12,7 +12,7 @@
 
 #define SERVICE_PORT 80u
 #define KNOWN_FLOWS (1u << 20) /* as a configuration has it by default */
-#define SERVER_V4 0xc6336401u /* 198.51.100.1, and those after it */
+#define SERVER_V4 0xc6336401u  /* 198.51.100.1, and those after it */
 
 static void
 put16(uint8_t *p, uint16_t v)
@@ -70,8 +70,12 @@ load_services(struct load *load, uint8_t mode, uint8_t cookies)
 			.cookies = cookies,
 			.unproven = load->params.unproven,
 			.group_id = mode == MODE_HANDOFF ? 1 : 0,
-			.promise = { .mss = 1460, .mss6 = 1440, .wscale = 7, .window_scaling = true,
-			             .sack = true, .timestamps = true },
+			.promise = { .mss = 1460,
+			             .mss6 = 1440,
+			             .wscale = 7,
+			             .window_scaling = true,
+			             .sack = true,
+			             .timestamps = true },
 			.unknown_per_s = load->params.unknown_per_s,
 			.high = UINT32_MAX,
 			.low = UINT32_MAX - 1,

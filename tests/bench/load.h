@@ -16,12 +16,12 @@ struct load_params {
 	bool is_v4;
 	uint32_t entries; /* connections or half-open entries the tables are filled with */
 	uint32_t n_services;
-	uint32_t payload_len; /* of data segments */
-	uint8_t unproven;     /* of the services: enum refusal */
-	bool checksum_good;   /* as if hardware had verified received checksums */
+	uint32_t payload_len;   /* of data segments */
+	uint8_t unproven;       /* of the services: enum refusal */
+	bool checksum_good;     /* as if hardware had verified received checksums */
 	uint32_t unknown_per_s; /* mode handoff: with a shield; 0: without */
-	uint32_t n_workers;   /* among which the policy divides its limits */
-	struct load *beside;  /* another worker, whose policy and secrets this one shares; NULL */
+	uint32_t n_workers;     /* among which the policy divides its limits */
+	struct load *beside;    /* another worker, whose policy and secrets this one shares; NULL */
 };
 
 /* One frame to be made: a flow (numbered) and what its TCP header says. */

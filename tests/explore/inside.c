@@ -383,7 +383,9 @@ inside_note_row(struct core *core, const struct segment *seg, unsigned int flow)
 		[CONN_SPENT] = STATE_SPENT,
 	};
 	struct inside_entry entry = inside_find(core, flow);
-	enum state state = entry.kind == ENTRY_NONE        ? STATE_LISTEN
+	bool hands_off = core->services[0].mode == MODE_HANDOFF;
+	enum state state = hands_off                       ? STATE_HANDOFF
+	                   : entry.kind == ENTRY_NONE      ? STATE_LISTEN
 	                   : entry.kind == ENTRY_HALF_OPEN ? STATE_SYN_RECEIVED
 	                                                   : (enum state)states[entry.state];
 

@@ -58,6 +58,17 @@ judge_mode(const struct judged *j)
 {
 	const struct service *service = &j->w->services[j->w->model.policy];
 	struct service_view is = core_service_view(j->core, service->id);
+
+	/* The rate of SYNs stands for half-open entries. */
+	if (world_hands_off(j->w)) {
+		bool is_syn = j->in != NULL && seg_is_syn(j->in);
+
+		if (is.cookie_mode && !j->view.cookie_mode && !is_syn)
+			world_violate(j->w, RULE_mode, "cookies begin without a SYN");
+		if (!is.cookie_mode && j->view.cookie_mode && j->in != NULL)
+			world_violate(j->w, RULE_mode, "cookies end within a second");
+		return;
+	}
 	uint32_t high = (service->high + j->w->n_workers - 1) / j->w->n_workers;
 
 	if (is.cookie_mode && !j->view.cookie_mode && (j->in == NULL || is.half_open < high))
@@ -92,14 +103,8 @@ static void
 judge_syn_ack(const struct judged *j, const struct seg *out, bool is_reply)
 {
 	const struct syn_seen *syn = &j->w->model.flows[out->flow].last_syn[j->worker];
-	struct instant now = world_instant(j->w, j->w->model.elapsed_ms);
-	struct cookie_job job = {
-		.flow = world_flow(out->flow), .irs = out->ack - 1, .iss = out->seq, .is_v4 = true
-	};
-	uint8_t proof;
 
-	cookie_check(now.secrets, &job, 1, &proof);
-	if (proof != PROOF_EXACT)
+	if (!world_proves(j->w, out->flow, out->ack - 1, out->seq))
 		world_violate(j->w, RULE_cookie, "the ISS of a SYN-ACK proves nothing");
 	if (out->ack != syn->seq + 1)
 		world_violate(j->w, RULE_offer, "a SYN-ACK for another SYN than the last");
@@ -172,6 +177,9 @@ judge_to_server(const struct judged *j, const struct seg *out)
 	if (acked > got && acked < 0x1000)
 		world_violate(w, RULE_ack_server, "%d of the server's are acknowledged, not %u",
 		              acked, got);
+	/* Its clock goes on from where the cookie's was. */
+	if (world_hands_off(w))
+		return;
 	uint32_t since = out->tsecr - world_ts_base(true);
 	if ((out->options & OPTION_TIMESTAMPS) && (s->options & OPTION_TIMESTAMPS) && acked >= 0 &&
 	    acked < 0x1000 && out->tsecr != 0 && since > w->model.elapsed_ms &&
@@ -269,6 +277,28 @@ judge_spared(const struct judged *j)
 	cookie_check(now.secrets, &job, 1, &proof);
 	if (proof == PROOF_EXACT)
 		world_violate(w, RULE_spared, "client %c will believe it", 'A' + (int)flow);
+}
+
+/* Mode handoff. */
+static void
+judge_untouched(const struct judged *j)
+{
+	struct world *w = j->w;
+	struct core_usage is = core_usage(j->core);
+	const struct out *out = &w->out[0];
+	struct seg as_it_was = *j->in;
+
+	if (is.connections + is.half_open + is.paths + is.held + is.backends != 0)
+		world_violate(w, RULE_untouched, "it keeps something");
+	as_it_was.hop = j->in->hop == HOP_FROM_CLIENT ? HOP_TO_SERVER : HOP_TO_CLIENT;
+	if (w->n_out == 1 && out->kind == ACTION_FORWARD &&
+	    memcmp(&out->seg, &as_it_was, sizeof(as_it_was)) == 0)
+		return;
+	if (seg_is_syn(j->in) && j->in->hop == HOP_FROM_CLIENT && w->n_out == 1 &&
+	    out->kind == ACTION_REPLY && seg_is_syn_ack(&out->seg))
+		return;
+	world_violate(w, RULE_untouched, "%u frames left, the first by action %u", w->n_out,
+	              w->n_out != 0 ? out->kind : 0u);
 }
 
 /* A worker that does not own the flow. */
@@ -393,7 +423,9 @@ judge_receive(struct world *w, unsigned int worker, const struct seg *seg, bool 
 	judge_alive(&j);
 	judge_spared(&j);
 	judge_out(&j);
-	if (worker != world_owner(w, seg->flow))
+	if (world_hands_off(w))
+		judge_untouched(&j);
+	else if (worker != world_owner(w, seg->flow))
 		judge_stranger(&j);
 	if (forged)
 		judge_forger(&j);

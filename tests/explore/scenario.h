@@ -48,19 +48,20 @@ struct scenario {
 	const char *about;
 	uint8_t mode, cookies, calm; /* of the service */
 	bool wait_for_data;
-	bool single_syn;        /* not repeat_syn */
-	uint32_t high, low;     /* 0: out of reach */
-	uint8_t client_options; /* that their SYNs offer */
-	uint8_t server_options; /* that the server can do */
-	uint16_t client_mss;    /* 0: 1460 */
-	uint8_t n_workers;      /* 0: 1 */
-	uint32_t connections;   /* 0: enough */
-	uint32_t half_open;     /* 0: enough */
-	uint32_t held;          /* 0: enough */
-	uint32_t max_of_net;    /* connections of one source net, 0: any */
-	uint16_t client_steps;  /* bits, enum client_step */
-	uint16_t forgeries;     /* bits, enum forgery */
-	uint8_t reload;         /* enum reload */
+	bool single_syn;         /* not repeat_syn */
+	uint32_t high, low;      /* 0: out of reach */
+	uint32_t calm_syn_per_s; /* mode handoff */
+	uint8_t client_options;  /* that their SYNs offer */
+	uint8_t server_options;  /* that the server can do */
+	uint16_t client_mss;     /* 0: 1460 */
+	uint8_t n_workers;       /* 0: 1 */
+	uint32_t connections;    /* 0: enough */
+	uint32_t half_open;      /* 0: enough */
+	uint32_t held;           /* 0: enough */
+	uint32_t max_of_net;     /* connections of one source net, 0: any */
+	uint16_t client_steps;   /* bits, enum client_step */
+	uint16_t forgeries;      /* bits, enum forgery */
+	uint8_t reload;          /* enum reload */
 	bool restarts, copies, losses, server_repeats, server_stops;
 	bool server_calls;  /* its host connects from its port to that of client A */
 	uint8_t n_clients;  /* that take part; 0: both */

@@ -133,6 +133,62 @@ server_wait(struct world *w)
 			close_down(&w->model.servers[i]);
 }
 
+/* Have the two numbers opened a connection before? What the kernel's side remembers. */
+static bool
+is_spent(const struct history *h, uint32_t irs, uint32_t iss)
+{
+	for (unsigned int i = 0; i < h->n_opened; i++)
+		if (h->opened[i].irs == irs && h->opened[i].iss == iss)
+			return true;
+	return false;
+}
+
+/*
+ * Mode handoff: does this segment prove a cookie that opens a connection? Then the kernel has
+ * it as if it had answered the SYN itself. `irs` becomes the client's ISS: a keep-alive has a SEQ
+ * one lower.
+ */
+static bool
+may_adopt(struct world *w, const struct seg *seg, uint32_t *irs)
+{
+	const struct history *h = &w->model.flows[seg->flow];
+
+	if (!world_hands_off(w) || (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_ACK)
+		return false;
+	*irs = seg->seq - 1;
+	if (!world_proves(w, seg->flow, *irs, seg->ack - 1)) {
+		*irs = seg->seq;
+		if (seg->len > 1 || (seg->flags & TCP_FIN) ||
+		    !world_proves(w, seg->flow, *irs, seg->ack - 1))
+			return false;
+	}
+	return !is_spent(h, *irs, seg->ack - 1);
+}
+
+static void
+adopt(struct world *w, const struct seg *seg, uint32_t irs)
+{
+	struct server *s = &w->model.servers[seg->flow];
+	struct history *h = &w->model.flows[seg->flow];
+	unsigned int k = world_incarnation(w, seg->flow, irs);
+
+	if (seg->flow >= CLIENTS || k == INCARNATIONS || !h->established[k])
+		world_violate(w, RULE_proven, "opened for a client that has seen no SYN-ACK");
+	if (h->n_opened < OPENED_MAX)
+		h->opened[h->n_opened++] = (struct opened){ irs, seg->ack - 1 };
+	*s = (struct server){
+		.irs = irs,
+		.iss = seg->ack - 1,
+		.rcv_nxt = irs + 1,
+		.ts_recent = seg->tsval,
+		.state = SERVER_ESTABLISHED,
+		.n_opened = s->n_opened,
+		.options = seg->options & OPTION_TIMESTAMPS,
+	};
+	if (k < INCARNATIONS)
+		h->server_iss[k] = s->iss;
+}
+
 static void
 hear_in_listen(struct world *w, const struct seg *seg)
 {
@@ -141,6 +197,9 @@ hear_in_listen(struct world *w, const struct seg *seg)
 	unsigned int k = world_incarnation(w, seg->flow, seg->seq);
 
 	if (seg->flags & TCP_RST)
+		return;
+	/* What proves nothing may be the second segment of a client whose first was lost. */
+	if (world_hands_off(w) && (seg->flags & TCP_ACK))
 		return;
 	if ((seg->flags & TCP_ACK) || w->model.server_down) {
 		send_reset(w, seg);
@@ -229,6 +288,11 @@ server_hear(struct world *w, const struct seg *seg)
 {
 	struct server *s = &w->model.servers[seg->flow];
 
+	uint32_t irs;
+
+	/* A client that comes again from the same ports ends what was there. */
+	if (may_adopt(w, seg, &irs) && (s->state == SERVER_LISTEN || s->irs != irs))
+		adopt(w, seg, irs);
 	if (s->state == SERVER_LISTEN) {
 		hear_in_listen(w, seg);
 		return;

@@ -35,7 +35,7 @@ add(struct list *list, enum step_kind kind, unsigned int arg)
 static bool
 may_arrive(const struct world *w, unsigned int worker, const struct seg *seg)
 {
-	return worker == world_owner(w, seg->flow) ||
+	return worker == world_owner(w, seg->flow) || world_hands_off(w) ||
 	       (seg_is_syn(seg) && seg->hop == HOP_FROM_CLIENT);
 }
 
@@ -221,6 +221,8 @@ restart(struct world *w)
 	w->model.cookies_until_s = w->cookies_until_s[0] = 0;
 	for (unsigned int i = 0; i < w->n_workers; i++)
 		engine_restart(w, i);
+	if (world_hands_off(w))
+		return;
 	/* What it knew of cookies that are spent is gone. */
 	for (unsigned int i = 0; i < FLOWS; i++) {
 		struct history *h = &w->model.flows[i];

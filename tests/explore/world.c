@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cookie.h"
 #include "engine.h"
 #include "scenario.h"
 #include "steps.h"
 
 #define SECRETS_CACHED 512u
 #define SERVER_PORT 80u
+#define GROUP 1u /* of mode handoff */
 #define TS_CLIENT 0x10000000u
 #define TS_SERVER 0x50000000u
 
@@ -29,7 +31,7 @@ const char *const rule_texts[RULE_COUNT] = {
 struct secrets_cache {
 	struct {
 		uint64_t wall_s;
-		struct secret_set set;
+		struct secret_set sets[GROUP + 1];
 	} seconds[SECRETS_CACHED];
 };
 
@@ -68,6 +70,14 @@ init_policies(struct world *w)
 			.unproven = REFUSE_RESET,
 			.signed_syn = REFUSE_DROP,
 			.wait_for_data = sc->wait_for_data,
+			.group_id = sc->mode == MODE_HANDOFF ? GROUP : 0,
+			.promise = { .mss = SERVER_MSS,
+			             .mss6 = SERVER_MSS,
+			             .wscale = 7,
+			             .window_scaling = true,
+			             .sack = true,
+			             .timestamps = true },
+			.calm_syn_per_s = sc->calm_syn_per_s,
 			.repeat_syn = !sc->single_syn,
 			.high = sc->high != 0 ? sc->high : 100,
 			.low = sc->low,
@@ -206,10 +216,30 @@ world_instant(struct world *w, uint32_t elapsed_ms)
 		struct secret_ring ring;
 
 		secret_init(&ring, master, wall_s);
+		if (w->scenario->mode == MODE_HANDOFF)
+			secret_set_groups(&ring, (const char *[SECRET_SETS]){ [GROUP] = "web" });
 		w->secrets->seconds[i].wall_s = wall_s;
-		w->secrets->seconds[i].set = *secret_current(&ring);
+		memcpy(w->secrets->seconds[i].sets, secret_current(&ring),
+		       sizeof(w->secrets->seconds[i].sets));
 	}
-	return (struct instant){ w->base_ms + elapsed_ms, wall_ms, &w->secrets->seconds[i].set };
+	return (struct instant){ w->base_ms + elapsed_ms, wall_ms, w->secrets->seconds[i].sets };
+}
+
+bool
+world_proves(struct world *w, unsigned int flow, uint32_t irs, uint32_t iss)
+{
+	struct instant now = world_instant(w, w->model.elapsed_ms);
+	struct cookie_job job = { .flow = world_flow(flow), .irs = irs, .iss = iss, .is_v4 = true };
+	uint8_t proof;
+
+	cookie_check(&now.secrets[w->services[0].group_id], &job, 1, &proof);
+	return proof == PROOF_EXACT;
+}
+
+bool
+world_hands_off(const struct world *w)
+{
+	return w->scenario->mode == MODE_HANDOFF;
 }
 
 const struct flow *

@@ -189,6 +189,10 @@ void world_load(struct world *w, const void *state, bool all);
 
 struct instant world_instant(struct world *w, uint32_t elapsed_ms);
 const struct flow *world_flow(unsigned int flow);
+/* Is this a good cookie now, for a client of this ISS? */
+bool world_proves(struct world *w, unsigned int flow, uint32_t irs, uint32_t iss);
+/* Does nobody keep anything of it? Then any worker may have any segment. */
+bool world_hands_off(const struct world *w);
 /* The worker that has a flow. */
 static inline unsigned int
 world_owner(const struct world *w, unsigned int flow)

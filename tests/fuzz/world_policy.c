@@ -19,7 +19,7 @@ fill_service(struct world_policy *p, uint16_t id, const uint8_t *how)
 	enum service_mode mode = (enum service_mode)(
 		id == 0   ? pick(how[5], 0, MODE_PROXY, MODE_PROXY, MODE_PROXY, MODE_RESPOND)
 		: id == 1 ? pick(how[5], 2, MODE_PROXY, MODE_PROXY, MODE_RESPOND, MODE_HANDOFF)
-		          : others[id - 1]);
+			  : others[id - 1]);
 
 	p->ports[id] = (struct port_range){ port, port };
 	*s = (struct service){
@@ -41,8 +41,12 @@ fill_service(struct world_policy *p, uint16_t id, const uint8_t *how)
 		.max_connections = pick(how[1], 0, 0, 2, 5, 0),
 		.max_connecting = pick(how[1], 2, 0, 1, 2, 0),
 		.max_new_per_s = pick(how[1], 4, 0, 1, 3, 0),
-		.promise = { .mss = 1460, .mss6 = 1440, .wscale = 7, .window_scaling = how[1] & 1,
-		             .sack = how[1] & 2, .timestamps = how[1] & 4 },
+		.promise = { .mss = 1460,
+		             .mss6 = 1440,
+		             .wscale = 7,
+		             .window_scaling = how[1] & 1,
+		             .sack = how[1] & 2,
+		             .timestamps = how[1] & 4 },
 		.calm_syn_per_s = 3,
 		.unknown_per_s = pick(how[1], 4, 0, 0, 10, 100),
 		.addresses = p->addresses,

@@ -317,14 +317,22 @@ static void
 test_services_that_disagree_are_refused(void)
 {
 	static const struct wrong cases[] = {
-		{ PORTS "services: [{name: a, addresses: 192.0.2.1, ports: 80, mode: handoff, cookies: never}]\n",
-		  "t:2:79: services[0].cookies: found \"never\" with mode handoff, which keeps no state; expected auto or always" },
-		{ PORTS "services: [{name: a, addresses: 192.0.2.1, ports: 80, mode: handoff, max_connections: 5}]\n",
-		  "t:2:87: services[0].max_connections: found the key with mode handoff, which counts no connections; expected no such key" },
-		{ PORTS "services: [{name: a, addresses: 192.0.2.1, ports: 80, mode: handoff, max_connecting: 5}]\n",
-		  "t:2:86: services[0].max_connecting: found the key with mode handoff, which counts no connections; expected no such key" },
-		{ PORTS "services: [{name: a, addresses: 192.0.2.1, ports: 80, mode: proxy, group: b}]\n",
-		  "t:2:75: services[0].group: found the key with a mode other than handoff; expected no such key" },
+		{ PORTS "services: [{name: a, addresses: 192.0.2.1, ports: 80, mode: handoff, "
+		        "cookies: never}]\n",
+		  "t:2:79: services[0].cookies: found \"never\" with mode handoff, which keeps no "
+		  "state; expected auto or always" },
+		{ PORTS "services: [{name: a, addresses: 192.0.2.1, ports: 80, mode: handoff, "
+		        "max_connections: 5}]\n",
+		  "t:2:87: services[0].max_connections: found the key with mode handoff, which "
+		  "counts no connections; expected no such key" },
+		{ PORTS "services: [{name: a, addresses: 192.0.2.1, ports: 80, mode: handoff, "
+		        "max_connecting: 5}]\n",
+		  "t:2:86: services[0].max_connecting: found the key with mode handoff, which "
+		  "counts no connections; expected no such key" },
+		{ PORTS
+		  "services: [{name: a, addresses: 192.0.2.1, ports: 80, mode: proxy, group: b}]\n",
+		  "t:2:75: services[0].group: found the key with a mode other than handoff; "
+		  "expected no such key" },
 		{ PORTS "services: [{name: a, addresses: 192.0.2.1, ports: 80, mode: respond, "
 		        "calm: transparent}]\n",
 		  "t:2:76: services[0].calm: found \"transparent\" with a mode other than proxy "

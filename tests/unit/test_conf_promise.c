@@ -38,8 +38,8 @@ parse(const char *keys, const char *names, struct conf_error *err)
 	                 keys);
 
 	for (const char *at = names; *at != '\0'; at++)
-		n += snprintf(yaml + n, sizeof(yaml) - (size_t)n, "%s%s/%c", at == names ? "" : ", ",
-		              folder, *at);
+		n += snprintf(yaml + n, sizeof(yaml) - (size_t)n, "%s%s/%c",
+		              at == names ? "" : ", ", folder, *at);
 	n += snprintf(yaml + n, sizeof(yaml) - (size_t)n, "]\n");
 	return conf_parse(yaml, (size_t)n, "t", err);
 }

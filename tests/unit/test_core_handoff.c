@@ -126,9 +126,12 @@ LAB_TEST_ONCE(test_handoff_drain_changes_nothing)
 LAB_TEST_ONCE(test_handoff_segment_is_anybodys)
 {
 	start(lab);
-	CHECK(lab_answers_anywhere(lab, &(struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_SYN }));
-	CHECK(lab_answers_anywhere(lab, &(struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_ACK }));
-	CHECK(lab_answers_anywhere(lab, &(struct lab_seg){ .side = SIDE_INSIDE, .flags = TCP_ACK }));
+	CHECK(lab_answers_anywhere(lab,
+	                           &(struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_SYN }));
+	CHECK(lab_answers_anywhere(lab,
+	                           &(struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_ACK }));
+	CHECK(lab_answers_anywhere(lab,
+	                           &(struct lab_seg){ .side = SIDE_INSIDE, .flags = TCP_ACK }));
 }
 
 /* Services of two groups and one without, in one burst: each SYN-ACK under its own keys, as the
@@ -146,8 +149,10 @@ LAB_TEST_ONCE(test_handoff_groups_in_one_burst_have_their_own_keys)
 	struct lab_seg syns[LAB_BURST];
 
 	for (unsigned int i = 0; i < LAB_BURST; i++)
-		syns[i] = (struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_SYN,
-			                    .seq = 1000 + i, .server_port = ports[i],
+		syns[i] = (struct lab_seg){ .side = SIDE_OUTSIDE,
+			                    .flags = TCP_SYN,
+			                    .seq = 1000 + i,
+			                    .server_port = ports[i],
 			                    .client_port = (uint16_t)(3000 + i) };
 	EQUAL(lab_in_burst(lab, syns, LAB_BURST), LAB_BURST);
 	EQUAL(lab_grew(lab, COUNTER_answered_syn_cookie), LAB_BURST);
@@ -189,8 +194,8 @@ LAB_TEST_ONCE(test_handoff_after_reload_old_connections_are_carried)
 	after.services = services;
 	CHECK(policy_compile(&after, &a, &b) == NULL);
 	core_set_policy(lab->core, &after);
-	CHECK(!lab_answers_anywhere(lab, &(struct lab_seg){ .side = SIDE_OUTSIDE,
-	                                                    .flags = TCP_ACK }));
+	CHECK(!lab_answers_anywhere(lab,
+	                            &(struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_ACK }));
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10);
 	OUTCOME_IS(spliced);
 	CLIENT(TCP_ACK, 7000, 9000, .client_port = 3000);

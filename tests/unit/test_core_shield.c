@@ -131,10 +131,17 @@ LAB_TEST_ONCE(test_shield_data_behind_proof_in_one_burst_passes)
 	lab_syn_ack(lab);
 	exhaust(lab);
 	const struct lab_seg burst[] = {
-		{ .side = SIDE_OUTSIDE, .flags = TCP_ACK, .seq = lab->irs + 1,
-		  .ack = lab->iss + 1, .payload_len = 9 },
-		{ .side = SIDE_OUTSIDE, .flags = TCP_ACK, .seq = lab->irs + 10,
-		  .ack = lab->iss + 1, .payload_len = 9, .no_timestamps = true },
+		{ .side = SIDE_OUTSIDE,
+		  .flags = TCP_ACK,
+		  .seq = lab->irs + 1,
+		  .ack = lab->iss + 1,
+		  .payload_len = 9 },
+		{ .side = SIDE_OUTSIDE,
+		  .flags = TCP_ACK,
+		  .seq = lab->irs + 10,
+		  .ack = lab->iss + 1,
+		  .payload_len = 9,
+		  .no_timestamps = true },
 	};
 	lab_in_burst(lab, burst, 2);
 	EQUAL(lab_grew(lab, COUNTER_passed_handoff), 2);
@@ -218,8 +225,12 @@ LAB_TEST_ONCE(test_shield_rate_is_divided_by_those_that_receive)
 /* A first fragment that nothing speaks for shares the rate, and its later ones go its way. */
 LAB_TEST_ONCE(test_shield_fragments_share_the_rate)
 {
-	struct lab_seg s = { .side = SIDE_OUTSIDE, .flags = TCP_ACK, .seq = 1, .ack = 2,
-		             .payload_len = 236, .client_port = 3000 };
+	struct lab_seg s = { .side = SIDE_OUTSIDE,
+		             .flags = TCP_ACK,
+		             .seq = 1,
+		             .ack = 2,
+		             .payload_len = 236,
+		             .client_port = 3000 };
 	uint8_t options[64], payload[FRAME_SIZE], v6[8] = { 6, 0, 0, 1, 0, 0, 0, 7 };
 	uint8_t frame[FRAME_SIZE];
 

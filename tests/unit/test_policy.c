@@ -170,7 +170,8 @@ model_has_mode(const struct policy *policy, const struct ip_addr *dst, enum serv
 {
 	for (uint32_t i = 0; i < policy->n_services; i++)
 		if (policy->services[i].mode == mode &&
-		    model_covers(policy->services[i].addresses, policy->services[i].n_addresses, dst))
+		    model_covers(policy->services[i].addresses, policy->services[i].n_addresses,
+		                 dst))
 			return true;
 	return false;
 }
