@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The server's half of hand-off: a segment that brings back a SYN cookie of the front end
+ * becomes a connection of this kernel.
+ *
+ * At tc ingress each segment to a service is looked up. What a connection has passes; what
+ * only a listener has must bring a good cookie, which opens one connection, once. What
+ * proves nothing is dropped: the kernel's RST would end a client whose first segment was
+ * lost. (A client that comes again while its last connection is still here: takeover.bpf.h.)
+ *
+ * An assignment is a request that the kernel may refuse later, e.g. for a wrong checksum;
+ * so a cookie is spent only when the tracepoint of socket states says that a connection is
+ * there, and may be assigned again until then.
+ */
+#include "cookie.bpf.h"
+#include "maps.bpf.h"
+#include "packet.bpf.h"
+#include "rewrite.bpf.h"
+#include "takeover.bpf.h"
+
+/* Is it for a service of ours? */
+static __always_inline int
+is_ours(const struct packet *p)
+{
+	__u32 zero = 0;
+	struct adopt_ports *ports = bpf_map_lookup_elem(&ports_map, &zero);
+
+	if (ports == NULL)
+		return 0;
+	__u32 set = ports->set[bpf_ntohs(p->flow.server_port_be)];
+	if (set == 0 || set == ADOPT_ANY)
+		return set != 0;
+	struct adopt_address key = { .set = set };
+	__builtin_memcpy(key.addr_be, p->flow.server_be, 16);
+	return bpf_map_lookup_elem(&addresses_map, &key) != NULL;
+}
+
+/* Would the server's kernel take it for one of its own cookies? */
+static __always_inline int
+is_own_cookie(struct __sk_buff *skb, const struct packet *p, struct tcp_sock *listener)
+{
+	__u8 tcp[sizeof(struct tcp_header)], ip[sizeof(struct ipv6_header)];
+
+	if (bpf_skb_load_bytes_relative(skb, p->l4_off, tcp, sizeof(tcp), BPF_HDR_START_NET) != 0)
+		return 0;
+	if (p->is_v4) {
+		if (bpf_skb_load_bytes_relative(skb, 0, ip, sizeof(struct ipv4_header),
+		                                BPF_HDR_START_NET) != 0)
+			return 0;
+		return bpf_tcp_check_syncookie(listener, ip, sizeof(struct ipv4_header),
+		                               (void *)tcp, sizeof(tcp)) == 0;
+	}
+	if (bpf_skb_load_bytes_relative(skb, 0, ip, sizeof(ip), BPF_HDR_START_NET) != 0)
+		return 0;
+	return bpf_tcp_check_syncookie(listener, ip, sizeof(ip), (void *)tcp, sizeof(tcp)) == 0;
+}
+
+/* Has the cookie been spent? If not, note when it was first tried. */
+static __always_inline int
+spend(const struct packet *p, __u64 boot_ns)
+{
+	struct adopt_spent *spent = bpf_map_lookup_elem(&spent_map, &p->flow);
+
+	if (spent == NULL) {
+		struct adopt_spent fresh = { .since_ns = boot_ns };
+
+		bpf_map_update_elem(&spent_map, &p->flow, &fresh, BPF_NOEXIST);
+		return 0;
+	}
+	if (spent->opened)
+		return 1;
+	count(ADOPT_RETRIED);
+	return 0;
+}
+
+/* Give the segment to the listener as a connection. */
+static __always_inline int
+assign(struct __sk_buff *skb, struct packet *p, struct tcp_sock *listener, __u64 now_ns)
+{
+	struct bpf_tcp_req_attrs attrs = {};
+	__u32 zero = 0, at = (p->is_v4 ? 32 : 0) + (cookie_low(p->flow.iss) & 31);
+	struct adopt_profile *row = bpf_map_lookup_elem(&profiles_map, &at);
+	struct adopt_settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
+	/* The kernel takes none below what every host must (RFC 9293, 3.7.1; RFC 8200, 5). */
+	__u16 least = p->is_v4 ? 536 : 1220;
+
+	if (row == NULL || settings == NULL)
+		return ADOPT_REFUSED;
+	offer_read(&attrs, p, row, settings->promised_wscale, now_ns);
+	if (attrs.mss < least) {
+		attrs.mss = least;
+		count(ADOPT_MSS_RAISED);
+	}
+	if (bpf_sk_assign_tcp_reqsk(skb, (struct sock *)listener, &attrs, sizeof(attrs)) != 0)
+		return ADOPT_REFUSED;
+	return ADOPT_ASSIGNED;
+}
+
+/* A segment that only a listener has. */
+static __always_inline int
+at_listener(struct __sk_buff *skb, struct packet *p, struct tcp_sock *listener, int is_mptcp)
+{
+	struct sock *sk = (struct sock *)listener;
+	__u64 now_ns = wall_ns();
+	int proof = cookie_prove(p, now_ns);
+
+	if (proof == PROOF_NONE || proof == PROOF_NO_KEYS) {
+		if (is_own_cookie(skb, p, listener))
+			return ADOPT_OWN_COOKIE;
+		return proof == PROOF_NONE ? ADOPT_UNPROVEN : ADOPT_NO_KEYS;
+	}
+	if (is_mptcp)
+		return ADOPT_MPTCP;
+	if (sk->sk_ack_backlog > sk->sk_max_ack_backlog)
+		return ADOPT_QUEUE_FULL;
+	if (spend(p, bpf_ktime_get_boot_ns()))
+		return ADOPT_REPLAYED;
+	packet_read_timestamps(skb, p);
+	if (proof == PROOF_PROBE) {
+		/* The kernel takes SEG.SEQ - 1 for the client's ISS; and a byte that stands
+		 * there is not of the stream. */
+		if (packet_rewrite(skb, p, p->seq + 1, p->flags, p->l4_len) != 0)
+			return ADOPT_REFUSED;
+		count(ADOPT_PROBE);
+	}
+	return assign(skb, p, listener, now_ns);
+}
+
+/* What becomes of it: one of the counters. */
+static __always_inline int
+decide(struct __sk_buff *skb, struct packet *p)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sk;
+	int rc;
+
+	if (p->is_v4) {
+		tuple.ipv4.saddr = p->flow.client_be[3];
+		tuple.ipv4.daddr = p->flow.server_be[3];
+		tuple.ipv4.sport = p->flow.client_port_be;
+		tuple.ipv4.dport = p->flow.server_port_be;
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, p->flow.client_be, 16);
+		__builtin_memcpy(tuple.ipv6.daddr, p->flow.server_be, 16);
+		tuple.ipv6.sport = p->flow.client_port_be;
+		tuple.ipv6.dport = p->flow.server_port_be;
+	}
+	sk = bpf_skc_lookup_tcp(skb, &tuple, p->is_v4 ? sizeof(tuple.ipv4) : sizeof(tuple.ipv6),
+	                        BPF_F_CURRENT_NETNS, 0);
+	if (sk == NULL)
+		return ADOPT_CLOSED;
+	if (sk->state == BPF_TCP_LISTEN) {
+		struct tcp_sock *listener = bpf_skc_to_tcp_sock(sk);
+
+		rc = listener == NULL ? ADOPT_CLOSED :
+					at_listener(skb, p, listener, bpf_skc_to_mptcp_sock(sk) != NULL);
+	} else {
+		rc = at_old(skb, p, sk);
+	}
+	bpf_sk_release(sk);
+	return rc;
+}
+
+static __always_inline int
+is_dropped(int what)
+{
+	return (what >= ADOPT_UNPROVEN && what <= ADOPT_REFUSED) || what == ADOPT_TAKEOVER_LIMITED ||
+	       what == ADOPT_TAKEOVER_LATE;
+}
+
+SEC("tc")
+int
+synfront_adopt(struct __sk_buff *skb)
+{
+	struct packet p;
+	int what;
+
+	switch (packet_read(skb, &p)) {
+	case PACKET_TCP:
+		if (!is_ours(&p))
+			return NEXT_PROGRAM;
+		if ((p.flags & (FLAG_SYN | FLAG_RST | FLAG_ACK)) == FLAG_ACK)
+			what = decide(skb, &p);
+		else
+			what = ADOPT_HANDSHAKE;
+		break;
+	case PACKET_FRAGMENT:
+		what = ADOPT_FRAGMENT;
+		break;
+	default:
+		return NEXT_PROGRAM;
+	}
+	count(what);
+	return is_dropped(what) ? DROP : NEXT_PROGRAM;
+}
+
+/* A connection has come to be: if from a cookie of ours, that is spent now. */
+SEC("tp_btf/inet_sock_set_state")
+int
+BPF_PROG(synfront_opened, const struct sock *sk, int old, int new)
+{
+	struct adopt_spent_key key = {};
+
+	if (old != BPF_TCP_SYN_RECV || new != BPF_TCP_ESTABLISHED || sk->sk_protocol != IPPROTO_TCP_)
+		return 0;
+	if (sk->__sk_common.skc_family == AF_INET) {
+		key.client_be[2] = key.server_be[2] = bpf_htonl(0xffff);
+		key.client_be[3] = sk->__sk_common.skc_daddr;
+		key.server_be[3] = sk->__sk_common.skc_rcv_saddr;
+	} else {
+		for (int i = 0; i < 4; i++) {
+			key.client_be[i] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[i];
+			key.server_be[i] = sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[i];
+		}
+	}
+	key.client_port_be = sk->__sk_common.skc_dport;
+	key.server_port_be = bpf_htons(sk->__sk_common.skc_num);
+	key.iss = BPF_CORE_READ((const struct tcp_sock *)sk, snd_una) - 1;
+	struct adopt_spent *spent = bpf_map_lookup_elem(&spent_map, &key);
+	if (spent != NULL && !spent->opened) {
+		spent->opened = 1;
+		count(ADOPT_OPENED);
+	}
+	return 0;
+}
+
+/* For tests: the cookie of a flow. */
+SEC("syscall")
+int
+synfront_vector(struct adopt_vector *v)
+{
+	struct cookie_query q = {};
+	struct adopt_epoch *keys = epoch_keys(v->epoch);
+
+	v->found = keys != NULL;
+	if (keys == NULL)
+		return 0;
+	__builtin_memcpy(q.flow.client_be, v->client_be, 16);
+	__builtin_memcpy(q.flow.server_be, v->server_be, 16);
+	q.flow.client_port_be = v->client_port_be;
+	q.flow.server_port_be = v->server_port_be;
+	q.irs = v->irs;
+	q.low = (v->epoch & 1) << 5 | (v->profile & 31);
+	q.is_v4 = v->is_v4 != 0;
+	v->iss = (__u32)adopt_cookie(&q, keys);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The maps; their values are described in adopt.h. */
+#ifndef SYNFRONT_MAPS_BPF_H
+#define SYNFRONT_MAPS_BPF_H
+
+#include "adopt.h"
+#include "kernel.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct adopt_clock);
+} clock_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct adopt_settings);
+} settings_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct adopt_ports);
+} ports_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct adopt_address);
+	__type(value, __u32);
+} addresses_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ADOPT_EPOCHS);
+	__type(key, __u32);
+	__type(value, struct adopt_epoch);
+} epochs_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ADOPT_PROFILES);
+	__type(key, __u32);
+	__type(value, struct adopt_profile);
+} profiles_map SEC(".maps");
+
+/* The agent sets how many. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct adopt_spent_key);
+	__type(value, struct adopt_spent);
+} spent_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct adopt_counters);
+} counters_map SEC(".maps");
+
+/* Take-overs of live connections without timestamps: tokens of this CPU. */
+struct adopt_bucket {
+	__u64 filled_ns;
+	__u64 tokens;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct adopt_bucket);
+} bucket_map SEC(".maps");
+
+static __always_inline void
+count(enum adopt_counter which)
+{
+	__u32 zero = 0;
+	struct adopt_counters *counters = bpf_map_lookup_elem(&counters_map, &zero);
+
+	if (counters != NULL)
+		counters->n[which]++;
+}
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A client that comes again from the ports of a connection that is still here.
+ *
+ * The kernel alone would answer its first segment with challenge ACKs or a RST, for the old
+ * connection's sake (RFC 5961). Here a good cookie proves that the client has left the old
+ * connection and opened a new one: the segment is cloned and queued behind itself, and the
+ * original becomes a RST at the old connection's RCV.NXT, which ends it at once. When the
+ * clone comes, only the listener has it.
+ *
+ * The clone is marked, so that it never clones again. A segment of a live connection is
+ * suspected only if its ACK is unacceptable there (RFC 5961, 5.2), and a cookie that has
+ * opened a connection never takes one over, so a late duplicate ends nothing.
+ *
+ * Who guesses blindly needs 2^26 tries for a live connection, as for opening one. So a
+ * take-over of a live connection must also echo a timestamp that is fresh, or, without
+ * timestamps, is limited in rate.
+ */
+#ifndef SYNFRONT_TAKEOVER_BPF_H
+#define SYNFRONT_TAKEOVER_BPF_H
+
+#include "cookie.bpf.h"
+#include "maps.bpf.h"
+#include "rewrite.bpf.h"
+
+#define CLONE_MARK 0x5f1d /* in tc_index, which nothing from outside can set */
+
+/* Is SEG.ACK outside of what this connection takes (RFC 5961, 5.2)? */
+static __always_inline int
+ack_unacceptable(const struct tcp_sock *old, __u32 ack)
+{
+	__u32 from = old->snd_una - old->max_window;
+
+	return ack - from > old->snd_nxt - from;
+}
+
+static __always_inline int
+take_token(const struct adopt_settings *settings, __u64 boot_ns)
+{
+	__u32 zero = 0;
+	struct adopt_bucket *bucket = bpf_map_lookup_elem(&bucket_map, &zero);
+
+	if (bucket == NULL)
+		return 0;
+	if (boot_ns - bucket->filled_ns >= NS_PER_S) {
+		bucket->filled_ns = boot_ns;
+		bucket->tokens = settings->takeovers_a_second;
+	}
+	if (bucket->tokens == 0)
+		return 0;
+	bucket->tokens--;
+	return 1;
+}
+
+/* May this segment, whose cookie is good, end a live connection? */
+static __always_inline int
+may_end_live(struct __sk_buff *skb, struct packet *p, __u64 now_ns)
+{
+	__u32 zero = 0;
+	struct adopt_settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
+
+	if (settings == NULL)
+		return 0;
+	packet_read_timestamps(skb, p);
+	if (p->has_ts)
+		return ts_elapsed(p->tsecr, now_ns / NS_PER_MS) <= settings->fresh_ms;
+	return take_token(settings, bpf_ktime_get_boot_ns());
+}
+
+/* End the old connection and queue the segment again. */
+static __always_inline int
+end_old(struct __sk_buff *skb, struct packet *p, __u32 rcv_nxt, int what)
+{
+	long rc;
+
+	skb->tc_index = CLONE_MARK;
+	rc = bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS);
+	skb->tc_index = 0;
+	if (rc != 0 || packet_rewrite(skb, p, rcv_nxt, FLAG_RST, sizeof(struct tcp_header)) != 0)
+		return ADOPT_REFUSED;
+	return what;
+}
+
+/* A segment that something else than a listener has. */
+static __always_inline int
+at_old(struct __sk_buff *skb, struct packet *p, struct bpf_sock *sk)
+{
+	__u32 state = sk->state, rcv_nxt, is_clone = skb->tc_index == CLONE_MARK;
+	int kind, otherwise;
+
+	if (state == BPF_TCP_TIME_WAIT) {
+		struct tcp_timewait_sock *old = bpf_skc_to_tcp_timewait_sock(sk);
+
+		if (old == NULL)
+			return ADOPT_CLOSING;
+		rcv_nxt = old->tw_sk.__tw_common.skc_tw_rcv_nxt;
+		kind = ADOPT_TAKEOVER_TIME_WAIT;
+		otherwise = ADOPT_CLOSING;
+	} else if (state == BPF_TCP_NEW_SYN_RECV) {
+		struct tcp_request_sock *old = bpf_skc_to_tcp_request_sock(sk);
+
+		if (old == NULL || old->snt_isn == p->flow.iss)
+			return ADOPT_HALF_OPEN;
+		rcv_nxt = old->rcv_nxt;
+		kind = ADOPT_TAKEOVER_HALF_OPEN;
+		otherwise = ADOPT_HALF_OPEN;
+	} else {
+		struct tcp_sock *old = bpf_skc_to_tcp_sock(sk);
+
+		if (old == NULL || !ack_unacceptable(old, p->flow.iss + 1))
+			return ADOPT_CONNECTED;
+		rcv_nxt = old->rcv_nxt;
+		kind = ADOPT_TAKEOVER_CONNECTED;
+		otherwise = ADOPT_CONNECTED;
+	}
+	__u64 now_ns = wall_ns();
+	int proof = cookie_prove(p, now_ns);
+	if (proof != PROOF_EXACT && proof != PROOF_PROBE)
+		return otherwise;
+	struct adopt_spent *spent = bpf_map_lookup_elem(&spent_map, &p->flow);
+	if (spent != NULL && spent->opened)
+		return otherwise;
+	if (is_clone)
+		return ADOPT_TAKEOVER_LATE;
+	if (kind == ADOPT_TAKEOVER_CONNECTED && !may_end_live(skb, p, now_ns))
+		return ADOPT_TAKEOVER_LIMITED;
+	return end_old(skb, p, rcv_nxt, kind);
+}
+
+#endif
