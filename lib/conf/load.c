@@ -1,67 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From a file to a conf: read, applied by the tables, made consistent, compiled. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "apply.h"
-#include "consistency.h"
 #include "conf.h"
-
-#define FILE_SIZE_MAX (64u << 20)
-
-/* libyaml's own complaint. */
-static void
-yaml_failed(const yaml_parser_t *parser, const char *name, struct conf_error *err)
-{
-	const char *problem = parser->problem != NULL ? parser->problem : "too little memory";
-
-	if (parser->error == YAML_READER_ERROR)
-		snprintf(err->text, sizeof(err->text),
-		         "%.128s: byte %zu: found %s; expected UTF-8 text", name,
-		         parser->problem_offset, problem);
-	else
-		snprintf(err->text, sizeof(err->text),
-		         "%.128s:%zu:%zu: found bad YAML (%s%s%s); expected "
-		         "a YAML mapping",
-		         name, parser->problem_mark.line + 1, parser->problem_mark.column + 1,
-		         parser->context != NULL ? parser->context : "",
-		         parser->context != NULL ? ", " : "", problem);
-}
-
-/* Anything after the first document would be ignored: refuse it. */
-static int
-check_end(yaml_parser_t *parser, const char *name, struct conf_error *err)
-{
-	yaml_document_t rest;
-
-	if (!yaml_parser_load(parser, &rest)) {
-		yaml_failed(parser, name, err);
-		return -1;
-	}
-	const yaml_node_t *node = yaml_document_get_root_node(&rest);
-	if (node != NULL)
-		snprintf(err->text, sizeof(err->text),
-		         "%.128s:%zu:%zu: found a second document; expected one", name,
-		         node->start_mark.line + 1, node->start_mark.column + 1);
-	yaml_document_delete(&rest);
-	return node != NULL ? -1 : 0;
-}
-
-/* No text of ours holds a zero byte, and one would hide what follows it. */
-static int
-check_nodes(struct conf_reader *r)
-{
-	for (const yaml_node_t *n = r->doc->nodes.start; n < r->doc->nodes.top; n++) {
-		if (n->type == YAML_SCALAR_NODE &&
-		    strlen((const char *)n->data.scalar.value) != n->data.scalar.length) {
-			struct conf_place place = { .node = n };
-			return conf_fail(r, &place, "found a zero byte in a text; expected none");
-		}
-	}
-	return 0;
-}
+#include "consistency.h"
+#include "document.h"
 
 static int
 build(struct conf_reader *r)
@@ -75,7 +20,7 @@ build(struct conf_reader *r)
 		         r->name);
 		return -1;
 	}
-	if (check_nodes(r) != 0 || conf_apply(r, &root, &conf_root, r->conf) != 0)
+	if (conf_apply(r, &root, &conf_root, r->conf) != 0)
 		return -1;
 	return conf_check(r, &root);
 }
@@ -102,32 +47,16 @@ conf_new(const char *name)
 struct conf *
 conf_parse(const char *text, size_t len, const char *name, struct conf_error *err)
 {
-	yaml_parser_t parser;
-	yaml_document_t doc;
 	struct conf *conf = conf_new(name);
 
 	err->text[0] = '\0';
-	if (conf == NULL || !yaml_parser_initialize(&parser)) {
+	if (conf == NULL) {
 		snprintf(err->text, sizeof(err->text), "%.128s: found too little memory to read it",
 		         name);
-		conf_free(conf);
 		return NULL;
 	}
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
-
-	int rc = -1;
-	if (!yaml_parser_load(&parser, &doc)) {
-		yaml_failed(&parser, name, err);
-	} else {
-		struct conf_reader r = { &doc, name, conf, conf->arena, err };
-		rc = build(&r);
-		/* After the end of the stream there is no more to load. */
-		if (rc == 0)
-			rc = check_end(&parser, name, err);
-		yaml_document_delete(&doc);
-	}
-	yaml_parser_delete(&parser);
-	if (rc == 0)
+	struct conf_reader r = { NULL, name, conf, conf->arena, err };
+	if (conf_document_read(&r, text, len, build) == 0)
 		return conf;
 	conf_free(conf);
 	return NULL;
@@ -136,31 +65,11 @@ conf_parse(const char *text, size_t len, const char *name, struct conf_error *er
 struct conf *
 conf_load(const char *path, struct conf_error *err)
 {
-	FILE *f = fopen(path, "re");
-	size_t len = 0, capacity = 0;
-	char *text = NULL;
-	struct conf *conf = NULL;
+	size_t len;
+	char *text = conf_document_text(path, &len, err);
+	struct conf *conf = text != NULL ? conf_parse(text, len, path, err) : NULL;
 
-	errno = f == NULL ? errno : 0;
-	while (f != NULL && !feof(f) && !ferror(f) && len < FILE_SIZE_MAX) {
-		if (len == capacity) {
-			capacity = capacity == 0 ? 65536 : 2 * capacity;
-			char *more = realloc(text, capacity);
-			if (more == NULL)
-				break;
-			text = more;
-		}
-		len += fread(text + len, 1, capacity - len, f);
-	}
-	if (f != NULL && feof(f))
-		conf = conf_parse(text, len, path, err);
-	else
-		snprintf(err->text, sizeof(err->text),
-		         "%.128s: found %s; expected a file that can be read", path,
-		         errno != 0 ? strerror(errno) : "more than 64 MiB");
 	free(text);
-	if (f != NULL)
-		fclose(f);
 	return conf;
 }
 
