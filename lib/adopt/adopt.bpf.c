@@ -152,8 +152,9 @@ decide(struct __sk_buff *skb, struct packet *p)
 	if (sk->state == BPF_TCP_LISTEN) {
 		struct tcp_sock *listener = bpf_skc_to_tcp_sock(sk);
 
-		rc = listener == NULL ? ADOPT_CLOSED :
-					at_listener(skb, p, listener, bpf_skc_to_mptcp_sock(sk) != NULL);
+		rc = listener == NULL
+		             ? ADOPT_CLOSED
+		             : at_listener(skb, p, listener, bpf_skc_to_mptcp_sock(sk) != NULL);
 	} else {
 		rc = at_old(skb, p, sk);
 	}
@@ -164,8 +165,8 @@ decide(struct __sk_buff *skb, struct packet *p)
 static __always_inline int
 is_dropped(int what)
 {
-	return (what >= ADOPT_UNPROVEN && what <= ADOPT_REFUSED) || what == ADOPT_TAKEOVER_LIMITED ||
-	       what == ADOPT_TAKEOVER_LATE;
+	return (what >= ADOPT_UNPROVEN && what <= ADOPT_REFUSED) ||
+	       what == ADOPT_TAKEOVER_LIMITED || what == ADOPT_TAKEOVER_LATE;
 }
 
 SEC("tc")
@@ -201,7 +202,8 @@ BPF_PROG(synfront_opened, const struct sock *sk, int old, int new)
 {
 	struct adopt_spent_key key = {};
 
-	if (old != BPF_TCP_SYN_RECV || new != BPF_TCP_ESTABLISHED || sk->sk_protocol != IPPROTO_TCP_)
+	if (old != BPF_TCP_SYN_RECV || new != BPF_TCP_ESTABLISHED ||
+	    sk->sk_protocol != IPPROTO_TCP_)
 		return 0;
 	if (sk->__sk_common.skc_family == AF_INET) {
 		key.client_be[2] = key.server_be[2] = bpf_htonl(0xffff);

@@ -145,8 +145,8 @@ ts_elapsed(__u32 tsval, __u64 wall_ms)
 
 /* What the client offered and was promised, into what the kernel wants to know. */
 static __always_inline void
-offer_read(struct bpf_tcp_req_attrs *attrs, const struct packet *p,
-           const struct adopt_profile *row, __u32 promised, __u64 now_ns)
+offer_read(struct bpf_tcp_req_attrs *attrs, const struct packet *p, const struct adopt_profile *row,
+           __u32 promised, __u64 now_ns)
 {
 	__u32 mss = row->mss, scale = row->wscale;
 
@@ -154,7 +154,8 @@ offer_read(struct bpf_tcp_req_attrs *attrs, const struct packet *p,
 	if (p->has_ts) {
 		__u32 code = p->tsecr & TS_MSS_MAX;
 
-		mss += code < TS_MSS_EXACT ? code : TS_MSS_EXACT + (code - TS_MSS_EXACT) * TS_MSS_STEP;
+		mss += code < TS_MSS_EXACT ? code
+		                           : TS_MSS_EXACT + (code - TS_MSS_EXACT) * TS_MSS_STEP;
 		if (scale != WSCALE_NONE) {
 			scale += p->tsecr >> TS_SCALE_SHIFT & 7u;
 			scale = scale < 14 ? scale : 14;
