@@ -30,9 +30,9 @@ is_ours(const struct packet *p)
 	__u32 set = ports->set[bpf_ntohs(p->flow.server_port_be)];
 	if (set == 0 || set == ADOPT_ANY)
 		return set != 0;
-	struct adopt_address key = { .set = set };
+	struct adopt_prefix key = { .len = ADOPT_PREFIX_LEN(128), .set = set };
 	__builtin_memcpy(key.addr_be, p->flow.server_be, 16);
-	return bpf_map_lookup_elem(&addresses_map, &key) != NULL;
+	return bpf_map_lookup_elem(&prefixes_map, &key) != NULL;
 }
 
 /* Would the server's kernel take it for one of its own cookies? */

@@ -60,11 +60,14 @@ struct adopt_ports {
 	__u8 set[65536];
 };
 
-/* An address of a set; IPv4 as ::ffff:a.b.c.d. */
-struct adopt_address {
-	__u32 addr_be[4];
+/* A prefix of a set; IPv4 as ::ffff:a.b.c.d. The longest match counts (a "trie"), and to be
+ * there is all. */
+struct adopt_prefix {
+	__u32 len; /* in bits, from `set` on */
 	__u32 set;
+	__u32 addr_be[4];
 };
+#define ADOPT_PREFIX_LEN(bits) (32u + (bits))
 
 struct adopt_settings {
 	__u32 promised_wscale;    /* to clients without timestamps */

@@ -61,23 +61,34 @@ print_text(FILE *out, const char *text)
 }
 
 static void
-begin(const struct conf_page *page, const char *paragraph, const struct conf_note *notes,
-      unsigned int n_notes)
+print_capitals(FILE *out, const char *text)
 {
+	for (; *text != '\0'; text++)
+		fputc(*text >= 'a' && *text <= 'z' ? *text - 'a' + 'A' : *text, out);
+}
+
+static void
+begin(const struct conf_page *page)
+{
+	const struct conf_subject *subject = page->subject;
 	FILE *out = page->out;
 
 	fprintf(out,
 	        ".\\\" SPDX-License-Identifier: BSD-3-Clause\n"
-	        ".\\\" Generated from lib/conf/table.c.\n"
-	        ".Dd %s\n.Dt SYNFRONT.YAML 5\n.Os synfront %s\n"
-	        ".Sh NAME\n.Nm synfront.yaml\n.Nd configuration of synfront\n"
+	        ".\\\" Generated from %s.\n"
+	        ".Dd %s\n.Dt ",
+	        subject->source, page->date);
+	print_capitals(out, subject->name);
+	fprintf(out,
+	        " 5\n.Os synfront %s\n"
+	        ".Sh NAME\n.Nm %s\n.Nd %s\n"
 	        ".Sh DESCRIPTION\n",
-	        page->date, page->version);
-	print_text(out, paragraph);
+	        page->version, subject->name, subject->purpose);
+	print_text(out, subject->about);
 	fputs(".Bl -tag -width Durations\n", out);
-	for (unsigned int i = 0; i < n_notes; i++) {
-		fprintf(out, ".It %s\n", notes[i].term);
-		print_text(out, notes[i].text);
+	for (unsigned int i = 0; i < subject->n_notes; i++) {
+		fprintf(out, ".It %s\n", subject->notes[i].term);
+		print_text(out, subject->notes[i].text);
 	}
 	fputs(".El\n", out);
 }
@@ -89,8 +100,7 @@ begin_mapping(const struct conf_page *page, const char *title, const char *below
 	char text[CONF_PATH_SIZE + 16];
 
 	fputs(".Sh ", page->out);
-	for (const char *c = title; *c != '\0'; c++)
-		fputc(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c, page->out);
+	print_capitals(page->out, title);
 	fputc('\n', page->out);
 	if (below[0] != '\0') {
 		snprintf(text, sizeof(text), "Below `%s`.", below);
@@ -113,7 +123,8 @@ print_key(const struct conf_page *page, const struct conf_key *key, const char *
 	print_text(out, expected);
 	fputs(".br\n.Em Default :\n", out);
 	print_text(out, preset);
-	fprintf(out, ".br\n.Em Reload :\n%s\n", live ? "yes" : "no");
+	if (page->subject->may_reload)
+		fprintf(out, ".br\n.Em Reload :\n%s\n", live ? "yes" : "no");
 }
 
 static void
@@ -125,16 +136,24 @@ end_mapping(const struct conf_page *page)
 static void
 end(const struct conf_page *page)
 {
-	fputs(".Sh SEE ALSO\n.Xr synfront-pcap 1 ,\n.Xr synfront 8 ,\n.Xr synfrontctl 8\n",
-	      page->out);
+	fprintf(page->out, ".Sh SEE ALSO\n%s", page->subject->see_also);
+}
+
+void
+conf_page_mdoc(FILE *out, const struct conf_subject *subject, const char *version, const char *date)
+{
+	static const struct conf_page_format format = { begin, begin_mapping, print_key,
+		                                        end_mapping, end };
+
+	conf_page_print(&(struct conf_page){ .subject = subject,
+	                                     .out = out,
+	                                     .format = &format,
+	                                     .version = version,
+	                                     .date = date });
 }
 
 void
 conf_manual(FILE *out, const char *version, const char *date)
 {
-	static const struct conf_page_format format = { begin, begin_mapping, print_key,
-		                                        end_mapping, end };
-
-	conf_page_print(&(struct conf_page){
-		.out = out, .format = &format, .version = version, .date = date });
+	conf_page_mdoc(out, &conf_subject_engine, version, date);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What every page of the keys says, in the order of the table. */
+/* What every page of keys says, in the order of the table; and the engine's. */
 #include "page.h"
 
 #include "value.h"
@@ -20,6 +20,19 @@ static const struct conf_note notes[] = {
 	            "as a whole, and names the key. A mapping that says yes may hold keys that say "
 	            "no." },
 	{ "Limits", "hold for the whole engine unless they say \"of one worker\"." },
+};
+
+const struct conf_subject conf_subject_engine = {
+	.root = &conf_root,
+	.source = "lib/conf/table.c",
+	.heading = "Configuration reference",
+	.name = "synfront.yaml",
+	.purpose = "configuration of synfront",
+	.about = about,
+	.notes = notes,
+	.n_notes = sizeof(notes) / sizeof(notes[0]),
+	.may_reload = true,
+	.see_also = ".Xr synfront-pcap 1 ,\n.Xr synfront 8 ,\n.Xr synfrontctl 8\n",
 };
 
 static const char *
@@ -94,7 +107,7 @@ print_mapping(const struct conf_page *page, const struct conf_mapping *mapping, 
 void
 conf_page_print(const struct conf_page *page)
 {
-	page->format->begin(page, about, notes, sizeof(notes) / sizeof(notes[0]));
-	print_mapping(page, &conf_root, "", false);
+	page->format->begin(page);
+	print_mapping(page, page->subject->root, "", false);
 	page->format->end(page);
 }

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the program is told: services once, clock each second, keys of epochs ahead. */
+#ifndef SYNFRONT_ADOPT_SETTINGS_H
+#define SYNFRONT_ADOPT_SETTINGS_H
+
+#include <stdint.h>
+
+#include "agent_conf.h"
+
+struct adopt;
+
+/* How long the program can do without the agent. */
+#define SETTINGS_EPOCHS_AHEAD 60u
+
+/* Services, profiles of cookies, constants. 0, or -1 and errno. */
+int settings_write(struct adopt *skeleton, const struct agent_conf *conf);
+
+/* The wall clock, from the one that never steps. 0, or -1 and errno. */
+int settings_write_clock(struct adopt *skeleton);
+
+/* Keys of the epoch before this wall time's and of those up to SETTINGS_EPOCHS_AHEAD after
+ * it, but for those that are there already. `secret` is of MASTER_SECRET_SIZE bytes. `all`:
+ * also over those. 0, or -1 and errno. */
+int settings_write_keys(struct adopt *skeleton, const uint8_t *secret, uint64_t wall_s, bool all);
+
+#endif

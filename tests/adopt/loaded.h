@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The program, loaded into the kernel of this machine, for tests by BPF_PROG_TEST_RUN: no
+ * interface has it. */
+#ifndef SYNFRONT_ADOPT_LOADED_H
+#define SYNFRONT_ADOPT_LOADED_H
+
+#include <stdint.h>
+
+#include "program.h"
+
+/* meson's word for a test that cannot run here. */
+#define LOADED_SKIP 77
+
+/* Enter a network namespace of our own, where port 80 is listened to in both families, and load
+ * the program with a service on all ports. Ends the process, with the reason on standard error,
+ * if this kernel or this user cannot have it. */
+void loaded_begin(struct program *program);
+
+/* Keys of epochs around a wall time, under the secret 00 01 .. 1f, and that time for clock. */
+void loaded_set_time(struct program *program, uint64_t wall_s);
+
+/* Unload. */
+void loaded_end(struct program *program);
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Frames for the program in the kernel and for the engine's own parser and cookies: what the
+ * engine takes for a segment that proves a cookie, the program takes for one, and nothing else.
+ * Frames are made at random around good ones, bounded and repeatable.
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "adopt.skel.h"
+#include "check.h"
+#include "cookie.h"
+#include "frame.h"
+#include "loaded.h"
+#include "segment.h"
+
+#define NOW_S 1800000010u
+#define N_FRAMES 30000u
+#define PROBES_OF 3u /* one frame in so many is a probe */
+
+static struct program program;
+static struct secret_ring ring;
+
+static struct adopt_counters
+counters(void)
+{
+	struct adopt_counters sum;
+
+	program_counters(&program, &sum);
+	return sum;
+}
+
+/* The counter that a frame ends in; -1: none, so it is not for a service. */
+static int
+run_frame(uint8_t *frame, size_t len)
+{
+	static const int besides[] = { ADOPT_OPENED, ADOPT_RETRIED, ADOPT_PROBE, ADOPT_MSS_RAISED };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)len);
+	struct adopt_counters before = counters();
+	int found = -1;
+
+	int fd = bpf_program__fd(program.skeleton->progs.synfront_adopt);
+	CU_ASSERT_EQUAL_FATAL(bpf_prog_test_run_opts(fd, &opts), 0);
+	struct adopt_counters after = counters();
+	for (unsigned int i = 0; i < sizeof(besides) / sizeof(besides[0]); i++)
+		after.n[besides[i]] = before.n[besides[i]];
+	for (int i = 0; i < ADOPT_COUNTERS; i++)
+		if (after.n[i] != before.n[i])
+			found = found == -1 ? i : ADOPT_COUNTERS;
+	return found;
+}
+
+static enum cookie_proof
+proof_of(const struct segment *seg)
+{
+	struct cookie_job job = { .flow = &seg->flow,
+		                  .irs = seg->seq - 1,
+		                  .is_v4 = seg->is_v4,
+		                  .iss = seg->ack - 1 };
+	uint8_t proof;
+
+	cookie_check(secret_current(&ring), &job, 1, &proof);
+	if (proof == PROOF_EXACT || seg->payload_len > 1 || (seg->flags & TCP_FIN) != 0)
+		return (enum cookie_proof)proof;
+	job.irs = seg->seq;
+	cookie_check(secret_current(&ring), &job, 1, &proof);
+	return proof == PROOF_EXACT ? PROOF_PROBE : PROOF_NONE;
+}
+
+/* What becomes of a segment at a machine that listens on port 80 alone. */
+static void
+compare(uint8_t *frame, size_t len)
+{
+	struct segment seg;
+	int found = run_frame(frame, len);
+
+	segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, SIDE_OUTSIDE);
+	bool taken = found == ADOPT_ASSIGNED || found == ADOPT_REFUSED || found == ADOPT_REPLAYED;
+	if (seg.class != SEGMENT_TCP) {
+		/* The kernel looks at it again. Never is more than a segment taken for one. */
+		CU_ASSERT(seg.class == SEGMENT_MALFORMED || !taken);
+		return;
+	}
+	if ((seg.flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK) {
+		CU_ASSERT_EQUAL(found, ADOPT_HANDSHAKE);
+	} else if (seg.flow.server_port_be != htons(80)) {
+		CU_ASSERT_EQUAL(found, ADOPT_CLOSED);
+	} else if (proof_of(&seg) != PROOF_NONE) {
+		CU_ASSERT(taken);
+	} else {
+		CU_ASSERT_EQUAL(found, ADOPT_UNPROVEN);
+	}
+}
+
+/* A whole frame of a client who has been answered by cookie. */
+static size_t
+build(uint8_t *frame, uint64_t *state)
+{
+	static const uint8_t stamps[] = { 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2 };
+	/* Hop-by-hop options of 8 and of 16 bytes: padding. */
+	static const uint8_t chain[] = { 0, 0, 1, 4, 0, 0, 0, 0, 6, 1, 1, 12, 0, 0, 0, 0,
+		                         0, 0, 0, 0, 0, 0, 0,    0 };
+	static const uint8_t data[] = "GET / HTTP/1.0\r\n\r\n";
+	uint64_t chance = check_random(state);
+	struct frame_spec spec = chance & 1 ? frame_spec_v4() : frame_spec_v6();
+	struct cookie_job job = { .irs = (uint32_t)check_random(state),
+		                  .profile = (uint8_t)(chance >> 8 & 31),
+		                  .parity = chance >> 13 & 1,
+		                  .is_v4 = chance & 1 };
+
+	spec.src_port = (uint16_t)(chance >> 16 | 1);
+	struct flow flow = { spec.src, spec.dst, htons(spec.src_port), htons(spec.dst_port) };
+	job.flow = &flow;
+	cookie_make(secret_current(&ring), &job, 1);
+	spec.flags = (uint8_t)(TCP_ACK | (chance >> 32 & TCP_PSH) |
+	                       ((chance >> 34 & 7) == 0 ? TCP_FIN : 0));
+	spec.seq = job.irs + ((chance >> 40) % PROBES_OF == 0 ? 0 : 1);
+	spec.ack = job.iss + 1;
+	if (chance >> 48 & 1) {
+		spec.options = stamps;
+		spec.options_len = sizeof(stamps);
+	}
+	if (!job.is_v4 && chance >> 49 & 1) {
+		spec.ip_options = chain;
+		spec.ip_options_len = sizeof(chain);
+	}
+	spec.payload = data;
+	spec.payload_len = chance >> 50 & 1 ? chance >> 51 & 15 : 0;
+	return frame_build(frame, &spec);
+}
+
+static void
+test_frames_have_the_engines_verdict(void)
+{
+	uint8_t frame[FRAME_SIZE];
+	uint64_t state = 11;
+
+	for (unsigned int i = 0; i < N_FRAMES; i++) {
+		size_t len = build(frame, &state);
+		uint64_t chance = check_random(&state);
+
+		/* As it is; or some bytes behind the EtherType changed; or cut. */
+		for (unsigned int n = chance % 4; n > 0; n--) {
+			size_t at = 14 + check_random(&state) % (len - 14);
+			frame[at] = (uint8_t)check_random(&state);
+		}
+		if ((chance >> 8 & 15) == 0)
+			len = 14 + (chance >> 16) % (len - 13);
+		compare(frame, len);
+	}
+}
+
+static void
+test_frames_that_prove_are_taken(void)
+{
+	uint8_t frame[FRAME_SIZE];
+	uint64_t state = 5;
+	unsigned int n_taken = 0, n_probes = 0;
+	struct adopt_counters before = counters();
+
+	for (unsigned int i = 0; i < 1000; i++) {
+		size_t len = build(frame, &state);
+		int found = run_frame(frame, len);
+		n_taken += found == ADOPT_ASSIGNED || found == ADOPT_REFUSED;
+	}
+	n_probes = (unsigned int)(counters().n[ADOPT_PROBE] - before.n[ADOPT_PROBE]);
+	/* Probes with data or FIN are none. */
+	CU_ASSERT(n_taken > 800);
+	CU_ASSERT(n_taken < 1000);
+	CU_ASSERT(n_probes > 100);
+	printf("%u of 1000 taken, %u probes ", n_taken, n_probes);
+}
+
+int
+main(void)
+{
+	CU_TestInfo tests[] = {
+		CHECK_TEST(test_frames_that_prove_are_taken),
+		CHECK_TEST(test_frames_have_the_engines_verdict),
+		CU_TEST_INFO_NULL,
+	};
+	uint8_t secret[MASTER_SECRET_SIZE];
+
+	loaded_begin(&program);
+	for (unsigned int i = 0; i < MASTER_SECRET_SIZE; i++)
+		secret[i] = (uint8_t)i;
+	secret_init(&ring, secret, NOW_S);
+	loaded_set_time(&program, NOW_S);
+	int rc = check_run("adopt_packets", tests);
+	loaded_end(&program);
+	return rc;
+}
