@@ -121,7 +121,8 @@ class Agent:
 
 def agent(bench, **fields):
     """An agent for this test, with the client next to the server."""
-    bench.engine(Wire())
+    if bench.is_synfront:
+        bench.engine(Wire())
     return bench.keep(Agent(bench, **fields))
 
 

@@ -6,6 +6,7 @@ import socket
 import time
 
 from adopt import Proven, agent
+from bench import anywhere
 from lab import CLIENT, address, wait_for
 from raw import Wiretap
 from servers import Server, echo
@@ -15,6 +16,7 @@ def serve(bench, handler=echo, port=7000, **fields):
     return bench.keep(Server(bench.lab, port, handler, **fields))
 
 
+@anywhere
 def test_handed_over(bench):
     """With each combination of options and in both families: what was sent is echoed."""
     server = agent(bench)
