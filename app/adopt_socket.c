@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define FOLDER "/run/synfront-adopt"
-#define PATIENCE_S 1
+#define PATIENCE_S 5
 
 static struct sockaddr_un
 address_of(const char *instance)

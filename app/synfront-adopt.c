@@ -188,7 +188,7 @@ carry_out(const struct agent_conf *conf, const struct options *o)
 	if (strcmp(o->command, "metrics") == 0)
 		return ask(conf, "metrics");
 	if (strcmp(o->command, "detach") == 0)
-		return program_unpin(conf->instance) ? EXIT_OK : EXIT_AWAY;
+		return program_unpin(conf) ? EXIT_OK : EXIT_AWAY;
 	usage(stderr);
 	return EXIT_USAGE;
 }

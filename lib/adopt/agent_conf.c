@@ -55,8 +55,10 @@ static const struct conf_key root_keys[] = {
 	  .help = "Cookies that are remembered, so that none opens two connections: as many as "
 	          "clients come by cookie in 60 s." },
 	{ "instance", CONF_NAME, 0, AT(agent_conf, instance), .max = 63, .preset = "synfront-adopt",
-	  .help = "Name of this process among others on the machine: its socket, and where it pins "
-	          "what lingers." },
+	  .help = "Name of this process among others on the machine: its socket, and a folder below "
+	          "`pins`." },
+	{ "pins", CONF_TEXT, 0, AT(agent_conf, pins), .max = 63, .preset = "/sys/fs/bpf",
+	  .help = "With `--linger`: where what lingers is pinned; a BPF file system." },
 };
 const struct conf_mapping agent_conf_root = { "The file", KEYS(root_keys),
 	                                      sizeof(struct agent_conf) };

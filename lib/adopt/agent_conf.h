@@ -25,6 +25,7 @@ struct agent_service {
 struct agent_conf {
 	const char *source; /* name of the file, for messages */
 	const char *instance;
+	const char *pins; /* where a BPF file system is mounted */
 	const char *const *interfaces;
 	uint32_t n_interfaces;
 	const char *secret_file;

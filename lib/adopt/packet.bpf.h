@@ -209,7 +209,7 @@ packet_read(struct __sk_buff *skb, struct packet *p)
 	p->flow.iss = bpf_ntohl(tcp.ack_be) - 1;
 	__u32 head = p->l4_off + p->l4_len;
 	/* Of a packet beyond 64 KiB (the kernel's own, "BIG TCP") the length says 0. */
-	if (end == 0 || end == sizeof(struct ipv6_header))
+	if (end == (p->is_v4 ? 0 : sizeof(struct ipv6_header)))
 		p->payload_len = 65535;
 	else if (p->l4_len < sizeof(tcp) || end < head)
 		return PACKET_FRAGMENT;

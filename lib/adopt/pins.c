@@ -9,20 +9,19 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define BPF_FILE_SYSTEM "/sys/fs/bpf"
 #define BPF_FILE_SYSTEM_MAGIC 0xcafe4a11
 
 void
-pins_place(char place[PINS_PLACE_SIZE], const char *instance)
+pins_place(char place[PINS_PLACE_SIZE], const char *fs, const char *instance)
 {
-	snprintf(place, PINS_PLACE_SIZE, BPF_FILE_SYSTEM "/%.63s", instance);
+	snprintf(place, PINS_PLACE_SIZE, "%.63s/%.63s", fs, instance);
 }
 
 /* A name of the file system must have no dots, and an interface may (a VLAN's often has). */
 void
 pins_path(char path[PINS_PATH_SIZE], const char *place, const char *kind, const char *name)
 {
-	int at = snprintf(path, PINS_PATH_SIZE, "%.120s/%.16s", place, kind);
+	int at = snprintf(path, PINS_PATH_SIZE, "%.130s/%.16s", place, kind);
 
 	if (name != NULL)
 		snprintf(path + at, PINS_PATH_SIZE - (size_t)at, "-%.64s", name);
@@ -42,13 +41,13 @@ pins_make(const char *place)
 {
 	struct statfs fs;
 
-	if (statfs(BPF_FILE_SYSTEM, &fs) != 0)
+	if (mkdir(place, 0700) != 0 || statfs(place, &fs) != 0)
 		return -1;
-	if ((unsigned long)fs.f_type != BPF_FILE_SYSTEM_MAGIC) {
-		errno = ENODEV;
-		return -1;
-	}
-	return mkdir(place, 0700);
+	if ((unsigned long)fs.f_type == BPF_FILE_SYSTEM_MAGIC)
+		return 0;
+	rmdir(place);
+	errno = ENODEV;
+	return -1;
 }
 
 static void

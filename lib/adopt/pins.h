@@ -13,18 +13,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PINS_PLACE_SIZE 128u
+#define PINS_PLACE_SIZE 136u
 #define PINS_PATH_SIZE 256u
 
-/* The folder of an instance, whose name has at most 63 bytes. */
-void pins_place(char place[PINS_PLACE_SIZE], const char *instance);
+/* The folder of an instance in a file system; both names have at most 63 bytes. */
+void pins_place(char place[PINS_PLACE_SIZE], const char *fs, const char *instance);
 
 /* The file in it. */
 void pins_path(char path[PINS_PATH_SIZE], const char *place, const char *kind, const char *name);
 
 bool pins_exist(const char *place);
 
-/* 0, or -1 and errno: the BPF file system is mounted nowhere, or not for us. */
+/* 0, or -1 and errno; ENODEV: that is no BPF file system. */
 int pins_make(const char *place);
 
 /* Remove maps alone, all links to interfaces but the n named, or all. */

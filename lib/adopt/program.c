@@ -74,13 +74,18 @@ program_load(struct program *p, const struct agent_conf *conf, bool pins, struct
 	memset(p, 0, sizeof(*p));
 	p->conf = conf;
 	p->is_pinned = pins;
-	pins_place(p->place, conf->instance);
+	pins_place(p->place, conf->pins, conf->instance);
 	for (uint32_t i = 0; i < conf->n_interfaces; i++)
 		p->links[i].fd = -1;
 
 	bool has_pins = pins_exist(p->place);
-	if (pins && !has_pins && pins_make(p->place) != 0)
-		return fail(err, p->place, errno);
+	if (pins && !has_pins && pins_make(p->place) != 0) {
+		snprintf(err->text, sizeof(err->text), "pins: %s: %s", conf->pins,
+		         errno == ENODEV ? "found no BPF file system; expected one, as by mount -t "
+		                           "bpf bpf /sys/fs/bpf"
+		                         : strerror(errno));
+		return -1;
+	}
 	p->has_taken_over = has_pins;
 	int rc = load(p, pins || has_pins);
 	if (rc != 0 && has_pins) {
@@ -207,11 +212,11 @@ program_fini(struct program *p, bool lingers)
 }
 
 bool
-program_unpin(const char *instance)
+program_unpin(const struct agent_conf *conf)
 {
 	char place[PINS_PLACE_SIZE];
 
-	pins_place(place, instance);
+	pins_place(place, conf->pins, conf->instance);
 	if (!pins_exist(place))
 		return false;
 	pins_remove(place);

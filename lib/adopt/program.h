@@ -53,8 +53,8 @@ int program_attach(struct program *p, struct conf_error *err);
 /* Detach and unload; what is pinned stays if `lingers`. */
 void program_fini(struct program *p, bool lingers);
 
-/* Remove what an instance has left pinned. True if there was something. */
-bool program_unpin(const char *instance);
+/* Remove what an instance of this name has left pinned. True if there was something. */
+bool program_unpin(const struct agent_conf *conf);
 
 /* Sum over all CPUs. */
 void program_counters(const struct program *p, struct adopt_counters *sum);

@@ -32,20 +32,22 @@ secret: {file: %(work)s/group}
 promise: %(work)s/promise.yaml
 metrics: %(work)s/metrics.prom
 instance: %(instance)s
+pins: %(work)s/bpf
 """
 
 
 class Agent:
     """synfront-adopt on the lab's server."""
 
-    def __init__(self, bench, linger=False, config=CONFIG, instance="adopt"):
+    def __init__(self, bench, linger=False, config=CONFIG, instance="adopt", secret=None):
+        """`secret`: 32 bytes, of a group; drawn if none is given."""
         if not os.path.exists(PROGRAM):
             raise Skip("synfront-adopt is not built: clang, bpftool or libbpf is missing")
         self.lab = bench.lab
         self.linger = linger
         self.instance = "%s-%s" % (self.lab.id, instance)
         self.path = os.path.join(self.lab.work, instance + ".yaml")
-        self.secret = secrets.token_bytes(32)
+        self.secret = secret or secrets.token_bytes(32)
         self.process = None
         place = os.path.join(self.lab.work, "group")
         with contextlib.suppress(FileNotFoundError):
@@ -54,6 +56,14 @@ class Agent:
             file.write(self.secret.hex() + "\n")
         self.write(config)
         self.require_kernel()
+        if linger:
+            self.mount()
+
+    def mount(self):
+        """A BPF file system of the lab's own."""
+        pins = os.path.join(self.lab.work, "bpf")
+        os.makedirs(pins, exist_ok=True)
+        subprocess.run(("mount", "-t", "bpf", "bpf", pins), check=True)
 
     def write(self, config):
         with open(self.path, "w") as file:
@@ -117,6 +127,7 @@ class Agent:
         self.end()
         if self.linger:
             self.detach()
+            subprocess.run(("umount", os.path.join(self.lab.work, "bpf")), check=True)
 
 
 def agent(bench, **fields):
