@@ -9,13 +9,12 @@ import signal
 import socket
 import time
 
-from adopt import CONFIG, Agent, Proven, agent
+from adopt import Proven, agent
 from bench import Skip, anywhere
 from cookies import EPOCH_S
 from lab import wait_for
 from servers import Server, echo, read_all, say_and_close
 
-IPPROTO_MPTCP = 262
 FIRST_PORT = 7000
 
 
@@ -449,7 +448,7 @@ def test_ends_cleanly(bench):
         server.detach()
         client.send("A")
         client.expect("R")
-    assert not os.listdir(os.path.join(bench.lab.work, "bpf"))
+    assert server.instance not in os.listdir(os.path.join(bench.lab.work, "bpf"))
 
 
 @anywhere
