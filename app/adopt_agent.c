@@ -19,23 +19,23 @@
 #include "secret.h"
 #include "settings.h"
 
-#define WATCH_S 10u     /* between two looks at settings and listeners */
-#define RULES_S 60u     /* ... and at rules, which start a process */
-#define LATELY_S 60u    /* the life of a cookie */
+#define WATCH_S 10u  /* between two looks at settings and listeners */
+#define RULES_S 60u  /* ... and at rules, which start a process */
+#define LATELY_S 60u /* the life of a cookie */
 
 struct agent {
 	const struct agent_conf *conf;
 	const uint8_t *secret;
 	struct program program;
-	struct findings findings;   /* of the last look */
-	struct findings rules;      /* of the last one at rules */
+	struct findings findings; /* of the last look */
+	struct findings rules;    /* of the last one at rules */
 	struct granted granted;
-	uint64_t begun_s;           /* CLOCK_BOOTTIME, as is now_s */
+	uint64_t begun_s; /* CLOCK_BOOTTIME, as is now_s */
 	uint64_t now_s;
-	uint64_t wall_s;            /* of the last look */
-	uint64_t keys_epoch;        /* whose keys were written last, with those ahead */
-	uint64_t spent[LATELY_S];   /* cookies spent until each of the last seconds */
-	uint64_t look_s, rules_s;   /* when to look again */
+	uint64_t wall_s;          /* of the last look */
+	uint64_t keys_epoch;      /* whose keys were written last, with those ahead */
+	uint64_t spent[LATELY_S]; /* cookies spent until each of the last seconds */
+	uint64_t look_s, rules_s; /* when to look again */
 	bool lingers;
 	int socket;
 };
@@ -115,7 +115,7 @@ look(struct agent *a)
 	for (unsigned int i = 0; i < fresh.n; i++)
 		if (!findings_have(&a->findings, fresh.list[i].text))
 			log_message(fresh.list[i].severity == FINDING_ERROR ? CONF_LOG_ERROR
-			                                                   : CONF_LOG_WARNING,
+			                                                    : CONF_LOG_WARNING,
 			            "%s", fresh.list[i].text);
 	for (unsigned int i = 0; i < a->findings.n; i++)
 		if (!findings_have(&fresh, a->findings.list[i].text))
@@ -139,7 +139,7 @@ promise(struct agent *a, bool first)
 		log_error("promise: %s: %s", a->conf->promise_file, strerror(errno));
 	else if (!first)
 		log_warning("what this kernel grants has changed; bring %s to the front ends",
-		    a->conf->promise_file);
+		            a->conf->promise_file);
 }
 
 static void
@@ -241,7 +241,7 @@ start(struct agent *a, int *signals)
 	a->socket = adopt_socket_open(a->conf->instance);
 	if (a->socket < 0) {
 		log_error("instance %s: %s", a->conf->instance,
-		    errno == EADDRINUSE ? "it runs already" : strerror(errno));
+		          errno == EADDRINUSE ? "it runs already" : strerror(errno));
 		return -1;
 	}
 	if (program_load(&a->program, a->conf, a->lingers, &err) != 0) {
@@ -287,7 +287,8 @@ loop(struct agent *a, int signals)
 }
 
 int
-adopt_agent_run(const struct agent_conf *conf, const uint8_t *secret, bool lingers, void (*ready)(void))
+adopt_agent_run(const struct agent_conf *conf, const uint8_t *secret, bool lingers,
+                void (*ready)(void))
 {
 	static struct agent agent;
 	int signals = -1, rc = -1;
@@ -296,7 +297,8 @@ adopt_agent_run(const struct agent_conf *conf, const uint8_t *secret, bool linge
 	agent.program.conf = conf;
 	if (start(&agent, &signals) == 0) {
 		look(&agent);
-		log_notice("running%s", agent.program.has_taken_over ? ", took over what lingered" : "");
+		log_notice("running%s",
+		           agent.program.has_taken_over ? ", took over what lingered" : "");
 		ready();
 		loop(&agent, signals);
 		log_notice("ending%s", lingers ? "; program and keys stay in the kernel" : "");

@@ -14,6 +14,6 @@
  * `ready`: called once, when clients are taken over.
  */
 int adopt_agent_run(const struct agent_conf *conf, const uint8_t *secret, bool lingers,
-              void (*ready)(void));
+                    void (*ready)(void));
 
 #endif

@@ -55,11 +55,10 @@ json_findings(const struct findings *f)
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < f->n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s}", "severity",
-		                                      f->list[i].severity == FINDING_ERROR
-		                                              ? "error"
-		                                              : "warning",
-		                                      "text", f->list[i].text));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s}", "severity",
+		                        f->list[i].severity == FINDING_ERROR ? "error" : "warning",
+		                        "text", f->list[i].text));
 	return list;
 }
 
@@ -89,8 +88,9 @@ adopt_report_json(FILE *out, const struct adopt_report *r)
 static void
 gauge(FILE *out, const char *name, const char *help, uint64_t value)
 {
-	fprintf(out, "# TYPE synfront_adopt_%s gauge\n# HELP synfront_adopt_%s %s\n"
-	             "synfront_adopt_%s %" PRIu64 "\n",
+	fprintf(out,
+	        "# TYPE synfront_adopt_%s gauge\n# HELP synfront_adopt_%s %s\n"
+	        "synfront_adopt_%s %" PRIu64 "\n",
 	        name, name, help, name, value);
 }
 

@@ -17,7 +17,7 @@ struct adopt_report {
 	const struct granted *granted;
 	struct adopt_counters counters;
 	uint64_t up_s;
-	uint64_t keys_s; /* how long the keys in the kernel will last */
+	uint64_t keys_s;   /* how long the keys in the kernel will last */
 	uint64_t n_lately; /* cookies spent in the last 60 s; compare conf->spent */
 	bool lingers;
 };

@@ -22,12 +22,12 @@ struct aes_block {
 	__u32 w[4];
 };
 
-#define AES_COLUMN(a, b, c, d, k)                                                               \
-	(aes_table[0][(a)&255] ^ aes_table[1][(b) >> 8 & 255] ^ aes_table[2][(c) >> 16 & 255] ^ \
+#define AES_COLUMN(a, b, c, d, k)                                                                 \
+	(aes_table[0][(a) & 255] ^ aes_table[1][(b) >> 8 & 255] ^ aes_table[2][(c) >> 16 & 255] ^ \
 	 aes_table[3][(d) >> 24] ^ key->round[k])
 
 #define AES_LAST(a, b, c, d, k)                                                        \
-	(((__u32)aes_sbox[(a)&255] | (__u32)aes_sbox[(b) >> 8 & 255] << 8 |            \
+	(((__u32)aes_sbox[(a) & 255] | (__u32)aes_sbox[(b) >> 8 & 255] << 8 |          \
 	  (__u32)aes_sbox[(c) >> 16 & 255] << 16 | (__u32)aes_sbox[(d) >> 24] << 24) ^ \
 	 key->round[k])
 

@@ -35,7 +35,8 @@ static const struct conf_mapping secret_mapping = { "Secret", KEYS(secret_keys),
 static const struct conf_key root_keys[] = {
 	{ "interfaces", CONF_TEXTS, CONF_REQUIRED, COUNTED(agent_conf, interfaces, n_interfaces),
 	  .min = 1, .max = AGENT_INTERFACES_MAX,
-	  .help = "Where clients' packets come in. One that is not there yet is awaited. Of a bond, "
+	  .help = "Where clients' packets come in. One that is not there yet is awaited. Of a "
+	          "bond, "
 	          "bridge or VLAN name that itself, not what is below it." },
 	{ "services", CONF_SEQUENCE, CONF_REQUIRED, COUNTED(agent_conf, services, n_services),
 	  .min = 1, .max = AGENT_SERVICES_MAX, .mapping = &service_mapping,
@@ -48,14 +49,16 @@ static const struct conf_key root_keys[] = {
 	          "grants to clients, for `promise.files` of the front end." },
 	{ "metrics", CONF_TEXT, 0, AT(agent_conf, metrics_file), .max = PATH_SIZE_MAX,
 	  .derived = "none is written",
-	  .help = "A file that is written every ten seconds in the text format of OpenMetrics, such "
+	  .help = "A file that is written every ten seconds in the text format of OpenMetrics, "
+	          "such "
 	          "as the textfile collector of Prometheus' node exporter reads." },
 	{ "spent", CONF_ENTRIES, 0, AT(agent_conf, spent), .min = 1024, .max = 1u << 24,
 	  .preset = "64k", .entry_size = 112,
 	  .help = "Cookies that are remembered, so that none opens two connections: as many as "
 	          "clients come by cookie in 60 s." },
 	{ "instance", CONF_NAME, 0, AT(agent_conf, instance), .max = 63, .preset = "synfront-adopt",
-	  .help = "Name of this process among others on the machine: its socket, and a folder below "
+	  .help = "Name of this process among others on the machine: its socket, and a folder "
+	          "below "
 	          "`pins`." },
 	{ "pins", CONF_TEXT, 0, AT(agent_conf, pins), .max = 63, .preset = "/sys/fs/bpf",
 	  .help = "With `--linger`: where what lingers is pinned; a BPF file system." },
@@ -82,11 +85,10 @@ check_ports(struct conf_reader *r, const struct conf_place *root, const struct a
 		for (uint32_t j = 0; j < s->n_ports; j++) {
 			for (uint32_t p = s->ports[j].first; p <= s->ports[j].last; p++) {
 				if (owner[p] != 0)
-					return conf_fail(
-						r, &ports,
-						"found port %u, which service \"%s\" has; "
-						"expected each port in one service",
-						p, conf->services[owner[p] - 1].name);
+					return conf_fail(r, &ports,
+					                 "found port %u, which service \"%s\" has; "
+					                 "expected each port in one service",
+					                 p, conf->services[owner[p] - 1].name);
 				owner[p] = (uint16_t)(i + 1);
 			}
 		}

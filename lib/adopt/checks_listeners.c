@@ -145,7 +145,8 @@ checks_listeners(struct findings *f, const struct agent_conf *conf)
 		const struct agent_service *s = &conf->services[i];
 		for (uint32_t j = 0; j < s->n_ports; j++) {
 			/* Of a wide range some ports may well be unused. */
-			bool is_wide = (uint32_t)(s->ports[j].last - s->ports[j].first) >= PORTS_MAX;
+			bool is_wide = (uint32_t)(s->ports[j].last - s->ports[j].first) >=
+			               PORTS_MAX;
 			for (uint32_t p = s->ports[j].first; p <= s->ports[j].last; p++)
 				if (!is_wide || listeners.by_port[p] == LISTENER_MPTCP)
 					check_port(f, s, p, listeners.by_port[p]);

@@ -42,13 +42,10 @@ has_word(const json_t *value, const char *word)
 	if (json_is_string(value))
 		return strcmp(json_string_value(value), word) == 0;
 	if (json_is_array(value))
-		json_array_foreach(value, i, member)
-			if (has_word(member, word))
-				return true;
+		json_array_foreach(value, i, member) if (has_word(member, word)) return true;
 	if (json_is_object(value))
-		json_object_foreach((json_t *)value, key, member)
-			if (has_word(member, word))
-				return true;
+		json_object_foreach((json_t *)value, key,
+		                    member) if (has_word(member, word)) return true;
 	return false;
 }
 
@@ -67,7 +64,8 @@ is_about(const json_t *left, const char *what, const char *name, const char *val
 static void
 read_match(struct rule *rule, const json_t *match)
 {
-	const json_t *left = json_object_get(match, "left"), *right = json_object_get(match, "right");
+	const json_t *left = json_object_get(match, "left"),
+		     *right = json_object_get(match, "right");
 	const char *op = json_string_value(json_object_get(match, "op"));
 	bool is_not = op != NULL && strcmp(op, "!=") == 0;
 
@@ -108,9 +106,9 @@ has_notrack(const json_t *objects)
 	json_array_foreach(objects, i, object)
 	{
 		const json_t *rule = json_object_get(object, "rule");
-		json_array_foreach(json_object_get(rule, "expr"), j, expression)
-			if (json_object_get(expression, "notrack") != NULL)
-				return true;
+		json_array_foreach(json_object_get(rule, "expr"), j,
+		                   expression) if (json_object_get(expression, "notrack") !=
+		                                   NULL) return true;
 	}
 	return false;
 }
@@ -133,12 +131,13 @@ judge(struct findings *f, const json_t *object, bool loose)
 		             "both ways",
 		             table, chain, handle);
 	else if (rule.of_new && rule.of_flags)
-		findings_add(f, FINDING_WARNING,
-		             "nftables, table %.40s, chain %.40s, handle %lld: looks for flags of "
-		             "`ct state new`; the first packet of a client that is taken over is "
-		             "new and has ACK, not SYN: let it pass, or `notrack` the services both "
-		             "ways",
-		             table, chain, handle);
+		findings_add(
+			f, FINDING_WARNING,
+			"nftables, table %.40s, chain %.40s, handle %lld: looks for flags of "
+			"`ct state new`; the first packet of a client that is taken over is "
+			"new and has ACK, not SYN: let it pass, or `notrack` the services both "
+			"ways",
+			table, chain, handle);
 	else if (rule.is_xt)
 		findings_add(f, FINDING_WARNING,
 		             "nftables, table %.40s, chain %.40s, handle %lld: is of iptables and "

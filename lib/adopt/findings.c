@@ -45,8 +45,7 @@ void
 findings_print(FILE *out, const struct findings *f)
 {
 	for (unsigned int i = 0; i < f->n; i++)
-		fprintf(out, "%s: %s\n",
-		        f->list[i].severity == FINDING_ERROR ? "error" : "warning",
+		fprintf(out, "%s: %s\n", f->list[i].severity == FINDING_ERROR ? "error" : "warning",
 		        f->list[i].text);
 	if (f->n_left_out != 0)
 		fprintf(out, "warning: and %u more\n", f->n_left_out);

@@ -35,7 +35,8 @@ load(struct program *p, bool pins)
 		return -errno;
 	aes_tables_fill(p->skeleton->rodata->aes_table, p->skeleton->rodata->aes_sbox);
 	bpf_map__set_max_entries(p->skeleton->maps.spent_map, p->conf->spent);
-	bpf_object__for_each_map(map, p->skeleton->obj) {
+	bpf_object__for_each_map(map, p->skeleton->obj)
+	{
 		char path[PINS_PATH_SIZE];
 		/* Constants are of one version of the program. */
 		if (!pins || bpf_map__is_internal(map))

@@ -54,8 +54,7 @@ conf_page_markdown(FILE *out, const struct conf_subject *subject)
 	static const struct conf_page_format format = { begin, begin_mapping, print_key,
 		                                        end_nothing, end_nothing };
 
-	conf_page_print(
-		&(struct conf_page){ .subject = subject, .out = out, .format = &format });
+	conf_page_print(&(struct conf_page){ .subject = subject, .out = out, .format = &format });
 }
 
 void

@@ -51,7 +51,8 @@ test_conf_errors_name_the_place(void)
 		  "a.yaml:3:10: secret.fiel: found an unknown key; expected \"file\"" },
 		{ "interfaces: eth0\nservices:\n  - {name: a, ports: 80}\n"
 		  "  - {name: b, ports: [443, 70-90]}\nsecret: {file: x}\n",
-		  "a.yaml:4:22: services[1].ports: found port 80, which service \"a\" has; expected "
+		  "a.yaml:4:22: services[1].ports: found port 80, which service \"a\" has; "
+		  "expected "
 		  "each port in one service" },
 		{ "interfaces: []\nservices: [{name: a, ports: 80}]\nsecret: {file: x}\n",
 		  "a.yaml:1:13: interfaces: found an empty list" },
@@ -92,8 +93,7 @@ static void
 test_sample_is_good(void)
 {
 	struct conf_error err;
-	struct agent_conf *conf =
-		agent_conf_load(CONF_SAMPLES "/adopt/synfront-adopt.yaml", &err);
+	struct agent_conf *conf = agent_conf_load(CONF_SAMPLES "/adopt/synfront-adopt.yaml", &err);
 
 	CU_ASSERT_PTR_NOT_NULL(conf);
 	agent_conf_free(conf);

@@ -78,7 +78,8 @@ encrypt(const struct aes_key *key, const uint8_t in[16], uint8_t out[16])
 		memcpy(w, v, sizeof(w));
 	}
 	for (unsigned int i = 0; i < 4; i++)
-		v[i] = ((uint32_t)sbox[w[i] & 255] | (uint32_t)sbox[w[(i + 1) & 3] >> 8 & 255] << 8 |
+		v[i] = ((uint32_t)sbox[w[i] & 255] |
+		        (uint32_t)sbox[w[(i + 1) & 3] >> 8 & 255] << 8 |
 		        (uint32_t)sbox[w[(i + 2) & 3] >> 16 & 255] << 16 |
 		        (uint32_t)sbox[w[(i + 3) & 3] >> 24] << 24) ^
 		       k[40 + i];

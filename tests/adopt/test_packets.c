@@ -57,10 +57,9 @@ run_frame(uint8_t *frame, size_t len)
 static enum cookie_proof
 proof_of(const struct segment *seg)
 {
-	struct cookie_job job = { .flow = &seg->flow,
-		                  .irs = seg->seq - 1,
-		                  .is_v4 = seg->is_v4,
-		                  .iss = seg->ack - 1 };
+	struct cookie_job job = {
+		.flow = &seg->flow, .irs = seg->seq - 1, .is_v4 = seg->is_v4, .iss = seg->ack - 1
+	};
 	uint8_t proof;
 
 	cookie_check(secret_current(&ring), &job, 1, &proof);
@@ -102,8 +101,8 @@ build(uint8_t *frame, uint64_t *state)
 {
 	static const uint8_t stamps[] = { 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2 };
 	/* Hop-by-hop options of 8 and of 16 bytes: padding. */
-	static const uint8_t chain[] = { 0, 0, 1, 4, 0, 0, 0, 0, 6, 1, 1, 12, 0, 0, 0, 0,
-		                         0, 0, 0, 0, 0, 0, 0,    0 };
+	static const uint8_t chain[] = { 0, 0, 1, 4, 0, 0, 0, 0, 6, 1, 1, 12,
+		                         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
 	static const uint8_t data[] = "GET / HTTP/1.0\r\n\r\n";
 	uint64_t chance = check_random(state);
 	struct frame_spec spec = chance & 1 ? frame_spec_v4() : frame_spec_v6();

@@ -18,12 +18,13 @@ judge(const char *rules, bool loose)
 	checks_rules_text(&findings, text, loose);
 }
 
-#define RULE(expr)                                                                    \
+#define RULE(expr)                                                                      \
 	",{\"rule\": {\"family\": \"inet\", \"table\": \"filter\", \"chain\": \"in\", " \
 	"\"handle\": 7, \"expr\": [" expr "]}}"
-#define CT(op, states) \
-	"{\"match\": {\"op\": \"" op "\", \"left\": {\"ct\": {\"key\": \"state\"}}, \"right\": " states "}}"
-#define FLAGS_NOT_SYN                                                                        \
+#define CT(op, states)               \
+	"{\"match\": {\"op\": \"" op \
+	"\", \"left\": {\"ct\": {\"key\": \"state\"}}, \"right\": " states "}}"
+#define FLAGS_NOT_SYN                                                                            \
 	"{\"match\": {\"op\": \"!=\", \"left\": {\"&\": [{\"payload\": {\"protocol\": \"tcp\", " \
 	"\"field\": \"flags\"}}, [\"fin\", \"syn\", \"rst\", \"ack\"]]}, \"right\": \"syn\"}}"
 #define DROP "{\"drop\": null}"

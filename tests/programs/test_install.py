@@ -34,6 +34,7 @@ PROGRAMS = ("sbin/synfront", "sbin/synfrontctl", "bin/synfront-pcap")
 if os.path.exists(os.path.join(BUILD, "app", "synfront-adopt")):
     EXPECTED |= {"sbin/synfront-adopt", "lib/systemd/system/synfront-adopt.service",
                  "share/man/man5/synfront-adopt.yaml.5", "share/man/man8/synfront-adopt.8",
+                 "share/doc/synfront/config/adopt/OPERATING.md",
                  "share/doc/synfront/config/adopt/REFERENCE.md",
                  "share/doc/synfront/config/adopt/synfront-adopt.yaml"}
     PROGRAMS += ("sbin/synfront-adopt",)
