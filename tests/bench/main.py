@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 
+import adopt
 import first_byte
 import growth
 import idle
@@ -19,7 +20,7 @@ from results import Results
 from stage import BUILD, machine
 
 TOPICS = {"ports": shared_memory, "kernel": kernel, "proxy": proxy, "flood": first_byte, "growth": growth,
-          "idle": idle, "wan": wan}
+          "idle": idle, "adopt": adopt, "wan": wan}
 
 
 def options():
