@@ -167,3 +167,8 @@ class Proven(End):
         assert self.read(len(message)) == message
 
 
+def resets(bench):
+    """RSTs that the server's kernel has sent."""
+    with bench.lab.inside("server"), open("/proc/thread-self/net/snmp") as file:
+        names, values = [line.split() for line in file if line.startswith("Tcp:")]
+    return int(values[names.index("OutRsts")])

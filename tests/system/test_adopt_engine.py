@@ -3,14 +3,18 @@
 
 import itertools
 import os
+import signal
+import socket
 import subprocess
 
-from adopt import Agent
+from adopt import Agent, resets
 from bench import Skip
 from engines import BUILD, Synfront
-from lab import SERVER, address
+from lab import SERVER, address, wait_for
+from servers import Server, ask, dial, echo, read_all
 from traffic import curl
 
+TCP_REPAIR = 19
 SERVICES = """services:
   - name: web
     addresses: [198.51.100.10, "2001:db8:1::10"]
@@ -71,3 +75,75 @@ def test_all_options(bench):
                 good, taken, body = curl(bench.lab, url(family, path), "-o", "/dev/stdout")
                 assert good and len(body) == size, (family, stamps, sack, scale, path, taken, body[:80])
     assert agent.count("opened") == before + 32
+
+
+def test_flood_of_syns(bench):
+    """All real clients are served, and the server sees nothing of it."""
+    bench.nginx()
+    agent = handed_over(bench)
+    opened, before = agent.count("opened"), resets(bench)
+    with bench.flood(20000, 60) as flood:
+        for number in range(40):
+            good, taken, body = curl(bench.lab, url(4 if number % 2 else 6))
+            assert good, (number, taken, body)
+        assert flood.running(), "the flood ended early"
+        assert not bench.lab.run("server", "ss", "-Htan", "state", "syn-recv")
+    assert agent.count("opened") == opened + 40
+    assert resets(bench) == before
+
+
+def test_again_from_the_same_port(bench):
+    """The server closes first each time, so that each client but the first comes over its last
+    connection's TIME-WAIT; every third one keeps its connection and has it taken over."""
+    agent = handed_over(bench)
+
+    def handler(connection):
+        data = connection.recv(100)
+        connection.sendall(data)
+        if data != b"stay":
+            connection.shutdown(socket.SHUT_WR)
+        connection.recv(100)
+
+    bench.keep(Server(bench.lab, 7000, handler))
+    for number in range(30):
+        family = 4 if number % 2 else 6
+        with dial(bench.lab, 7000, family, own_port=33000, timeout=3) as client:
+            if number % 3:
+                client.sendall(b"once")
+                assert read_all(client) == b"once"
+            else:
+                assert ask(client, b"stay") == b"stay"
+                # It dies and tells nobody.
+                client.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+    ended = agent.count("takeover_time_wait", "takeover_connected")
+    assert ended == 28, ended
+
+
+def test_engine_dies(bench):
+    """Connections go on, those that begin meanwhile get in when it is back."""
+    agent = handed_over(bench)
+    bench.keep(Server(bench.lab, 7001, echo))
+    kept = [bench.keep(dial(bench.lab, 7001, 4 if number % 2 else 6)) for number in range(20)]
+    for number, client in enumerate(kept):
+        assert ask(client, b"%d" % number) == b"%d" % number
+    bench.lab.engine.restart(signal.SIGKILL)
+    bench.lab.wait_for_path()
+    for number, client in enumerate(kept):
+        assert ask(client, b"and %d" % number) == b"and %d" % number
+    with dial(bench.lab, 7001) as client:
+        assert ask(client, b"fresh") == b"fresh"
+    assert agent.count("opened") == 21
+
+
+def test_agent_restarts_under_load(bench):
+    """With --linger nobody notices."""
+    bench.nginx()
+    agent = handed_over(bench, linger=True)
+    for _ in range(3):
+        agent.end()
+        good, taken, body = curl(bench.lab, url(4))
+        assert good, (taken, body)
+        agent.begin()
+        good, taken, body = curl(bench.lab, url(6))
+        assert good, (taken, body)
+    wait_for("all to be counted", lambda: agent.count("opened") == 6)

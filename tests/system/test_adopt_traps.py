@@ -6,7 +6,7 @@ import contextlib
 import socket
 
 import frames
-from adopt import Proven, agent
+from adopt import Proven, agent, resets
 from bench import Skip, anywhere
 from lab import wait_for
 from servers import Server, echo, say_and_close
@@ -170,13 +170,6 @@ def test_rules_that_want_syn(bench):
             assert "looks for flags of `ct state new`" in server.check()[1]
     with nft(bench, NOTRACK + NOT_SYN, **LOOSE):
         assert try_client(server)
-
-
-def resets(bench):
-    """RSTs that the server's kernel has sent."""
-    with bench.lab.inside("server"), open("/proc/thread-self/net/snmp") as file:
-        names, values = [line.split() for line in file if line.startswith("Tcp:")]
-    return int(values[names.index("OutRsts")])
 
 
 @anywhere
