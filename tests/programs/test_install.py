@@ -22,7 +22,9 @@ EXPECTED = {
     "share/doc/synfront/config/OPERATING.md", "share/doc/synfront/config/REFERENCE.md",
     "share/doc/synfront/config/demo.yaml", "share/doc/synfront/config/host.yaml",
     "share/doc/synfront/config/inline-pair.yaml", "share/doc/synfront/config/responder.yaml",
-    "share/doc/synfront/config/synfront.yaml",
+    "share/doc/synfront/config/synfront.yaml", "share/doc/synfront/config/handoff.yaml",
+    *("share/doc/synfront/config/ecmp/" + name for name in (
+        "README.md", "inner.bird.conf", "inner.frr.conf", "outer.bird.conf", "outer.frr.conf")),
     *("share/doc/synfront/config/pktgen/" + name for name in (
         "README.md", "handshakes.py", "pcap.pkt", "range4.pkt", "range6.pkt", "sequence.pkt",
         "syns.py", "target.sed", "trex_syns.py")),

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import subprocess
 import time
 
@@ -96,10 +97,10 @@ class Agent:
                 RuntimeError("synfront-adopt ended:\n" + self.process.output())
         return "running" in self.process.output()
 
-    def end(self):
+    def end(self, number=signal.SIGTERM):
         if self.process:
             process, self.process = self.process, None
-            self.lab.end(process)
+            self.lab.end(process, number)
 
     def detach(self):
         self.lab.run("server", *self.argv("detach"), check=False)

@@ -177,6 +177,12 @@ class Bench:
             self.web = Nginx(self.lab)
         return self.web
 
+    def no_nginx(self):
+        """Its ports, 80 and 443, are free."""
+        if self.web is not None:
+            self.web.end()
+            self.web = None
+
     def port(self, service="bulk"):
         """A port of a service that no test has used: its server is unknown."""
         first = {"state": 7000, "cookie": 7100, "lazy": 7200, "calm": 7300, "few": 7400,

@@ -102,6 +102,7 @@ class Synfront:
 
     name = "synfront"
     home = SERVER
+    node = "box"
     env = None  # of all that start from now on
 
     def __init__(self, text, instance="engine", taps=TAPS):
@@ -124,8 +125,9 @@ class Synfront:
 
     def launch(self):
         # One that polls would leave the others on its CPU nothing.
-        self.process = self.lab.spawn("box", self.instance, os.path.join(BUILD, "app/synfront"),
-                                      "--config", self.path, env=self.env,
+        self.process = self.lab.spawn(self.node, self.instance,
+                                      os.path.join(BUILD, "app/synfront"), "--config",
+                                      self.path, env=self.env,
                                       nice=0 if "idle: poll" in self.text else FAVOURED)
         join_taps(self.lab, self.process, self.taps)
         wait_for("telemetry of " + self.instance, self.answers)
@@ -187,8 +189,8 @@ class Synfront:
 
     def control(self, *argv, check=True):
         """synfrontctl with some command; what it prints."""
-        return self.lab.run("box", os.path.join(BUILD, "app/synfrontctl"), "--instance", self.tag,
-                            *argv, check=check)
+        return self.lab.run(self.node, os.path.join(BUILD, "app/synfrontctl"), "--instance",
+                            self.tag, *argv, check=check)
 
     def report(self, command):
         return json.loads(self.control("--json", command))

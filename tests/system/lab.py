@@ -129,8 +129,12 @@ class Process:
 class Lab:
     """Namespaces, links and addresses; see the head of this file."""
 
-    def __init__(self):
-        self.id = "%s-%d" % (PREFIX, os.getpid())
+    nodes = NODES
+
+    def __init__(self, name=""):
+        """`name` tells a second lab of the same process from the first."""
+        self.id = "%s-%d%s" % (PREFIX, os.getpid(), name and "-" + name)
+        self.handlers = {}
         self.work = None
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self.fds = {}
@@ -146,9 +150,9 @@ class Lab:
         self.stopped = False
         atexit.register(self.stop)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self.interrupted)
+            self.handlers[number] = signal.signal(number, self.interrupted)
         self.work = tempfile.mkdtemp(prefix=self.id + "-")
-        for node in NODES:
+        for node in self.nodes:
             self.make_netns(node)
         self.lay_cables()
         self.number_hosts()
@@ -188,6 +192,8 @@ class Lab:
         for place in (tempfile.gettempdir(), "/run/dpdk"):
             for entry in glob.glob("%s/%s-*" % (place, self.id)):
                 shutil.rmtree(entry, ignore_errors=True)
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
 
     def __enter__(self):
         return self.start()

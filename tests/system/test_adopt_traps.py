@@ -60,6 +60,7 @@ STRICT = {"netfilter.nf_conntrack_tcp_loose": 0}
 @anywhere
 def test_nothing_is_found(bench):
     """With Linux's own settings, --check finds a server good."""
+    bench.no_nginx()
     bench.keep(Server(bench.lab, 80, echo))
     bench.keep(Server(bench.lab, 443, echo))
     server = agent(bench)
@@ -121,6 +122,7 @@ def test_rfc1337(bench):
 @anywhere
 def test_mptcp(bench):
     """A listener by MPTCP takes no client over, and is named."""
+    bench.no_nginx()
     server = agent(bench)
     try:
         listener = bench.keep(bench.lab.socket("server", socket.AF_INET6, protocol=IPPROTO_MPTCP))
@@ -137,6 +139,7 @@ def test_mptcp(bench):
 @anywhere
 def test_nobody_listens(bench):
     """A warning; the kernel resets the clients."""
+    bench.no_nginx()
     server = agent(bench)
     found(server, "nobody listens on port 443 (service web)", 0)
 

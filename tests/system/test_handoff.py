@@ -216,8 +216,9 @@ def test_flood_answered_with_the_promise(bench):
     bench.keep(Server(lab, PORT, echo))
     old = bench.keep(contextlib.closing(dial(lab, PORT)))
     ask(old, b"before")
+    entered = bench.counts("cookie_mode_entered")
     with Flood(lab, 10000, 30):
-        wait_for("cookie mode", bench.counts("cookie_mode_entered"))
+        wait_for("cookie mode", entered)
         for family, mss, window in ((4, 1400, 65535 - 65535 % 1400), (6, 1380, 65535 - 65535 % 1380)):
             with End(lab, PORT, family=family) as end:
                 end.syn()
