@@ -180,7 +180,7 @@ locate_kept(struct core *core, struct segment *s, bool hands_off)
 	return true;
 }
 
-/* Where no service is of mode handoff, nothing of what these need is there. */
+/* The second pass. Where no service is of mode handoff, nothing of what these need is there. */
 static inline __attribute__((always_inline)) void
 locate_burst(struct core *core, struct segment *seg, unsigned int n, const struct instant *now,
              bool hands_off)
@@ -188,8 +188,6 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
 	struct syn_plan_memo memo = { .next = core->plans };
 
-	for (unsigned int i = 0; i < n; i++)
-		locate_index(core, &seg[i], hands_off);
 	for (unsigned int i = 0; i < n; i++) {
 		struct segment *s = &seg[i];
 
@@ -210,10 +208,15 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
 void
 core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
 {
+	bool hands_off = core->hands_off;
+
 	core->mutations = 0;
 	core->sources.now_s = instant_s(now);
 	lanes_start(core, now->secrets);
-	if (__builtin_expect(core->hands_off, 0))
+	/* One loop for both: the look-up of the service is worth inlining once only. */
+	for (unsigned int i = 0; i < n; i++)
+		locate_index(core, &seg[i], hands_off);
+	if (__builtin_expect(hands_off, 0))
 		locate_burst(core, seg, n, now, true);
 	else
 		locate_burst(core, seg, n, now, false);
