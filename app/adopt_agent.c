@@ -25,7 +25,7 @@
 
 struct agent {
 	const struct agent_conf *conf;
-	const uint8_t *secret;
+	const uint8_t *const *secrets; /* as many as ADOPT_SECRETS */
 	struct program program;
 	struct findings findings; /* of the last look */
 	struct findings rules;    /* of the last one at rules */
@@ -61,7 +61,7 @@ turn(struct agent *a, bool all)
 		return -1;
 	if (epoch == a->keys_epoch && !all)
 		return 0;
-	if (settings_write_keys(a->program.skeleton, a->secret, a->wall_s, all) != 0)
+	if (settings_write_keys(a->program.skeleton, a->secrets, a->wall_s, all) != 0)
 		return -1;
 	a->keys_epoch = epoch;
 	return 0;
@@ -287,13 +287,15 @@ loop(struct agent *a, int signals)
 }
 
 int
-adopt_agent_run(const struct agent_conf *conf, const uint8_t *secret, bool lingers,
-                void (*ready)(void))
+adopt_agent_run(const struct agent_conf *conf, const uint8_t *const secrets[ADOPT_SECRETS],
+                bool lingers, void (*ready)(void))
 {
 	static struct agent agent;
 	int signals = -1, rc = -1;
 
-	agent = (struct agent){ .conf = conf, .secret = secret, .lingers = lingers, .socket = -1 };
+	agent = (struct agent){
+		.conf = conf, .secrets = secrets, .lingers = lingers, .socket = -1
+	};
 	agent.program.conf = conf;
 	if (start(&agent, &signals) == 0) {
 		look(&agent);

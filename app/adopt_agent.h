@@ -6,14 +6,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "adopt.h"
 #include "agent_conf.h"
 
 /*
- * Run until SIGTERM or SIGINT; 0, or -1 if it could not start, and has said why. `secret`: of
- * MASTER_SECRET_SIZE bytes, stays the caller's. `lingers`: what is in the kernel stays there.
+ * Run until SIGTERM or SIGINT; 0, or -1 if it could not start, and has said why. `secrets`:
+ * each of MASTER_SECRET_SIZE bytes, stay the caller's; the second may be NULL. `lingers`: what is in the kernel stays there.
  * `ready`: called once, when clients are taken over.
  */
-int adopt_agent_run(const struct agent_conf *conf, const uint8_t *secret, bool lingers,
-                    void (*ready)(void));
+int adopt_agent_run(const struct agent_conf *conf, const uint8_t *const secrets[ADOPT_SECRETS],
+                    bool lingers, void (*ready)(void));
 
 #endif

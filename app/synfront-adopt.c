@@ -113,14 +113,31 @@ print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
 }
 
+struct secrets {
+	uint8_t bytes[ADOPT_SECRETS][MASTER_SECRET_SIZE];
+};
+
+/* Both, if there are two. */
 static int
-read_secret(const struct agent_conf *conf, uint8_t secret[MASTER_SECRET_SIZE])
+read_secrets(const struct agent_conf *conf, struct secrets *secrets)
 {
 	char problem[CONF_SECRET_PROBLEM_SIZE];
 
-	if (conf_secret_file_read(conf->secret_file, secret, problem) == 0)
+	if (conf_secret_file_read(conf->secret_file, secrets->bytes[0], problem) != 0) {
+		log_error("%s: secret.file: %s", conf->source, problem);
+		return -1;
+	}
+	if (conf->secret_next == NULL)
 		return 0;
-	log_error("%s: secret.file: %s", conf->source, problem);
+	if (conf_secret_file_read(conf->secret_next, secrets->bytes[1], problem) != 0) {
+		log_error("%s: secret.next: %s", conf->source, problem);
+		return -1;
+	}
+	if (memcmp(secrets->bytes[0], secrets->bytes[1], MASTER_SECRET_SIZE) != 0)
+		return 0;
+	log_error("%s: secret.next: found in \"%.100s\" the secret of secret.file; expected "
+	          "another one",
+	          conf->source, conf->secret_next);
 	return -1;
 }
 
@@ -128,11 +145,12 @@ static int
 check(const struct agent_conf *conf)
 {
 	static struct findings findings;
-	uint8_t secret[MASTER_SECRET_SIZE];
+	struct secrets secrets;
+	int rc = read_secrets(conf, &secrets);
 
-	if (read_secret(conf, secret) != 0)
+	explicit_bzero(&secrets, sizeof(secrets));
+	if (rc != 0)
 		return EXIT_CONFIG;
-	explicit_bzero(secret, sizeof(secret));
 	checks_kernel(&findings, CHECKS_BTF);
 	checks_traps(&findings, conf);
 	checks_rules(&findings);
@@ -154,18 +172,20 @@ static int
 run(const struct agent_conf *conf, bool lingers)
 {
 	static struct findings findings;
-	uint8_t secret[MASTER_SECRET_SIZE];
+	struct secrets secrets = { 0 };
+	const uint8_t *next = conf->secret_next != NULL ? secrets.bytes[1] : NULL;
+	const uint8_t *const each[ADOPT_SECRETS] = { secrets.bytes[0], next };
+	int rc = EXIT_CONFIG;
 
 	checks_kernel(&findings, CHECKS_BTF);
 	for (unsigned int i = 0; i < findings.n; i++)
 		log_error("%s", findings.list[i].text);
 	if (findings.n != 0)
 		return EXIT_START;
-	if (read_secret(conf, secret) != 0)
-		return EXIT_CONFIG;
-	int rc = adopt_agent_run(conf, secret, lingers, ready);
-	explicit_bzero(secret, sizeof(secret));
-	return rc == 0 ? EXIT_OK : EXIT_START;
+	if (read_secrets(conf, &secrets) == 0)
+		rc = adopt_agent_run(conf, each, lingers, ready) == 0 ? EXIT_OK : EXIT_START;
+	explicit_bzero(&secrets, sizeof(secrets));
+	return rc;
 }
 
 static int

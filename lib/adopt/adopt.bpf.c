@@ -232,7 +232,7 @@ int
 synfront_vector(struct adopt_vector *v)
 {
 	struct cookie_query q = {};
-	struct adopt_epoch *keys = epoch_keys(v->epoch);
+	struct adopt_epoch *keys = epoch_keys(v->epoch, 0);
 
 	v->found = keys != NULL;
 	if (keys == NULL)

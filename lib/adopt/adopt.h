@@ -28,9 +28,12 @@ struct adopt_aes {
 	__u32 round[44];
 };
 
-/* The keys of one epoch, at its number modulo ADOPT_EPOCHS. More than half an hour fits:
- * an agent that is away that long, with all written ahead, hurts nobody. */
+/* The keys of one epoch under a secret: [0], or [1], which is there only while the front ends
+ * change theirs. More than half an hour fits: an agent that is away that long, with all written
+ * ahead, hurts nobody. */
+#define ADOPT_SECRETS 2u
 #define ADOPT_EPOCHS 64u
+#define ADOPT_EPOCH_AT(epoch, which) ((which) * ADOPT_EPOCHS + (epoch) % ADOPT_EPOCHS)
 
 struct adopt_epoch {
 	__u32 epoch; /* 0: none here */

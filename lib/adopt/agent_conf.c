@@ -29,6 +29,10 @@ static const struct conf_key secret_keys[] = {
 	{ "file", CONF_TEXT, CONF_REQUIRED, AT(agent_conf, secret_file), .max = PATH_SIZE_MAX,
 	  .help = "The secret of the service group, as `synfront --group-secret` wrote it: 64 hex "
 	          "digits, with no access for group and others." },
+	{ "next", CONF_TEXT, 0, AT(agent_conf, secret_next), .max = PATH_SIZE_MAX,
+	  .derived = "there is one secret",
+	  .help = "While the front ends change their master secret: the group's secret under the "
+	          "other one, a file as `file`. Cookies made with either are honoured." },
 };
 static const struct conf_mapping secret_mapping = { "Secret", KEYS(secret_keys), 0 };
 
@@ -96,6 +100,18 @@ check_ports(struct conf_reader *r, const struct conf_place *root, const struct a
 	return 0;
 }
 
+/* Changing a secret takes two. That their contents differ is seen when they are read. */
+static int
+check_secrets(struct conf_reader *r, const struct conf_place *root, const struct agent_conf *conf)
+{
+	struct conf_place secret = { root, "secret", 0, conf_child(r, root->node, "secret") };
+	struct conf_place next = { &secret, "next", 0, conf_child(r, secret.node, "next") };
+
+	if (conf->secret_next == NULL || strcmp(conf->secret_next, conf->secret_file) != 0)
+		return 0;
+	return conf_fail(r, &next, "found the same as file; expected the file of another secret");
+}
+
 /* What document.h's build() has no argument for. */
 struct building {
 	struct conf_reader reader;
@@ -117,7 +133,9 @@ build(struct conf_reader *r)
 	}
 	if (conf_apply(r, &root, &agent_conf_root, building->conf) != 0)
 		return -1;
-	return check_ports(r, &root, building->conf);
+	if (check_ports(r, &root, building->conf) != 0)
+		return -1;
+	return check_secrets(r, &root, building->conf);
 }
 
 struct agent_conf *

@@ -29,6 +29,7 @@ struct agent_conf {
 	const char *const *interfaces;
 	uint32_t n_interfaces;
 	const char *secret_file;
+	const char *secret_next;  /* NULL: there is one secret */
 	const char *promise_file; /* NULL: none is written */
 	const char *metrics_file; /* NULL: none is written */
 	uint32_t spent;           /* cookies that are remembered */
@@ -43,7 +44,7 @@ extern const struct conf_mapping agent_conf_root;
 extern const struct conf_subject agent_conf_subject;
 
 /* NULL and *err on any error: unreadable, bad YAML, a key that is wrong, two services with
- * the same port. Does not read the secret. */
+ * the same port, one file for both secrets. Does not read the secrets. */
 struct agent_conf *agent_conf_load(const char *path, struct conf_error *err);
 struct agent_conf *agent_conf_parse(const char *text, size_t len, const char *name,
                                     struct conf_error *err);

@@ -9,10 +9,10 @@
 #include "aes.bpf.h"
 #include "maps.bpf.h"
 #include "packet.bpf.h"
+#include "stamp.h"
 
 #define EPOCH_S 30u
 #define EPOCH_LEAD_S 2u
-#define LIFE_MAX_MS (2 * EPOCH_S * 1000)
 #define NS_PER_S 1000000000ull
 #define NS_PER_MS 1000000ull
 #define WSCALE_NONE 15u
@@ -91,9 +91,9 @@ epoch_of(__u64 now_s, __u32 parity)
 }
 
 static __always_inline struct adopt_epoch *
-epoch_keys(__u32 epoch)
+epoch_keys(__u32 epoch, __u32 which)
 {
-	__u32 at = epoch % ADOPT_EPOCHS;
+	__u32 at = ADOPT_EPOCH_AT(epoch, which);
 	struct adopt_epoch *keys = bpf_map_lookup_elem(&epochs_map, &at);
 
 	return keys != NULL && keys->epoch == epoch ? keys : NULL;
@@ -106,13 +106,14 @@ enum proof {
 	PROOF_NO_KEYS,
 };
 
+/* By the keys of the epoch under one secret. */
 static __always_inline int
-cookie_prove(const struct packet *p, __u64 now_ns)
+prove_by(const struct packet *p, __u32 epoch, __u32 which)
 {
 	struct cookie_query q = { .flow = p->flow, .is_v4 = p->is_v4 };
 
 	q.low = cookie_low(p->flow.iss);
-	struct adopt_epoch *keys = epoch_keys(epoch_of(now_ns / NS_PER_S, q.low >> 5));
+	struct adopt_epoch *keys = epoch_keys(epoch, which);
 	if (keys == NULL)
 		return PROOF_NO_KEYS;
 	q.irs = p->seq - 1;
@@ -124,24 +125,25 @@ cookie_prove(const struct packet *p, __u64 now_ns)
 	return (__u32)adopt_cookie(&q, keys) == p->flow.iss ? PROOF_PROBE : PROOF_NONE;
 }
 
+/* By either secret, if there are two. */
+static __always_inline int
+cookie_prove(const struct packet *p, __u64 now_ns)
+{
+	__u32 epoch = epoch_of(now_ns / NS_PER_S, cookie_low(p->flow.iss) >> 5);
+	int proof = prove_by(p, epoch, 0);
+
+	if (proof != PROOF_NONE)
+		return proof;
+	proof = prove_by(p, epoch, 1);
+	return proof != PROOF_NO_KEYS ? proof : PROOF_NONE;
+}
+
 /* TSval of a SYN-ACK: fields as in cookie.h. */
-#define TS_SHIFT 17u
-#define TS_UNIT_SHIFT 2u
 #define TS_PROMISED_SHIFT 13u
 #define TS_SCALE_SHIFT 10u
 #define TS_MSS_MAX 1023u
 #define TS_MSS_EXACT 924u
 #define TS_MSS_STEP 822u
-
-/* Milliseconds since the TSval was made, rounded up. */
-static __always_inline __u32
-ts_elapsed(__u32 tsval, __u64 wall_ms)
-{
-	__u32 units = (__u32)(wall_ms >> TS_UNIT_SHIFT) << TS_SHIFT;
-	__u32 ms = (units - (tsval & ~((1u << TS_SHIFT) - 1))) >> TS_SHIFT << TS_UNIT_SHIFT;
-
-	return ms < LIFE_MAX_MS ? ms : LIFE_MAX_MS;
-}
 
 /* What the client offered and was promised, into what the kernel wants to know. */
 static __always_inline void
@@ -165,8 +167,9 @@ offer_read(struct bpf_tcp_req_attrs *attrs, const struct packet *p, const struct
 		attrs->rcv_tsval = p->tsval;
 		/* The kernel takes what it is given for its own time of now, and the segment's
 		 * TSecr for the time when it sent the SYN-ACK: so its first sample of the round
-		 * trip is what has passed. */
-		attrs->rcv_tsecr = p->tsecr + ts_elapsed(p->tsecr, now_ns / NS_PER_MS);
+		 * trip is what has passed, as far as that can be. */
+		attrs->rcv_tsecr = p->tsecr +
+		                   stamp_round_trip_ms(stamp_age_ms(p->tsecr, now_ns / NS_PER_MS));
 	}
 	attrs->mss = mss < 65535 ? (__u16)mss : 65535;
 	/* 15: none; 14 is the most that RFC 7323 (2.3) knows. */

@@ -37,7 +37,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, ADOPT_EPOCHS);
+	__uint(max_entries, ADOPT_SECRETS *ADOPT_EPOCHS);
 	__type(key, __u32);
 	__type(value, struct adopt_epoch);
 } epochs_map SEC(".maps");

@@ -138,11 +138,10 @@ settings_write_clock(struct adopt *skeleton)
 }
 
 static int
-write_epoch(int fd, const uint8_t *secret, uint32_t epoch)
+write_epoch(int fd, const uint8_t *secret, uint32_t epoch, uint32_t at)
 {
 	static struct secret_ring ring;
 	static struct adopt_epoch keys;
-	uint32_t at = epoch % ADOPT_EPOCHS;
 
 	/* The engine's own derivation: the set of the epoch's first second. */
 	secret_init(&ring, secret, (uint64_t)epoch * EPOCH_S);
@@ -168,17 +167,46 @@ epoch_at(int fd, uint32_t at)
 	return epoch;
 }
 
+static int
+write_keys(int fd, const uint8_t *secret, uint32_t which, uint32_t now, bool all)
+{
+	for (uint32_t epoch = now - 1; epoch != now + SETTINGS_EPOCHS_AHEAD + 1; epoch++) {
+		uint32_t at = ADOPT_EPOCH_AT(epoch, which);
+
+		if (!all && epoch_at(fd, at) == epoch)
+			continue;
+		if (write_epoch(fd, secret, epoch, at) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A process before may have left them. */
+static int
+remove_keys(int fd, uint32_t which)
+{
+	static const struct adopt_epoch none;
+
+	for (uint32_t i = 0; i < ADOPT_EPOCHS; i++) {
+		uint32_t at = ADOPT_EPOCH_AT(i, which);
+
+		if (bpf_map_update_elem(fd, &at, &none, BPF_ANY) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 int
-settings_write_keys(struct adopt *skeleton, const uint8_t *secret, uint64_t wall_s, bool all)
+settings_write_keys(struct adopt *skeleton, const uint8_t *const secrets[ADOPT_SECRETS],
+                    uint64_t wall_s, bool all)
 {
 	uint32_t now = (uint32_t)(wall_s / EPOCH_S);
 	int fd = bpf_map__fd(skeleton->maps.epochs_map);
 
-	for (uint32_t epoch = now - 1; epoch != now + SETTINGS_EPOCHS_AHEAD + 1; epoch++) {
-		if (!all && epoch_at(fd, epoch % ADOPT_EPOCHS) == epoch)
-			continue;
-		if (write_epoch(fd, secret, epoch) != 0)
-			return -1;
-	}
-	return 0;
+	/* In this order: when the second becomes the first, it is always there as one of them. */
+	if (write_keys(fd, secrets[0], 0, now, all) != 0)
+		return -1;
+	if (secrets[1] != NULL)
+		return write_keys(fd, secrets[1], 1, now, all);
+	return all ? remove_keys(fd, 1) : 0;
 }

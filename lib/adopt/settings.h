@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "adopt.h"
 #include "agent_conf.h"
 
 struct adopt;
@@ -19,8 +20,10 @@ int settings_write(struct adopt *skeleton, const struct agent_conf *conf);
 int settings_write_clock(struct adopt *skeleton);
 
 /* Keys of the epoch before this wall time's and of those up to SETTINGS_EPOCHS_AHEAD after
- * it, but for those that are there already. `secret` is of MASTER_SECRET_SIZE bytes. `all`:
- * also over those. 0, or -1 and errno. */
-int settings_write_keys(struct adopt *skeleton, const uint8_t *secret, uint64_t wall_s, bool all);
+ * it, but for those that are there already. Each secret is of MASTER_SECRET_SIZE bytes; the
+ * second may be NULL. `all`: also over those that are there; those of a second secret that is
+ * none any more are removed. 0, or -1 and errno. */
+int settings_write_keys(struct adopt *skeleton, const uint8_t *const secrets[ADOPT_SECRETS],
+                        uint64_t wall_s, bool all);
 
 #endif

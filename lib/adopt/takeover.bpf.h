@@ -63,7 +63,8 @@ may_end_live(struct __sk_buff *skb, struct packet *p, __u64 now_ns)
 		return 0;
 	packet_read_timestamps(skb, p);
 	if (p->has_ts)
-		return ts_elapsed(p->tsecr, now_ns / NS_PER_MS) <= settings->fresh_ms;
+		return stamp_is_fresh(stamp_age_ms(p->tsecr, now_ns / NS_PER_MS),
+		                      settings->fresh_ms);
 	return take_token(settings, bpf_ktime_get_boot_ns());
 }
 

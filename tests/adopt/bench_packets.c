@@ -143,7 +143,7 @@ main(int argc, char **argv)
 	for (unsigned int i = 0; i < MASTER_SECRET_SIZE; i++)
 		secret[i] = (uint8_t)i;
 	secret_init(&ring, secret, NOW_S);
-	loaded_set_time(&program, NOW_S);
+	loaded_set_time(&program, NOW_S, false);
 
 	spec.proto = IPPROTO_UDP;
 	measure("not TCP", &spec, -1, runs);

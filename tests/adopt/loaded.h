@@ -4,6 +4,7 @@
 #ifndef SYNFRONT_ADOPT_LOADED_H
 #define SYNFRONT_ADOPT_LOADED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "program.h"
@@ -16,8 +17,12 @@
  * if this kernel or this user cannot have it. */
 void loaded_begin(struct program *program);
 
-/* Keys of epochs around a wall time, under the secret 00 01 .. 1f, and that time for clock. */
-void loaded_set_time(struct program *program, uint64_t wall_s);
+/* The bytes of secret[i] are this and those that follow. */
+#define LOADED_SECRET(i) ((uint8_t)(64 * (i)))
+
+/* Keys of epochs around a wall time, under the secret 00 01 .. 1f and, with `two`, under
+ * 40 41 .. 5f, and that time for clock. */
+void loaded_set_time(struct program *program, uint64_t wall_s, bool two);
 
 /* Unload. */
 void loaded_end(struct program *program);

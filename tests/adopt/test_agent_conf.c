@@ -19,7 +19,7 @@ test_conf_whole_is_read(void)
 	                                "  - {name: web, addresses: [192.0.2.1, 2001:db8::/64], "
 	                                "ports: [80, 8000-8100]}\n"
 	                                "  - {name: ssh, ports: 22}\n"
-	                                "secret: {file: /etc/secret}\n"
+	                                "secret: {file: /etc/secret, next: /etc/other}\n"
 	                                "spent: 1M\n",
 	                                &err);
 
@@ -33,6 +33,7 @@ test_conf_whole_is_read(void)
 	CU_ASSERT_EQUAL(conf->services[1].n_addresses, 0);
 	CU_ASSERT_EQUAL(conf->spent, 1u << 20);
 	CU_ASSERT_STRING_EQUAL(conf->secret_file, "/etc/secret");
+	CU_ASSERT_STRING_EQUAL(conf->secret_next, "/etc/other");
 	CU_ASSERT_STRING_EQUAL(conf->instance, "synfront-adopt");
 	CU_ASSERT_PTR_NULL(conf->promise_file);
 	agent_conf_free(conf);
@@ -49,6 +50,12 @@ test_conf_errors_name_the_place(void)
 		  "a.yaml:1:1: secret: found nothing; expected this key" },
 		{ "interfaces: eth0\nservices: [{name: a, ports: 80}]\nsecret: {fiel: x}\n",
 		  "a.yaml:3:10: secret.fiel: found an unknown key; expected \"file\"" },
+		{ "interfaces: eth0\nservices: [{name: a, ports: 80}]\n"
+		  "secret: {file: x, next: x}\n",
+		  "a.yaml:3:25: secret.next: found the same as file; expected the file of another "
+		  "secret" },
+		{ "interfaces: eth0\nservices: [{name: a, ports: 80}]\nsecret: {next: x}\n",
+		  "a.yaml:3:9: secret.file: found nothing; expected this key" },
 		{ "interfaces: eth0\nservices:\n  - {name: a, ports: 80}\n"
 		  "  - {name: b, ports: [443, 70-90]}\nsecret: {file: x}\n",
 		  "a.yaml:4:22: services[1].ports: found port 80, which service \"a\" has; "
@@ -95,7 +102,8 @@ test_sample_is_good(void)
 	struct conf_error err;
 	struct agent_conf *conf = agent_conf_load(CONF_SAMPLES "/adopt/synfront-adopt.yaml", &err);
 
-	CU_ASSERT_PTR_NOT_NULL(conf);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	CU_ASSERT_PTR_NULL(conf->secret_next);
 	agent_conf_free(conf);
 }
 

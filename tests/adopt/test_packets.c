@@ -20,7 +20,8 @@
 #define PROBES_OF 3u /* one frame in so many is a probe */
 
 static struct program program;
-static struct secret_ring ring;
+/* Of the first secret, of the second one, and of one that the program never has. */
+static struct secret_ring rings[3];
 
 static struct adopt_counters
 counters(void)
@@ -62,11 +63,11 @@ proof_of(const struct segment *seg)
 	};
 	uint8_t proof;
 
-	cookie_check(secret_current(&ring), &job, 1, &proof);
+	cookie_check(secret_current(&rings[0]), &job, 1, &proof);
 	if (proof == PROOF_EXACT || seg->payload_len > 1 || (seg->flags & TCP_FIN) != 0)
 		return (enum cookie_proof)proof;
 	job.irs = seg->seq;
-	cookie_check(secret_current(&ring), &job, 1, &proof);
+	cookie_check(secret_current(&rings[0]), &job, 1, &proof);
 	return proof == PROOF_EXACT ? PROOF_PROBE : PROOF_NONE;
 }
 
@@ -95,9 +96,9 @@ compare(uint8_t *frame, size_t len)
 	}
 }
 
-/* A whole frame of a client who has been answered by cookie. */
+/* A whole frame of a client who has been answered by cookie, by a front end of this secret. */
 static size_t
-build(uint8_t *frame, uint64_t *state)
+build(uint8_t *frame, uint64_t *state, const struct secret_ring *ring)
 {
 	static const uint8_t stamps[] = { 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2 };
 	/* Hop-by-hop options of 8 and of 16 bytes: padding. */
@@ -114,7 +115,7 @@ build(uint8_t *frame, uint64_t *state)
 	spec.src_port = (uint16_t)(chance >> 16 | 1);
 	struct flow flow = { spec.src, spec.dst, htons(spec.src_port), htons(spec.dst_port) };
 	job.flow = &flow;
-	cookie_make(secret_current(&ring), &job, 1);
+	cookie_make(secret_current(ring), &job, 1);
 	spec.flags = (uint8_t)(TCP_ACK | (chance >> 32 & TCP_PSH) |
 	                       ((chance >> 34 & 7) == 0 ? TCP_FIN : 0));
 	spec.seq = job.irs + ((chance >> 40) % PROBES_OF == 0 ? 0 : 1);
@@ -139,7 +140,7 @@ test_frames_have_the_engines_verdict(void)
 	uint64_t state = 11;
 
 	for (unsigned int i = 0; i < N_FRAMES; i++) {
-		size_t len = build(frame, &state);
+		size_t len = build(frame, &state, &rings[0]);
 		uint64_t chance = check_random(&state);
 
 		/* As it is; or some bytes behind the EtherType changed; or cut. */
@@ -164,7 +165,7 @@ test_frames_that_prove_are_taken(void)
 	struct adopt_counters before = counters();
 
 	for (unsigned int i = 0; i < 1000; i++) {
-		size_t len = build(frame, &state);
+		size_t len = build(frame, &state, &rings[0]);
 		int found = run_frame(frame, len);
 		n_taken += found == ADOPT_ASSIGNED || found == ADOPT_REFUSED;
 	}
@@ -176,21 +177,82 @@ test_frames_that_prove_are_taken(void)
 	printf("%u of 1000 taken, %u probes ", n_taken, n_probes);
 }
 
+/* Clients of three front ends, each with a secret of its own: those of the first `n_known` get
+ * in, whatever their first segment, and the others never do. */
+static void
+expect_known(unsigned int n_known)
+{
+	uint8_t frame[FRAME_SIZE];
+	uint64_t state = 17;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		struct adopt_counters before = counters();
+		unsigned int n_taken = 0, n_dropped = 0;
+
+		for (unsigned int j = 0; j < 1000; j++) {
+			size_t len = build(frame, &state, &rings[i]);
+			int found = run_frame(frame, len);
+			n_taken += found == ADOPT_ASSIGNED || found == ADOPT_REFUSED;
+			n_dropped += found == ADOPT_UNPROVEN;
+		}
+		uint64_t n_probes = counters().n[ADOPT_PROBE] - before.n[ADOPT_PROBE];
+		CU_ASSERT_EQUAL(n_taken + n_dropped, 1000);
+		CU_ASSERT(i < n_known ? n_taken > 800 : n_taken == 0);
+		CU_ASSERT(i < n_known ? n_probes > 100 : n_probes == 0);
+	}
+}
+
+static void
+test_frames_of_either_secret_are_taken(void)
+{
+	expect_known(1);
+	loaded_set_time(&program, NOW_S, true);
+	expect_known(2);
+	/* What the second one has left is removed. */
+	loaded_set_time(&program, NOW_S, false);
+	expect_known(1);
+}
+
+/* In the last two seconds of an epoch the next one's cookies are good, under both secrets. */
+static void
+test_frames_of_either_secret_at_the_lead(void)
+{
+	uint8_t frame[FRAME_SIZE];
+	uint64_t state = 23, now_s = NOW_S / EPOCH_S * EPOCH_S + EPOCH_S - 1;
+	unsigned int n_taken[2] = { 0, 0 };
+
+	for (unsigned int two = 0; two < 2; two++) {
+		loaded_set_time(&program, now_s, two);
+		secret_step(&rings[1], now_s);
+		for (unsigned int i = 0; i < 200; i++) {
+			size_t len = build(frame, &state, &rings[1]);
+			int found = run_frame(frame, len);
+			n_taken[two] += found == ADOPT_ASSIGNED || found == ADOPT_REFUSED;
+		}
+	}
+	CU_ASSERT_EQUAL(n_taken[0], 0);
+	CU_ASSERT(n_taken[1] > 150);
+}
+
 int
 main(void)
 {
 	CU_TestInfo tests[] = {
 		CHECK_TEST(test_frames_that_prove_are_taken),
 		CHECK_TEST(test_frames_have_the_engines_verdict),
+		CHECK_TEST(test_frames_of_either_secret_are_taken),
+		CHECK_TEST(test_frames_of_either_secret_at_the_lead),
 		CU_TEST_INFO_NULL,
 	};
 	uint8_t secret[MASTER_SECRET_SIZE];
 
 	loaded_begin(&program);
-	for (unsigned int i = 0; i < MASTER_SECRET_SIZE; i++)
-		secret[i] = (uint8_t)i;
-	secret_init(&ring, secret, NOW_S);
-	loaded_set_time(&program, NOW_S);
+	for (unsigned int i = 0; i < 3; i++) {
+		for (unsigned int j = 0; j < MASTER_SECRET_SIZE; j++)
+			secret[j] = (uint8_t)(LOADED_SECRET(i) + j);
+		secret_init(&rings[i], secret, NOW_S);
+	}
+	loaded_set_time(&program, NOW_S, false);
 	int rc = check_run("adopt_packets", tests);
 	loaded_end(&program);
 	return rc;

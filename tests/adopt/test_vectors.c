@@ -114,7 +114,7 @@ main(void)
 	};
 
 	loaded_begin(&program);
-	loaded_set_time(&program, (uint64_t)FIRST_EPOCH * EPOCH_S);
+	loaded_set_time(&program, (uint64_t)FIRST_EPOCH * EPOCH_S, false);
 	int rc = check_run("adopt_vectors", tests);
 	loaded_end(&program);
 	return rc;

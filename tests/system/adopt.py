@@ -41,7 +41,8 @@ class Agent:
     """synfront-adopt on the lab's server."""
 
     def __init__(self, bench, linger=False, config=CONFIG, instance="adopt", secret=None):
-        """`secret`: 32 bytes, of a group; drawn if none is given."""
+        """`secret`: 32 bytes, of a group; drawn if none is given. Beside it lies a file
+        `group.next` with `secret_next`, which a configuration may name."""
         if not os.path.exists(PROGRAM):
             raise Skip("synfront-adopt is not built: clang, bpftool or libbpf is missing")
         self.lab = bench.lab
@@ -49,12 +50,10 @@ class Agent:
         self.instance = "%s-%s" % (self.lab.id, instance)
         self.path = os.path.join(self.lab.work, instance + ".yaml")
         self.secret = secret or secrets.token_bytes(32)
+        self.secret_next = secrets.token_bytes(32)
         self.process = None
-        place = os.path.join(self.lab.work, "group")
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(place)
-        with open(os.open(place, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-            file.write(self.secret.hex() + "\n")
+        self.write_secret("group", self.secret)
+        self.write_secret("group.next", self.secret_next)
         self.write(config)
         self.require_kernel()
         if linger:
@@ -65,6 +64,13 @@ class Agent:
         pins = os.path.join(self.lab.work, "bpf")
         os.makedirs(pins, exist_ok=True)
         subprocess.run(("mount", "-t", "bpf", "bpf", pins), check=True)
+
+    def write_secret(self, name, secret):
+        place = os.path.join(self.lab.work, name)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(place)
+        with open(os.open(place, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(secret.hex() + "\n")
 
     def write(self, config):
         with open(self.path, "w") as file:
@@ -139,13 +145,16 @@ def agent(bench, **fields):
 
 
 class Proven(End):
-    """A client who has sent a SYN and been answered by cookie. `at`: when that was."""
+    """A client who has sent a SYN and been answered by cookie. `at`: when that was, by the clock
+    of the front end; `secret`: what that has for the group, the agent's own if none is given."""
 
-    def __init__(self, agent, port=80, timestamps=True, full=True, at=None, profile=None, **fields):
+    def __init__(self, agent, port=80, timestamps=True, full=True, at=None, profile=None, secret=None,
+                 **fields):
         super().__init__(agent.lab, port, **fields)
         self.agent = agent
         self.profile = (FULL if full else BARE)[self.family] if profile is None else profile
         self.timestamps = timestamps
+        self.secret = secret or agent.secret
         self.answer(at)
 
     def answer(self, at=None, iss=None):
@@ -153,7 +162,7 @@ class Proven(End):
         at = time.time() if at is None else at
         if iss is not None:
             self.iss = iss
-        keys = cookies.Keys(self.agent.secret, int(at) // cookies.EPOCH_S)
+        keys = cookies.Keys(self.secret, int(at) // cookies.EPOCH_S)
         cookie = keys.cookie(self.own, self.peer, self.own_port, self.port, self.iss, self.profile)
         self.snd_nxt = (self.iss + 1) & 0xffffffff
         self.rcv_nxt = (cookie + 1) & 0xffffffff

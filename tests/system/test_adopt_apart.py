@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""synfront-adopt behind front ends that differ: whose clocks are apart from the server's, and who
+change their master secret one after the other."""
+
+import os
+import re
+import secrets
+import time
+
+from adopt import CONFIG, Proven, agent
+from bench import anywhere
+from cookies import EPOCH_S
+from test_adopt import serve
+
+TWO_SECRETS = CONFIG.replace("/group}", "/group, next: %(work)s/group.next}")
+
+
+@anywhere
+def test_first_timeout_of_clocks_apart(bench):
+    """A front end whose clock is 2 s ahead, in step, and 2 s behind; and a client whose first segment
+    comes late: what the server's kernel takes for the round trip stays plausible."""
+    server = agent(bench)
+    port, _ = serve(bench)
+    # All of it in one epoch, the one before for what is behind.
+    time.sleep(-time.time() % EPOCH_S if time.time() % EPOCH_S > 20 else 0)
+    for ahead, least, most in ((2, 250, 1000), (0, 0, 1000), (-2, 2000, 2400), (-15, 2000, 2400)):
+        for family in (4, 6):
+            with Proven(server, port, at=time.time() + ahead, family=family) as client:
+                with server.grows("opened"):
+                    client.send("A")
+                said = bench.lab.run("server", "ss", "-Htni", "sport", "= :%d" % port)
+                sample, rto = (float(re.search(name + r":([0-9.]+)", said).group(1))
+                               for name in ("rtt", "rto"))
+                assert least <= sample <= most and rto <= 7000, (ahead, said)
+                client.exchange()
+                client.reset()
+
+
+@anywhere
+def test_clocks_apart(bench):
+    """The front end's clock is 2 s ahead, and 2 s behind, over the change of an epoch."""
+    server = agent(bench)
+    port, _ = serve(bench)
+    # Within the last two seconds of an epoch, and then within the first two of the next.
+    time.sleep((28.3 - time.time()) % EPOCH_S)
+    for skew in (2, -2):
+        for family in (4, 6):
+            with server.grows("opened"), Proven(server, port, at=time.time() + skew,
+                                                family=family) as client:
+                client.send("A")
+                client.reset()
+        if skew > 0:
+            time.sleep((0.1 - time.time()) % EPOCH_S)
+
+
+@anywhere
+def test_two_secrets(bench):
+    """Front ends change their master secret one after the other: cookies of either open a
+    connection, and no others. Then the new secret is the only one."""
+    server = agent(bench, linger=True)
+    port, _ = serve(bench)
+    old, new = server.secret, server.secret_next
+
+    def expect(**opened):
+        for name, secret in (("old", old), ("new", new), ("neither", secrets.token_bytes(32))):
+            for family in (4, 6):
+                with Proven(server, port, secret=secret, family=family) as client:
+                    with server.grows("opened" if opened.get(name) else "unproven"):
+                        client.send("A")
+                    if opened.get(name):
+                        client.exchange()
+                        client.reset()
+                    else:
+                        client.silence()
+
+    def restart(config):
+        server.end()
+        server.write(config)
+        assert server.check()[0] == 0, server.check()
+        server.begin()
+        assert "took over" in server.process.output()
+
+    expect(old=True)
+    restart(TWO_SECRETS)
+    expect(old=True, new=True)
+    restart(CONFIG.replace("/group}", "/group.next}"))
+    expect(new=True)
+
+
+@anywhere
+def test_two_secrets_differ(bench):
+    """A copy of the file is no second secret, and a file that others can read is none."""
+    server = agent(bench)
+    server.write(TWO_SECRETS)
+    server.write_secret("group.next", server.secret)
+    status, said = server.check()
+    assert status == 1 and "secret.next: found in " in said and "expected another one" in said, said
+    os.chmod(os.path.join(bench.lab.work, "group.next"), 0o644)
+    status, said = server.check()
+    assert status == 1 and "secret.next: found " in said and "mode 0644" in said, said
