@@ -145,7 +145,7 @@ static int
 check(const struct agent_conf *conf)
 {
 	static struct findings findings;
-	struct secrets secrets;
+	struct secrets secrets = { 0 };
 	int rc = read_secrets(conf, &secrets);
 
 	explicit_bzero(&secrets, sizeof(secrets));

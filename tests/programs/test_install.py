@@ -23,6 +23,8 @@ EXPECTED = {
     "share/doc/synfront/config/demo.yaml", "share/doc/synfront/config/host.yaml",
     "share/doc/synfront/config/inline-pair.yaml", "share/doc/synfront/config/responder.yaml",
     "share/doc/synfront/config/synfront.yaml", "share/doc/synfront/config/handoff.yaml",
+    *("share/doc/synfront/config/adopt/" + name for name in (
+        "OPERATING.md", "REFERENCE.md", "synfront-adopt.yaml")),
     *("share/doc/synfront/config/ecmp/" + name for name in (
         "README.md", "inner.bird.conf", "inner.frr.conf", "outer.bird.conf", "outer.frr.conf")),
     *("share/doc/synfront/config/pktgen/" + name for name in (
@@ -35,10 +37,7 @@ PROGRAMS = ("sbin/synfront", "sbin/synfrontctl", "bin/synfront-pcap")
 
 if os.path.exists(os.path.join(BUILD, "app", "synfront-adopt")):
     EXPECTED |= {"sbin/synfront-adopt", "lib/systemd/system/synfront-adopt.service",
-                 "share/man/man5/synfront-adopt.yaml.5", "share/man/man8/synfront-adopt.8",
-                 "share/doc/synfront/config/adopt/OPERATING.md",
-                 "share/doc/synfront/config/adopt/REFERENCE.md",
-                 "share/doc/synfront/config/adopt/synfront-adopt.yaml"}
+                 "share/man/man5/synfront-adopt.yaml.5", "share/man/man8/synfront-adopt.8"}
     PROGRAMS += ("sbin/synfront-adopt",)
 
 

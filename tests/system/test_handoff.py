@@ -41,6 +41,7 @@ CALM = ("calm: transparent", "calm_syn_per_s: 100k")
 
 
 def start(bench, *lines, workers=None):
+    bench.no_nginx()
     return bench.engine(Synfront(config(bench, *lines, workers=workers), instance="handoff"))
 
 

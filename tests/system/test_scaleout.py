@@ -13,6 +13,7 @@ import time
 import types
 
 from adopt import Agent
+from bench import Skip
 from engines import BUILD
 from farm import WIRES, Farm, Newcomers, Regulars
 from lab import wait_for
@@ -73,6 +74,8 @@ class Downloads:
 @contextlib.contextmanager
 def farm_of(bench, routing):
     """Three front ends, their routers, a web server whose kernel takes clients over."""
+    if os.cpu_count() < 4 and not bench.options.long:
+        raise Skip("three engines and a flood take all of %d CPUs: --long" % os.cpu_count())
     bench.lab.remove()
     with Farm() as farm:
         new_secret(farm)

@@ -169,7 +169,7 @@ static bool
 model_has_mode(const struct policy *policy, const struct ip_addr *dst, enum service_mode mode)
 {
 	for (uint32_t i = 0; i < policy->n_services; i++)
-		if (policy->services[i].mode == mode &&
+		if (policy->services[i].mode == mode && policy->services[i].n_ports != 0 &&
 		    model_covers(policy->services[i].addresses, policy->services[i].n_addresses,
 		                 dst))
 			return true;
