@@ -6,8 +6,6 @@
  */
 #include "admission.h"
 
-#include "handoff.h"
-
 /* What an Ethernet carries. */
 #define MSS_ETHERNET_V4 1460u
 #define MSS_ETHERNET_V6 1440u
@@ -115,11 +113,6 @@ admission_second(struct core *core, uint16_t id)
 	struct service_state *state = &core->services[id];
 	const struct service *service = state->service;
 	uint32_t unanswered = state->half_open + state->n_cookies;
-
-	if (state->mode == MODE_HANDOFF && service != NULL) {
-		handoff_second(core, state);
-		return;
-	}
 
 	state->n_cookies = 0;
 	if (!state->cookie_mode)

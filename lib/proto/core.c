@@ -266,6 +266,15 @@ decide_orphan(struct core *core, struct step *step)
 	return true;
 }
 
+/* A TCP segment of a service of mode handoff: nothing is kept, so its state is the mode's. */
+static void
+handoff_decide(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+
+	decision_handlers[STATE_HANDOFF][seg->side][decision_event(seg)](core, step);
+}
+
 /* What is not TCP, or of a service whose connections are not followed (any more). */
 static __attribute__((noinline)) void
 decide_kept_by_nobody(struct core *core, struct step *step)
@@ -351,6 +360,18 @@ expire(struct core *core, struct flow_slot at, const struct instant *now, struct
 	conn_finish(core, number, at, now);
 }
 
+/* Does cookie mode end? Each way of counting is its mode's own. */
+static void
+service_second(struct core *core, uint16_t id)
+{
+	struct service_state *state = &core->services[id];
+
+	if (state->mode == MODE_HANDOFF && state->service != NULL)
+		handoff_second(core, state);
+	else
+		admission_second(core, id);
+}
+
 void
 core_tick(struct core *core, const struct instant *now, unsigned int budget, struct actions *out)
 {
@@ -365,7 +386,7 @@ core_tick(struct core *core, const struct instant *now, unsigned int budget, str
 	if (core->ticked_s != second) {
 		core->ticked_s = second;
 		for (uint32_t i = 0; i < core->policy->n_services; i++)
-			admission_second(core, core->policy->services[i].id);
+			service_second(core, core->policy->services[i].id);
 	}
 	handshake_timers(core, now, out);
 	connect_timers(core, now, out);

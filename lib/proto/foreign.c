@@ -7,11 +7,9 @@
 
 #include "act.h"
 #include "entry.h"
+#include "fragment.h"
 #include "handoff.h"
 #include "rewriting.h"
-
-#define FRAGMENT_LIFE_MS 2000u
-#define FRAGMENTS_PER_DATAGRAM 45u /* 64 KiB in fragments of 1,480 bytes */
 
 static const enum counter fault_outcomes[FAULT_COUNT] = {
 	[FAULT_IP_LENGTH] = COUNTER_drop_ip_length,
@@ -68,28 +66,6 @@ icmp_error(struct core *core, struct step *step)
 		rw->ack_add = conn->seq_delta;
 }
 
-static struct fragment *
-fragment_of(struct core *core, const struct segment *seg, uint64_t *hash)
-{
-	struct flow whole = seg->flow;
-
-	/* Each end counts its IDs for itself (RFC 791, 3.2). */
-	whole.client_port_be = seg->side;
-	whole.server_port_be = 0;
-	*hash = flow_hash(&core->hash_key, &whole, seg->tags ^ seg->fragment_id) | 1u;
-	return &core->fragments[(*hash >> 8) & (FRAGMENTS_TRACKED - 1)];
-}
-
-void
-foreign_note_fragment(struct core *core, const struct step *step)
-{
-	uint32_t until_ms = (uint32_t)step->now->now_ms + FRAGMENT_LIFE_MS;
-	uint64_t hash;
-	struct fragment *f = fragment_of(core, step->seg, &hash);
-
-	*f = (struct fragment){ hash, until_ms, FRAGMENTS_PER_DATAGRAM };
-}
-
 static void
 fragment_first(struct core *core, struct step *step)
 {
@@ -106,7 +82,7 @@ fragment_first(struct core *core, struct step *step)
 		act_drop(core, step, COUNTER_drop_fragment);
 		return;
 	}
-	foreign_note_fragment(core, step);
+	fragment_note(core, step);
 	step->entry = entry;
 	splice_forward(core, step, COUNTER_passed_fragment);
 }
@@ -114,17 +90,10 @@ fragment_first(struct core *core, struct step *step)
 static void
 fragment_later(struct core *core, struct step *step)
 {
-	uint64_t hash;
-	struct fragment *f = fragment_of(core, step->seg, &hash);
-
-	if (f->hash != hash || f->left == 0 ||
-	    (int32_t)(f->until_ms - (uint32_t)step->now->now_ms) < 0) {
-		if (!handoff_fragment(core, step))
-			act_drop(core, step, COUNTER_drop_fragment);
-		return;
-	}
-	f->left--;
-	act_forward(core, step, COUNTER_passed_fragment);
+	if (fragment_follows(core, step))
+		act_forward(core, step, COUNTER_passed_fragment);
+	else if (!handoff_fragment(core, step))
+		act_drop(core, step, COUNTER_drop_fragment);
 }
 
 /* To or from a protected host, but of no connection of the engine's: it crosses,
@@ -136,7 +105,7 @@ unserved(struct core *core, struct step *step)
 
 	switch ((enum segment_class)seg->class) {
 	case SEGMENT_FRAGMENT_FIRST:
-		foreign_note_fragment(core, step);
+		fragment_note(core, step);
 		break;
 	case SEGMENT_FRAGMENT_LATER:
 		fragment_later(core, step);

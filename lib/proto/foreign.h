@@ -6,7 +6,5 @@
 #include "core_state.h"
 
 void foreign_decide(struct core *core, struct step *step);
-/* This first fragment crosses: the later ones of its datagram may follow. */
-void foreign_note_fragment(struct core *core, const struct step *step);
 
 #endif

@@ -4,8 +4,7 @@
 
 #include "act.h"
 #include "admission.h"
-#include "decision.h"
-#include "foreign.h"
+#include "fragment.h"
 #include "handshake.h"
 #include "shield.h"
 
@@ -21,14 +20,6 @@ handoff_set(struct core *core, struct service_state *state, bool is_first)
 	state->is_stateless = is_handoff && (is_first || state->is_stateless);
 	state->is_shielded = is_handoff && service->unknown_per_s != 0 &&
 	                     core->params.known != NULL;
-}
-
-void
-handoff_decide(struct core *core, struct step *step)
-{
-	const struct segment *seg = step->seg;
-
-	decision_handlers[STATE_HANDOFF][seg->side][decision_event(seg)](core, step);
 }
 
 /* Does the shield, if there is one, let it pass? */
@@ -169,7 +160,7 @@ fragment_first(struct core *core, struct step *step)
 	bool is_outside = step->seg->side == SIDE_OUTSIDE;
 
 	/* What would be answered if it came in one piece does not pass in several. */
-	if (is_outside && decision_event(step->seg) == EVENT_SYN) {
+	if (is_outside && (step->seg->flags & (TCP_RST | TCP_SYN | TCP_ACK)) == TCP_SYN) {
 		act_drop(core, step, COUNTER_drop_fragment);
 		return;
 	}
@@ -179,7 +170,7 @@ fragment_first(struct core *core, struct step *step)
 	}
 	if (!is_outside)
 		inside_speaks(core, step);
-	foreign_note_fragment(core, step);
+	fragment_note(core, step);
 	act_forward(core, step, COUNTER_passed_fragment);
 }
 

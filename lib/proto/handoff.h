@@ -14,8 +14,6 @@
 /* A new policy: what the state of a service keeps of it for this mode, whatever its mode is.
  * `is_first`: there have been no connections before it. */
 void handoff_set(struct core *core, struct service_state *state, bool is_first);
-/* A TCP segment of such a service. */
-void handoff_decide(struct core *core, struct step *step);
 /* What else is about TCP of such a service: ICMP errors and first fragments. False for what is
  * not these. */
 bool handoff_foreign(struct core *core, struct step *step);
