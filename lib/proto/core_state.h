@@ -201,7 +201,7 @@ receiver_share(const struct core *core, uint32_t limit)
 	uint32_t n = core->params.n_receivers != 0 ? core->params.n_receivers
 	                                           : core->params.n_workers;
 
-	return limit == 0 ? 0 : (limit + n - 1) / n;
+	return (limit + n - 1) / n;
 }
 
 /* Are connections that are older than the engine still taken over? */
