@@ -14,6 +14,9 @@
 
 #define IPPROTO_TCP_ 6
 #define CHAIN_MAX 8 /* extension headers, as in lib/wire */
+/* Of Ethernet, IP with options or extension headers, TCP with options: with room to spare for all
+ * that is not made to be odd. */
+#define HEADERS_SIZE 256
 
 #define FLAG_FIN 0x01
 #define FLAG_SYN 0x02
@@ -184,6 +187,21 @@ read_ipv6(struct __sk_buff *skb, struct packet *p, __u32 *end)
 	return walk_chain(skb, p, ip.next);
 }
 
+/* What reads relative to the network header reads the linear part of an skb alone, and of some
+ * packets only the Ethernet header is there: of those from a ring of AF_PACKET, and from drivers
+ * that leave the rest in pages where there is no GRO (virtio-net). Bring the headers there. */
+static __always_inline void
+pull_headers(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u32 size = skb->len;
+
+	if (size > HEADERS_SIZE)
+		size = HEADERS_SIZE;
+	if (data + size > end)
+		bpf_skb_pull_data(skb, size);
+}
+
 /* Fill all of `p` but the timestamps. */
 static __always_inline int
 packet_read(struct __sk_buff *skb, struct packet *p)
@@ -193,6 +211,7 @@ packet_read(struct __sk_buff *skb, struct packet *p)
 	int rc = PACKET_FOREIGN;
 
 	__builtin_memset(p, 0, sizeof(*p));
+	pull_headers(skb);
 	if (skb->protocol == bpf_htons(ETH_P_IP))
 		rc = read_ipv4(skb, p, &end);
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
