@@ -6,15 +6,19 @@ over takes its first sample of the round trip from what it is told. On the same 
 what a connection costs if nothing is done for it: there the server's kernel has each SYN.
 """
 
+import contextlib
+import glob
 import os
+import resource
 import types
 
 from adopt import Agent, group_secret
 from bench import Skip
 from chains import NODES, Bridge, Handoff, write_secret
 from engines import Synfront, Wire, XdpSynfront
+from first_byte import NAPPING
 from lab import Lab, wait_for
-from proxy import CONFIG, Path, aside
+from proxy import Path, aside
 from stage import Stage, alternate, median, median_ratio
 from wan import Cell, Lab as Distance, report_times
 
@@ -63,8 +67,8 @@ class Modes(Path):
     def insert(self, name):
         if name == "wire":
             return self.lab.insert(Wire())
-        assert SERVICE in CONFIG
-        text = CONFIG.replace(SERVICE, MODES[name]) + "secret: { file: @WORK@/master }\n"
+        assert SERVICE in NAPPING
+        text = NAPPING.replace(SERVICE, MODES[name]) + "secret: { file: @WORK@/master }\n"
         engine = self.lab.insert(PORTS[self.port](text))
         if "handoff" in name:
             with aside():
@@ -73,16 +77,35 @@ class Modes(Path):
                                    secret=secret).begin()
         return engine
 
+    def ran(self):
+        """Seconds of CPU that engine, nginx and those who have ended had so far: theirs and what
+        the kernel did for them, most of a connection's work on the way among it."""
+        nginx = self.nginx.process.popen.pid
+        with open("/proc/%d/task/%d/children" % (nginx, nginx)) as file:
+            pids = [nginx] + file.read().split()
+        if self.lab.engine.name == "synfront":
+            pids.append(self.lab.engine.process.popen.pid)
+        total = 0
+        for pid in pids:
+            for path in glob.glob("/proc/%s/task/*/schedstat" % pid):
+                # Each question to telemetry has a thread that is soon gone.
+                with contextlib.suppress(OSError, IndexError), open(path) as file:
+                    total += int(file.read().split()[0]) / 1e9
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return total + ended.ru_utime + ended.ru_stime
+
     def measure(self, name, seconds):
-        """Thousands of connections per second."""
+        """Thousands of connections per second, and microseconds of CPU for each."""
         self.insert(name)
         try:
             with aside(), self.lab.inside("client"):
                 wait_for("an answer", self.connect)
-            found = self.rate(seconds) / 1e3
+            before = self.ran()
+            number = self.rate(seconds) * seconds
+            used = self.ran() - before
             if name == "handoff":
-                assert self.agent.count("opened") > 500 * found * seconds, self.agent.status()
-            return found
+                assert self.agent.count("opened") > number / 2, self.agent.status()
+            return number / seconds / 1e3, used / number * 1e6
         finally:
             if self.agent:
                 self.agent.end()
@@ -103,13 +126,16 @@ def connections(results, quick):
                     raise
                 print("handoff: no %s port: %s" % (port, str(error).splitlines()[0]))
                 return
-        plain = values["bypass"]
-        for name, row in values.items():
-            if name != "bypass":
-                results.row("handoff", "connections to nginx, %s, %s" % (port, name),
-                            median_ratio(row, plain), 0.95 if name == "handoff" else None, False,
-                            median(row), median(plain), "k/s", "bypass", ours_all=row,
-                            peer_all=plain)
+        for at, what, unit, bars in (
+                (0, "connections to nginx", "k/s", {"handoff": 0.95}),
+                (1, "CPU of engine, nginx and client for one", "us", {})):
+            plain = [row[at] for row in values["bypass"]]
+            for name in values:
+                if name != "bypass":
+                    row = [pair[at] for pair in values[name]]
+                    results.row("handoff", "%s, %s, %s" % (what, port, name),
+                                median_ratio(row, plain), bars.get(name), False, median(row),
+                                median(plain), unit, "bypass", ours_all=row, peer_all=plain)
 
 
 def run(results, quick):
