@@ -27,9 +27,10 @@ struct {
 	__type(value, struct adopt_ports);
 } ports_map SEC(".maps");
 
+/* The value tells the agent who wrote it. Those of two configurations fit. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 131072);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct adopt_prefix);
 	__type(value, __u32);

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <pthread.h>
 
 #include "adopt.skel.h"
 #include "check.h"
@@ -14,6 +15,7 @@
 #include "frame.h"
 #include "loaded.h"
 #include "segment.h"
+#include "settings.h"
 
 #define NOW_S 1800000010u
 #define N_FRAMES 30000u
@@ -234,6 +236,49 @@ test_frames_of_either_secret_at_the_lead(void)
 	CU_ASSERT(n_taken[1] > 150);
 }
 
+/* Writes the same services, by address, again and again, as each new agent does while the program
+ * of the one before is at work. */
+static bool is_over;
+static void *
+write_services(void *conf)
+{
+	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED))
+		settings_write(program.skeleton, conf);
+	return NULL;
+}
+
+static void
+test_frames_find_services_while_they_are_written(void)
+{
+	static char text[65536];
+	uint8_t frame[FRAME_SIZE];
+	uint64_t state = 31;
+	pthread_t writer;
+	struct conf_error err;
+	unsigned int n_missed = 0;
+
+	size_t len = (size_t)snprintf(text, sizeof(text),
+	                              "interfaces: [lo]\nsecret: {file: unused}\n"
+	                              "services:\n  - name: some\n"
+	                              "    ports: all\n    addresses: [192.0.2.1");
+	for (unsigned int i = 1; i < 1000; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, ", \"2001:db8:2::%x\"", i);
+	len += (size_t)snprintf(text + len, sizeof(text) - len, "]\n");
+	struct agent_conf *conf = agent_conf_parse(text, len, "test", &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	CU_ASSERT_EQUAL_FATAL(settings_write(program.skeleton, conf), 0);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&writer, NULL, write_services, conf), 0);
+	for (unsigned int i = 0; i < 20000; i++) {
+		len = build(frame, &state, &rings[0]);
+		n_missed += run_frame(frame, len) == -1;
+	}
+	__atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
+	pthread_join(writer, NULL);
+	CU_ASSERT_EQUAL(n_missed, 0);
+	CU_ASSERT_EQUAL(settings_write(program.skeleton, program.conf), 0);
+	agent_conf_free(conf);
+}
+
 int
 main(void)
 {
@@ -242,6 +287,7 @@ main(void)
 		CHECK_TEST(test_frames_have_the_engines_verdict),
 		CHECK_TEST(test_frames_of_either_secret_are_taken),
 		CHECK_TEST(test_frames_of_either_secret_at_the_lead),
+		CHECK_TEST(test_frames_find_services_while_they_are_written),
 		CU_TEST_INFO_NULL,
 	};
 	uint8_t secret[MASTER_SECRET_SIZE];
