@@ -17,12 +17,15 @@
  * than somebody needs to guess 26 bits. */
 #define FRESH_MS 10000u
 #define TAKEOVERS_A_SECOND 100u
+/* Each is ten tries of a cookie at most, or twenty: with IPv6 some 2 or 5 us. */
+#define DEAD_A_SECOND 1000u
 
 #define NS_PER_S 1000000000ull
 
 _Static_assert(sizeof(struct adopt_aes) == sizeof(((struct aes_key *)0)->round),
                "round keys are copied as they are");
-_Static_assert(SETTINGS_EPOCHS_AHEAD + 2 <= ADOPT_EPOCHS, "all that is ahead has room");
+_Static_assert(SETTINGS_EPOCHS_BEHIND + SETTINGS_EPOCHS_AHEAD + 1 <= ADOPT_EPOCHS,
+               "all that is written has room");
 
 static uint64_t
 ns_of(clockid_t clock)
@@ -118,7 +121,8 @@ settings_write(struct adopt *skeleton, const struct agent_conf *conf)
 {
 	struct adopt_settings settings = { .promised_wscale = WSCALE_WITHOUT_TIMESTAMPS,
 		                           .fresh_ms = FRESH_MS,
-		                           .takeovers_a_second = TAKEOVERS_A_SECOND };
+		                           .takeovers_a_second = TAKEOVERS_A_SECOND,
+		                           .dead_a_second = DEAD_A_SECOND };
 
 	if (write_one(skeleton->maps.settings_map, &settings) != 0 || write_profiles(skeleton) != 0)
 		return -1;
@@ -177,7 +181,8 @@ epoch_at(int fd, uint32_t at)
 static int
 write_keys(int fd, const uint8_t *secret, uint32_t which, uint32_t now, bool all)
 {
-	for (uint32_t epoch = now - 1; epoch != now + SETTINGS_EPOCHS_AHEAD + 1; epoch++) {
+	for (uint32_t epoch = now - SETTINGS_EPOCHS_BEHIND;
+	     epoch != now + SETTINGS_EPOCHS_AHEAD + 1; epoch++) {
 		uint32_t at = ADOPT_EPOCH_AT(epoch, which);
 
 		if (!all && epoch_at(fd, at) == epoch)
