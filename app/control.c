@@ -66,6 +66,11 @@ log_cookie_modes(struct control *c)
 		if (view.cookie_mode == c->in_cookie_mode[s->id])
 			continue;
 		c->in_cookie_mode[s->id] = view.cookie_mode;
+		if (view.is_observed) {
+			log_notice("service %s: would %s cookie mode (observe)", s->name,
+			           view.cookie_mode ? "enter" : "leave");
+			continue;
+		}
 		if (s->mode == MODE_HANDOFF) {
 			log_notice("service %s: %s cookie mode", s->name,
 			           view.cookie_mode ? "enters" : "leaves");
@@ -193,6 +198,26 @@ has_leaky_port(const struct plane *plane)
 	return false;
 }
 
+/* What observe has found. */
+static bool
+log_would(const struct plane *plane, const struct counters *sum)
+{
+	struct counters would;
+
+	if (!stats_would(plane, &would))
+		return true;
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
+		if (would.values[i] != 0)
+			log_notice("  %-34s %12" PRIu64 "  %s", counter_infos[i].would,
+			           would.values[i], counter_infos[i].help);
+	struct account_equation row = account_observed(sum, &would);
+	bool holds = row.left == row.right;
+	log_message(holds ? CONF_LOG_NOTICE : CONF_LOG_ERROR,
+	            "  %s: %s: %" PRIu64 " and %" PRIu64, holds ? "holds" : "DOES NOT HOLD", row.text,
+	            row.left, row.right);
+	return holds;
+}
+
 bool
 control_final_account(const struct control *control)
 {
@@ -210,6 +235,8 @@ control_final_account(const struct control *control)
 		if (sum.values[i] != 0)
 			log_notice("  %-28s %12" PRIu64 "  %s", counter_infos[i].name,
 			           sum.values[i], counter_infos[i].help);
+
+	is_good &= log_would(plane, &sum);
 
 	uint64_t remaining = 0;
 	for (unsigned int i = 0; i < plane->n_workers; i++)

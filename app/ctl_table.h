@@ -11,6 +11,7 @@ struct ctl_column {
 	const char *key; /* in each object */
 	const char *title;
 	bool zero_is_none; /* shown as "-" */
+	const char *where; /* left out if this key is 0 in each object; NULL: always shown */
 };
 
 /* One row for each object of `list`; numbers to the right, texts to the left. */

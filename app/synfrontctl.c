@@ -33,6 +33,10 @@ static const struct ctl_column service_columns[] = {
 	{ "half_open", "HALF-OPEN" }, { "high", "HIGH", true }, { "low", "LOW", true },
 	{ "connections", "CONNS" },   { "syn", "SYN" },         { "syn_ack", "SYN-ACK" },
 	{ "opened", "OPENED" },       { "refused", "REFUSED" },
+	{ "observe", "OBSERVE", false, "observe" },
+	{ "would_syn_ack", "WOULD-SYN-ACK", false, "observe" },
+	{ "would_opened", "WOULD-OPENED", false, "observe" },
+	{ "would_refused", "WOULD-REFUSED", false, "observe" },
 };
 static const struct ctl_column connection_columns[] = {
 	{ "client", "CLIENT" },   { "server", "SERVER" },       { "state", "STATE" },

@@ -52,11 +52,28 @@ compare_mapping(const struct conf *fresh, const struct conf_place *up,
 	return 0;
 }
 
+/* What observe keeps is made at the start. */
+static int
+fail_observe(const struct conf *fresh, struct conf_error *err)
+{
+	struct conf_place root = { NULL, NULL, 0, NULL };
+	struct conf_place list = { &root, "services", 0, NULL };
+	struct conf_place service = { &list, NULL, 0, NULL };
+	struct conf_place key = { fresh->policy.observe ? &root : &service, "observe", 0, NULL };
+
+	while (!fresh->policy.services[service.index].observe &&
+	       service.index + 1 < fresh->policy.n_services)
+		service.index++;
+	return fail_change(fresh, &key, "false", "true", err);
+}
+
 int
 conf_compare(const struct conf *running, const struct conf *fresh, struct conf_error *err)
 {
 	struct conf_place root = { NULL, NULL, 0, NULL };
 
+	if (fresh->policy.observes && !running->policy.may_observe)
+		return fail_observe(fresh, err);
 	return compare_mapping(fresh, &root, &conf_root, (const char *)running, (const char *)fresh,
 	                       err);
 }
@@ -172,5 +189,6 @@ conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids
 		ids->used[id / 64] |= UINT64_C(1) << (id % 64);
 	}
 	fresh->policy.generation = running->generation + 1;
+	fresh->policy.may_observe = running->may_observe;
 	return 0;
 }

@@ -9,7 +9,7 @@
  *
  * Ownership: the control thread makes and frees confs. Nobody writes one after
  * it has been made, except conf_adopt_ids(), which a reload calls before it
- * publishes the new policy. All that a conf points to lives as long as it does.
+ * publishes the new policy, and conf_observe_all(). All that a conf points to lives as long as it does.
  */
 #ifndef SYNFRONT_CONF_H
 #define SYNFRONT_CONF_H
@@ -147,6 +147,9 @@ struct conf *conf_parse(const char *text, size_t len, const char *name, struct c
 
 /* The same for a file. */
 struct conf *conf_load(const char *path, struct conf_error *err);
+
+/* As if the file said `observe: true`, before anything is made of it. 0, or -1 and *err. */
+int conf_observe_all(struct conf *conf, struct conf_error *err);
 
 /* NULL is allowed. */
 void conf_free(struct conf *conf);

@@ -73,6 +73,22 @@ add_account(struct rte_tel_data *d, const struct worker_account *a)
 	rte_tel_data_add_dict_uint(d, "sleeps", a->sleeps);
 }
 
+/* What observe has found, as far as it is not nothing: one answer holds 256 values at most. */
+static void
+add_would(struct rte_tel_data *d, bool drops_alone)
+{
+	struct counters would;
+
+	if (!stats_would(here.plane, &would))
+		return;
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++) {
+		bool is_drop = counter_infos[i].class == OUTCOME_DROP ||
+		               counter_infos[i].class == OUTCOME_ANSWER;
+		if (would.values[i] != 0 && (is_drop || !drops_alone))
+			rte_tel_data_add_dict_uint(d, counter_infos[i].would, would.values[i]);
+	}
+}
+
 /* Everything, or with a parameter what one worker has counted. */
 static int
 stats(const char *params, struct rte_tel_data *d)
@@ -97,6 +113,8 @@ stats(const char *params, struct rte_tel_data *d)
 	add_account(d, &account);
 	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
 		rte_tel_data_add_dict_uint(d, counter_infos[i].name, sum.values[i]);
+	if (params == NULL || *params == '\0')
+		add_would(d, false);
 	return 0;
 }
 
@@ -118,6 +136,7 @@ drops(const char *params, struct rte_tel_data *d)
 		add_side(d, "tx_full", (enum side)side, account.tx_full[side]);
 	rte_tel_data_add_dict_uint(d, "alloc_failed", account.alloc_failed);
 	rte_tel_data_add_dict_uint(d, "unfit", account.unfit);
+	add_would(d, true);
 	return 0;
 }
 
@@ -215,6 +234,10 @@ services(const char *params, struct rte_tel_data *d)
 		list_u64(&list, "syn_ack", v.syn_ack);
 		list_u64(&list, "opened", v.opened);
 		list_u64(&list, "refused", v.refused);
+		list_u64(&list, "observe", v.is_observed);
+		list_u64(&list, "would_syn_ack", v.would_syn_ack);
+		list_u64(&list, "would_opened", v.would_opened);
+		list_u64(&list, "would_refused", v.would_refused);
 		/* Arrays of DPDK's have one type, and no null. */
 		list_text(&list, "unknown",
 		          s->mode == MODE_HANDOFF ? "half_open connections opened" : "");

@@ -12,6 +12,7 @@
 #include "foreign.h"
 #include "handoff.h"
 #include "handshake.h"
+#include "observe.h"
 #include "syn_plan.h"
 #include "track.h"
 
@@ -29,9 +30,22 @@ line(size_t size)
 	return (size + 63) & ~(size_t)63;
 }
 
+/* Of the core that decides for frames under observe: as large as this one, so that it finds as
+ * much room. */
+static struct core_params
+shadow_params(const struct core_params *params)
+{
+	struct core_params shadow = *params;
+
+	shadow.seen = 0;
+	shadow.cookies_until_s = NULL; /* of cookies that are out: none of its own is */
+	return shadow;
+}
+
 unsigned int
 core_memory(const struct core_params *params, struct core_memory_row *rows, unsigned int max)
 {
+	struct core_params shadow = shadow_params(params);
 	const struct core_memory_row all[] = {
 		{ "connections", params->connections, line(conn_table_size(params->connections)) },
 		{ "half-open", params->half_open, line(half_open_table_size(params->half_open)) },
@@ -45,8 +59,10 @@ core_memory(const struct core_params *params, struct core_memory_row *rows, unsi
 		{ "rates", RATE_CELLS,
 		  3 * line(rate_size(RATE_CELLS)) + line(recent_size(PROVEN_BITS)) },
 		{ "core", SERVICES_MAX, line(sizeof(struct core)) },
+		{ "observe", params->seen,
+		  params->seen == 0 ? 0 : observer_size(params) + core_size(&shadow) },
 	};
-	unsigned int n = sizeof(all) / sizeof(all[0]);
+	unsigned int n = sizeof(all) / sizeof(all[0]) - (params->seen == 0);
 
 	if (n > max)
 		n = max;
@@ -109,6 +125,12 @@ core_init(void *memory, const struct core_params *params, const struct policy *p
 	rate_init(&core->adopt_rate, carve(&at, rate_size(RATE_CELLS)), RATE_CELLS);
 	recent_init(&core->proven, carve(&at, recent_size(PROVEN_BITS)), PROVEN_BITS,
 	            PROVEN_PERIOD_MS);
+	if (params->seen != 0) {
+		struct core_params shadow = shadow_params(params);
+
+		core->observer = observer_init(carve(&at, observer_size(params)), params);
+		core->observer->shadow = core_init(at, &shadow, policy, now);
+	}
 	core_set_policy(core, policy);
 	return core;
 }
@@ -131,12 +153,15 @@ core_set_policy(struct core *core, const struct policy *policy)
 		struct service_state *state = &core->services[service->id];
 
 		state->service = service;
-		state->mode = service->mode;
+		state->mode = service->observe && core->observer != NULL ? MODE_OBSERVED
+		                                                         : service->mode;
 		state->cookies = service->cookies;
 		state->is_listed = service->n_allow != 0 || service->n_deny != 0;
 		handoff_set(core, state, is_first);
 		state->plan_key = syn_plan_key(state);
 	}
+	if (core->observer != NULL)
+		core_set_policy(core->observer->shadow, policy);
 }
 
 /* ---- decide ---------------------------------------------------------- */
@@ -183,6 +208,10 @@ decide_closed(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
 
+	if (__builtin_expect(core->observer != NULL, 0) && observe_covers(core, seg)) {
+		observe_segment(core, step);
+		return;
+	}
 	/* Answers to the host's own connections, and connections that have always
 	 * been there, have no service either: only SYNs are refused. */
 	if (seg->class != SEGMENT_TCP) {
@@ -275,10 +304,35 @@ handoff_decide(struct core *core, struct step *step)
 	decision_handlers[STATE_HANDOFF][seg->side][decision_event(seg)](core, step);
 }
 
+/* Of a service under observe. What was split before goes on like that. */
+static __attribute__((noinline)) void
+decide_observed(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+
+	if (seg->class == SEGMENT_TCP)
+		step_find(core, step);
+	else if (seg->class == SEGMENT_ICMP_ERROR || seg->class == SEGMENT_FRAGMENT_FIRST)
+		step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
+	if (observe_leaves(core, step)) {
+		if (seg->class == SEGMENT_TCP)
+			decide_found(core, step);
+		else
+			foreign_decide(core, step);
+		return;
+	}
+	if (seg->class != SEGMENT_TCP || !observe_lets_in(core, step))
+		observe_segment(core, step);
+}
+
 /* What is not TCP, or of a service whose connections are not followed (any more). */
 static __attribute__((noinline)) void
 decide_kept_by_nobody(struct core *core, struct step *step)
 {
+	if (step->state->mode == MODE_OBSERVED) {
+		decide_observed(core, step);
+		return;
+	}
 	if (decide_orphan(core, step))
 		return;
 	if (step->state->mode == MODE_HANDOFF && step->seg->class == SEGMENT_TCP)
@@ -288,7 +342,7 @@ decide_kept_by_nobody(struct core *core, struct step *step)
 }
 
 _Static_assert(MODE_PROXY < MODE_HANDOFF && MODE_RESPOND < MODE_HANDOFF &&
-                       MODE_BYPASS > MODE_HANDOFF,
+                       MODE_BYPASS > MODE_HANDOFF && MODE_OBSERVED > MODE_HANDOFF,
                "modes that keep entries come first");
 
 static inline __attribute__((always_inline)) void
@@ -318,6 +372,39 @@ decide_segment(struct core *core, struct step *step)
 	decide_found(core, step);
 }
 
+/* What the shadow would do with the segments of this burst that are observed. */
+static __attribute__((noinline)) void
+decide_shadow(struct core *core, const struct instant *now)
+{
+	struct observer *o = core->observer;
+	struct core *shadow = o->shadow;
+	struct step step = { .now = now, .out = &o->out };
+	uint32_t n = o->n;
+
+	o->n = 0;
+	pending_settle(&shadow->pending);
+	core_locate(shadow, o->segs, n, now);
+	for (uint32_t i = 0; i < n; i++) {
+		struct segment *seg = &o->segs[i];
+
+		o->out.n = 0;
+		step.seg = seg;
+		step.number = i;
+		step.service = NULL;
+		step.entry = FLOW_NONE;
+		if (seg->class == SEGMENT_TCP && seg->found.service < SERVICES_MAX)
+			step_find(shadow, &step);
+		if (!observe_prepare(shadow, &step, &o->seen, &o->notes[i])) {
+			core_count(shadow, COUNTER_passed_unasked);
+			continue;
+		}
+		step.entry = FLOW_NONE;
+		decide_segment(shadow, &step);
+		observe_settle(shadow, &step, &o->seen, &o->notes[i]);
+	}
+	o->out.n = 0;
+}
+
 void
 core_decide(struct core *core, struct segment *seg, unsigned int n, const struct instant *now,
             struct actions *out)
@@ -332,6 +419,8 @@ core_decide(struct core *core, struct segment *seg, unsigned int n, const struct
 		step.service = NULL;
 		decide_segment(core, &step);
 	}
+	if (__builtin_expect(core->observer != NULL, 0) && core->observer->n != 0)
+		decide_shadow(core, now);
 }
 
 /* ---- time ------------------------------------------------------------ */
@@ -394,12 +483,18 @@ core_tick(struct core *core, const struct instant *now, unsigned int budget, str
 	                                  SWEEP_MAX);
 	for (unsigned int i = 0; i < n; i++)
 		expire(core, expired[i], now, out);
+	if (core->observer != NULL) {
+		core_tick(core->observer->shadow, now, budget, &core->observer->out);
+		core->observer->out.n = 0;
+	}
 }
 
 void
 core_drain(struct core *core, bool on)
 {
 	core->draining = on;
+	if (core->observer != NULL)
+		core->observer->shadow->draining = on;
 }
 
 uint32_t

@@ -53,6 +53,7 @@ struct service_state {
 	/* Mode handoff: since before there were connections, so that none is known; and with a
 	 * shield. */
 	bool is_stateless, is_shielded;
+	bool keeps_nothing; /* it would be stateless but for observe */
 
 	bool cookie_mode;
 	uint32_t half_open;
@@ -93,6 +94,8 @@ struct fragment {
 	uint32_t left; /* later fragments that may still cross */
 };
 
+struct observer;
+
 struct core {
 	struct core_params params;
 	const struct policy *policy;
@@ -123,6 +126,7 @@ struct core {
 	bool draining;
 	bool hands_off;    /* the policy has a service of mode handoff */
 	bool has_orphans;  /* a reload came while there were connections */
+	struct observer *observer; /* observe.h; NULL: no room for one */
 	uint64_t ticked_s; /* the last second whose service counts were looked at */
 	struct service_state services[SERVICES_MAX]; /* by id */
 	struct fragment fragments[FRAGMENTS_TRACKED];
