@@ -185,7 +185,7 @@ state_of(const struct core *core, uint32_t entry)
 
 /* The entry as it is now: what core_locate() saw, unless an earlier segment of
  * this burst has changed the index, or another flow has the same tag. */
-static void
+static inline __attribute__((always_inline)) void
 step_find(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
@@ -304,6 +304,13 @@ handoff_decide(struct core *core, struct step *step)
 	decision_handlers[STATE_HANDOFF][seg->side][decision_event(seg)](core, step);
 }
 
+/* The same, off the path of what is enforced. */
+static __attribute__((noinline)) void
+step_find_apart(struct core *core, struct step *step)
+{
+	step_find(core, step);
+}
+
 /* Of a service under observe. What was split before goes on like that. */
 static __attribute__((noinline)) void
 decide_observed(struct core *core, struct step *step)
@@ -311,7 +318,7 @@ decide_observed(struct core *core, struct step *step)
 	const struct segment *seg = step->seg;
 
 	if (seg->class == SEGMENT_TCP)
-		step_find(core, step);
+		step_find_apart(core, step);
 	else if (seg->class == SEGMENT_ICMP_ERROR || seg->class == SEGMENT_FRAGMENT_FIRST)
 		step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
 	if (observe_leaves(core, step)) {
@@ -393,7 +400,7 @@ decide_shadow(struct core *core, const struct instant *now)
 		step.service = NULL;
 		step.entry = FLOW_NONE;
 		if (seg->class == SEGMENT_TCP && seg->found.service < SERVICES_MAX)
-			step_find(shadow, &step);
+			step_find_apart(shadow, &step);
 		if (!observe_prepare(shadow, &step, &o->seen, &o->notes[i])) {
 			core_count(shadow, COUNTER_passed_unasked);
 			continue;
