@@ -212,9 +212,8 @@ log_would(const struct plane *plane, const struct counters *sum)
 			           would.values[i], counter_infos[i].help);
 	struct account_equation row = account_observed(sum, &would);
 	bool holds = row.left == row.right;
-	log_message(holds ? CONF_LOG_NOTICE : CONF_LOG_ERROR,
-	            "  %s: %s: %" PRIu64 " and %" PRIu64, holds ? "holds" : "DOES NOT HOLD", row.text,
-	            row.left, row.right);
+	log_message(holds ? CONF_LOG_NOTICE : CONF_LOG_ERROR, "  %s: %s: %" PRIu64 " and %" PRIu64,
+	            holds ? "holds" : "DOES NOT HOLD", row.text, row.left, row.right);
 	return holds;
 }
 

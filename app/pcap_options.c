@@ -139,8 +139,7 @@ read_options(int argc, char **argv, struct options *o)
 		}
 	}
 	/* One capture with both directions, or one for each. */
-	if (o->observe != NULL &&
-	    (o->read[SIDE_OUTSIDE] != NULL || o->read[SIDE_INSIDE] != NULL))
+	if (o->observe != NULL && (o->read[SIDE_OUTSIDE] != NULL || o->read[SIDE_INSIDE] != NULL))
 		return -1;
 	return optind == argc && o->config != NULL ? 0 : -1;
 }

@@ -79,16 +79,15 @@ print_services(FILE *out, const struct would *would, const struct core *core)
 {
 	const struct policy *policy = core_policy(core);
 
-	fprintf(out, "\n%-16s %10s %10s %10s %10s %14s  %s\n", "SERVICE", "SYN", "SYN-ACK", "OPENED",
-	        "REFUSED", "HALF-OPEN MOST", "COOKIE MODE");
+	fprintf(out, "\n%-16s %10s %10s %10s %10s %14s  %s\n", "SERVICE", "SYN", "SYN-ACK",
+	        "OPENED", "REFUSED", "HALF-OPEN MOST", "COOKIE MODE");
 	for (uint32_t i = 0; i < policy->n_services; i++) {
 		const struct service *s = &policy->services[i];
 		struct service_view view = core_service_view(core, s->id);
 
 		if (!view.is_observed)
 			continue;
-		fprintf(out,
-		        "%-16s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %14u  ",
+		fprintf(out, "%-16s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %14u  ",
 		        s->name, view.syn, view.would_syn_ack, view.would_opened,
 		        view.would_refused, would->services[i].half_open_most);
 		print_spans(out, &would->services[i]);

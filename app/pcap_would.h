@@ -21,7 +21,8 @@ struct would_service {
 };
 
 struct would {
-	struct would_service *services; /* by their place in the policy; NULL: nothing is observed */
+	struct would_service
+		*services; /* by their place in the policy; NULL: nothing is observed */
 	uint64_t begun_us, now_us;
 };
 

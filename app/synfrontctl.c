@@ -29,10 +29,17 @@ enum layout {
 };
 
 static const struct ctl_column service_columns[] = {
-	{ "name", "SERVICE" },        { "mode", "MODE" },       { "cookie_mode", "COOKIES" },
-	{ "half_open", "HALF-OPEN" }, { "high", "HIGH", true }, { "low", "LOW", true },
-	{ "connections", "CONNS" },   { "syn", "SYN" },         { "syn_ack", "SYN-ACK" },
-	{ "opened", "OPENED" },       { "refused", "REFUSED" },
+	{ "name", "SERVICE" },
+	{ "mode", "MODE" },
+	{ "cookie_mode", "COOKIES" },
+	{ "half_open", "HALF-OPEN" },
+	{ "high", "HIGH", true },
+	{ "low", "LOW", true },
+	{ "connections", "CONNS" },
+	{ "syn", "SYN" },
+	{ "syn_ack", "SYN-ACK" },
+	{ "opened", "OPENED" },
+	{ "refused", "REFUSED" },
 	{ "observe", "OBSERVE", false, "observe" },
 	{ "would_syn_ack", "WOULD-SYN-ACK", false, "observe" },
 	{ "would_opened", "WOULD-OPENED", false, "observe" },

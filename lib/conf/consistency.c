@@ -151,11 +151,12 @@ check_observe(struct conf_reader *r, const struct conf_place *root, const struct
 		                 "found \"true\" with mode bypass, where every frame crosses as it "
 		                 "is; expected false");
 	if (policy->observe && s->mode == MODE_RESPOND)
-		return conf_fail(r, BELOW(r, &path, root, "observe"),
-		                 "found \"true\" with a service of mode respond, \"%s\", which has "
-		                 "no server that frames could cross to; expected false, or observe: "
-		                 "true for other services",
-		                 s->name);
+		return conf_fail(
+			r, BELOW(r, &path, root, "observe"),
+			"found \"true\" with a service of mode respond, \"%s\", which has "
+			"no server that frames could cross to; expected false, or observe: "
+			"true for other services",
+			s->name);
 	s->observe |= policy->observe && s->mode != MODE_BYPASS;
 	policy->observes |= s->observe || policy->observe;
 	policy->may_observe = policy->observes;
@@ -170,10 +171,11 @@ conf_observe_all(struct conf *conf, struct conf_error *err)
 
 	for (uint32_t i = 0; i < conf->policy.n_services; i++) {
 		if (services[i].mode == MODE_RESPOND) {
-			snprintf(err->text, sizeof(err->text),
-			         "%.128s:%u: services[%u].mode: found respond; expected a mode with "
-			         "a server, whose frames can be observed",
-			         conf->source, conf->service_lines[i], i);
+			snprintf(
+				err->text, sizeof(err->text),
+				"%.128s:%u: services[%u].mode: found respond; expected a mode with "
+				"a server, whose frames can be observed",
+				conf->source, conf->service_lines[i], i);
 			return -1;
 		}
 		services[i].observe = services[i].mode != MODE_BYPASS;
@@ -292,8 +294,7 @@ check_services(struct conf_reader *r, const struct conf_place *root)
 				                 s->name, lines[j]);
 		}
 		if (check_mode(r, &place, s) != 0 || check_observe(r, root, &place, s) != 0 ||
-		    check_handoff(r, &place, s) != 0 ||
-		    number_group(r, &place, services, i) != 0 ||
+		    check_handoff(r, &place, s) != 0 || number_group(r, &place, services, i) != 0 ||
 		    check_watermarks(r, &place, s) != 0)
 			return -1;
 	}

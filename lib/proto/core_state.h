@@ -124,10 +124,10 @@ struct core {
 	uint32_t mutations;   /* of the index, in this burst */
 	uint32_t reflect_cap; /* this core's share of the policy's per_net_per_s */
 	bool draining;
-	bool hands_off;    /* the policy has a service of mode handoff */
-	bool has_orphans;  /* a reload came while there were connections */
+	bool hands_off;            /* the policy has a service of mode handoff */
+	bool has_orphans;          /* a reload came while there were connections */
 	struct observer *observer; /* observe.h; NULL: no room for one */
-	uint64_t ticked_s; /* the last second whose service counts were looked at */
+	uint64_t ticked_s;         /* the last second whose service counts were looked at */
 	struct service_state services[SERVICES_MAX]; /* by id */
 	struct fragment fragments[FRAGMENTS_TRACKED];
 	struct syn_planned syns[CORE_BURST_MAX];   /* by number of the segment in the burst */

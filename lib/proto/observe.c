@@ -218,8 +218,8 @@ observe_covers(const struct core *core, const struct segment *seg)
 {
 	if (core->observer == NULL || !core->policy->observes)
 		return false;
-	return core->policy->observe || (seg->class != SEGMENT_TCP &&
-	                                 policy_observes(core->policy, &seg->flow.server));
+	return core->policy->observe ||
+	       (seg->class != SEGMENT_TCP && policy_observes(core->policy, &seg->flow.server));
 }
 
 /* ---- what would be ----------------------------------------------------- */
@@ -306,8 +306,7 @@ observe_settle(struct core *shadow, struct step *step, const struct known *seen,
 		return;
 	if ((seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
 		if (first->kind == ACTION_REPLY && (first->packet.flags & TCP_SYN))
-			known_note(seen, answered_hash(seen, seg, seg->seq),
-			           instant_s(step->now));
+			known_note(seen, answered_hash(seen, seg, seg->seq), instant_s(step->now));
 		return;
 	}
 	if (!note->was_completed)

@@ -57,7 +57,7 @@ struct observed {
 
 struct observer {
 	struct core *shadow;
-	struct known seen; /* what is expected, and which SYNs the shadow has answered */
+	struct known seen;  /* what is expected, and which SYNs the shadow has answered */
 	struct actions out; /* of the shadow: of no use to anybody */
 	uint32_t n;         /* segments of this burst */
 	struct observed notes[CORE_BURST_MAX];

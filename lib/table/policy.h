@@ -137,9 +137,9 @@ struct policy {
 	uint32_t adopt_per_net;   /* candidates per source net and second */
 	uint8_t closed_port; /* enum refusal: SYN to a protected address, no service on the port
 	                           * or its server down */
-	bool observe;       /* every service, and closed ports */
-	bool observes;      /* ... or one service at least */
-	bool may_observe;   /* the running cores have what observe keeps: since they were made */
+	bool observe;        /* every service, and closed ports */
+	bool observes;       /* ... or one service at least */
+	bool may_observe;    /* the running cores have what observe keeps: since they were made */
 	struct source_limits sources;
 	struct reflection_limits reflection;
 	struct timeouts timeouts;

@@ -55,7 +55,8 @@ test_observe_without_a_server_is_refused(void)
 		  "t:3:68: services[0].observe: found \"true\" with mode bypass, where every frame "
 		  "crosses as it is; expected false" },
 		{ LIST SERVICE("a", "1", "mode: respond") "observe: true\n",
-		  "t:4:10: observe: found \"true\" with a service of mode respond, \"a\", which has "
+		  "t:4:10: observe: found \"true\" with a service of mode respond, \"a\", which "
+		  "has "
 		  "no server that frames could cross to; expected false, or observe: true for "
 		  "other services" },
 	};

@@ -81,8 +81,8 @@ handshake(struct lab *lab)
 	CLIENT(TCP_SYN, lab->irs, 0, .options = lab->variant->options, .mss = 1460,
 	       .wscale = lab->variant->wscale);
 	check_crossed(lab, SIDE_INSIDE);
-	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1,
-	       .options = lab->variant->options, .mss = 1460, .wscale = 7);
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = lab->variant->options,
+	       .mss = 1460, .wscale = 7);
 	check_crossed(lab, SIDE_OUTSIDE);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
 	check_crossed(lab, SIDE_INSIDE);
