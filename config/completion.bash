@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Completion of synfront, synfrontctl and synfront-pcap for bash. Options, commands and levels are
-# those of each program's own --help.
+# Completion of synfront, synfrontctl, synfront-pcap and synfront-adopt for bash. Options, commands
+# and levels are those of each program's own --help.
 
 # The long options in the help of program $1.
 _synfront_options() {
@@ -47,4 +47,4 @@ _synfront() {
 	fi
 }
 
-complete -F _synfront synfront synfrontctl synfront-pcap
+complete -F _synfront synfront synfrontctl synfront-pcap synfront-adopt

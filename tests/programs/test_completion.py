@@ -8,6 +8,10 @@ import unittest
 APP = os.path.join(os.environ["SYNFRONT_BUILD_DIR"], "app")
 FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "config", "completion.bash")
 PROGRAMS = ("synfront", "synfrontctl", "synfront-pcap")
+# Where clang or libbpf is missing, it is not built.
+ADOPT = os.path.exists(os.path.join(APP, "synfront-adopt"))
+if ADOPT:
+    PROGRAMS += ("synfront-adopt",)
 # Arguments: the file, the program, the word, and the one before it.
 ASK = """
 . "$1"
@@ -44,6 +48,13 @@ class Completion(unittest.TestCase):
         self.assertIn("drain", listed)
         self.assertEqual(complete("synfrontctl", ""), listed)
         self.assertEqual(complete("synfrontctl", "--json", "dr"), {"drain", "drops"})
+
+    @unittest.skipUnless(ADOPT, "synfront-adopt is not built")
+    def test_commands_of_adopt(self):
+        listed = set(re.findall(r"(?m)^  ([a-z]\S*) ", help_of("synfront-adopt")))
+        self.assertIn("detach", listed)
+        self.assertEqual(complete("synfront-adopt", ""), listed)
+        self.assertEqual(complete("synfront-adopt", "--linger", "r"), {"run"})
 
     def test_words_of_drain_are_taken(self):
         for word in complete("synfrontctl", "drain", ""):

@@ -37,7 +37,10 @@ PROGRAMS = ("sbin/synfront", "sbin/synfrontctl", "bin/synfront-pcap")
 
 if os.path.exists(os.path.join(BUILD, "app", "synfront-adopt")):
     EXPECTED |= {"sbin/synfront-adopt", "lib/systemd/system/synfront-adopt.service",
-                 "share/man/man5/synfront-adopt.yaml.5", "share/man/man8/synfront-adopt.8"}
+                 "share/bash-completion/completions/synfront-adopt",
+                 "share/man/man5/synfront-adopt.yaml.5", "share/man/man8/synfront-adopt.8",
+                 *("share/doc/synfront-adopt/" + name for name in (
+                     "OPERATING.md", "REFERENCE.md", "synfront-adopt.yaml"))}
     PROGRAMS += ("sbin/synfront-adopt",)
 
 
@@ -77,14 +80,16 @@ class Install(unittest.TestCase):
                 self.assertNotRegex(self.read(name), r"@[A-Z]+@", name)
 
     def test_unit_names_what_is_installed(self):
-        unit = self.read("lib/systemd/system/synfront.service")
-        for line in re.findall(r"(?m)^Exec(?:Start|StartPre)=(.*)$", unit):
-            program, _, arguments = line.partition(" ")
-            self.assertTrue(os.path.exists(self.folder.name + program), line)
-            self.assertRegex(arguments, r"--config %s/synfront/synfront.yaml$" % re.escape(
-                "/etc" if self.prefix == "/usr" else self.prefix + "/etc"))
-        for place in re.findall(r"file://(\S+)", unit):
-            self.assertTrue(os.path.exists(self.folder.name + place), place)
+        etc = re.escape("/etc" if self.prefix == "/usr" else self.prefix + "/etc")
+        for name in (each for each in EXPECTED if each.endswith(".service")):
+            unit = self.read(name)
+            config = os.path.basename(name)[:-len(".service")] + ".yaml"
+            for line in re.findall(r"(?m)^Exec(?:Start|StartPre)=(.*)$", unit):
+                program, _, arguments = line.partition(" ")
+                self.assertTrue(os.path.exists(self.folder.name + program), line)
+                self.assertRegex(arguments, r"--config %s/synfront/%s\b" % (etc, re.escape(config)))
+            for place in re.findall(r"file://(\S+)", unit):
+                self.assertTrue(os.path.exists(self.folder.name + place), place)
 
     def test_samples_are_good(self):
         """Those whose memory fits the machine run as they are; the others are only too large."""
