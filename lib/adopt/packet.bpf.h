@@ -149,6 +149,7 @@ static __always_inline int
 walk_chain(struct __sk_buff *skb, struct packet *p, __u8 next)
 {
 	__u32 off = sizeof(struct ipv6_header);
+	int has_fragment = 0;
 
 	for (int i = 0; i < CHAIN_MAX; i++) {
 		__u8 header[8];
@@ -159,10 +160,12 @@ walk_chain(struct __sk_buff *skb, struct packet *p, __u8 next)
 			return PACKET_FOREIGN;
 		if (bpf_skb_load_bytes_relative(skb, off, header, 8, BPF_HDR_START_NET) != 0)
 			return PACKET_FRAGMENT;
-		/* Not an atomic fragment (RFC 6946), or a route that goes on. */
-		if ((next == 44 && (header[2] | (header[3] & 0xf9)) != 0) ||
-		    (next == 43 && header[3] != 0))
+		/* Not an atomic fragment (RFC 6946), or a second one; a route that goes on; options
+		 * for each hop anywhere but first (RFC 8200, 4.1). */
+		if ((next == 44 && ((header[2] | (header[3] & 0xf9)) != 0 || has_fragment)) ||
+		    (next == 43 && header[3] != 0) || (next == 0 && i != 0))
 			return PACKET_FRAGMENT;
+		has_fragment |= next == 44;
 		off += next == 44 ? 8 : (header[1] + 1u) * 8;
 		next = header[0];
 	}

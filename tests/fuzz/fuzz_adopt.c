@@ -21,9 +21,10 @@
 #include "complete.h"
 #include "cookie.h"
 #include "loaded.h"
-#include "parse.skel.h"
 #include "parsed.h"
 #include "segment.h"
+
+#include "parse.skel.h"
 
 #define NOW_S 1800000010u
 /* The kernel runs no program on a frame with less than a header of IP. */
