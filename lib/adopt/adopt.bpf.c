@@ -27,7 +27,10 @@ is_ours(const struct packet *p)
 
 	if (ports == NULL)
 		return 0;
-	__u32 set = ports->set[bpf_ntohs(p->flow.server_port_be)];
+	/* Two bytes, turned around, are two bytes still: the compiler knows. */
+	__u32 port = bpf_ntohs(p->flow.server_port_be);
+	OPAQUE(port);
+	__u32 set = ports->set[port & 0xffff];
 	if (set == 0 || set == ADOPT_ANY)
 		return set != 0;
 	struct adopt_prefix key = { .len = ADOPT_PREFIX_LEN(128), .set = set };

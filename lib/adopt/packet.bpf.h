@@ -247,7 +247,10 @@ packet_read_timestamps(struct __sk_buff *skb, struct packet *p)
 	struct options o = {};
 	__u32 len = (__u32)p->l4_len - sizeof(struct tcp_header);
 
-	if (len == 0 || len > 40)
+	if (len == 0)
+		return;
+	OPAQUE(len);
+	if (len > 40)
 		return;
 	if (bpf_skb_load_bytes_relative(skb, p->l4_off + sizeof(struct tcp_header), o.bytes, len,
 	                                BPF_HDR_START_NET) != 0)

@@ -128,7 +128,6 @@ def make(tree):
     add_agent(archive)
     image.add_programs(archive, {"bin/synfront": os.path.join(BUILD, "app/synfront"),
                                  "bin/synfrontctl": os.path.join(BUILD, "app/synfrontctl"),
-                                 # busybox has one, too, with no namespaces.
                                  "usr/sbin/ip": os.path.realpath("/sbin/ip")})
     image.add_plugins(archive, image.drivers(DRIVERS))
     modules = image.add_modules(archive, tree, MODULES)
