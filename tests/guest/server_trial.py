@@ -18,7 +18,7 @@ from machine import PATIENCE_S, Machine
 from server_image import LOG, TESTS, unit
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ADDRESSES = ("198.51.100.10", "[2001:db8:1::10]")
+ADDRESSES = ("198.51.100.10", "2001:db8:1::10")
 SECRET, GROUP_SECRET = "/etc/synfront.secret", "/etc/synfront.group"
 UNIT = "synfront-adopt"
 # Since this kernel a server can take clients over.
@@ -103,13 +103,15 @@ class ServerTrial(Checks):
         return self.status(" ".join((self.program, "--config", self.config) + words))
 
     def fetches(self):
-        """(status, output) of a client that asks, by each family."""
-        return [self.status(IP + " netns exec client wget -T 20 -q -O - http://%s/hello" % address)
+        """What a client gets that asks, by each family. (wget of busybox, which is linked
+        statically, would look for the names of services, and dies of it.)"""
+        return [self.status("printf 'GET /hello HTTP/1.0\\r\\n\\r\\n' | "
+                            "%s netns exec client nc -w 20 %s 80" % (IP, address))[1]
                 for address in ADDRESSES]
 
     def fetch(self):
         """Whether it got what it asked for."""
-        return [got == (0, "hello\n") for got in self.fetches()]
+        return [got.splitlines()[-1:] == ["hello"] for got in self.fetches()]
 
     def cookies(self):
         """SYNs that the engine has answered by cookie so far."""
@@ -226,7 +228,7 @@ class ServerTrial(Checks):
     def reset(self):
         before = self.cookies()
         got = self.fetches()
-        assert [one[0] for one in got] != [0, 0], got
+        assert not any("hello" in one for one in got), got
         after = self.cookies()
         assert after > before, ("no SYN was answered by cookie", got)
 
