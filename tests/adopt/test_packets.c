@@ -106,9 +106,9 @@ static size_t
 build(uint8_t *frame, uint64_t *state, const struct secret_ring *ring)
 {
 	static const uint8_t stamps[] = { 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2 };
-	/* Hop-by-hop options of 8 and of 16 bytes: padding. */
-	static const uint8_t chain[] = { 0, 0, 1, 4, 0, 0, 0, 0, 6, 1, 1, 12,
-		                         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+	/* Hop-by-hop options of 8 bytes and options for the destination of 16: padding. */
+	static const uint8_t chain[] = { 60, 0, 1, 4, 0, 0, 0, 0, 6, 1, 1, 12,
+		                         0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
 	static const uint8_t data[] = "GET / HTTP/1.0\r\n\r\n";
 	uint64_t chance = check_random(state);
 	struct frame_spec spec = chance & 1 ? frame_spec_v4() : frame_spec_v6();
