@@ -12,9 +12,7 @@ fail_change(const struct conf *fresh, const struct conf_place *place, const char
 	char path[CONF_PATH_SIZE];
 
 	conf_place_path(place, path);
-	snprintf(err->text, sizeof(err->text),
-	         "%.128s: %s: found %.80s; expected %.80s, as it runs: a change needs a restart",
-	         fresh->source, path, now, was);
+	conf_refuse_change(fresh, path, was, now, err);
 	return -1;
 }
 
@@ -161,25 +159,26 @@ conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids
 {
 	/* Not published yet, so this conf's array may be written. */
 	struct service *services = (struct service *)fresh->policy.services;
-	uint32_t n_new = 0, n_free = 0;
+	uint32_t n_new = 0, n_free = 0, line, column;
 
 	for (uint32_t w = 0; w < CONF_ID_WORDS; w++)
 		n_free += (uint32_t)__builtin_popcountll(~ids->used[w]);
 	for (uint32_t i = 0; i < fresh->policy.n_services; i++)
 		n_new += find_name(running, services[i].name) == NULL;
+	conf_position(fresh, "services", &line, &column);
 	if (n_new > n_free) {
 		snprintf(err->text, sizeof(err->text),
-		         "%.128s: services: found %u new ones; expected at most %u, since the ids "
+		         "%.128s:%u:%u: services: found %u new ones; expected at most %u, since the ids "
 		         "of removed "
 		         "ones are still in use",
-		         fresh->source, n_new, n_free);
+		         fresh->source, line, column, n_new, n_free);
 		return -1;
 	}
 	if (!adopt_groups(running, services, fresh->policy.n_services)) {
 		snprintf(err->text, sizeof(err->text),
-		         "%.128s: services: found too many groups, the running ones among them; "
+		         "%.128s:%u:%u: services: found too many groups, the running ones among them; "
 		         "expected at most %u",
-		         fresh->source, SERVICE_GROUPS_MAX);
+		         fresh->source, line, column, SERVICE_GROUPS_MAX);
 		return -1;
 	}
 	for (uint32_t i = 0; i < fresh->policy.n_services; i++) {
