@@ -6,8 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "board.h"
+#include "condition.h"
 #include "log.h"
-#include "notify.h"
 #include "stats.h"
 #include "telemetry.h"
 
@@ -81,27 +82,86 @@ log_cookie_modes(struct control *c)
 	}
 }
 
+/* How things are now, for probes and in words. */
 static void
-reload(struct control *c)
+look(struct control *c, char text[SUPERVISOR_STATUS_SIZE])
 {
-	struct conf_error err;
-	struct conf *fresh = conf_load(c->path, &err);
+	struct health health;
 
-	if (fresh == NULL || conf_compare(c->live, fresh, &err) != 0 ||
-	    conf_adopt_ids(&c->live->policy, fresh, &c->ids, &err) != 0) {
-		log_error("not reloaded, nothing has changed: %s", err.text);
-		conf_free(fresh);
-		return;
-	}
+	condition_look(c, &health);
+	board_set_health(&health);
+	condition_text(c, &health, text, SUPERVISOR_STATUS_SIZE);
+}
+
+static void
+report(struct control *c)
+{
+	char text[SUPERVISOR_STATUS_SIZE];
+
+	look(c, text);
+	supervisor_step(&c->supervisor, c->watch.monotonic_ms, c->watch.all_move, text);
+}
+
+static void
+report_ready(struct control *c)
+{
+	char text[SUPERVISOR_STATUS_SIZE];
+
+	look(c, text);
+	supervisor_ready(&c->supervisor, text);
+}
+
+/* The file, whole and with the ids of what runs; NULL and *err if it is refused. */
+static struct conf *
+load_fresh(struct control *c, struct conf_error *err)
+{
+	struct conf *fresh = conf_load(c->path, err);
+
+	if (fresh != NULL && conf_compare(c->live, fresh, err) == 0 &&
+	    conf_adopt_ids(&c->live->policy, fresh, &c->ids, err) == 0)
+		return fresh;
+	conf_free(fresh);
+	return NULL;
+}
+
+/* When it returns no worker uses anything else. */
+static void
+put_in_force(struct control *c, struct conf *fresh)
+{
 	struct conf *old = c->live;
+
 	plane_publish(c->plane, &fresh->policy);
-	telemetry_set_policy(&fresh->policy);
+	telemetry_set_conf(fresh);
 	c->live = fresh;
 	if (old != c->first)
 		conf_free(old);
 	log_set_level((enum conf_log_level)(c->log_level >= 0 ? c->log_level : fresh->log.level));
-	log_notice("reloaded %s: services %u, generation %" PRIu64, c->path,
-	           fresh->policy.n_services, fresh->policy.generation);
+}
+
+static void
+reload(struct control *c)
+{
+	uint64_t serves = board_begin_reload();
+	char text[BOARD_TEXT_SIZE];
+	struct conf_error err;
+
+	supervisor_reloading();
+	struct conf *fresh = load_fresh(c, &err);
+	c->is_refused = fresh == NULL;
+	if (fresh == NULL) {
+		log_error("not reloaded, nothing has changed: %s", err.text);
+		board_end_reload(serves, true, err.text);
+	} else {
+		put_in_force(c, fresh);
+		log_notice("reloaded %s: services %u, generation %" PRIu64, c->path,
+		           fresh->policy.n_services, fresh->policy.generation);
+		snprintf(text, sizeof(text),
+		         "%.256s is in force on %u worker%s: services %u, generation %" PRIu64,
+		         c->path, c->plane->n_workers, c->plane->n_workers == 1 ? "" : "s",
+		         fresh->policy.n_services, fresh->policy.generation);
+		board_end_reload(serves, false, text);
+	}
+	report_ready(c);
 }
 
 /* Wait until nothing remains, for `ms` at most, or, while it drains, until a port is lost
@@ -119,8 +179,10 @@ wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms, bool drain
 		may_be_stale = false;
 		step_secrets(c);
 		now_ms = clock_ms();
-		if (now_ms - c->watch.monotonic_ms >= STEP_MS)
+		if (now_ms - c->watch.monotonic_ms >= STEP_MS) {
 			watch_step(&c->watch);
+			report(c);
+		}
 	} while (plane_live(c->plane) != 0 && now_ms < end_ms &&
 	         !(drains && c->watch.is_port_lost));
 	return true;
@@ -130,7 +192,8 @@ wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms, bool drain
 static void
 finish(struct control *c, const sigset_t *signals)
 {
-	notify("STOPPING=1");
+	supervisor_stopping();
+	board_refuse_reloads("the engine is ending: nothing is reloaded any more");
 	plane_drain(c->plane, true);
 	if (!c->watch.is_port_lost) {
 		log_notice("draining for at most %u s", c->live->drain_timeout_s);
@@ -153,11 +216,14 @@ enum control_end
 control_run(struct control *c, const sigset_t *signals)
 {
 	watch_begin(&c->watch);
+	supervisor_begin(&c->supervisor);
+	report_ready(c);
 	for (;;) {
 		int sig = wait_signal(signals, STEP_MS);
 		step_secrets(c);
 		watch_step(&c->watch);
 		log_cookie_modes(c);
+		report(c);
 		if (sig == SIGHUP)
 			reload(c);
 		else if (sig != 0 || c->watch.is_port_lost)

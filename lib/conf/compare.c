@@ -168,7 +168,8 @@ conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids
 	conf_position(fresh, "services", &line, &column);
 	if (n_new > n_free) {
 		snprintf(err->text, sizeof(err->text),
-		         "%.128s:%u:%u: services: found %u new ones; expected at most %u, since the ids "
+		         "%.128s:%u:%u: services: found %u new ones; expected at most %u, since "
+		         "the ids "
 		         "of removed "
 		         "ones are still in use",
 		         fresh->source, line, column, n_new, n_free);
@@ -176,7 +177,8 @@ conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids
 	}
 	if (!adopt_groups(running, services, fresh->policy.n_services)) {
 		snprintf(err->text, sizeof(err->text),
-		         "%.128s:%u:%u: services: found too many groups, the running ones among them; "
+		         "%.128s:%u:%u: services: found too many groups, the running ones among "
+		         "them; "
 		         "expected at most %u",
 		         fresh->source, line, column, SERVICE_GROUPS_MAX);
 		return -1;

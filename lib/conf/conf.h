@@ -138,7 +138,7 @@ struct conf {
 	struct eal_conf eal;
 	struct policy policy; /* compiled; ids 0..n_services-1, generation 1 */
 
-	const uint32_t *service_lines; /* [n_services] where each begins, for messages */
+	const uint32_t *service_lines;    /* [n_services] where each begins, for messages */
 	const struct conf_places *places; /* where keys stand, for messages */
 	struct conf_arena *arena;         /* all memory of this conf */
 };

@@ -89,8 +89,8 @@ static void walk_mapping(struct walk *w, const char *path, const struct conf_map
 static void
 walk_services(struct walk *w, const char *path, const struct conf_key *key, const char *base)
 {
-	const struct service *services =
-		*(const struct service *const *)(const void *)(base + key->offset);
+	const struct service *services = *(
+		const struct service *const *)(const void *)(base + key->offset);
 	uint32_t n = *(const uint32_t *)(const void *)(base + key->count_offset);
 
 	for (uint32_t i = 0; i < n && w->at < w->end; i++) {
@@ -120,8 +120,8 @@ walk_key(struct walk *w, const char *path, const struct conf_key *key, const cha
 }
 
 static void
-walk_mapping(struct walk *w, const char *path, const struct conf_mapping *mapping,
-             const char *base, bool live)
+walk_mapping(struct walk *w, const char *path, const struct conf_mapping *mapping, const char *base,
+             bool live)
 {
 	for (uint32_t i = 0; i < mapping->n_keys && w->at < w->end; i++) {
 		const struct conf_key *key = &mapping->keys[i];

@@ -4,8 +4,8 @@
 #include "conf.h"
 
 #define PORTS "ports: {outside: {device: net_null0}, inside: {device: net_null1}}\n"
-#define WEB                                                                             \
-	"services:\n"                                                                   \
+#define WEB                                                                                 \
+	"services:\n"                                                                       \
 	"- {name: web, addresses: [192.0.2.0/24, \"2001:db8::1\"], ports: [80, 443-445],\n" \
 	"   mode: proxy, half_open: {high: 512}, deny: [198.51.100.0/24]}\n"
 
