@@ -114,8 +114,8 @@ ctl_print_object(FILE *out, const json_t *object)
 		fprintf(out, "%-20s %s\n", key, value_text(value, text));
 }
 
-static const char *
-help_of(const char *name)
+const char *
+ctl_counter_help(const char *name)
 {
 	static const struct {
 		const char *name, *help;
@@ -169,7 +169,7 @@ ctl_print_counters(FILE *out, const json_t *object, const json_t *before, double
 			json_int_t then = json_integer_value(json_object_get(before, key));
 			fprintf(out, " %13.1f/s", (double)(now - then) / seconds);
 		}
-		fprintf(out, "  %s\n", help_of(key));
+		fprintf(out, "  %s\n", ctl_counter_help(key));
 	}
 	if (is_empty)
 		fputs("all counters are at zero\n", out);

@@ -29,4 +29,7 @@ void ctl_print_object(FILE *out, const json_t *object);
 void ctl_print_counters(FILE *out, const json_t *object, const json_t *before, double seconds,
                         bool all);
 
+/* What a counter of the engine's is, "" if that is not known here. */
+const char *ctl_counter_help(const char *name);
+
 #endif

@@ -33,7 +33,9 @@ _synfront() {
 	--instance) words=$(_synfront_instances) ;;
 	--seed | --until | --drain-at | --watch | --group-secret) ;;
 	drain) words='on off status' ;;
-	--config | --observe | --outside | --inside | --write-* | --counters | --rows | --output) files=yes ;;
+	reload) words=status ;;
+	metrics) words=openmetrics ;;
+	check | --config | --observe | --outside | --inside | --write-* | --counters | --rows | --output) files=yes ;;
 	*)
 		words=$(_synfront_options "$program")
 		[[ $word == -* ]] || words=$(_synfront_commands "$program")

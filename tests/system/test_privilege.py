@@ -210,10 +210,13 @@ def test_supervisor_is_notified(bench):
             process = lab.spawn(
                 "box", name, os.path.join(BUILD, "app/synfront"), "--config", path, "--user", USER,
                 env=dict(os.environ, NOTIFY_SOCKET=address.replace("\0", "@")))
-            assert supervisor.recv(4096) == b"READY=1"
+            assert supervisor.recv(4096).split(b"\n")[0] == b"READY=1"
             assert "running" in process.output()
             process.kill(signal.SIGTERM)
-            assert supervisor.recv(4096) == b"STOPPING=1"
+            said = supervisor.recv(4096)
+            while said.startswith(b"STATUS="):
+                said = supervisor.recv(4096)
+            assert said == b"STOPPING=1", said
             assert process.wait(60) == 0, process.output()[-2000:]
 
 
@@ -259,8 +262,8 @@ def unit(bench, name):
     """The unit with the path of this build's program in it."""
     path = os.path.join(bench.lab.work, name + ".service")
     with open(os.path.join(UNITS, name + ".service")) as file, open(path, "w") as out:
-        text, count = re.subn(r"(?m)^(Exec\w+=)/\S*/%s " % name, r"\1%s " % os.path.join(
-            os.path.abspath(BUILD), "app", name), file.read())
+        text, count = re.subn(r"(?m)^(Exec\w+=)/\S*/(synfront[\w-]*) ", r"\1%s/\2 " % os.path.join(
+            os.path.abspath(BUILD), "app"), file.read())
         assert count > 0, text
         out.write(text)
     return path
