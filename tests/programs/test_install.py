@@ -12,6 +12,7 @@ BUILD = os.environ["SYNFRONT_BUILD_DIR"]
 EXPECTED = {
     "bin/synfront-pcap", "sbin/synfront", "sbin/synfrontctl",
     "lib/systemd/system/synfront.service",
+    "lib/systemd/system/synfront-metrics.socket", "lib/systemd/system/synfront-metrics@.service",
     "share/bash-completion/completions/synfront",
     "share/bash-completion/completions/synfront-pcap",
     "share/bash-completion/completions/synfrontctl",
@@ -27,6 +28,9 @@ EXPECTED = {
         "OPERATING.md", "REFERENCE.md", "synfront-adopt.yaml")),
     *("share/doc/synfront/config/ecmp/" + name for name in (
         "README.md", "inner.bird.conf", "inner.frr.conf", "outer.bird.conf", "outer.frr.conf")),
+    "share/doc/synfront/config/grafana/synfront.json",
+    *("share/doc/synfront/config/prometheus/" + name for name in (
+        "README.md", "alerts.yml", "alerts_test.yml", "prometheus.yml", "telegraf.conf")),
     *("share/doc/synfront/config/pktgen/" + name for name in (
         "README.md", "handshakes.py", "pcap.pkt", "range4.pkt", "range6.pkt", "sequence.pkt",
         "syns.py", "target.sed", "trex_syns.py")),
@@ -109,7 +113,7 @@ class Install(unittest.TestCase):
     def test_pages_link_to_pages_that_are_there(self):
         """Of those that users read; what is for developers is in the source alone."""
         folder = os.path.join(self.root, "share/doc/synfront/config")
-        for name in ("OPERATING.md", "REFERENCE.md", "pktgen/README.md"):
+        for name in ("OPERATING.md", "REFERENCE.md", "pktgen/README.md", "prometheus/README.md"):
             text = self.read("share/doc/synfront/config/" + name)
             for link in re.findall(r"\]\(([^)#]+)", text):
                 if link != "synfront.service":
