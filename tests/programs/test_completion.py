@@ -64,6 +64,18 @@ class Completion(unittest.TestCase):
             self.assertEqual(done.returncode, 1, done)
             self.assertIn(word, " ".join(help_of("synfrontctl").split()))
 
+    def test_words_of_other_commands_are_taken(self):
+        for command in ("reload", "metrics"):
+            words = complete("synfrontctl", command, "")
+            self.assertEqual(len(words), 1, words)
+            for word, status in ((words.pop(), 1), ("nonsense", 2)):
+                done = subprocess.run((os.path.join(APP, "synfrontctl"), "--instance",
+                                       "none-of-this-name", command, word), capture_output=True,
+                                      text=True, timeout=60, check=False)
+                self.assertEqual(done.returncode, status, done)
+        self.assertIn("OPERATING.md", complete("synfrontctl", "check", "OP",
+                                               cwd=os.path.dirname(FILE)))
+
     def test_levels_are_taken(self):
         levels = complete("synfront", "--log-level", "")
         self.assertEqual(levels, {"error", "warning", "notice", "info", "debug"})
