@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -193,6 +194,36 @@ def test_health_follows(bench):
     wait_for("health", lambda: health(engine.tag)["state"] == "ready")
     nobody = health("nobody-of-this-name")
     assert nobody["state"] == "failed" and "not running" in nobody["reasons"][0], nobody
+
+
+def test_supervisor_hears_of_a_flood(bench):
+    """STATUS= names the services that are flooded, and says so when it is calm again."""
+    lab = bench.lab
+    address = os.path.join(lab.work, "told-notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(address)
+        supervisor.settimeout(60)
+        engine = Synfront(bench.config(), "told")
+        engine.env = dict(engine.env or os.environ, NOTIFY_SOCKET=address)
+        bench.engine(engine)
+
+        def hear(pattern):
+            """Until a status matches."""
+            end = time.monotonic() + 90
+            while time.monotonic() < end:
+                fields = dict(line.split("=", 1) for line in supervisor.recv(4096).decode().split("\n"))
+                if re.match(pattern, fields.get("STATUS", "")):
+                    return fields["STATUS"]
+            raise TimeoutError(pattern)
+
+        assert hear("calm")
+        port = bench.serve("state", echo)
+        with bench.flood(5000, 60, port=port):
+            said = hear("flood")
+            assert re.fullmatch(r"flood: cookies answer for state; \d+ services", said), said
+            # It does what it is there for.
+            assert health(engine.tag)["state"] == "ready"
+        hear("calm")
 
 
 def freeze_worker(pid):

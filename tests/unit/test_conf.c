@@ -251,7 +251,8 @@ test_fixed_keys_may_not_change(void)
 		  "needs a restart" },
 		{ "ports: {outside: {device: net_null0}, inside: {device: net_null1, mac: "
 		  "\"02:00:00:00:00:01\"}}\n" WEB,
-		  "t:1:72: ports.inside.mac: found 02:00:00:00:00:01; expected device, as it runs: a "
+		  "t:1:72: ports.inside.mac: found 02:00:00:00:00:01; expected device, as it runs: "
+		  "a "
 		  "change needs "
 		  "a restart" },
 		{ "ports: {outside: {device: net_null0}}\nservices: [{name: web, addresses: "
@@ -323,9 +324,9 @@ test_ids_used_up_are_refused(void)
 	memset(&ids, 0xff, sizeof(ids));
 	ids.used[CONF_ID_WORDS - 1] = UINT64_MAX >> 1;
 	CU_ASSERT_EQUAL(conf_adopt_ids(&running->policy, fresh, &ids, &err), -1);
-	CU_ASSERT_STRING_EQUAL(err.text,
-	                       "t:3:1: services: found 2 new ones; expected at most 1, since the ids "
-	                       "of removed ones are still in use");
+	CU_ASSERT_STRING_EQUAL(
+		err.text, "t:3:1: services: found 2 new ones; expected at most 1, since the ids "
+			  "of removed ones are still in use");
 	CU_ASSERT_EQUAL(fresh->policy.generation, 1);
 	CU_ASSERT_EQUAL(ids.used[CONF_ID_WORDS - 1], UINT64_MAX >> 1);
 

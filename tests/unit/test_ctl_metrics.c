@@ -4,8 +4,8 @@
 #include "counters.h"
 #include "ctl_metrics.h"
 
-#define N_SERVICES 64
-#define N_WORKERS 16
+#define N_SERVICES 64u
+#define N_WORKERS 16u
 #define SERIES_MAX 3000u
 
 static json_t *
