@@ -3,6 +3,7 @@
 #include "control.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,6 +15,7 @@
 
 #define STEP_MS 250u
 #define DRAIN_STEP_MS 20u
+#define LOAD_STEP_MS 1
 /* Long enough for any worker to have seen an order and shown its effect. */
 #define SETTLE_MS 50u
 /* Resets of all that remains; a full table takes a second or so. */
@@ -111,11 +113,51 @@ report_ready(struct control *c)
 	supervisor_ready(&c->supervisor, text);
 }
 
+struct loading {
+	const char *path;
+	struct conf *conf;
+	struct conf_error *err;
+	bool is_done; /* atomic */
+};
+
+static void *
+load(void *arg)
+{
+	struct loading *l = arg;
+
+	l->conf = conf_load(l->path, l->err);
+	__atomic_store_n(&l->is_done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* A million prefixes take seconds to read, in which secrets go on and a supervisor wants signs
+ * of life: another thread reads. */
+static struct conf *
+load_meanwhile(struct control *c, struct conf_error *err)
+{
+	const struct timespec pause = { .tv_nsec = LOAD_STEP_MS * 1000000L };
+	struct loading l = { .path = c->path, .err = err };
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, load, &l) != 0)
+		return conf_load(c->path, err);
+	while (!__atomic_load_n(&l.is_done, __ATOMIC_ACQUIRE)) {
+		nanosleep(&pause, NULL);
+		if (clock_ms() - c->watch.monotonic_ms >= STEP_MS) {
+			step_secrets(c);
+			watch_step(&c->watch);
+			report(c);
+		}
+	}
+	pthread_join(thread, NULL);
+	return l.conf;
+}
+
 /* The file, whole and with the ids of what runs; NULL and *err if it is refused. */
 static struct conf *
 load_fresh(struct control *c, struct conf_error *err)
 {
-	struct conf *fresh = conf_load(c->path, err);
+	struct conf *fresh = load_meanwhile(c, err);
 
 	if (fresh != NULL && conf_compare(c->live, fresh, err) == 0 &&
 	    conf_adopt_ids(&c->live->policy, fresh, &c->ids, err) == 0)

@@ -226,6 +226,37 @@ def test_supervisor_hears_of_a_flood(bench):
         hear("calm")
 
 
+def test_a_long_file_stops_nobody(bench):
+    """While a file is read, for however long, there are signs of life and health is ready."""
+    lab = bench.lab
+    address = os.path.join(lab.work, "slow-notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(address)
+        supervisor.settimeout(60)
+        engine = Synfront(bench.config(), "slow")
+        engine.env = dict(engine.env or os.environ, NOTIFY_SOCKET=address, WATCHDOG_USEC="2000000")
+        bench.engine(engine)
+        # Whoever opens this waits for somebody who writes.
+        with open(engine.path) as file:
+            text = file.read()
+        os.unlink(engine.path)
+        os.mkfifo(engine.path)
+        with subprocess.Popen((CTL, "--instance", engine.tag, "reload"), stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True) as reloading:
+            while b"RELOADING=1" not in supervisor.recv(4096):
+                pass
+            n_signs = 0
+            while n_signs < 4:
+                n_signs += b"WATCHDOG=1" in supervisor.recv(4096)
+            assert reloading.poll() is None and health(engine.tag)["state"] == "ready"
+            with open(engine.path, "w") as file:
+                file.write(text)
+            said = reloading.communicate(timeout=60)[0]
+            assert reloading.returncode == 0 and "in force" in said, said
+        os.unlink(engine.path)
+        engine.write(engine.text)
+
+
 def freeze_worker(pid):
     """One worker runs no more, as if its driver never returned; its thread's number. Whoever
     kills the process has to wait for the thread, too."""
