@@ -7,7 +7,7 @@
 
 /* Answers that are kept: who asked looks several times a second. */
 #define KEPT 8u
-/* Control looks four times a second, and reads a configuration of a million prefixes in less. */
+/* Control looks four times a second, unless a worker does not take a reload. */
 #define CONTROL_STILL_MS 5000u
 
 static struct {
