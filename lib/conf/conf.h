@@ -9,7 +9,8 @@
  *
  * Ownership: the control thread makes and frees confs. Nobody writes one after
  * it has been made, except conf_adopt_ids(), which a reload calls before it
- * publishes the new policy, and conf_observe_all(). All that a conf points to lives as long as it does.
+ * publishes the new policy, and conf_observe_all(). All that a conf points to lives as long as it
+ * does.
  */
 #ifndef SYNFRONT_CONF_H
 #define SYNFRONT_CONF_H

@@ -84,11 +84,11 @@ test_observe_by_reload_if_there_was_room_at_the_start(void)
 	struct conf *all = parse(LIST SERVICE("a", "1", "mode: proxy") "observe: true\n");
 
 	CU_ASSERT_EQUAL(conf_compare(without, one, &err), -1);
-	CU_ASSERT_STRING_EQUAL(err.text, "t: services[1].observe: found true; expected false, as "
-	                                 "it runs: a change needs a restart");
+	CU_ASSERT_STRING_EQUAL(err.text, "t:3:1: services[1].observe: found true; expected false, "
+	                                 "as it runs: a change needs a restart");
 	CU_ASSERT_EQUAL(conf_compare(without, all, &err), -1);
-	CU_ASSERT_STRING_EQUAL(err.text, "t: observe: found true; expected false, as it runs: a "
-	                                 "change needs a restart");
+	CU_ASSERT_STRING_EQUAL(err.text, "t:4:10: observe: found true; expected false, as it runs: "
+	                                 "a change needs a restart");
 	conf_mark_ids(&ids, &all->policy);
 	CU_ASSERT_EQUAL(conf_compare(all, without, &err), 0);
 	CU_ASSERT_EQUAL(conf_adopt_ids(&all->policy, without, &ids, &err), 0);
