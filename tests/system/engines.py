@@ -103,7 +103,7 @@ class Synfront:
     name = "synfront"
     home = SERVER
     node = "box"
-    program = os.path.join(BUILD, "app/synfront")
+    build = BUILD  # whose program runs
     env = None  # of all that start from now on
 
     def __init__(self, text, instance="engine", taps=TAPS):
@@ -130,7 +130,8 @@ class Synfront:
 
     def launch(self):
         # One that polls would leave the others on its CPU nothing.
-        self.process = self.lab.spawn(self.node, self.instance, self.program, "--config",
+        self.process = self.lab.spawn(self.node, self.instance,
+                                      os.path.join(self.build, "app/synfront"), "--config",
                                       self.path, env=self.env,
                                       nice=0 if "idle: poll" in self.text else FAVOURED)
         join_taps(self.lab, self.process, self.taps)

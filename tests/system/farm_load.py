@@ -284,8 +284,8 @@ def group_secret(farm, config=None):
     """What the servers get of a master secret, by the configuration that names it."""
     path = os.path.join(farm.work, "group-%d" % time.monotonic_ns())
     front = farm.engines[1]
-    farm.run("wire1", front.program, "--config", config or front.path, "--group-secret", "default",
-             "--output", path)
+    farm.run("wire1", os.path.join(front.build, "app/synfront"), "--config", config or front.path,
+             "--group-secret", "default", "--output", path)
     with open(path) as file:
         return bytes.fromhex(file.read())
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 
+from engines import BUILD
 from farm import BFD_MS, ENGINE, OUTER4, WIRES
 from farm_load import FLOOD_PER_S, N_REGULARS, Regulars, crowded, farm_of, gap, only_long, settle
 from lab import wait_for
@@ -127,11 +128,13 @@ def test_rolling_upgrade(bench):
     only_long(bench)
     for routing in ("bird", "frr"):
         with crowded(bench, routing) as (farm, regulars, _):
-            program = shutil.copy(farm.engines[1].program, os.path.join(farm.work, "synfront-next"))
+            build = os.path.join(farm.work, "next")
+            os.makedirs(os.path.join(build, "app"))
+            shutil.copy(os.path.join(BUILD, "app/synfront"), os.path.join(build, "app"))
             for number in WIRES:
                 gap(regulars)
                 begun = time.time()
-                upgrade(farm, number, program)
+                upgrade(farm, number, build)
                 settle(regulars)
                 others = sum(loss[3] != number for loss in farm.losses(begun))
                 bench.record("upgrade", routing=routing, wire=number, others=others,
@@ -139,15 +142,15 @@ def test_rolling_upgrade(bench):
                              lost=sum(len(all_of_them.lost) for all_of_them in regulars))
 
 
-def upgrade(farm, number, program):
+def upgrade(farm, number, build):
     front = farm.engines[number]
     farm.drain(number)
     wait_for("wire %d to have nothing more of the services" % number, at_rest(front), 10, 0.5)
     assert front.end() == 0, front.process.output()
-    front.program = program
+    front.build = build
     front.write(NEXT)
     front.launch()
-    assert os.readlink("/proc/%d/exe" % front.process.popen.pid) == program
+    assert os.readlink("/proc/%d/exe" % front.process.popen.pid).startswith(build)
     assert front.service("next")["mode"] == "handoff"
     farm.put_back(number)
     wait_for("wire %d to have something of the services" % number,
