@@ -10,7 +10,7 @@ import time
 from adopt import resets
 from bench import Skip
 from engines import XdpSynfront
-from farm import Newcomers
+from farm_load import Newcomers
 from fast_flood import CPUS, SHARED_CPU, FastFlood, prepare
 from lab import ATTACKER, address, wait_for
 from test_adopt_engine import prepared, text_of

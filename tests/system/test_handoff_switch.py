@@ -12,7 +12,7 @@ from scapy.layers.inet import TCP
 from adopt import CONFIG, resets
 from bench import Skip
 from cookies import EPOCH_S
-from farm import Newcomers
+from farm_load import Newcomers
 from lab import wait_for
 from raw import PLAIN, USUAL, End
 from servers import Server, echo
