@@ -37,8 +37,10 @@ core_set_policy(struct core *core, const struct policy *policy)
 		struct service_state *state = &core->services[service->id];
 
 		state->service = service;
-		state->mode = service->observe && core->observer != NULL ? MODE_OBSERVED
-		                                                         : service->mode;
+		uint8_t mode = service->observe && core->observer != NULL ? MODE_OBSERVED
+		                                                          : service->mode;
+		/* Other threads look at it. */
+		__atomic_store_n(&state->mode, mode, __ATOMIC_RELAXED);
 		state->cookies = service->cookies;
 		state->is_listed = service->n_allow != 0 || service->n_deny != 0;
 		handoff_set(core, state, is_first);

@@ -50,13 +50,15 @@ inside_shadow(const struct core *core)
 	return core->observer != NULL ? core->observer->shadow : NULL;
 }
 
+/* In an image, where the next part begins as aligned as a core is. */
 static size_t
 size_of_core(const struct core *core)
 {
 	struct region r[REGIONS];
 
 	regions_of(core, r);
-	return regions_size(r) + (size_t)core->pending.n_blocks * WORLD_HOLD_BYTES;
+	size_t size = regions_size(r) + (size_t)core->pending.n_blocks * WORLD_HOLD_BYTES;
+	return (size + _Alignof(struct core) - 1) & ~(_Alignof(struct core) - 1);
 }
 
 /* What an observer remembers, the last part of an image. */
@@ -79,6 +81,7 @@ static uint8_t *
 save_core(const struct core *core, uint8_t *at)
 {
 	const struct pending_table *pending = &core->pending;
+	uint8_t *end = at + size_of_core(core);
 	struct region r[REGIONS];
 
 	regions_of(core, r);
@@ -86,7 +89,8 @@ save_core(const struct core *core, uint8_t *at)
 		memcpy(at, r[i].at, r[i].size);
 	for (uint32_t i = 0; i < pending->n_blocks; i++, at += WORLD_HOLD_BYTES)
 		memcpy(at, pending->data + (size_t)i * PENDING_BLOCK_SIZE, WORLD_HOLD_BYTES);
-	return at;
+	memset(at, 0, (size_t)(end - at));
+	return end;
 }
 
 void
@@ -104,6 +108,7 @@ inside_save(const struct engine *e, void *image)
 static const uint8_t *
 load_core(struct core *core, const uint8_t *at)
 {
+	const uint8_t *end = at + size_of_core(core);
 	struct region r[REGIONS];
 
 	regions_of(core, r);
@@ -112,7 +117,7 @@ load_core(struct core *core, const uint8_t *at)
 	const struct pending_table *pending = &core->pending;
 	for (uint32_t i = 0; i < pending->n_blocks; i++, at += WORLD_HOLD_BYTES)
 		memcpy(pending->data + (size_t)i * PENDING_BLOCK_SIZE, at, WORLD_HOLD_BYTES);
-	return at;
+	return end;
 }
 
 void

@@ -433,6 +433,8 @@ def test_linger_restart(bench):
 @anywhere
 def test_agent_is_dead_for_an_epoch(bench):
     """The keys of epochs to come are in the kernel."""
+    if not bench.options.long:
+        raise Skip("it waits for one epoch and a part: --long")
     server = agent(bench, linger=True)
     port, _ = serve(bench)
     server.process.kill(signal.SIGKILL)

@@ -311,6 +311,23 @@ LAB_TEST_ONCE(test_observe_begins_and_half_open_gets_in)
 	finish(lab);
 }
 
+/* Its SYN had passed: the ACK that its server asks for confirms it. */
+LAB_TEST_ONCE(test_observe_begins_in_mid_handshake)
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	start_as(lab, false);
+	CLIENT(TCP_SYN, lab->irs, 0, .options = OPTION_MSS, .mss = 1460);
+	OUTCOME_IS(passed_syn);
+	reload(lab, true);
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = OPTION_MSS,
+	       .mss = 1460);
+	check_crossed(lab, SIDE_OUTSIDE);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
+	check_crossed(lab, SIDE_INSIDE);
+	EQUAL(lab_grew(lab, COUNTER_tracked), 1);
+	finish(lab);
+}
+
 LAB_TEST_ONCE(test_observe_begins_and_cookie_gets_in)
 {
 	lab->services[0].cookies = COOKIES_ALWAYS;
@@ -423,6 +440,7 @@ CU_TestInfo core_observe_tests[] = {
 	CHECK_TEST(test_observe_server_speaks_connection_followed),
 	CHECK_TEST(test_observe_begins_and_split_connections_go_on),
 	CHECK_TEST(test_observe_begins_and_half_open_gets_in),
+	CHECK_TEST(test_observe_begins_in_mid_handshake),
 	CHECK_TEST(test_observe_begins_and_cookie_gets_in),
 	CHECK_TEST(test_observe_ports_used_again),
 	CHECK_TEST(test_observe_takes_nothing_from_what_is_enforced),
