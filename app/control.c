@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "board.h"
+#include "clock.h"
 #include "condition.h"
 #include "log.h"
 #include "stats.h"
@@ -30,15 +31,6 @@ control_block_signals(sigset_t *signals)
 	sigaddset(signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
-}
-
-static uint64_t
-clock_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 /* The next signal, or 0 when there was none for so long. */
@@ -143,7 +135,7 @@ load_meanwhile(struct control *c, struct conf_error *err)
 		return conf_load(c->path, err);
 	while (!__atomic_load_n(&l.is_done, __ATOMIC_ACQUIRE)) {
 		nanosleep(&pause, NULL);
-		if (clock_ms() - c->watch.monotonic_ms >= STEP_MS) {
+		if (clock_ms(CLOCK_MONOTONIC) - c->watch.monotonic_ms >= STEP_MS) {
 			step_secrets(c);
 			watch_step(&c->watch);
 			report(c);
@@ -211,7 +203,7 @@ reload(struct control *c)
 static bool
 wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms, bool drains)
 {
-	uint64_t now_ms = clock_ms(), end_ms = now_ms + ms;
+	uint64_t now_ms = clock_ms(CLOCK_MONOTONIC), end_ms = now_ms + ms;
 	bool may_be_stale = true;
 
 	do {
@@ -220,7 +212,7 @@ wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms, bool drain
 			return false;
 		may_be_stale = false;
 		step_secrets(c);
-		now_ms = clock_ms();
+		now_ms = clock_ms(CLOCK_MONOTONIC);
 		if (now_ms - c->watch.monotonic_ms >= STEP_MS) {
 			watch_step(&c->watch);
 			report(c);

@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "runtime_path.h"
 
@@ -16,15 +16,6 @@
 /* Between two looks; they are a few hundred milliseconds apart. */
 #define PROCESS_STILL_MS 2000u
 #define WORKER_STILL_MS 1000u
-
-static uint64_t
-clock_ms(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static double
 seconds(uint64_t ms)

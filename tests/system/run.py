@@ -7,7 +7,8 @@
            [--figures FILE] [--list]
 
 One lab and one engine serve all tests; a test that needs another engine puts it
-in with Bench.engine(), and the shared one comes back after it. With another
+in with Bench.engine(), and the shared one comes back before the next test that may want it:
+not where a module says BRINGS_ENGINES, since each of its tests puts one in. With another
 engine than synfront only the tests run that must pass with any (@anywhere).
 Parts are for running them beside each other: each has a lab of its own. What fails there may
 have failed for want of a CPU: with --later its name is noted in a file and it counts as neither;
@@ -129,7 +130,7 @@ def main():
                  or getattr(test[1], "anywhere", False)]
         for number, (name, function) in enumerate(tests):
             try:
-                bench.renew()
+                bench.renew(hasattr(sys.modules[function.__module__], "BRINGS_ENGINES"))
             except Exception as error:  # pylint: disable=broad-except
                 print("FAIL  %s and all after it: the engine does not start: %s" % (name, error))
                 count["failed"] += len(tests) - number

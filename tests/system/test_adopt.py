@@ -15,6 +15,8 @@ from cookies import EPOCH_S
 from lab import wait_for
 from servers import Server, echo, read_all, say_and_close
 
+BRINGS_ENGINES = True
+
 FIRST_PORT = 7000
 
 

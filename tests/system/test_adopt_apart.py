@@ -12,6 +12,8 @@ from bench import anywhere
 from cookies import EPOCH_S
 from test_adopt import serve
 
+BRINGS_ENGINES = True
+
 TWO_SECRETS = CONFIG.replace("/group}", "/group, next: %(work)s/group.next}")
 
 

@@ -16,6 +16,8 @@ from lab import SERVER, address, wait_for
 from servers import Server, ask, dial, echo, pattern, read_all
 from traffic import curl
 
+BRINGS_ENGINES = True
+
 TCP_REPAIR = 19
 SERVICES = """services:
   - name: web

@@ -12,6 +12,8 @@ from lab import wait_for
 from servers import Server, echo, say_and_close
 from traffic import Flood
 
+BRINGS_ENGINES = True
+
 IPPROTO_MPTCP = 262
 PORT = 7000
 

@@ -19,6 +19,8 @@ from servers import ask, dial, echo
 from traffic import Flood
 from witness import Clients, Probes, ports_lost
 
+BRINGS_ENGINES = True
+
 # Answers to one net per second; what the ports carry with ease is a multiple.
 REFLECTION_CAP = 1000
 ANSWERS = ("syn_ack_sent", "rst_sent", "challenge_sent")

@@ -17,6 +17,8 @@ from servers import Both, Server, ask, dial, echo, read
 from test_transfer import both_ways
 from traffic import Flood
 
+BRINGS_ENGINES = True
+
 PORT = 80
 SIZE = 4 << 20
 # The server's own default: a kernel's first window, whole segments of 1,460 bytes.
@@ -159,7 +161,7 @@ def test_reload_and_restart_in_mid_transfer(bench):
         transfer.end()
         nothing_of_ours(engine)
         bench.tidy()
-        bench.renew()
+        bench.renew(brings_its_own=True)
 
 
 # The server's frames take the cable, all others the engine; none of them twice.

@@ -20,6 +20,8 @@ from test_adopt_engine import handed_over, prepared, text_of, url
 from engines import Synfront
 from traffic import curl
 
+BRINGS_ENGINES = True
+
 PORT = 7000
 CALM = """services:
   - name: web

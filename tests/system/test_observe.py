@@ -8,6 +8,8 @@ from lab import wait_for
 from servers import Server, ask, dial, echo
 from test_handoff import PORT, Transfer, slow_server
 
+BRINGS_ENGINES = True
+
 ECHO_PORT = 81
 SIZE = 6 << 20
 RATE = 5000
@@ -71,7 +73,7 @@ def test_observe_ends_in_mid_transfer(bench):
         for connection in silent:
             assert ask(connection, b"and now?") == b"and now?"
         bench.tidy()
-        bench.renew()
+        bench.renew(brings_its_own=True)
 
 
 def once_more(bench):

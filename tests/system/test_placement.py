@@ -9,6 +9,8 @@ from lab import wait_for
 from party import Party, converse
 from servers import ask, dial, echo
 
+BRINGS_ENGINES = True
+
 SERVICES = ("state", "cookie", "lazy", "calm")
 WORKERS = 4
 FLOOD = 5000  # SYNs answered, of which none may change hands

@@ -18,6 +18,8 @@ from raw import USUAL, Wiretap
 from servers import dial, echo
 from traffic import Flood
 
+BRINGS_ENGINES = True
+
 N_PACKETS = 20
 RETRIES = 2
 ETHER_SIZE, LEAST_FRAME = 14, 60

@@ -9,6 +9,8 @@ from engines import Synfront, Wire
 from scanners import all_reports
 from servers import Server, echo
 
+BRINGS_ENGINES = True
+
 # Ports of services with a server and without one, and a port of no service.
 WEB, OPEN, EMPTY, OUTSIDE = 80, 7000, 7001, 6998
 
