@@ -102,11 +102,7 @@ pressure_look(struct pressure *pressure, const struct plane *plane, struct event
 
 	stats_counters(plane, &sum);
 	look_at_connections(plane, events);
-	for (unsigned int i = 0; i < PRESSURE_METERS; i++) {
-		uint64_t count = sum.values[meters[i].counter];
-		if (!pressure->is_begun)
-			pressure->meters[i].count = count;
-		look_at_meter(&pressure->meters[i], i, count, events, now_ms);
-	}
-	pressure->is_begun = true;
+	for (unsigned int i = 0; i < PRESSURE_METERS; i++)
+		look_at_meter(&pressure->meters[i], i, sum.values[meters[i].counter], events,
+		              now_ms);
 }

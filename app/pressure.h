@@ -11,12 +11,11 @@
 #include "events.h"
 #include "plane_state.h"
 
-/* Ids of EVENT_TABLE_FULL; the others are those of the counters in pressure.c. */
+/* Starts as zeros, as the counters do. Ids of EVENT_TABLE_FULL; the others are those of the counters in pressure.c. */
 #define PRESSURE_CONNECTIONS 0u
 #define PRESSURE_METERS 13u
 
 struct pressure {
-	bool is_begun;
 	struct pressure_meter {
 		uint64_t count;    /* as last seen */
 		uint64_t begun;    /* when it began to move */
