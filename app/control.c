@@ -215,9 +215,8 @@ tell_of_reload(struct control *c)
 	event_text(e, "config", c->path);
 	event_u64(e, "services", policy->n_services);
 	event_u64(e, "generation", policy->generation);
-	events_send(&c->events, e, CONF_LOG_NOTICE,
-	            "reloaded %s: services %u, generation %" PRIu64, c->path, policy->n_services,
-	            policy->generation);
+	events_send(&c->events, e, CONF_LOG_NOTICE, "reloaded %s: services %u, generation %" PRIu64,
+	            c->path, policy->n_services, policy->generation);
 }
 
 static void

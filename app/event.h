@@ -64,8 +64,8 @@ struct event {
 	enum event_kind kind;
 	enum event_state state;
 	unsigned int id;
-	uint64_t number, begin;        /* begin: of an end, else 0 */
-	uint64_t wall_ms, lasted_ms;   /* lasted_ms: of an end */
+	uint64_t number, begin;           /* begin: of an end, else 0 */
+	uint64_t wall_ms, lasted_ms;      /* lasted_ms: of an end */
 	char subject[EVENT_SUBJECT_SIZE]; /* "": it is of the engine as a whole */
 	char text[EVENT_TEXT_SIZE];
 	unsigned int n_fields;

@@ -31,8 +31,7 @@ static const struct {
 	[EVENT_DRAIN] = { QUEUES_AT + EVENTS_QUEUES + CONF_WORKERS_MAX, 1 },
 };
 
-_Static_assert(QUEUES_AT + EVENTS_QUEUES + CONF_WORKERS_MAX + 1 <= EVENTS_OPEN,
-               "a place for each");
+_Static_assert(QUEUES_AT + EVENTS_QUEUES + CONF_WORKERS_MAX + 1 <= EVENTS_OPEN, "a place for each");
 
 static uint64_t
 clock_ms(clockid_t clock)

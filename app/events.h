@@ -29,7 +29,7 @@
 #define EVENTS_CAPS 16u
 #define EVENTS_PORTS 2u
 #define EVENTS_QUEUES (CONF_WORKERS_MAX * EVENTS_PORTS)
-#define EVENTS_OPEN                                                                          \
+#define EVENTS_OPEN                                                                        \
 	(SERVICES_MAX + EVENTS_BACKENDS + EVENTS_TABLES + EVENTS_CAPS + 3 * EVENTS_PORTS + \
 	 EVENTS_QUEUES + CONF_WORKERS_MAX + 2)
 

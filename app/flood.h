@@ -9,10 +9,10 @@
 struct flood {
 	uint64_t looked_ms; /* when the rates were last worked out; 0: never */
 	struct flood_service {
-		uint64_t syns;       /* then */
-		uint64_t syns_begin; /* when its flood began */
+		uint64_t syns;           /* then */
+		uint64_t syns_begin;     /* when its flood began */
 		uint32_t rate, rate_max; /* SYNs per second; the most in this flood */
-	} services[SERVICES_MAX]; /* by id */
+	} services[SERVICES_MAX];        /* by id */
 };
 
 /* Look at all services of the policy in force; a few times a second. */

@@ -331,7 +331,8 @@ run_next(struct hook *h)
 	int rc = run != NULL ? run_thread(run) : errno;
 
 	if (rc != 0) {
-		log_warning("events.hook: event %" PRIu64 ": %s", h->queue[0]->number, strerror(rc));
+		log_warning("events.hook: event %" PRIu64 ": %s", h->queue[0]->number,
+		            strerror(rc));
 		if (run != NULL)
 			free_run(run);
 		h->n_failed++;

@@ -35,8 +35,8 @@ struct hook {
 	uint32_t per_minute;
 	char instance[64];
 
-	uint64_t credit;     /* 60000 for each run; per_minute * 60000 at most */
-	uint64_t now_ms;     /* of the last step */
+	uint64_t credit;      /* 60000 for each run; per_minute * 60000 at most */
+	uint64_t now_ms;      /* of the last step */
 	uint64_t n_held_back; /* in all */
 	uint64_t n_told_of;   /* of these the next run need not be told */
 	bool is_over;         /* the rate, as last logged */

@@ -28,8 +28,8 @@ server_name(const struct backend_view *at, char text[EVENT_SUBJECT_SIZE])
 	char address[INET6_ADDRSTRLEN];
 	bool is_v4 = ip_addr_is_v4(&at->addr);
 
-	inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? &at->addr.bytes[12] : at->addr.bytes,
-	          address, sizeof(address));
+	inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? &at->addr.bytes[12] : at->addr.bytes, address,
+	          sizeof(address));
 	snprintf(text, EVENT_SUBJECT_SIZE, is_v4 ? "%s:%u" : "[%s]:%u", address,
 	         ntohs(at->port_be));
 }

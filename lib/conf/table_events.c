@@ -9,7 +9,8 @@
 
 static const struct conf_key events_keys[] = {
 	{ "file", CONF_TEXT, CONF_LIVE, AT(events_conf, file), .max = 4095, .derived = "none",
-	  .help = "A file to which each event is added as a line of JSON; opened anew by a reload." },
+	  .help = "A file to which each event is added as a line of JSON; opened anew by a "
+	          "reload." },
 	{ "socket", CONF_TEXT, CONF_LIVE, AT(events_conf, socket), .max = 107, .derived = "none",
 	  .help = "A Unix datagram socket that somebody else reads, each event a datagram of JSON: "
 	          "a path, or `@` and a name of the abstract namespace." },

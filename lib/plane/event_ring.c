@@ -5,7 +5,7 @@
 
 static struct {
 	pthread_mutex_t lock;
-	uint64_t last; /* number; 0: there is none */
+	uint64_t last;                                /* number; 0: there is none */
 	struct event_record records[EVENT_RING_SIZE]; /* by number modulo the size */
 } ring = { .lock = PTHREAD_MUTEX_INITIALIZER };
 

@@ -95,8 +95,7 @@ mailbox_answer(struct worker *worker)
 		struct mail *mail = p;
 		if (mail->down != NULL && mail->start < core_backend_bound(worker->core))
 			list_down(worker, mail);
-		else if (mail->down == NULL &&
-		         mail->start < core_connection_bound(worker->core))
+		else if (mail->down == NULL && mail->start < core_connection_bound(worker->core))
 			list_connections(worker, mail);
 		else
 			mail->n = mail->next = 0;

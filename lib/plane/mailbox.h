@@ -19,8 +19,8 @@ struct mail {
 	uint32_t start, max;
 	struct connection_view *views;
 	struct backend_view *down; /* in place of views */
-	uint32_t n;    /* answer: how many there are in views */
-	uint32_t next; /* answer: where to go on; 0: this was the end */
+	uint32_t n;                /* answer: how many there are in views */
+	uint32_t next;             /* answer: where to go on; 0: this was the end */
 	bool done;
 };
 

@@ -3,8 +3,8 @@
 #include "check.h"
 #include "conf.h"
 
-#define BASE                                                                     \
-	"ports: {outside: {device: net_null0}, inside: {device: net_null1}}\n"   \
+#define BASE                                                                   \
+	"ports: {outside: {device: net_null0}, inside: {device: net_null1}}\n" \
 	"services: [{name: web, addresses: 192.0.2.1, ports: 80, mode: proxy}]\n"
 
 static struct conf *

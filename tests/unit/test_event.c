@@ -62,9 +62,9 @@ test_prefixes_are_there_if_they_are_known(void)
 	e.n_prefixes = 2;
 	e.prefixes[0] = (struct event_prefix){ "192.0.2.0/24", 61.25 };
 	e.prefixes[1] = (struct event_prefix){ "2001:db8::/48", 1 };
-	CU_ASSERT_PTR_NOT_NULL(
-		strstr(json_of(&e, 0), ",\"prefixes\":[{\"prefix\":\"192.0.2.0/24\",\"percent\":61.2},"
-	                               "{\"prefix\":\"2001:db8::/48\",\"percent\":1.0}],"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(
+		json_of(&e, 0), ",\"prefixes\":[{\"prefix\":\"192.0.2.0/24\",\"percent\":61.2},"
+				"{\"prefix\":\"2001:db8::/48\",\"percent\":1.0}],"));
 }
 
 static void
@@ -85,7 +85,8 @@ static const struct {
 	{ "a\"b\\c", "a\\\"b\\\\c" },
 	{ "tab\tend\nnull\x01\x1f", "tab\\u0009end\\u000anull\\u0001\\u001f" },
 	{ "\x7f", "\x7f" },
-	{ "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80", "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80" },
+	{ "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+	  "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80" },
 	/* No UTF-8: alone, cut short, too long, a surrogate, beyond the last. */
 	{ "\x80z", "\\ufffdz" },
 	{ "\xe2\x82", "\\ufffd\\ufffd" },

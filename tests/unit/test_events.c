@@ -12,8 +12,8 @@
 #include "journal.h"
 #include "log.h"
 
-#define PLAIN                                                                    \
-	"ports: {outside: {device: net_null0}, inside: {device: net_null1}}\n"   \
+#define PLAIN                                                                  \
+	"ports: {outside: {device: net_null0}, inside: {device: net_null1}}\n" \
 	"services: [{name: web, addresses: 192.0.2.1, ports: 80, mode: proxy}]\n"
 
 static struct events events;
@@ -109,8 +109,7 @@ test_kinds_and_ids_are_apart(void)
 	begin();
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
 		for (unsigned int id = 0; id < kinds[k].n; id++, n++)
-			CU_ASSERT_PTR_NOT_NULL(
-				events_edge(&events, kinds[k].kind, id, "x", true));
+			CU_ASSERT_PTR_NOT_NULL(events_edge(&events, kinds[k].kind, id, "x", true));
 		/* There is no further one. */
 		CU_ASSERT_PTR_NULL(events_edge(&events, kinds[k].kind, kinds[k].n, "x", true));
 		CU_ASSERT_FALSE(events_is_so(&events, kinds[k].kind, kinds[k].n));

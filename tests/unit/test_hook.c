@@ -56,8 +56,12 @@ take(const char *script, uint32_t per_minute)
 static void
 add(enum event_state state, uint64_t number, uint64_t of)
 {
-	struct event e = { .kind = EVENT_FLOOD, .state = state, .number = number, .begin = of,
-		           .subject = "web", .text = "text" };
+	struct event e = { .kind = EVENT_FLOOD,
+		           .state = state,
+		           .number = number,
+		           .begin = of,
+		           .subject = "web",
+		           .text = "text" };
 
 	hook_add(&hook, &e);
 }
@@ -331,17 +335,18 @@ test_a_hook_inherits_nothing(void)
 	sigfillset(&blocked);
 	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	take("ls /proc/self/fd | tr '\\n' ' ' > $1; grep -E 'Sig(Blk|Ign)' /proc/self/status >> $1; "
-	     "echo ${NOTIFY_SOCKET-none} $SYNFRONT_TEST $(($(cut -d' ' -f6 /proc/$$/stat) - $$)) >> $1",
+	take("ls /proc/self/fd | tr '\\n' ' ' > $1; grep -E 'Sig(Blk|Ign)' /proc/self/status >> "
+	     "$1; "
+	     "echo ${NOTIFY_SOCKET-none} $SYNFRONT_TEST $(($(cut -d' ' -f6 /proc/$$/stat) - $$)) "
+	     ">> $1",
 	     60);
 	add(EVENT_ONCE, 1, 0);
 	CU_ASSERT_TRUE(until_done());
 	/* ls has the folder that it lists as its third. */
 	unsigned long long masked, ignored;
 	char rest_of_it[64];
-	CU_ASSERT_EQUAL(sscanf(text_of(path),
-	                       "0 1 2 3 SigBlk: %llx SigIgn: %llx %63[^\n]", &masked, &ignored,
-	                       rest_of_it),
+	CU_ASSERT_EQUAL(sscanf(text_of(path), "0 1 2 3 SigBlk: %llx SigIgn: %llx %63[^\n]", &masked,
+	                       &ignored, rest_of_it),
 	                3);
 	CU_ASSERT_EQUAL(masked, 0);
 	/* Of the real-time ones glibc has two to itself. */
