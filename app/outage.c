@@ -45,7 +45,7 @@ turn(struct outage *o, unsigned int id, bool is_down, struct events *events)
 	if (e == NULL)
 		return;
 	if (is_down)
-		events_send(events, e, CONF_LOG_WARNING,
+		events_send(events, e, CONF_LOG_NOTICE,
 		            "server %s is down: it refuses, or is silent", name);
 	else
 		events_send(events, e, CONF_LOG_NOTICE, "server %s is up again, after %.0f s", name,

@@ -59,7 +59,7 @@ look_at_connections(const struct plane *plane, struct events *events)
 		return;
 	event_u64(e, "used", used);
 	event_u64(e, "size", room);
-	events_send(events, e, is_full ? CONF_LOG_WARNING : CONF_LOG_NOTICE,
+	events_send(events, e, CONF_LOG_NOTICE,
 	            "the connection table is %s: %" PRIu64 " of %" PRIu64,
 	            is_full ? "full" : "no longer full", used, room);
 }
@@ -82,10 +82,8 @@ look_at_meter(struct pressure_meter *m, unsigned int i, uint64_t count, struct e
 	event_text(e, "counter", counter_infos[meters[i].counter].name);
 	if (is_so) {
 		m->begun = before;
-		events_send(events, e,
-		            meters[i].kind == EVENT_TABLE_FULL ? CONF_LOG_WARNING : CONF_LOG_NOTICE,
-		            "%s %s: %" PRIu64 " %s", meters[i].name, is, count - before,
-		            meters[i].what);
+		events_send(events, e, CONF_LOG_NOTICE, "%s %s: %" PRIu64 " %s", meters[i].name, is,
+		            count - before, meters[i].what);
 		return;
 	}
 	event_u64(e, "count", count - m->begun);
