@@ -147,6 +147,7 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	static struct plane plane;
 	static struct control control;
 	uint8_t master[MASTER_SECRET_SIZE];
+	struct conf_error err;
 	const char *user = options->user != NULL ? options->user : conf->user;
 	sigset_t signals;
 
@@ -156,6 +157,10 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 		log_set_level((enum conf_log_level)options->log_level);
 	warn_of_handoff(conf);
 	control_block_signals(&signals);
+	if (events_init(&control.events, conf, user, &err) != 0) {
+		log_error("%s", err.text);
+		return EXIT_CONFIG;
+	}
 	if (read_master(conf, master) != 0)
 		return EXIT_CONFIG;
 	int rc = plane_start(&plane, conf, eal_args, n_eal_args, master);
@@ -168,7 +173,7 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	control.log_level = options->log_level;
 	control.first = control.live = conf;
 	conf_mark_ids(&control.ids, &conf->policy);
-	watch_init(&control.watch, &plane);
+	watch_init(&control.watch, &plane, &control.events);
 	if (privilege_drop(&plane, user, options->config) == 0) {
 		/* No command of ours is answered by a thread that still has privileges. */
 		telemetry_start(&plane, conf, SYNFRONT_VERSION);
@@ -180,6 +185,7 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	}
 	telemetry_stop();
 	plane_stop(&plane);
+	events_end(&control.events);
 	if (rc != EXIT_START && !control_final_account(&control))
 		rc = EXIT_ACCOUNT;
 	plane_fini(&plane);

@@ -74,6 +74,11 @@ static const struct ctl_column memory_columns[] = {
 	{ "size", "BYTES" },
 };
 
+static const struct ctl_column event_columns[] = {
+	{ "number", "NUMBER" }, { "time", "TIME" },  { "event", "EVENT" },
+	{ "state", "STATE" },   { "subject", "OF" }, { "text", "TEXT" },
+};
+
 #define COLUMNS(c) c, sizeof(c) / sizeof((c)[0])
 
 static const struct command {
@@ -96,6 +101,7 @@ static const struct command {
 	{ "memory", "tables and buffers, sizes and use", LAYOUT_LIST, COLUMNS(memory_columns) },
 	{ "drain", "make no new splices [on, the default; off; status]", LAYOUT_OBJECT, NULL, 0 },
 	{ "info", "what runs", LAYOUT_OBJECT, NULL, 0 },
+	{ "events", "what began and what ended, lately", LAYOUT_LIST, COLUMNS(event_columns) },
 	{ "health", "ready, degraded and why, or failed; see the exit status", .run = ctl_health,
 	  .failed = ctl_health_failed },
 	{ "reload", "read the configuration again, until it is in force everywhere [status]",

@@ -23,6 +23,7 @@ member_size(enum conf_type type)
 {
 	switch (type) {
 	case CONF_TEXTS:
+	case CONF_ARGUMENTS:
 		return sizeof(const char *);
 	case CONF_LCORES:
 		return sizeof(uint32_t);
@@ -201,9 +202,10 @@ add_member(struct list *l, const struct conf_place *place)
 	bool ok = text != NULL && text[0] != '\0';
 
 	l->hint[0] = '\0';
-	if (ok && l->key->type == CONF_TEXTS) {
+	if (ok && (l->key->type == CONF_TEXTS || l->key->type == CONF_ARGUMENTS)) {
+		unsigned char least = l->key->type == CONF_TEXTS ? ' ' + 1 : ' ';
 		for (const char *p = text; *p != '\0'; p++)
-			ok = ok && (unsigned char)*p > ' ' && *p != 0x7f;
+			ok = ok && (unsigned char)*p >= least && *p != 0x7f;
 		char *copy = ok ? conf_arena_copy(l->r->arena, text) : NULL;
 		if (ok && copy == NULL)
 			return conf_fail_memory(l->r);

@@ -468,6 +468,8 @@ static const struct conf_key root_keys[] = {
 	  .max = 86400, .preset = "30s", .zero = "reset at once",
 	  .help = "At SIGTERM: how long connections may end by themselves." },
 	{ "log", CONF_MAPPING, 0, AT(conf, log), MAPPING(log_mapping), .help = "Messages." },
+	{ "events", CONF_MAPPING, 0, AT(conf, events), MAPPING(conf_events),
+	  .help = "Who is told of floods, servers that are down and the like, beside the log." },
 	{ "telemetry", CONF_BOOL, 0, AT(conf, telemetry), .preset = "true",
 	  .help = "DPDK's telemetry socket, which the operator tool needs." },
 	{ "instance", CONF_NAME, 0, AT(conf, instance), .max = 63, .preset = "synfront",

@@ -103,16 +103,14 @@ static int
 stats(const char *params, struct rte_tel_data *d)
 {
 	const struct plane *plane = here.plane;
-	struct worker_account account;
-	struct counters sum;
+	struct worker_account account = { 0 };
+	struct counters sum = { 0 };
 
 	if (params != NULL && *params != '\0') {
 		unsigned long id = strtoul(params, NULL, 10);
 		if (id >= plane->n_workers)
 			return -1;
-		memset(&sum, 0, sizeof(sum));
 		account_add(&sum, core_counters(plane->workers[id]->core));
-		memset(&account, 0, sizeof(account));
 		stats_add_account(&account, plane->workers[id]);
 	} else {
 		stats_counters(plane, &sum);
@@ -408,8 +406,6 @@ drain(const char *params, struct rte_tel_data *d)
 		plane_drain(here.plane, false);
 	else if (params != NULL && *params != '\0')
 		return -1;
-	if (params != NULL && *params != '\0')
-		log_notice("telemetry: drain %s", params);
 	rte_tel_data_start_dict(d);
 	rte_tel_data_add_dict_int(d, "draining", plane_is_draining(here.plane));
 	rte_tel_data_add_dict_uint(d, "remaining", plane_live(here.plane));
@@ -446,6 +442,7 @@ static const struct {
 	{ "/synfront/reload", "Read the configuration again. Parameter: now, a ticket, or none",
 	  telemetry_reload },
 	{ "/synfront/health", "How the engine is, and why. No parameters", telemetry_health },
+	{ "/synfront/events", "The last events. Parameter: first one", telemetry_events },
 };
 
 static int

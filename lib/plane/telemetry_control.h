@@ -11,6 +11,8 @@
 /* "now": ask for a reload, and the ticket; a ticket: what became of it; nothing: the last one. */
 int telemetry_reload(const char *command, const char *params, struct rte_tel_data *d);
 int telemetry_health(const char *command, const char *params, struct rte_tel_data *d);
+/* A page of the last events, from number `params` on. */
+int telemetry_events(const char *command, const char *params, struct rte_tel_data *d);
 /* A page of what is in force, from value number `params` on. Under the lock that keeps `conf`. */
 int telemetry_config(const struct conf *conf, const char *params, struct rte_tel_data *d);
 

@@ -114,6 +114,15 @@ bool core_connection_view(const struct core *core, uint32_t number, const struct
 /* Entries of the connection table ever used: bound for core_connection_view(). */
 uint32_t core_connection_bound(const struct core *core);
 
+/* A server that is taken for down and has answered before; number from 0 upwards, below
+ * core_backend_bound(). False if it is no such one. Call it on the owner's thread. */
+struct backend_view {
+	struct ip_addr addr;
+	uint16_t port_be;
+};
+bool core_down_backend(const struct core *core, uint32_t number, struct backend_view *view);
+uint32_t core_backend_bound(const struct core *core);
+
 /* The policy in use: who answers ARP and pings needs to know which addresses are protected. */
 const struct policy *core_policy(const struct core *core);
 

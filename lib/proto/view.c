@@ -123,6 +123,24 @@ core_connection_view(const struct core *core, uint32_t number, const struct inst
 	return true;
 }
 
+uint32_t
+core_backend_bound(const struct core *core)
+{
+	return core->backends.capacity;
+}
+
+bool
+core_down_backend(const struct core *core, uint32_t number, struct backend_view *view)
+{
+	const struct backend *b = &core->backends.backends[number];
+
+	/* Of the others many are ports on which nothing ever listened, and that somebody scans. */
+	if (b->port_be == 0 || !b->down || !b->known)
+		return false;
+	*view = (struct backend_view){ .addr = b->addr, .port_be = b->port_be };
+	return true;
+}
+
 static uint64_t
 earlier(uint64_t a, uint64_t b)
 {
