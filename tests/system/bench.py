@@ -24,6 +24,12 @@ def anywhere(function):
     return function
 
 
+def thorough(function):
+    """Marks a test that takes many seconds of a CPU: scripts/test leaves it to --thorough."""
+    function.thorough = True
+    return function
+
+
 class Bench:
     """Shared by all tests; renew() and tidy() stand between them."""
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Run the system tests: functions test_* of test_*.py, each with a Bench.
 
-    run.py [--long] [--only PATTERN] [--engine synfront|testpmd|wire] [--workers N]
+    run.py [--long | --brief | --thorough] [--only PATTERN] [--engine synfront|testpmd|wire] [--workers N]
            [--delay SPEC] [--shuffle] [--part K/N] [--later FILE | --from FILE]
            [--figures FILE] [--list]
 
@@ -85,7 +85,11 @@ def part(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--long", action="store_true", help="full matrices")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--long", action="store_true", help="full matrices")
+    extent.add_argument("--brief", action="store_true",
+                        help="without those that take many seconds of a CPU (@thorough)")
+    extent.add_argument("--thorough", action="store_true", help="those alone")
     parser.add_argument("--only", metavar="PATTERN", help="tests whose name has or matches it")
     parser.add_argument("--engine", choices=("synfront", "testpmd", "wire"), default="synfront")
     parser.add_argument("--workers", type=int, default=1)
@@ -107,6 +111,9 @@ def main():
 
     tests = [(name, function) for name, function in collect()
              if not options.only or options.only in name or fnmatch.fnmatch(name, options.only)]
+    if options.brief or options.thorough:
+        tests = [test for test in tests
+                 if getattr(test[1], "thorough", False) == options.thorough]
     if options.names:
         names = set(options.names.read().split())
         tests = [test for test in tests if test[0] in names]

@@ -8,7 +8,7 @@ import threading
 
 from scapy.layers.inet import TCP
 
-from bench import Skip
+from bench import Skip, thorough
 from engines import Synfront, Wire
 from frames import ACK, Sender, anywhere as all_over
 from lab import wait_for
@@ -142,6 +142,7 @@ def slow_server(bench, size):
                          check=False)
 
 
+@thorough
 def test_reload_and_restart_in_mid_transfer(bench):
     """A reload with other promises, a restart and a kill lose no connection."""
     size = 6 << 20

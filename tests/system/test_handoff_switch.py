@@ -10,7 +10,7 @@ import time
 from scapy.layers.inet import TCP
 
 from adopt import CONFIG, resets
-from bench import Skip
+from bench import Skip, thorough
 from cookies import EPOCH_S
 from farm_load import Newcomers
 from lab import wait_for
@@ -86,6 +86,7 @@ def switched(bench):
         yield agent, switch
 
 
+@thorough
 def test_syn_in_calm_ack_in_cookie_mode(bench):
     """The server's own handshake has begun, with a half-open connection or by its own cookie."""
     with switched(bench) as (agent, switch):
@@ -119,6 +120,7 @@ def test_syn_by_cookie_ack_in_calm(bench):
         assert agent.count("opened") == opened + len(clients)
 
 
+@thorough
 def test_syn_again_in_cookie_mode(bench):
     """The server's SYN-ACK is lost, and to the SYN that is sent again a cookie answers: the client
     has another ISS than the half-open connection that the server keeps."""
@@ -177,6 +179,7 @@ def more(clients, number):
     wait_for("clients to be served; not: %s" % clients.failed, lambda: clients.served >= want, 60)
 
 
+@thorough
 def test_agent_comes_and_goes_in_calm(bench):
     """It is attached, taken out and attached while clients come whose SYNs pass; then cookies
     answer."""
@@ -197,6 +200,7 @@ def test_agent_comes_and_goes_in_calm(bench):
     assert not clients.failed, clients.failed
 
 
+@thorough
 def test_agent_is_replaced_in_a_flood(bench):
     """An upgrade: it ends, or is killed, and another takes its program over, with the same maps and
     with some of another size; clients come by cookie all the time."""

@@ -3,6 +3,7 @@
 
 import contextlib
 
+from bench import thorough
 from engines import Synfront
 from lab import wait_for
 from servers import Server, ask, dial, echo
@@ -42,6 +43,7 @@ def nothing_done(engine):
         assert not stats[name], (name, stats[name])
 
 
+@thorough
 def test_observe_ends_in_mid_transfer(bench):
     """Transfers and silent connections of both families live through the reload that ends observe,
     and what is new is split."""

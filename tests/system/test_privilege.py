@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 
+from bench import thorough
 from engines import BUILD, Synfront
 from injected import hang
 from lab import ROOT, wait_for
@@ -110,6 +111,7 @@ def test_user(bench):
         assert ask(connection, b"and again") == b"and again"
 
 
+@thorough
 def test_user_while_clients_ask(bench):
     """Clients of telemetry, for each of which DPDK makes a thread, come and go while
     privileges are given up: it starts, and no thread has kept any."""

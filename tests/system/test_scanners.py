@@ -5,6 +5,7 @@ it does for an explanation of what does not differ."""
 
 import fnmatch
 
+from bench import thorough
 from engines import Synfront, Wire
 from scanners import all_reports
 from servers import Server, echo
@@ -51,6 +52,7 @@ def explain(probe, item):
             if fnmatch.fnmatchcase(probe, key[0]) and fnmatch.fnmatchcase(item, key[1])]
 
 
+@thorough
 def test_scanners(bench):
     """nmap -sS -sA -sN -sF -sX -O, masscan, zmap, hping3: plain and behind."""
     bench.nginx()
