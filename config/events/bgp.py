@@ -74,7 +74,7 @@ def sources(options, event, prefix):
             yield net
 
 
-def tell(options, command):
+def pass_on(options, command):
     if isinstance(command, list):
         subprocess.run(["gobgp", "global", "rib", *command], check=True, stdin=subprocess.DEVNULL, timeout=8)
     elif options.exabgp:
@@ -94,7 +94,7 @@ def begin(options, event, kept):
     with open(kept, "w") as file:
         json.dump([undo for _, undo in pairs], file)
     for announce, _ in pairs:
-        tell(options, announce)
+        pass_on(options, announce)
 
 
 def end(options, kept):
@@ -104,7 +104,7 @@ def end(options, kept):
     except FileNotFoundError:
         return
     for command in commands:
-        tell(options, command)
+        pass_on(options, command)
     os.remove(kept)
 
 
