@@ -76,7 +76,8 @@ def sources(options, event, prefix):
 
 def pass_on(options, command):
     if isinstance(command, list):
-        subprocess.run(["gobgp", "global", "rib", *command], check=True, stdin=subprocess.DEVNULL, timeout=8)
+        subprocess.run(["gobgp", "global", "rib", *command], check=True,
+                       stdin=subprocess.DEVNULL, timeout=8)
     elif options.exabgp:
         with open(os.open(options.exabgp, PIPE_FLAGS), "w") as pipe:
             pipe.write(command + "\n")
