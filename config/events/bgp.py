@@ -48,7 +48,7 @@ def routes(options, prefix):
     if options.gobgp:
         tail = [str(prefix), "nexthop", options.next_hop, "community", options.community,
                 "-a", family]
-        return [["gobgp", "global", "rib", verb] + tail for verb in ("add", "del")]
+        return [[verb] + tail for verb in ("add", "del")]
     return ["%s route %s next-hop %s community [%s]" % (
         verb, prefix, options.next_hop, options.community) for verb in ("announce", "withdraw")]
 
@@ -58,7 +58,7 @@ def flows(options, prefix, source):
     if options.gobgp:
         rule = ["match", "source", str(source), "destination", str(prefix), "protocol", "tcp",
                 "then", "discard", "-a", "ipv%d-flowspec" % prefix.version]
-        return [["gobgp", "global", "rib", verb] + rule for verb in ("add", "del")]
+        return [[verb] + rule for verb in ("add", "del")]
     return ["%s flow route source %s destination %s protocol [ tcp ] discard" % (
         verb, source, prefix) for verb in ("announce", "withdraw")]
 
@@ -74,9 +74,10 @@ def sources(options, event, prefix):
             yield net
 
 
-def tell(options, command):
+def pass_on(options, command):
     if isinstance(command, list):
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=8)
+        subprocess.run(["gobgp", "global", "rib", *command], check=True,
+                       stdin=subprocess.DEVNULL, timeout=8)
     elif options.exabgp:
         with open(os.open(options.exabgp, PIPE_FLAGS), "w") as pipe:
             pipe.write(command + "\n")
@@ -94,7 +95,7 @@ def begin(options, event, kept):
     with open(kept, "w") as file:
         json.dump([undo for _, undo in pairs], file)
     for announce, _ in pairs:
-        tell(options, announce)
+        pass_on(options, announce)
 
 
 def end(options, kept):
@@ -104,7 +105,7 @@ def end(options, kept):
     except FileNotFoundError:
         return
     for command in commands:
-        tell(options, command)
+        pass_on(options, command)
     os.remove(kept)
 
 

@@ -47,8 +47,12 @@ class Hooks(unittest.TestCase):
         env = dict(os.environ, PATH=self.folder.name + ":" + os.environ["PATH"],
                    SENDMAIL=self.path("sendmail"), **env)
         text = json.dumps(event, separators=(",", ":")) + "\n"
-        return subprocess.run((os.path.join(EVENTS, name),) + argv, input=text, env=env, timeout=60,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        path = os.path.join(EVENTS, name)
+        fields = dict(input=text, env=env, timeout=60, stdout=subprocess.PIPE,
+                      stderr=subprocess.PIPE, text=True, check=False)
+        if name.endswith(".py"):
+            return subprocess.run(("python3", path) + argv, **fields)
+        return subprocess.run(("sh", path) + argv, **fields)
 
     def test_webhook_posts_it_as_it_is(self):
         done = self.hook("webhook.sh", BEGIN, "https://hooks.example.net/x")
