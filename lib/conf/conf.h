@@ -133,6 +133,7 @@ struct conf {
 	bool secret_shared;      /* other nodes may have sent cookies under it; only with a file */
 	uint32_t drain_timeout_s;
 	struct log_conf log;
+	const char *lists_file; /* NULL: live lists are kept in memory alone */
 	bool telemetry;
 	const char *instance; /* EAL's --file-prefix, syslog ident, telemetry path */
 	const char *user;     /* whom to become when the ports are up; NULL: nobody else */

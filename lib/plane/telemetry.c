@@ -16,6 +16,7 @@
 #include "stats.h"
 #include "telemetry_control.h"
 #include "telemetry_list.h"
+#include "telemetry_lists.h"
 
 /* DPDK cuts an answer at 16 KiB. */
 #define SERVICES_PAGE 32u
@@ -438,16 +439,6 @@ static const struct {
 	{ "/synfront/config", "What is in force. Parameter: first value", config },
 };
 
-/* These read nothing of the plane, and must not wait for who waits for a worker. */
-static const struct {
-	const char *command, *help;
-	telemetry_cb answer;
-} of_control[] = {
-	{ "/synfront/reload", "Read the configuration again. Parameter: now, a ticket, or none",
-	  telemetry_reload },
-	{ "/synfront/health", "How the engine is, and why. No parameters", telemetry_health },
-};
-
 static int
 dispatch(const char *command, const char *params, struct rte_tel_data *d)
 {
@@ -478,8 +469,9 @@ telemetry_start(struct plane *plane, const struct conf *conf, const char *versio
 	telemetry_set_conf(conf);
 	for (unsigned int i = 0; i < RTE_DIM(commands); i++)
 		offer(commands[i].command, dispatch, commands[i].help);
-	for (unsigned int i = 0; i < RTE_DIM(of_control); i++)
-		offer(of_control[i].command, of_control[i].answer, of_control[i].help);
+	/* These read nothing of the plane, and must not wait for who waits for a worker. */
+	telemetry_control_offer(offer);
+	telemetry_lists_offer(offer);
 }
 
 void

@@ -46,6 +46,11 @@ struct core *core_init(void *memory, const struct core_params *params, const str
 /* Use another policy from now on. The caller frees the old one when this has returned. */
 void core_set_policy(struct core *core, const struct policy *policy);
 
+/* Use another set of live lists from now on (NULL: none), or look again at one that has changed in
+ * place. As for the policy, the one before is the caller's to free when this has returned. */
+struct live_set;
+void core_set_lists(struct core *core, const struct live_set *live);
+
 /* Find the service, entry and cookie of each segment; n at most CORE_BURST_MAX. */
 void core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now);
 

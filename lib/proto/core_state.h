@@ -17,6 +17,7 @@
 #include "gauge.h"
 #include "half_open.h"
 #include "known.h"
+#include "live_set.h"
 #include "path.h"
 #include "pending.h"
 #include "policy.h"
@@ -48,7 +49,7 @@ struct service_state {
 	const struct service *service;
 	uint8_t mode;
 	uint8_t cookies;
-	bool is_listed; /* it has allow or deny lists */
+	bool is_listed; /* it has allow or deny lists, or live ones concern it */
 	uint8_t group;  /* whose secret its cookies are made with; 0: the master's */
 	/* Mode handoff: since before there were connections, so that none is known; and with a
 	 * shield. */
@@ -99,6 +100,7 @@ struct observer;
 struct core {
 	struct core_params params;
 	const struct policy *policy;
+	const struct live_set *live; /* NULL: there are no live lists */
 	struct counters counters;
 	struct flow_index index;
 	struct conn_table conns;
