@@ -12,9 +12,11 @@
 #include "prefix_text.h"
 #include "telemetry_list.h"
 
-/* DPDK cuts an answer at 16 KiB, a row has 330 bytes at most; and what is looked at for one answer
+/* DPDK cuts an answer at 16 KiB, and an array at 512 values; what is looked at for one answer
  * bounds how long the lock is held. */
-#define PAGE 48u
+#define PAGE_SIZE_MAX 15000u
+#define PAGE_ROWS_MAX 500u
+#define ROW_SIZE 45u /* of numbers, quotes and commas */
 #define LOOKED_AT_MAX 16384u
 #define WORDS_SIZE 1024u
 
@@ -22,6 +24,7 @@ struct page {
 	enum list_kind kind;
 	struct list list;
 	unsigned int n;
+	size_t size; /* as JSON, where a byte of a reason may be written as two */
 };
 
 static bool
@@ -32,9 +35,11 @@ add_row(void *arg, const struct list_view *view)
 
 	if (view->kind != page->kind)
 		return true;
-	if (page->n++ == PAGE)
-		return false;
 	conf_format_prefix(view->prefix, prefix);
+	page->size += ROW_SIZE + strlen(prefix) + strlen(view->service) + 2 * strlen(view->why);
+	if (page->size > PAGE_SIZE_MAX || page->n == PAGE_ROWS_MAX)
+		return false;
+	page->n++;
 	page->list.at = 0;
 	list_text(&page->list, "prefix", prefix);
 	list_text(&page->list, "service", *view->service != '\0' ? view->service : "(all)");
