@@ -32,6 +32,7 @@ int ctl_check(struct ctl_socket *s, const struct ctl_request *request);
 int ctl_health(struct ctl_socket *s, const struct ctl_request *request);
 int ctl_metrics(struct ctl_socket *s, const struct ctl_request *request);
 int ctl_scrape(struct ctl_socket *s, const struct ctl_request *request);
+int ctl_talkers(struct ctl_socket *s, const struct ctl_request *request);
 int ctl_lists(struct ctl_socket *s, const struct ctl_request *request);
 /* The same for an engine that cannot be reached: `why`. */
 int ctl_health_failed(const char *why, const struct ctl_request *request);

@@ -102,9 +102,11 @@ static const struct command {
 	{ "reload", "read the configuration again, until it is in force everywhere [status]",
 	  .run = ctl_reload, .word = "status" },
 	{ "check", "what a reload of FILE would change", .run = ctl_check, .argument = " FILE" },
-	{ "deny", "the live deny list: add, del, list, load; see synfrontctl(8)", .run = ctl_lists,
+	{ "deny", "the live deny list: add or del a prefix, load a file, list", .run = ctl_lists,
 	  .takes_words = true },
-	{ "allow", "the live allow list, which goes before: the same", .run = ctl_lists,
+	{ "allow", "the live allow list, which goes before: the same words", .run = ctl_lists,
+	  .takes_words = true },
+	{ "talkers", "the heaviest sources by service and outcome", .run = ctl_talkers,
 	  .takes_words = true },
 	{ "metrics", "all figures for Prometheus [openmetrics: in that dialect]",
 	  .run = ctl_metrics, .word = "openmetrics" },
@@ -126,7 +128,8 @@ struct options {
 static void
 usage(FILE *out)
 {
-	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS] COMMAND\n\n",
+	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS]\n"
+	      "                   [--service NAME] [--for DURATION] [--why TEXT] COMMAND\n\n",
 	      out);
 	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const char *argument = commands[i].argument != NULL ? commands[i].argument : "";
@@ -137,7 +140,7 @@ usage(FILE *out)
 	      "  --json            JSON, one document\n"
 	      "  --all             counters at zero too\n"
 	      "  --watch SECONDS   again and again, counters with their rate\n"
-	      "  --service NAME    of deny, allow: of this service alone\n"
+	      "  --service NAME    of deny, allow, talkers: of this service alone\n"
 	      "  --for DURATION    of deny, allow: until it ends by itself, such as 30s, 10m, 2h, 7d\n"
 	      "  --why TEXT        of deny, allow: a reason, for who lists them\n"
 	      "  --version, --help\n"

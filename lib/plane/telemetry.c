@@ -17,6 +17,7 @@
 #include "telemetry_control.h"
 #include "telemetry_list.h"
 #include "telemetry_lists.h"
+#include "telemetry_talkers.h"
 
 /* DPDK cuts an answer at 16 KiB. */
 #define SERVICES_PAGE 32u
@@ -423,6 +424,12 @@ config(const char *params, struct rte_tel_data *d)
 	return telemetry_config(here.conf, params, d);
 }
 
+static int
+talkers(const char *params, struct rte_tel_data *d)
+{
+	return telemetry_talkers(here.plane, here.policy, params, d);
+}
+
 static const struct {
 	const char *command, *help;
 	int (*answer)(const char *params, struct rte_tel_data *d);
@@ -436,6 +443,7 @@ static const struct {
 	{ "/synfront/workers", "What each worker did. No parameters", workers },
 	{ "/synfront/memory", "Tables and buffers, sizes and use. No parameters", memory },
 	{ "/synfront/drain", "Make no new splices. Parameter: on, off, or none to ask", drain },
+	{ "/synfront/talkers", "Who sends most. Parameter: first service and outcome", talkers },
 	{ "/synfront/config", "What is in force. Parameter: first value", config },
 };
 

@@ -21,6 +21,7 @@
 #include "conn_table.h"
 #include "core_params.h"
 #include "counters.h"
+#include "heavy.h"
 #include "policy.h"
 #include "segment.h"
 
@@ -118,6 +119,18 @@ bool core_connection_view(const struct core *core, uint32_t number, const struct
                           struct connection_view *view);
 /* Entries of the connection table ever used: bound for core_connection_view(). */
 uint32_t core_connection_bound(const struct core *core);
+
+/* Who sends most to a service, of one outcome: [0] the running window, [1] the one before. A copy,
+ * by any thread. False: there is nothing of this number (0..CORE_TALKS_MAX - 1), or it was changing
+ * all the time. `would`: what would have been its outcome under observe. */
+#define CORE_TALKS_MAX 32u
+struct core_talk {
+	uint16_t service;
+	uint8_t outcome; /* enum counter */
+	uint32_t window; /* number of the last one with a frame, of TALK_WINDOW_MS each */
+	struct heavy hosts[2], nets[2];
+};
+bool core_talk(const struct core *core, uint32_t number, bool would, struct core_talk *talk);
 
 /* The policy in use: who answers ARP and pings needs to know which addresses are protected. */
 const struct policy *core_policy(const struct core *core);
