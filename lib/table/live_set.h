@@ -13,8 +13,8 @@
  *   +------------------+-----------+--------+--------+--+--+
  *
  * An IPv6 slot is half a line: the address, and a word of scope, length and verdict. Which lengths
- * are tried: those that the scope has at all, and of IPv4 those only that some prefix has which
- * meets the /16 of the address, which one word says.
+ * are tried: those that the scope has at all, and of IPv4, if there are several, those only that
+ * some prefix has which meets the /16 of the address, which one word says.
  *
  * Of all prefixes of a service, and of all services, that contain an address, the longest has the
  * verdict. The caller says what both verdicts together mean.
@@ -137,8 +137,13 @@ live_find_v4(const struct live_set *set, uint32_t addr, uint32_t scope)
 {
 	uint64_t all = live_load(&set->lengths[0].v4);
 	uint64_t own = live_load(&set->lengths[scope].v4);
-	uint64_t near = __atomic_load_n(&set->near[addr >> 16], __ATOMIC_RELAXED);
-	uint64_t left = (all | own) & (near << 1 | 1);
+	uint64_t left = all | own;
+
+	/* Of one length alone there is nothing to choose, and nothing to wait for. */
+	if ((left & (left - 1)) != 0) {
+		uint64_t near = __atomic_load_n(&set->near[addr >> 16], __ATOMIC_RELAXED);
+		left &= near << 1 | 1;
+	}
 
 	while (left != 0) {
 		uint32_t len = 63u - (uint32_t)__builtin_clzll(left);

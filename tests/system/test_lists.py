@@ -4,6 +4,7 @@
 import concurrent.futures
 import json
 import os
+import re
 import subprocess
 
 from engines import BUILD
@@ -214,3 +215,28 @@ def test_a_file_that_is_wrong_stops_the_start(bench):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30,
                           check=False)
     assert done.returncode == 1 and "%s:3:17: " % path in done.stdout, done.stdout
+
+
+def test_talkers_name_who_sends(bench):
+    """The heaviest source of what a service answers, in both families; JSON and a table."""
+    engine = bench.lab.engine
+    port = bench.serve("state", echo)
+    for family in (4, 6):
+        for source in (9,) * 12 + (7, 8):
+            with dial(bench.lab, port, family, source=prefix_address(source, family)) as connection:
+                assert ask(connection, b"in") == b"in"
+    for family in (4, 6):
+        host = prefix_address(9, family) if family == 4 else net(9, family)
+
+        def named():
+            return {talker["prefix"]: talker
+                    for pair in json.loads(said(engine, "--json", "talkers", "--service", "state"))
+                    if pair["outcome"] == "answered_syn_state" for talker in pair["talkers"]}
+
+        wait_for("the heaviest source to be named", lambda host=host: host in named())
+        talkers = named()
+        assert talkers[host]["frames"] >= 12 and talkers[host]["at_least"] >= 12, talkers
+        words = said(engine, "talkers")
+        assert re.search(r"state +answered_syn_state +%s +\d+\.\d" % re.escape(host), words), words
+    assert ctl(engine, "talkers", "--service", "none")[1].split() == [
+        "SERVICE", "OUTCOME", "PREFIX", "PERCENT", "FRAMES", "AT-LEAST"]
