@@ -19,8 +19,8 @@ enum {
 struct ctl_request {
 	const char *parameter; /* "" for none */
 	bool json;
-	const char *command;      /* its name */
-	char *const *words;       /* what stands behind it */
+	const char *command; /* its name */
+	char *const *words;  /* what stands behind it */
 	unsigned int n_words;
 	const char *service, *for_how_long, *why; /* options; NULL: not given */
 };

@@ -21,11 +21,8 @@
 #define PART_PREFIXES 100u
 
 static const struct ctl_column list_columns[] = {
-	{ "prefix", "PREFIX" },
-	{ "service", "SERVICE" },
-	{ "expires_s", "EXPIRES/s" },
-	{ "in_force", "IN-FORCE" },
-	{ "why", "WHY" },
+	{ "prefix", "PREFIX" },     { "service", "SERVICE" }, { "expires_s", "EXPIRES/s" },
+	{ "in_force", "IN-FORCE" }, { "why", "WHY" },
 };
 
 /* Words that are wrong: "synfrontctl: " and what would be right. */

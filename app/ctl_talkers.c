@@ -30,10 +30,9 @@ rows_of(const json_t *page)
 		double percent = total > 0 ? 100 * (double)json_integer_value(frames) / total : 0;
 		char text[16];
 		snprintf(text, sizeof(text), "%.1f", percent);
-		json_array_append_new(
-			rows, json_pack("{s:O, s:s, s:O, s:O}", "prefix",
-		                        json_array_get(prefixes, i), "percent", text, "frames",
-		                        frames, "at_least", at_least));
+		json_array_append_new(rows, json_pack("{s:O, s:s, s:O, s:O}", "prefix",
+		                                      json_array_get(prefixes, i), "percent", text,
+		                                      "frames", frames, "at_least", at_least));
 	}
 	return rows;
 }

@@ -17,8 +17,8 @@
 #define STEP_MS 250
 #define PAUSE_MS 1000u
 #define RETRY_MS 10000u
-#define SHARE 20u    /* of the time */
-#define PART 1024u   /* entries that are written under one hold of the lock */
+#define SHARE 20u  /* of the time */
+#define PART 1024u /* entries that are written under one hold of the lock */
 
 static uint64_t
 ms_of(clockid_t clock)

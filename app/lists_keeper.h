@@ -19,7 +19,7 @@ struct lists_keeper {
 	const char *path; /* NULL: in memory alone */
 	pthread_t thread;
 	bool is_running;
-	bool is_ending; /* atomic */
+	bool is_ending;   /* atomic */
 	uint64_t version; /* that is in the file */
 	uint64_t next_ms; /* not written before */
 	bool has_failed;  /* the last time, and it has been said */

@@ -51,7 +51,8 @@ conf_parse_prefix(const char *text, struct prefix *prefix, char hint[CONF_PREFIX
 		struct prefix meant = { masked, prefix->len };
 		char meant_text[CONF_PREFIX_SIZE];
 		conf_format_prefix(&meant, meant_text);
-		snprintf(hint, CONF_PREFIX_HINT_SIZE, "bits past the length must be zero: %s", meant_text);
+		snprintf(hint, CONF_PREFIX_HINT_SIZE, "bits past the length must be zero: %s",
+		         meant_text);
 		return false;
 	}
 	/* IPv4 lives inside ::ffff:0:0/96 here: an IPv6 prefix must not reach it. */
@@ -59,7 +60,8 @@ conf_parse_prefix(const char *text, struct prefix *prefix, char hint[CONF_PREFIX
 		struct ip_addr base = { .quads_be = { 0, 0 } };
 		memcpy(base.bytes, mapped, sizeof(mapped));
 		if (prefix_contains(prefix, &base)) {
-			snprintf(hint, CONF_PREFIX_HINT_SIZE, "%s; for all global IPv6 write 2000::/3",
+			snprintf(hint, CONF_PREFIX_HINT_SIZE,
+			         "%s; for all global IPv6 write 2000::/3",
 			         "an IPv6 prefix must not contain ::ffff:0:0/96");
 			return false;
 		}

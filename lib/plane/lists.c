@@ -29,8 +29,8 @@ static struct {
 	pthread_mutex_t lock;
 	struct list_book book;
 	struct live_set *live;
-	bool is_stale; /* the set says something else than the book: memory was short */
-	bool is_open;  /* commands are answered */
+	bool is_stale;       /* the set says something else than the book: memory was short */
+	bool is_open;        /* commands are answered */
 	struct plane *plane; /* NULL: no worker looks at the set */
 	const struct policy *policy;
 	uint64_t version, last_ticket;
@@ -199,8 +199,8 @@ check(const struct list_wish *wish, char text[LISTS_TEXT_SIZE])
 	for (uint32_t i = 0; i < here.policy->n_services; i++)
 		if (strcmp(here.policy->services[i].name, wish->service) == 0)
 			return 0;
-	size_t at = (size_t)snprintf(text, LISTS_TEXT_SIZE,
-	                             "there is no service \"%s\"; there is", wish->service);
+	size_t at = (size_t)snprintf(text, LISTS_TEXT_SIZE, "there is no service \"%s\"; there is",
+	                             wish->service);
 	for (uint32_t i = 0; i < here.policy->n_services && at + 40 < LISTS_TEXT_SIZE; i++)
 		at += (size_t)snprintf(text + at, LISTS_TEXT_SIZE - at, "%s %s", i > 0 ? "," : "",
 		                       here.policy->services[i].name);
@@ -400,9 +400,8 @@ load_commit(char text[LISTS_TEXT_SIZE])
 	here.version++;
 	if (!make_anew())
 		return stale(text);
-	snprintf(text, LISTS_TEXT_SIZE,
-	         "%s %u prefixes as \"%s\": %s; in all lists together %u", kinds[s->wish.kind],
-	         s->n, s->why, service_text(&s->wish), here.book.n);
+	snprintf(text, LISTS_TEXT_SIZE, "%s %u prefixes as \"%s\": %s; in all lists together %u",
+	         kinds[s->wish.kind], s->n, s->why, service_text(&s->wish), here.book.n);
 	return 0;
 }
 

@@ -151,8 +151,8 @@ name(struct gathering *g, struct talker *list, unsigned int max)
 		while (host < g->n_hosts && !is_named(g, &g->hosts[host]) &&
 		       NAMED_OF * g->hosts[host].count >= g->frames)
 			host++;
-		while (net < g->n_nets && (!is_named(g, &g->nets[net]) ||
-		                           is_one_host(g, &g->nets[net])) &&
+		while (net < g->n_nets &&
+		       (!is_named(g, &g->nets[net]) || is_one_host(g, &g->nets[net])) &&
 		       NAMED_OF * g->nets[net].count >= g->frames)
 			net++;
 		bool has_host = host < g->n_hosts && is_named(g, &g->hosts[host]);
