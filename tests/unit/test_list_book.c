@@ -80,7 +80,8 @@ model_find(const struct model *m, const struct ip_addr *addr, const char *servic
 	for (uint32_t i = 0; i < m->n; i++) {
 		const struct list_wish *w = &m->wishes[i];
 		if ((*w->service != '\0' && w->service != service) || w->prefix.len < longest ||
-		    ip_addr_is_v4(addr) != (w->prefix.len >= 96 && ip_addr_is_v4(&w->prefix.addr)) ||
+		    ip_addr_is_v4(addr) !=
+		            (w->prefix.len >= 96 && ip_addr_is_v4(&w->prefix.addr)) ||
 		    !prefix_contains(&w->prefix, addr))
 			continue;
 		if (w->prefix.len > longest)
@@ -296,7 +297,8 @@ test_a_set_that_is_full(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(set);
 	CU_ASSERT_FALSE(live_set_is_crowded(set));
 	for (uint32_t i = 0; i < 1000; i++) {
-		struct prefix v4 = { ip_addr_v4(i), 128 }, v6 = { .addr.quads_be = { 5, i }, .len = 128 };
+		struct prefix v4 = { ip_addr_v4(i), 128 },
+			      v6 = { .addr.quads_be = { 5, i }, .len = 128 };
 		n4 += live_set_put(set, &v4, 0, LIVE_DENY);
 		n6 += live_set_put(set, &v6, 0, LIVE_DENY);
 	}

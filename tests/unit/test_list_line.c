@@ -66,7 +66,8 @@ test_kept_lines_come_back_as_they_were_written(void)
 	static const char *const texts[] = {
 		"deny 203.0.113.0/24\n",
 		"allow 2001:db8::/48 service=web\n",
-		"deny 1.2.3.4 service=a-b.c until=2026-11-26T21:00:00Z why=has service=x, and = too\n",
+		"deny 1.2.3.4 service=a-b.c until=2026-11-26T21:00:00Z why=has service=x, and = "
+		"too\n",
 		"deny 0.0.0.0/0 until=2099-01-01T00:00:00Z\n",
 		"deny 1.2.3.4 why=~\n",
 	};
