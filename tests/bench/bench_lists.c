@@ -58,7 +58,7 @@ static double
 measure(const struct live_set *live, const struct prefix_set *set, const struct prefix *list,
         uint32_t n, bool hits, unsigned int repeats)
 {
-	static struct ip_addr asked[LOOKUPS];
+	static struct ip_addr asked[LOOKUPS + 1];
 	double *ticks = malloc(repeats * sizeof(*ticks));
 
 	if (ticks == NULL)
@@ -69,7 +69,7 @@ measure(const struct live_set *live, const struct prefix_set *set, const struct 
 			asked[i] = hits ? list[next() % n].addr : ip_addr_v4((uint32_t)next());
 		uint64_t begin = __rdtsc();
 		for (uint32_t i = 0; i < LOOKUPS; i++) {
-			const struct ip_addr *addr = &asked[i + (found & 0x80000000u)];
+			const struct ip_addr *addr = &asked[i + (found == UINT32_MAX)];
 			found += live != NULL ? live_set_find(live, addr, 1) != 0
 			                      : prefix_set_contains(set, addr);
 		}

@@ -222,11 +222,11 @@ def test_talkers_name_who_sends(bench):
     engine = bench.lab.engine
     port = bench.serve("state", echo)
     for family in (4, 6):
-        for source in (9,) * 12 + (7, 8):
+        for source in (6,) * 12 + (7, 8):
             with dial(bench.lab, port, family, source=prefix_address(source, family)) as connection:
                 assert ask(connection, b"in") == b"in"
     for family in (4, 6):
-        host = prefix_address(9, family) if family == 4 else net(9, family)
+        host = prefix_address(6, family) if family == 4 else net(6, family)
 
         def named():
             return {talker["prefix"]: talker
