@@ -19,7 +19,7 @@
 #include "list_book.h"
 
 #define LIST_LINE_SIZE 512 /* with the newline and the NUL; what is longer is none */
-#define LIST_PROBLEM_SIZE 256
+#define LIST_PROBLEM_SIZE 320
 
 enum list_line_kind {
 	LIST_LINE_BLANK, /* or a comment */

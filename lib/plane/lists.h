@@ -19,7 +19,7 @@
 #include "list_book.h"
 #include "plane_state.h"
 
-#define LISTS_TEXT_SIZE 256
+#define LISTS_TEXT_SIZE 320
 #define LISTS_MANY_MAX 128u /* prefixes in one call of lists_load_more() */
 
 /* Before the plane starts: no lists yet. False: no memory. */
