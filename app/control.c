@@ -10,6 +10,7 @@
 #include "board.h"
 #include "clock.h"
 #include "condition.h"
+#include "lists.h"
 #include "log.h"
 #include "stats.h"
 #include "telemetry.h"
@@ -179,7 +180,9 @@ put_in_force(struct control *c, struct conf *fresh)
 	struct conf *old = c->live;
 
 	flood_forget(&old->policy, &fresh->policy, &c->events);
+	lists_before_policy(&fresh->policy);
 	plane_publish(c->plane, &fresh->policy);
+	lists_after_policy(&fresh->policy);
 	telemetry_set_conf(fresh);
 	c->live = fresh;
 	if (old != c->first)

@@ -19,6 +19,10 @@ enum {
 struct ctl_request {
 	const char *parameter; /* "" for none */
 	bool json;
+	const char *command; /* its name */
+	char *const *words;  /* what stands behind it */
+	unsigned int n_words;
+	const char *service, *for_how_long, *why; /* options; NULL: not given */
 };
 
 /* Each asks the engine, prints, and returns an exit code; what failed on the socket is in its
@@ -28,6 +32,8 @@ int ctl_check(struct ctl_socket *s, const struct ctl_request *request);
 int ctl_health(struct ctl_socket *s, const struct ctl_request *request);
 int ctl_metrics(struct ctl_socket *s, const struct ctl_request *request);
 int ctl_scrape(struct ctl_socket *s, const struct ctl_request *request);
+int ctl_talkers(struct ctl_socket *s, const struct ctl_request *request);
+int ctl_lists(struct ctl_socket *s, const struct ctl_request *request);
 /* The same for an engine that cannot be reached: `why`. */
 int ctl_health_failed(const char *why, const struct ctl_request *request);
 int ctl_scrape_failed(const char *why, const struct ctl_request *request);

@@ -91,6 +91,7 @@ static const struct command {
 	int (*run)(struct ctl_socket *s, const struct ctl_request *request);
 	int (*failed)(const char *why, const struct ctl_request *request);
 	const char *argument, *word;
+	bool takes_words; /* ... and options of its own */
 } commands[] = {
 	{ "stats", "all counters [of worker N]", LAYOUT_COUNTERS, NULL, 0 },
 	{ "drops", "frames dropped, by reason", LAYOUT_COUNTERS, NULL, 0 },
@@ -107,6 +108,12 @@ static const struct command {
 	{ "reload", "read the configuration again, until it is in force everywhere [status]",
 	  .run = ctl_reload, .word = "status" },
 	{ "check", "what a reload of FILE would change", .run = ctl_check, .argument = " FILE" },
+	{ "deny", "the live deny list: add or del a prefix, load a file, list", .run = ctl_lists,
+	  .takes_words = true },
+	{ "allow", "the live allow list, which goes before: the same words", .run = ctl_lists,
+	  .takes_words = true },
+	{ "talkers", "the heaviest sources by service and outcome", .run = ctl_talkers,
+	  .takes_words = true },
 	{ "metrics", "all figures for Prometheus [openmetrics: in that dialect]",
 	  .run = ctl_metrics, .word = "openmetrics" },
 	{ "scrape", "the same as the answer to an HTTP request on standard input",
@@ -119,12 +126,16 @@ struct options {
 	const char *parameter;
 	double watch_s; /* 0: once */
 	bool json, all;
+	const char *service, *for_how_long, *why;
+	char *const *words; /* behind the command */
+	unsigned int n_words;
 };
 
 static void
 usage(FILE *out)
 {
-	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS] COMMAND\n\n",
+	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS]\n"
+	      "                   [--service NAME] [--for DURATION] [--why TEXT] COMMAND\n\n",
 	      out);
 	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const char *argument = commands[i].argument != NULL ? commands[i].argument : "";
@@ -135,10 +146,14 @@ usage(FILE *out)
 	      "  --json            JSON, one document\n"
 	      "  --all             counters at zero too\n"
 	      "  --watch SECONDS   again and again, counters with their rate\n"
+	      "  --service NAME    of deny, allow, talkers: of this service alone\n"
+	      "  --for DURATION    of deny, allow: until it ends by itself, such as 30s, 10m, 2h, "
+	      "7d\n"
+	      "  --why TEXT        of deny, allow: a reason, for who lists them\n"
 	      "  --version, --help\n"
 	      "\nexit status: 0 done, 1 the engine does not answer or has failed, or the CPU "
 	      "lacks\n"
-	      "something, 2 usage, 3 the file is refused, 4 the engine is degraded\n",
+	      "something, 2 usage, 3 the file or the change is refused, 4 the engine is degraded\n",
 	      out);
 }
 
@@ -203,7 +218,16 @@ print(const struct options *o, const json_t *answer, const json_t *before, doubl
 static int
 run_command(const struct options *o)
 {
-	struct ctl_request request = { .parameter = o->parameter, .json = o->json };
+	struct ctl_request request = {
+		.parameter = o->parameter,
+		.json = o->json,
+		.command = o->command->name,
+		.words = o->words,
+		.n_words = o->n_words,
+		.service = o->service,
+		.for_how_long = o->for_how_long,
+		.why = o->why,
+	};
 	struct ctl_socket s;
 
 	if (ctl_open(&s, o->instance) != 0) {
@@ -293,6 +317,9 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "json", no_argument, NULL, 'j' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "watch", required_argument, NULL, 'w' },
+		{ "service", required_argument, NULL, 's' },
+		{ "for", required_argument, NULL, 'f' },
+		{ "why", required_argument, NULL, 'y' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -316,6 +343,15 @@ parse_options(int argc, char **argv, struct options *o)
 			if (*end != '\0' || !(o->watch_s >= 0.1 && o->watch_s < 1e6))
 				return -1;
 			break;
+		case 's':
+			o->service = optarg;
+			break;
+		case 'f':
+			o->for_how_long = optarg;
+			break;
+		case 'y':
+			o->why = optarg;
+			break;
 		case 'v':
 			puts("synfrontctl " SYNFRONT_VERSION);
 			exit(EXIT_OK);
@@ -326,12 +362,18 @@ parse_options(int argc, char **argv, struct options *o)
 			return -1;
 		}
 	}
-	if (optind == argc || argc - optind > 2)
+	if (optind == argc)
 		return -1;
 	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, argv[optind]) == 0)
 			o->command = &commands[i];
 	if (o->command == NULL || (o->command->run != NULL && o->watch_s > 0))
+		return -1;
+	o->words = argv + optind + 1;
+	o->n_words = (unsigned int)(argc - optind - 1);
+	if (o->command->takes_words)
+		return choose_parameter(o, NULL);
+	if (o->n_words > 1 || o->service != NULL || o->for_how_long != NULL || o->why != NULL)
 		return -1;
 	return choose_parameter(o, argv[optind + 1]);
 }

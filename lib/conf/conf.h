@@ -144,6 +144,7 @@ struct conf {
 	uint32_t drain_timeout_s;
 	struct log_conf log;
 	struct events_conf events;
+	const char *lists_file; /* NULL: live lists are kept in memory alone */
 	bool telemetry;
 	const char *instance; /* EAL's --file-prefix, syslog ident, telemetry path */
 	const char *user;     /* whom to become when the ports are up; NULL: nobody else */

@@ -24,6 +24,11 @@ follow_policy(struct worker *w)
 		core_set_policy(w->core, policy);
 		w->policy = policy;
 	}
+	uint32_t changes = __atomic_load_n(&w->plane->live_changes, __ATOMIC_ACQUIRE);
+	if (changes != w->live_changes) {
+		core_set_lists(w->core, __atomic_load_n(&w->plane->live, __ATOMIC_RELAXED));
+		w->live_changes = changes;
+	}
 }
 
 void

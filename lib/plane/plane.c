@@ -16,6 +16,7 @@
 #include "eal.h"
 #include "group_secrets.h"
 #include "lcore.h"
+#include "lists.h"
 #include "log.h"
 #include "port.h"
 #include "secret_memory.h"
@@ -111,6 +112,7 @@ start_workers(struct plane *plane)
 		plane->wakes |= plane->n_workers > 1 &&
 		                plane->workers[i]->idle.way == IDLE_INTERRUPTS;
 	}
+	lists_attach(plane);
 	for (unsigned int i = 0; i < plane->n_workers; i++)
 		if (rte_eal_remote_launch(worker_run, plane->workers[i], lcore_of_worker(i)) != 0) {
 			log_error("worker %u does not start", i);
@@ -210,6 +212,16 @@ plane_publish(struct plane *plane, const struct policy *policy)
 {
 	group_secrets_of(plane->secrets, policy);
 	__atomic_store_n(&plane->policy, policy, __ATOMIC_RELEASE);
+	wait_for_workers(plane);
+}
+
+void
+plane_publish_lists(struct plane *plane, const struct live_set *live)
+{
+	uint32_t changes = __atomic_load_n(&plane->live_changes, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&plane->live, live, __ATOMIC_RELAXED);
+	__atomic_store_n(&plane->live_changes, changes + 1, __ATOMIC_RELEASE);
 	wait_for_workers(plane);
 }
 

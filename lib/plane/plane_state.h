@@ -63,6 +63,10 @@ struct plane {
 	 * quiescent and then takes the newest; when all have, the old one is freed. */
 	const struct policy *policy;
 	struct rte_rcu_qsbr *quiescent;
+	/* The live lists, in the same way; workers look at them again when the number, which is
+	 * written last, is another. */
+	const struct live_set *live;
+	uint32_t live_changes;
 
 	uint32_t cookies_until_s[SERVICES_MAX]; /* the workers', see struct core_params */
 	struct known known;                     /* ... */

@@ -16,6 +16,8 @@
 #include "stats.h"
 #include "telemetry_control.h"
 #include "telemetry_list.h"
+#include "telemetry_lists.h"
+#include "telemetry_talkers.h"
 
 /* DPDK cuts an answer at 16 KiB. */
 #define SERVICES_PAGE 32u
@@ -418,6 +420,12 @@ config(const char *params, struct rte_tel_data *d)
 	return telemetry_config(here.conf, params, d);
 }
 
+static int
+talkers(const char *params, struct rte_tel_data *d)
+{
+	return telemetry_talkers(here.plane, here.policy, params, d);
+}
+
 static const struct {
 	const char *command, *help;
 	int (*answer)(const char *params, struct rte_tel_data *d);
@@ -431,18 +439,8 @@ static const struct {
 	{ "/synfront/workers", "What each worker did. No parameters", workers },
 	{ "/synfront/memory", "Tables and buffers, sizes and use. No parameters", memory },
 	{ "/synfront/drain", "Make no new splices. Parameter: on, off, or none to ask", drain },
+	{ "/synfront/talkers", "Who sends most. Parameter: first service and outcome", talkers },
 	{ "/synfront/config", "What is in force. Parameter: first value", config },
-};
-
-/* These read nothing of the plane, and must not wait for who waits for a worker. */
-static const struct {
-	const char *command, *help;
-	telemetry_cb answer;
-} of_control[] = {
-	{ "/synfront/reload", "Read the configuration again. Parameter: now, a ticket, or none",
-	  telemetry_reload },
-	{ "/synfront/health", "How the engine is, and why. No parameters", telemetry_health },
-	{ "/synfront/events", "The last events. Parameter: first one", telemetry_events },
 };
 
 static int
@@ -475,8 +473,9 @@ telemetry_start(struct plane *plane, const struct conf *conf, const char *versio
 	telemetry_set_conf(conf);
 	for (unsigned int i = 0; i < RTE_DIM(commands); i++)
 		offer(commands[i].command, dispatch, commands[i].help);
-	for (unsigned int i = 0; i < RTE_DIM(of_control); i++)
-		offer(of_control[i].command, of_control[i].answer, of_control[i].help);
+	/* These read nothing of the plane, and must not wait for who waits for a worker. */
+	telemetry_control_offer(offer);
+	telemetry_lists_offer(offer);
 }
 
 void

@@ -36,9 +36,8 @@ add_pieces(struct rte_tel_data *array, const char *text)
 	}
 }
 
-/* A text, as a list of pieces. */
-static void
-add_text(struct rte_tel_data *d, const char *name, const char *text)
+void
+telemetry_add_text(struct rte_tel_data *d, const char *name, const char *text)
 {
 	struct rte_tel_data *array = rte_tel_data_alloc();
 
@@ -77,7 +76,7 @@ add_reload(struct rte_tel_data *d, const struct board_reload *r)
 	when_text(r->wall_s, when);
 	rte_tel_data_add_dict_string(d, "result", result_text(r));
 	rte_tel_data_add_dict_string(d, "when", when);
-	add_text(d, "text", r->text);
+	telemetry_add_text(d, "text", r->text);
 }
 
 int
@@ -224,4 +223,13 @@ telemetry_add_reloads(struct rte_tel_data *d)
 	rte_tel_data_add_dict_uint(d, "reloads_refused", n_refused);
 	rte_tel_data_add_dict_string(d, "last_reload", when);
 	rte_tel_data_add_dict_string(d, "last_reload_result", result_text(&r));
+}
+
+void
+telemetry_control_offer(telemetry_offer offer)
+{
+	offer("/synfront/reload", telemetry_reload,
+	      "Read the configuration again. Parameter: now, a ticket, or none");
+	offer("/synfront/health", telemetry_health, "How the engine is, and why. No parameters");
+	offer("/synfront/events", telemetry_events, "The last events. Parameter: first one");
 }

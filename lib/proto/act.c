@@ -6,6 +6,7 @@
 #include "act.h"
 
 #include "admission.h"
+#include "talkers.h"
 
 static struct action *
 act_append(struct core *core, struct step *step, enum action_kind kind, enum side out,
@@ -21,6 +22,8 @@ act_append(struct core *core, struct step *step, enum action_kind kind, enum sid
 	a->out = (uint8_t)out;
 	a->seg = step->number;
 	core_count(core, outcome);
+	if (__builtin_expect(--core->talk_left[outcome] == 0, 0))
+		talkers_sample(core, step, outcome);
 	return a;
 }
 

@@ -6,6 +6,7 @@
 
 #include "act.h"
 #include "admission.h"
+#include "admit.h"
 #include "connect.h"
 #include "decision.h"
 #include "entry.h"
@@ -42,7 +43,7 @@ core_set_policy(struct core *core, const struct policy *policy)
 		/* Other threads look at it. */
 		__atomic_store_n(&state->mode, mode, __ATOMIC_RELAXED);
 		state->cookies = service->cookies;
-		state->is_listed = service->n_allow != 0 || service->n_deny != 0;
+		state->is_listed = admit_is_asked(core, service);
 		handoff_set(core, state, is_first);
 		state->plan_key = syn_plan_key(state);
 	}

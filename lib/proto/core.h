@@ -21,6 +21,7 @@
 #include "conn_table.h"
 #include "core_params.h"
 #include "counters.h"
+#include "heavy.h"
 #include "policy.h"
 #include "segment.h"
 
@@ -45,6 +46,11 @@ struct core *core_init(void *memory, const struct core_params *params, const str
 
 /* Use another policy from now on. The caller frees the old one when this has returned. */
 void core_set_policy(struct core *core, const struct policy *policy);
+
+/* Use another set of live lists from now on (NULL: none), or look again at one that has changed in
+ * place. As for the policy, the one before is the caller's to free when this has returned. */
+struct live_set;
+void core_set_lists(struct core *core, const struct live_set *live);
 
 /* Find the service, entry and cookie of each segment; n at most CORE_BURST_MAX. */
 void core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now);
@@ -122,6 +128,18 @@ struct backend_view {
 };
 bool core_down_backend(const struct core *core, uint32_t number, struct backend_view *view);
 uint32_t core_backend_bound(const struct core *core);
+
+/* Who sends most to a service, of one outcome: [0] the running window, [1] the one before. A copy,
+ * by any thread. False: there is nothing of this number (0..CORE_TALKS_MAX - 1), or it was changing
+ * all the time. `would`: what would have been its outcome under observe. */
+#define CORE_TALKS_MAX 32u
+struct core_talk {
+	uint16_t service;
+	uint8_t outcome; /* enum counter */
+	uint32_t window; /* number of the last one with a frame, of TALK_WINDOW_MS each */
+	struct heavy hosts[2], nets[2];
+};
+bool core_talk(const struct core *core, uint32_t number, bool would, struct core_talk *talk);
 
 /* The policy in use: who answers ARP and pings needs to know which addresses are protected. */
 const struct policy *core_policy(const struct core *core);

@@ -8,6 +8,7 @@
 
 #include "act.h"
 #include "admission.h"
+#include "admit.h"
 #include "entry.h"
 #include "incarnation.h"
 #include "pass.h"
@@ -268,7 +269,7 @@ syn_is_special(struct core *core, struct step *step)
 {
 	const struct service *service = step->service;
 
-	if (!policy_admits(core->policy, service, &step->seg->flow.client)) {
+	if (!admits(core, service, &step->seg->flow.client)) {
 		refuse(core, step, service->denied, COUNTER_drop_denied);
 		return true;
 	}
@@ -286,7 +287,7 @@ special_may_pass(const struct core *core, const struct service_state *state,
 {
 	const struct service *service = state->service;
 
-	if (state->is_listed && !policy_admits(core->policy, service, &seg->flow.client))
+	if (state->is_listed && !admits(core, service, &seg->flow.client))
 		return service->denied == REFUSE_PASS;
 	return (seg->options & (OPTION_MD5 | OPTION_AO)) && service->signed_syn == REFUSE_PASS;
 }

@@ -50,6 +50,7 @@ static const struct scaffold scaffolds[] = {
 	{ "secret", PORTS WEB "secret:\n", PORTS WEB, 2 },
 	{ "log", PORTS WEB "log:\n", PORTS WEB, 2 },
 	{ "events", PORTS WEB "events:\n", PORTS WEB, 2 },
+	{ "lists", PORTS WEB "lists:\n", PORTS WEB, 2 },
 	{ "eal", PORTS WEB "eal:\n", PORTS WEB, 2 },
 };
 

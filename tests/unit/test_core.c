@@ -50,6 +50,8 @@ main(void)
 		{ .pName = "handoff", .pTests = core_handoff_tests },
 		{ .pName = "shield", .pTests = core_shield_tests },
 		{ .pName = "observe", .pTests = core_observe_tests },
+		{ .pName = "lists", .pTests = core_lists_tests },
+		{ .pName = "talkers", .pTests = core_talkers_tests },
 		{ .pName = "rows", .pTests = rows_tests },
 		CU_SUITE_INFO_NULL,
 	};

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Whom a service admits: first by the live lists, of whose prefixes the longest decides (in both
+ * lists: it is allowed); then by the lists of the configuration. Inside lib/proto only.
+ */
+#ifndef SYNFRONT_ADMIT_H
+#define SYNFRONT_ADMIT_H
+
+#include "core_state.h"
+
+bool admits(const struct core *core, const struct service *service, const struct ip_addr *client);
+
+/* May the answer be no? */
+bool admit_is_asked(const struct core *core, const struct service *service);
+
+#endif
