@@ -86,6 +86,8 @@ static const struct command {
 	int (*run)(struct ctl_socket *s, const struct ctl_request *request);
 	int (*failed)(const char *why, const struct ctl_request *request);
 	const char *argument, *word;
+	/* It has options and arguments of its own. */
+	int (*options)(int argc, char **argv, struct ctl_request *request);
 } commands[] = {
 	{ "stats", "all counters [of worker N]", LAYOUT_COUNTERS, NULL, 0 },
 	{ "drops", "frames dropped, by reason", LAYOUT_COUNTERS, NULL, 0 },
@@ -105,13 +107,18 @@ static const struct command {
 	  .run = ctl_metrics, .word = "openmetrics" },
 	{ "scrape", "the same as the answer to an HTTP request on standard input",
 	  .run = ctl_scrape, .failed = ctl_scrape_failed },
+	{ "capture", "frames with what became of them and why, as a pcapng file",
+	  .run = ctl_capture, .options = ctl_capture_options },
+	{ "explain", "what CLIENT[:PORT] has of a service, and what its next SYN and ACK would get",
+	  .run = ctl_explain, .argument = " CLIENT SERVICE", .options = ctl_explain_options },
 };
 
 struct options {
 	const char *instance;
 	const struct command *command;
 	const char *parameter;
-	double watch_s; /* 0: once */
+	struct ctl_request request; /* of a command with options of its own */
+	double watch_s;             /* 0: once */
 	bool json, all;
 };
 
@@ -122,9 +129,19 @@ usage(FILE *out)
 	      out);
 	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const char *argument = commands[i].argument != NULL ? commands[i].argument : "";
-		int width = 12 - (int)strlen(commands[i].name);
+		int width = 20 - (int)strlen(commands[i].name);
 		fprintf(out, "  %s%-*s %s\n", commands[i].name, width, argument, commands[i].help);
 	}
+	fputs("\ncapture [--service NAME] [--client PREFIX] [--outcome NAME] [--count N]\n"
+	      "        [--seconds N] -w FILE\n"
+	      "  --service NAME    frames of this service\n"
+	      "  --client PREFIX   of clients of this address or net\n"
+	      "  --outcome NAME    that ended so: pass, answer, taken, drop, or the name of a\n"
+	      "                    counter of frames; more than once for more than one\n"
+	      "  --count N         end after so many\n"
+	      "  --seconds N       end after so long\n"
+	      "  -w, --write FILE  where to; - is standard output, for a pipe\n",
+	      out);
 	fputs("\n  --instance NAME   as in the configuration (default: synfront)\n"
 	      "  --json            JSON, one document\n"
 	      "  --all             counters at zero too\n"
@@ -132,7 +149,8 @@ usage(FILE *out)
 	      "  --version, --help\n"
 	      "\nexit status: 0 done, 1 the engine does not answer or has failed, or the CPU "
 	      "lacks\n"
-	      "something, 2 usage, 3 the file is refused, 4 the engine is degraded\n",
+	      "something, 2 usage, 3 the file or the capture is refused,\n4 the engine is "
+	      "degraded, 5 the capture cannot be written\n",
 	      out);
 }
 
@@ -197,10 +215,12 @@ print(const struct options *o, const json_t *answer, const json_t *before, doubl
 static int
 run_command(const struct options *o)
 {
-	struct ctl_request request = { .parameter = o->parameter, .json = o->json };
+	struct ctl_request request = o->request;
 	struct ctl_socket s;
 
-	if (ctl_open(&s, o->instance) != 0) {
+	request.parameter = o->parameter;
+	request.json |= o->json;
+	if (ctl_open(&s, request.instance != NULL ? request.instance : o->instance) != 0) {
 		if (o->command->failed != NULL)
 			return o->command->failed(s.error, &request);
 		fprintf(stderr, "synfrontctl: %s\n", s.error);
@@ -279,8 +299,18 @@ choose_parameter(struct options *o, const char *given)
 	return takes_number && strspn(given, "0123456789") == strlen(given) ? 0 : -1;
 }
 
+static const struct command *
+command_of(const char *name)
+{
+	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* `order`: "+" ends at the first word that is no option. */
 static int
-parse_options(int argc, char **argv, struct options *o)
+read_options(int argc, char **argv, const char *order, struct options *o)
 {
 	static const struct option known[] = {
 		{ "instance", required_argument, NULL, 'i' },
@@ -291,10 +321,12 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	char *end;
+	char *end, letters[16];
 	int which;
 
-	while ((which = getopt_long(argc, argv, "i:jaw:h", known, NULL)) != -1) {
+	snprintf(letters, sizeof(letters), "%si:jaw:h", order);
+	optind = 0; /* from the first one on, as glibc takes it */
+	while ((which = getopt_long(argc, argv, letters, known, NULL)) != -1) {
 		switch (which) {
 		case 'i':
 			o->instance = optarg;
@@ -320,11 +352,23 @@ parse_options(int argc, char **argv, struct options *o)
 			return -1;
 		}
 	}
-	if (optind == argc || argc - optind > 2)
+	return 0;
+}
+
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	if (read_options(argc, argv, "+", o) != 0 || optind == argc)
 		return -1;
-	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(commands[i].name, argv[optind]) == 0)
-			o->command = &commands[i];
+	o->command = command_of(argv[optind]);
+	if (o->command != NULL && o->command->options != NULL) {
+		o->parameter = "";
+		return o->watch_s > 0
+		               ? -1
+		               : o->command->options(argc - optind, argv + optind, &o->request);
+	}
+	if (read_options(argc, argv, "", o) != 0 || argc - optind > 2)
+		return -1;
 	if (o->command == NULL || (o->command->run != NULL && o->watch_s > 0))
 		return -1;
 	return choose_parameter(o, argv[optind + 1]);

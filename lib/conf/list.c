@@ -159,6 +159,14 @@ parse_prefix(const char *text, struct prefix *prefix, char hint[HINT_SIZE])
 	return true;
 }
 
+bool
+conf_prefix_of(const char *text, struct prefix *prefix)
+{
+	char hint[HINT_SIZE];
+
+	return parse_prefix(text, prefix, hint);
+}
+
 static bool
 is_multicast(const struct prefix *p)
 {

@@ -45,5 +45,7 @@ int conf_read_list(struct conf_reader *r, const struct conf_place *place,
 /* "192.0.2.0/24", "2001:db8::1". */
 #define CONF_PREFIX_SIZE 64
 void conf_format_prefix(const struct prefix *prefix, char text[CONF_PREFIX_SIZE]);
+/* The same the other way, as lists of a file take it. */
+bool conf_prefix_of(const char *text, struct prefix *prefix);
 
 #endif

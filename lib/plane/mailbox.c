@@ -67,7 +67,9 @@ mailbox_answer(struct worker *worker)
 
 	while (rte_ring_dequeue(worker->mailbox.ring, &p) == 0) {
 		struct mail *mail = p;
-		if (mail->start < core_connection_bound(worker->core))
+		if (mail->run != NULL)
+			mail->run(worker, mail->arg);
+		else if (mail->start < core_connection_bound(worker->core))
 			list_connections(worker, mail);
 		else
 			mail->n = mail->next = 0;

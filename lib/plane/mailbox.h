@@ -13,8 +13,11 @@
 
 #define MAILBOX_SIZE 16u
 
-/* Up to `max` connections from number `start` of the table upwards. */
+/* `run`, or up to `max` connections from number `start` of the table upwards. */
 struct mail {
+	/* On the worker's thread, between two bursts: let it be short. NULL: the list. */
+	void (*run)(struct worker *worker, void *arg);
+	void *arg;
 	uint32_t start, max;
 	struct connection_view *views;
 	uint32_t n;    /* answer: how many there are in views */

@@ -14,7 +14,9 @@
 #include "log.h"
 #include "mailbox.h"
 #include "stats.h"
+#include "telemetry_capture.h"
 #include "telemetry_control.h"
+#include "telemetry_explain.h"
 #include "telemetry_list.h"
 
 /* DPDK cuts an answer at 16 KiB. */
@@ -422,6 +424,18 @@ config(const char *params, struct rte_tel_data *d)
 	return telemetry_config(here.conf, params, d);
 }
 
+static int
+capture(const char *params, struct rte_tel_data *d)
+{
+	return telemetry_capture(here.plane, here.policy, params, d);
+}
+
+static int
+explain(const char *params, struct rte_tel_data *d)
+{
+	return telemetry_explain(here.plane, here.policy, params, d);
+}
+
 static const struct {
 	const char *command, *help;
 	int (*answer)(const char *params, struct rte_tel_data *d);
@@ -435,6 +449,10 @@ static const struct {
 	{ "/synfront/workers", "What each worker did. No parameters", workers },
 	{ "/synfront/memory", "Tables and buffers, sizes and use. No parameters", memory },
 	{ "/synfront/drain", "Make no new splices. Parameter: on, off, or none to ask", drain },
+	{ "/synfront/capture", "Frames with what became of them: start, read, stop, or none to ask",
+	  capture },
+	{ "/synfront/explain",
+	  "What a client gets, and why. Parameters: client=, port=, service=", explain },
 	{ "/synfront/config", "What is in force. Parameter: first value", config },
 };
 

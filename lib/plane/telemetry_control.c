@@ -31,9 +31,8 @@ add_pieces(struct rte_tel_data *array, const char *text)
 	}
 }
 
-/* A text, as a list of pieces. */
-static void
-add_text(struct rte_tel_data *d, const char *name, const char *text)
+void
+telemetry_add_text(struct rte_tel_data *d, const char *name, const char *text)
 {
 	struct rte_tel_data *array = rte_tel_data_alloc();
 
@@ -72,7 +71,7 @@ add_reload(struct rte_tel_data *d, const struct board_reload *r)
 	when_text(r->wall_s, when);
 	rte_tel_data_add_dict_string(d, "result", result_text(r));
 	rte_tel_data_add_dict_string(d, "when", when);
-	add_text(d, "text", r->text);
+	telemetry_add_text(d, "text", r->text);
 }
 
 int

@@ -14,6 +14,8 @@ int telemetry_health(const char *command, const char *params, struct rte_tel_dat
 /* A page of what is in force, from value number `params` on. Under the lock that keeps `conf`. */
 int telemetry_config(const struct conf *conf, const char *params, struct rte_tel_data *d);
 
+/* A text, as a list of pieces: ctl_join() puts them together. */
+void telemetry_add_text(struct rte_tel_data *d, const char *name, const char *text);
 /* What `info` says of reloads; d is its dictionary. */
 void telemetry_add_reloads(struct rte_tel_data *d);
 

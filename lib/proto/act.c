@@ -19,6 +19,7 @@ act_append(struct core *core, struct step *step, enum action_kind kind, enum sid
 
 	a->kind = (uint8_t)kind;
 	a->out = (uint8_t)out;
+	a->outcome = (uint8_t)outcome;
 	a->seg = step->number;
 	core_count(core, outcome);
 	return a;

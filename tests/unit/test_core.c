@@ -50,6 +50,7 @@ main(void)
 		{ .pName = "handoff", .pTests = core_handoff_tests },
 		{ .pName = "shield", .pTests = core_shield_tests },
 		{ .pName = "observe", .pTests = core_observe_tests },
+		{ .pName = "explain", .pTests = core_explain_tests },
 		{ .pName = "rows", .pTests = rows_tests },
 		CU_SUITE_INFO_NULL,
 	};
