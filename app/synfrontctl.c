@@ -125,22 +125,23 @@ struct options {
 static void
 usage(FILE *out)
 {
-	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS] COMMAND\n\n",
+	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS] COMMAND\n"
+	      "       synfrontctl capture [--service NAME] [--client PREFIX] [--outcome NAME]\n"
+	      "                   [--count N] [--seconds N] --write FILE\n\n",
 	      out);
 	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const char *argument = commands[i].argument != NULL ? commands[i].argument : "";
-		int width = 20 - (int)strlen(commands[i].name);
+		int width = 24 - (int)strlen(commands[i].name);
 		fprintf(out, "  %s%-*s %s\n", commands[i].name, width, argument, commands[i].help);
 	}
-	fputs("\ncapture [--service NAME] [--client PREFIX] [--outcome NAME] [--count N]\n"
-	      "        [--seconds N] -w FILE\n"
-	      "  --service NAME    frames of this service\n"
-	      "  --client PREFIX   of clients of this address or net\n"
-	      "  --outcome NAME    that ended so: pass, answer, taken, drop, or the name of a\n"
-	      "                    counter of frames; more than once for more than one\n"
-	      "  --count N         end after so many\n"
-	      "  --seconds N       end after so long\n"
-	      "  -w, --write FILE  where to; - is standard output, for a pipe\n",
+	fputs("\n  --service NAME      capture: frames of this service\n"
+	      "  --client PREFIX     capture: of clients of this address or net\n"
+	      "  --outcome NAME      capture: what ended so: pass, answer, taken, drop, or a "
+	      "counter of\n"
+	      "                      frames; again for more than one\n"
+	      "  --count N           capture: end after so many\n"
+	      "  --seconds N         capture: end after so long\n"
+	      "  -w, --write FILE    capture: where to; - is standard output, for a pipe\n",
 	      out);
 	fputs("\n  --instance NAME   as in the configuration (default: synfront)\n"
 	      "  --json            JSON, one document\n"

@@ -8,7 +8,7 @@ _Static_assert(sizeof(struct capture_record) % 8 == 0, "records are multiples of
 void
 capture_ring_init(struct capture_ring *ring, uint8_t *bytes)
 {
-	*ring = (struct capture_ring){ .bytes = bytes };
+	*ring = (struct capture_ring){ .bytes = bytes, .now_ms = UINT64_MAX };
 }
 
 static struct capture_record *

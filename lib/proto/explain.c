@@ -101,11 +101,9 @@ look_at_entry(const struct core *core, uint32_t entry, struct explain_facts *f)
 }
 
 static uint32_t
-backend_of(const struct core *core, const struct flow *flow, const struct instant *now)
+backend_of(const struct core *core, const struct flow *flow)
 {
-	struct backend_table copy = core->backends; /* a look-up may note when it was */
-
-	return backend_find(&copy, &flow->server, flow->server_port_be, false, instant_s(now));
+	return backend_look(&core->backends, &flow->server, flow->server_port_be);
 }
 
 /* ---- copying ----------------------------------------------------------- */
@@ -284,7 +282,7 @@ copy_to(struct core *to, const struct core *from, const struct segment *seg, uin
 {
 	const struct flow *flow = &seg->flow;
 	uint64_t hash = seg->found.hash;
-	uint32_t have = backend_of(from, flow, now), backend = BACKEND_NONE;
+	uint32_t have = backend_of(from, flow), backend = BACKEND_NONE;
 
 	copy_core(to, from);
 	copy_service(to, from, seg->found.service);
@@ -331,7 +329,7 @@ explain_copy(const struct core *core, const struct flow *flow, uint32_t tags,
 	seg.found.service = f->service;
 	seg.found.hash = flow_hash(&from->hash_key, flow, tags);
 	uint32_t entry = entry_find(from, flow, tags, seg.found.hash, &at);
-	uint32_t backend = backend_of(from, flow, now);
+	uint32_t backend = backend_of(from, flow);
 
 	f->is_admitted = policy_admits(from->policy, state->service, &flow->client);
 	f->is_draining = from->draining;

@@ -70,14 +70,14 @@ static void
 test_around(void)
 {
 	uint64_t seed = 7;
-	uint32_t first = 0, next = 0;
+	uint32_t first = 0, next = 0, ms = 0;
 	static uint16_t sizes[1u << 16];
 
 	start();
 	while (next < 40000) {
 		uint16_t size = (uint16_t)(1 + check_random(&seed) % CAPTURE_SNAP);
 		sizes[next] = size;
-		if (put(next, size, next))
+		if (put(next, size, ms++))
 			next++;
 		else
 			CU_ASSERT_TRUE(next - first > CAPTURE_RING_SIZE / (CAPTURE_SNAP + 100));

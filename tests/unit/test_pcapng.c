@@ -71,7 +71,7 @@ test_packet(void)
 	static const uint8_t frame[] = { 1, 2, 3, 4, 5 };
 	static const uint8_t want[] = {
 		LE32(6),
-		LE32(64),
+		LE32(60),
 		LE32(1),
 		LE32(0x01020304),
 		LE32(0x05060708),
@@ -96,7 +96,7 @@ test_packet(void)
 		LE32(2),
 		LE16(0),
 		LE16(0),
-		LE32(64),
+		LE32(60),
 	};
 	const struct pcapng_packet packet = {
 		.interface = 1,
