@@ -115,10 +115,10 @@ print_source(const json_t *answer, const char *of, const char *title)
 	printf("%-11s", title);
 	for (unsigned int i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		json_int_t limit = number_named(answer, "limit_", of, parts[i].key);
-		printf("%s%" JSON_INTEGER_FORMAT " %s", i > 0 ? ", " : "",
-		       number_named(answer, "", of, parts[i].key), parts[i].words);
+		printf("%s%s %" JSON_INTEGER_FORMAT, i > 0 ? ", " : "", parts[i].words,
+		       number_named(answer, "", of, parts[i].key));
 		if (limit != 0)
-			printf(" (limit %" JSON_INTEGER_FORMAT ")", limit);
+			printf(" of %" JSON_INTEGER_FORMAT, limit);
 	}
 	putchar('\n');
 }
@@ -187,10 +187,11 @@ print_words(const json_t *answer)
 	print_flows(answer);
 	print_source(answer, "host", "host");
 	print_source(answer, "net", "net");
-	printf("%-11s%" JSON_INTEGER_FORMAT "/s to its net", "answers",
+	printf("%-11s%" JSON_INTEGER_FORMAT "/s", "answers",
 	       number_of(answer, "net_answers_per_s"));
 	if (cap != 0)
-		printf(" (cap %" JSON_INTEGER_FORMAT ")", cap);
+		printf(" of %" JSON_INTEGER_FORMAT, cap);
+	fputs(" to its net", stdout);
 	puts(number_of(answer, "net_proven") ? ", which has completed a connection lately" : "");
 	printf("%-11s%s%s\n", "service",
 	       number_of(answer, "cookie_mode") ? "in cookie mode" : "not in cookie mode",

@@ -4,8 +4,8 @@
  * bytes that one thread fills and another empties. Who fills never waits: a frame that finds no
  * room, or comes over the budget of its millisecond, is counted as lost and no more.
  *
- * The budget bounds what a capture of everything can cost in a flood: a copy is some fifty times
- * as dear as the look at a frame that is not wanted.
+ * The budget bounds what a capture of everything can cost in a flood, since a copy is many times
+ * as dear as the look at a frame that is not wanted (`bench_core --capture`).
  *
  * Records lie one behind another, each a multiple of 8 bytes long, and never around the end: what
  * is left there becomes a record of nothing. `head` and `tail` count bytes for ever.
@@ -109,6 +109,25 @@ static inline bool
 capture_wants_outcome(const struct capture_filter *filter, uint8_t outcome)
 {
 	return filter->outcomes[outcome / 64] >> outcome % 64 & 1;
+}
+
+/* Of a burst that was decided on: a bit for each segment that is wanted, at most 64, and what it
+ * counts as. */
+static inline uint64_t
+capture_wanted(const struct capture_filter *filter, const struct actions *actions,
+               const struct segment *segs, uint8_t *outcomes)
+{
+	uint64_t wanted = 0;
+
+	for (unsigned int i = 0; i < actions->n; i++) {
+		const struct action *a = &actions->list[i];
+		if (a->kind == ACTION_SEND || !capture_wants_outcome(filter, a->outcome) ||
+		    !capture_wants(filter, &segs[a->seg]))
+			continue;
+		outcomes[a->seg] = a->outcome;
+		wanted |= UINT64_C(1) << a->seg;
+	}
+	return wanted;
 }
 
 #endif

@@ -7,13 +7,13 @@
 #include "burst.h"
 #include "capture.h"
 
-_Static_assert(BURST <= 32, "a bit for each segment");
+_Static_assert(BURST <= 64, "a bit for each segment");
 
 /* Of one burst: what was decided, and which segments are wanted. */
 struct noted {
 	struct core_note notes[BURST];
 	uint8_t outcomes[BURST];
-	uint32_t wanted;
+	uint64_t wanted;
 };
 
 static uint64_t
@@ -60,16 +60,10 @@ copy_received(struct worker *w, struct capture *c, const struct noted *noted, ui
 static void
 look(struct worker *w, struct capture *c, struct noted *noted, struct rte_mbuf **mbufs)
 {
-	const struct capture_filter *filter = &c->filter;
-
-	for (unsigned int i = 0; i < w->actions.n; i++) {
-		const struct action *a = &w->actions.list[i];
-		if (a->kind == ACTION_SEND || !capture_wants_outcome(filter, a->outcome) ||
-		    !capture_wants(filter, &w->segments[a->seg]))
-			continue;
-		noted->outcomes[a->seg] = a->outcome;
-		noted->wanted |= UINT32_C(1) << a->seg;
-		copy_received(w, c, noted, a->seg, mbufs[a->seg]);
+	noted->wanted = capture_wanted(&c->filter, &w->actions, w->segments, noted->outcomes);
+	for (uint64_t left = noted->wanted; left != 0; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctzll(left);
+		copy_received(w, c, noted, i, mbufs[i]);
 	}
 }
 
@@ -79,8 +73,8 @@ cause_of(const struct worker *w, const struct noted *noted, const struct action 
 {
 	if (a->kind != ACTION_SEND)
 		return noted->wanted >> a->seg & 1 ? a->seg : ACTION_NO_SEGMENT;
-	for (uint32_t left = noted->wanted; left != 0; left &= left - 1) {
-		uint32_t i = (uint32_t)__builtin_ctz(left);
+	for (uint64_t left = noted->wanted; left != 0; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctzll(left);
 		if (w->segments[i].class != SEGMENT_OTHER &&
 		    flow_equal(&w->segments[i].flow, &a->flow))
 			return i;
@@ -145,7 +139,6 @@ capture_burst(struct worker *w, struct capture *c, struct rte_mbuf **mbufs, unsi
 		burst_act(w, mbufs);
 		return;
 	}
-	noted.wanted = 0;
 	core_decide_noted(w->core, w->segments, n, &w->now, &w->actions, noted.notes);
 	look(w, c, &noted, mbufs);
 	if (likely(noted.wanted == 0))
