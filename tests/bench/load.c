@@ -289,10 +289,7 @@ load_add(struct load *load, const struct load_frame *f)
 	load->sides[load->n++] = f->side;
 }
 
-/* By its own name in every build: the guard counts what runs inside. */
-__attribute__((
-	noinline,
-	noclone)) /* With a capture as a worker decides where there is one (lib/plane/capture_worker.c): of a client
+/* With a capture as a worker decides where there is one (lib/plane/capture_worker.c): of a client
  * that is not there, so that nothing is copied. */
 static inline void
 decide(struct load *load, unsigned int n)
@@ -314,7 +311,10 @@ decide(struct load *load, unsigned int n)
 	load->n_wanted += capture_wanted(&nobody, &load->actions, load->segments, outcomes);
 }
 
-uint64_t
+/* By its own name in every build: the guard counts what runs inside. */
+__attribute__((
+	noinline,
+	noclone)) uint64_t
 load_run(struct load *load)
 {
 	unsigned int n = load->n;
