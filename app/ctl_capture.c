@@ -292,12 +292,20 @@ is_enough(const struct writing *w)
 	       (w->end_s != 0 && clock_s() >= w->end_s);
 }
 
+/* For a while, or until nobody reads the pipe any more, though there is nothing to write. */
+static void
+pause_writing(struct writing *w)
+{
+	struct pollfd p = { .fd = w->fd };
+
+	if (poll(&p, 1, PAUSE_MS) > 0 && (p.revents & POLLERR) && w->error == 0)
+		w->error = EPIPE;
+}
+
 /* 0 when all is there, -1 and an error when the engine has failed. */
 static int
 run(struct writing *w)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
-
 	for (;;) {
 		bool stops = !w->is_stopping && is_enough(w);
 		size_t size;
@@ -310,7 +318,7 @@ run(struct writing *w)
 		if (strcmp(state, "over") == 0)
 			return 0;
 		if (size == 0 && !w->is_stopping)
-			nanosleep(&pause, NULL);
+			pause_writing(w);
 	}
 }
 

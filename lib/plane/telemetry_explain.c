@@ -75,8 +75,13 @@ read_word(struct question *q, const struct policy *policy, const char *word, cha
 		return false;
 	}
 	if (strncmp(word, "port=", 5) == 0) {
-		q->port = (uint16_t)strtoul(word + 5, NULL, 10);
-		return true;
+		char *end;
+		unsigned long port = strtoul(word + 5, &end, 10);
+		q->port = (uint16_t)port;
+		if (port != 0 && port <= UINT16_MAX && *end == '\0')
+			return true;
+		snprintf(error, ERROR_MAX, "port \"%.16s\": expected 1 to 65535", word + 5);
+		return false;
 	}
 	for (uint32_t i = 0; strncmp(word, "service=", 8) == 0 && i < policy->n_services; i++)
 		if (strcmp(policy->services[i].name, word + 8) == 0)

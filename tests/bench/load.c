@@ -312,9 +312,7 @@ decide(struct load *load, unsigned int n)
 }
 
 /* By its own name in every build: the guard counts what runs inside. */
-__attribute__((
-	noinline,
-	noclone)) uint64_t
+__attribute__((noinline, noclone)) uint64_t
 load_run(struct load *load)
 {
 	unsigned int n = load->n;
