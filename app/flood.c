@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "flood.h"
 
+#include "prefix_text.h"
 #include "stats.h"
+#include "talkers_top.h"
 
 /* A rate over less than this would be chance. */
 #define RATE_MS 200u
@@ -10,11 +12,14 @@ unsigned int
 flood_prefixes(const struct plane *plane, const struct service *service,
                struct event_prefix *prefixes)
 {
-	/* Nobody counts by source yet. */
-	(void)plane;
-	(void)service;
-	(void)prefixes;
-	return 0;
+	static struct talker list[EVENT_PREFIXES_MAX];
+	unsigned int n = talkers_of_service(plane, service->id, list, EVENT_PREFIXES_MAX);
+
+	for (unsigned int i = 0; i < n; i++) {
+		conf_format_prefix(&list[i].prefix, prefixes[i].text);
+		prefixes[i].percent = list[i].share * 100;
+	}
+	return n;
 }
 
 /* What came since the rates were last worked out, per second. */

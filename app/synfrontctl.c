@@ -92,6 +92,8 @@ static const struct command {
 	int (*failed)(const char *why, const struct ctl_request *request);
 	const char *argument, *word;
 	bool takes_words; /* ... and options of its own */
+	/* It has options and arguments of its own. */
+	int (*options)(int argc, char **argv, struct ctl_request *request);
 } commands[] = {
 	{ "stats", "all counters [of worker N]", LAYOUT_COUNTERS, NULL, 0 },
 	{ "drops", "frames dropped, by reason", LAYOUT_COUNTERS, NULL, 0 },
@@ -118,42 +120,55 @@ static const struct command {
 	  .run = ctl_metrics, .word = "openmetrics" },
 	{ "scrape", "the same as the answer to an HTTP request on standard input",
 	  .run = ctl_scrape, .failed = ctl_scrape_failed },
+	{ "capture", "frames with what became of them and why, as a pcapng file",
+	  .run = ctl_capture, .options = ctl_capture_options },
+	{ "explain", "what CLIENT[:PORT] has of a service, and what its next SYN and ACK would get",
+	  .run = ctl_explain, .argument = " CLIENT SERVICE", .options = ctl_explain_options },
 };
 
 struct options {
 	const char *instance;
 	const struct command *command;
 	const char *parameter;
-	double watch_s; /* 0: once */
+	struct ctl_request request; /* of a command that is more than a question */
+	double watch_s;             /* 0: once */
 	bool json, all;
-	const char *service, *for_how_long, *why;
-	char *const *words; /* behind the command */
-	unsigned int n_words;
 };
 
 static void
 usage(FILE *out)
 {
 	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS]\n"
-	      "                   [--service NAME] [--for DURATION] [--why TEXT] COMMAND\n\n",
+	      "                   [--service NAME] [--for DURATION] [--why TEXT] COMMAND\n"
+	      "       synfrontctl capture [--service NAME] [--client PREFIX] [--outcome NAME]\n"
+	      "                   [--count N] [--seconds N] --write FILE\n\n",
 	      out);
 	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const char *argument = commands[i].argument != NULL ? commands[i].argument : "";
-		int width = 12 - (int)strlen(commands[i].name);
+		int width = 24 - (int)strlen(commands[i].name);
 		fprintf(out, "  %s%-*s %s\n", commands[i].name, width, argument, commands[i].help);
 	}
+	fputs("\n  --client PREFIX     capture: of clients of this address or net\n"
+	      "  --outcome NAME      capture: what ended so: pass, answer, taken, drop, or a "
+	      "counter of\n"
+	      "                      frames; again for more than one\n"
+	      "  --count N           capture: end after so many\n"
+	      "  --seconds N         capture: end after so long\n"
+	      "  -w, --write FILE    capture: where to; - is standard output, for a pipe\n",
+	      out);
 	fputs("\n  --instance NAME   as in the configuration (default: synfront)\n"
 	      "  --json            JSON, one document\n"
 	      "  --all             counters at zero too\n"
 	      "  --watch SECONDS   again and again, counters with their rate\n"
-	      "  --service NAME    of deny, allow, talkers: of this service alone\n"
+	      "  --service NAME    of deny, allow, talkers, capture: of this service alone\n"
 	      "  --for DURATION    of deny, allow: until it ends by itself, such as 30s, 10m, 2h, "
 	      "7d\n"
 	      "  --why TEXT        of deny, allow: a reason, for who lists them\n"
 	      "  --version, --help\n"
 	      "\nexit status: 0 done, 1 the engine does not answer or has failed, or the CPU "
 	      "lacks\n"
-	      "something, 2 usage, 3 the file or the change is refused, 4 the engine is degraded\n",
+	      "something, 2 usage, 3 the file, the change or the capture is refused,\n4 the engine "
+	      "is degraded, 5 the capture cannot be written\n",
 	      out);
 }
 
@@ -218,19 +233,13 @@ print(const struct options *o, const json_t *answer, const json_t *before, doubl
 static int
 run_command(const struct options *o)
 {
-	struct ctl_request request = {
-		.parameter = o->parameter,
-		.json = o->json,
-		.command = o->command->name,
-		.words = o->words,
-		.n_words = o->n_words,
-		.service = o->service,
-		.for_how_long = o->for_how_long,
-		.why = o->why,
-	};
+	struct ctl_request request = o->request;
 	struct ctl_socket s;
 
-	if (ctl_open(&s, o->instance) != 0) {
+	request.parameter = o->parameter;
+	request.json |= o->json;
+	request.command = o->command->name;
+	if (ctl_open(&s, request.instance != NULL ? request.instance : o->instance) != 0) {
 		if (o->command->failed != NULL)
 			return o->command->failed(s.error, &request);
 		fprintf(stderr, "synfrontctl: %s\n", s.error);
@@ -309,8 +318,18 @@ choose_parameter(struct options *o, const char *given)
 	return takes_number && strspn(given, "0123456789") == strlen(given) ? 0 : -1;
 }
 
+static const struct command *
+command_of(const char *name)
+{
+	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* `order`: "+" ends at the first word that is no option. */
 static int
-parse_options(int argc, char **argv, struct options *o)
+read_options(int argc, char **argv, const char *order, struct options *o)
 {
 	static const struct option known[] = {
 		{ "instance", required_argument, NULL, 'i' },
@@ -324,10 +343,12 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	char *end;
+	char *end, letters[16];
 	int which;
 
-	while ((which = getopt_long(argc, argv, "i:jaw:h", known, NULL)) != -1) {
+	snprintf(letters, sizeof(letters), "%si:jaw:h", order);
+	optind = 0; /* from the first one on, as glibc takes it */
+	while ((which = getopt_long(argc, argv, letters, known, NULL)) != -1) {
 		switch (which) {
 		case 'i':
 			o->instance = optarg;
@@ -344,13 +365,13 @@ parse_options(int argc, char **argv, struct options *o)
 				return -1;
 			break;
 		case 's':
-			o->service = optarg;
+			o->request.service = optarg;
 			break;
 		case 'f':
-			o->for_how_long = optarg;
+			o->request.for_how_long = optarg;
 			break;
 		case 'y':
-			o->why = optarg;
+			o->request.why = optarg;
 			break;
 		case 'v':
 			puts("synfrontctl " SYNFRONT_VERSION);
@@ -362,18 +383,39 @@ parse_options(int argc, char **argv, struct options *o)
 			return -1;
 		}
 	}
-	if (optind == argc)
+	return 0;
+}
+
+/* An option was given that only commands with words have. */
+static bool
+is_of_lists(const struct ctl_request *given)
+{
+	return given->service != NULL || given->for_how_long != NULL || given->why != NULL;
+}
+
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	const struct ctl_request *given = &o->request;
+
+	if (read_options(argc, argv, "+", o) != 0 || optind == argc)
 		return -1;
-	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(commands[i].name, argv[optind]) == 0)
-			o->command = &commands[i];
+	o->command = command_of(argv[optind]);
+	if (o->command != NULL && o->command->options != NULL) {
+		o->parameter = "";
+		if (o->watch_s > 0 || is_of_lists(given))
+			return -1;
+		return o->command->options(argc - optind, argv + optind, &o->request);
+	}
+	if (read_options(argc, argv, "", o) != 0 || optind == argc)
+		return -1;
 	if (o->command == NULL || (o->command->run != NULL && o->watch_s > 0))
 		return -1;
-	o->words = argv + optind + 1;
-	o->n_words = (unsigned int)(argc - optind - 1);
+	o->request.words = argv + optind + 1;
+	o->request.n_words = (unsigned int)(argc - optind - 1);
 	if (o->command->takes_words)
 		return choose_parameter(o, NULL);
-	if (o->n_words > 1 || o->service != NULL || o->for_how_long != NULL || o->why != NULL)
+	if (given->n_words > 1 || is_of_lists(given))
 		return -1;
 	return choose_parameter(o, argv[optind + 1]);
 }

@@ -93,7 +93,9 @@ mailbox_answer(struct worker *worker)
 
 	while (rte_ring_dequeue(worker->mailbox.ring, &p) == 0) {
 		struct mail *mail = p;
-		if (mail->down != NULL && mail->start < core_backend_bound(worker->core))
+		if (mail->run != NULL)
+			mail->run(worker, mail->arg);
+		else if (mail->down != NULL && mail->start < core_backend_bound(worker->core))
 			list_down(worker, mail);
 		else if (mail->down == NULL && mail->start < core_connection_bound(worker->core))
 			list_connections(worker, mail);

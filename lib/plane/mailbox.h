@@ -13,9 +13,12 @@
 
 #define MAILBOX_SIZE 16u
 
-/* Up to `max` connections from number `start` of the table upwards; or, with `down`, servers that
- * are down. */
+/* `run`; or up to `max` connections from number `start` of the table upwards; or, with `down`,
+ * servers that are down. */
 struct mail {
+	/* On the worker's thread, between two bursts: let it be short. NULL: the list. */
+	void (*run)(struct worker *worker, void *arg);
+	void *arg;
 	uint32_t start, max;
 	struct connection_view *views;
 	struct backend_view *down; /* in place of views */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "buffers.h"
+#include "capture.h"
 #include "cookie.h"
 #include "eal.h"
 #include "group_secrets.h"
@@ -193,9 +194,9 @@ plane_idle(const struct plane *plane)
 	return idle_text(least);
 }
 
-/* Until each worker has looked at what is published: no frame is received before it has. */
-static void
-wait_for_workers(struct plane *plane)
+/* A worker looks before it receives the next frame. */
+void
+plane_wait(struct plane *plane)
 {
 	/* rte_rcu_qsbr_check() notes what it saw: one who waits at a time. */
 	static pthread_mutex_t waiting = PTHREAD_MUTEX_INITIALIZER;
@@ -212,7 +213,7 @@ plane_publish(struct plane *plane, const struct policy *policy)
 {
 	group_secrets_of(plane->secrets, policy);
 	__atomic_store_n(&plane->policy, policy, __ATOMIC_RELEASE);
-	wait_for_workers(plane);
+	plane_wait(plane);
 }
 
 void
@@ -222,14 +223,14 @@ plane_publish_lists(struct plane *plane, const struct live_set *live)
 
 	__atomic_store_n(&plane->live, live, __ATOMIC_RELAXED);
 	__atomic_store_n(&plane->live_changes, changes + 1, __ATOMIC_RELEASE);
-	wait_for_workers(plane);
+	plane_wait(plane);
 }
 
 void
 plane_drain(struct plane *plane, bool on)
 {
 	__atomic_store_n(&plane->draining, on, __ATOMIC_RELAXED);
-	wait_for_workers(plane);
+	plane_wait(plane);
 }
 
 bool
@@ -290,6 +291,7 @@ plane_fini(struct plane *plane)
 		rte_mempool_free(plane->pools[i]);
 		plane->workers[i] = NULL;
 	}
+	capture_fini(plane);
 	rte_free(plane->known.words);
 	explicit_bzero(&plane->known, sizeof(plane->known));
 	if (plane->secrets != NULL) {

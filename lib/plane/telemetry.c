@@ -14,15 +14,17 @@
 #include "log.h"
 #include "mailbox.h"
 #include "stats.h"
+#include "telemetry_capture.h"
 #include "telemetry_control.h"
+#include "telemetry_explain.h"
 #include "telemetry_list.h"
 #include "telemetry_lists.h"
+#include "telemetry_memory.h"
 #include "telemetry_talkers.h"
 
 /* DPDK cuts an answer at 16 KiB. */
 #define SERVICES_PAGE 32u
 #define CONNECTIONS_PAGE 64u
-#define MEMORY_ROWS_MAX 16
 
 /* Handlers get no argument of ours, so what they read stands here. */
 static struct {
@@ -339,64 +341,11 @@ workers(const char *params, struct rte_tel_data *d)
 	return list_answer(d, &list, 0);
 }
 
-/* Entries in use; what is no table of entries that come and go is so as a whole. */
-static uint64_t
-used_of(const struct core_memory_row *row, const struct core_usage *u)
-{
-	const struct {
-		const char *name;
-		uint64_t used;
-	} known[] = {
-		{ "connections", u->connections },
-		{ "half-open", u->half_open },
-		{ "backends", u->backends },
-		{ "paths", u->paths },
-		{ "sources", u->sources },
-		{ "held", u->held },
-		{ "index", (uint64_t)u->connections + u->half_open },
-	};
-
-	for (unsigned int i = 0; i < RTE_DIM(known); i++)
-		if (strcmp(known[i].name, row->name) == 0)
-			return known[i].used;
-	return row->entries * here.plane->n_workers;
-}
-
-static void
-add_memory(struct list *list, const char *name, uint64_t entries, uint64_t used, uint64_t size)
-{
-	list->at = 0;
-	list_text(list, "table", name);
-	list_u64(list, "entries", entries);
-	list_u64(list, "used", used);
-	list_u64(list, "size", size);
-}
-
 static int
 memory(const char *params, struct rte_tel_data *d)
 {
-	const struct plane *plane = here.plane;
-	struct core_memory_row rows[MEMORY_ROWS_MAX];
-	uint8_t seed[64] = { 0 };
-	struct core_params core = core_share(plane->conf, seed);
-	unsigned int n = core_memory(&core, rows, MEMORY_ROWS_MAX);
-	struct core_usage usage = stats_usage(plane);
-	uint64_t n_workers = plane->n_workers, in_use = 0;
-	struct list list = { .n = 0 };
-
 	(void)params;
-	for (unsigned int i = 0; i < n; i++)
-		add_memory(&list, rows[i].name, rows[i].entries * n_workers,
-		           used_of(&rows[i], &usage), rows[i].size * n_workers);
-	for (unsigned int i = 0; i < n_workers; i++)
-		in_use += rte_mempool_in_use_count(plane->pools[i]);
-	uint64_t n_known = (plane->known.mask + UINT64_C(1)) * KNOWN_WAYS;
-	add_memory(&list, "known flows", n_known, known_used(&plane->known),
-	           n_known * sizeof(*plane->known.words));
-	add_memory(&list, "buffers", plane->pool_size * n_workers, in_use,
-	           plane->pool_size * n_workers *
-	                   (sizeof(struct rte_mbuf) + rte_pktmbuf_data_room_size(plane->pools[0])));
-	return list_answer(d, &list, 0);
+	return telemetry_memory(here.plane, d);
 }
 
 static int
@@ -426,6 +375,18 @@ talkers(const char *params, struct rte_tel_data *d)
 	return telemetry_talkers(here.plane, here.policy, params, d);
 }
 
+static int
+capture(const char *params, struct rte_tel_data *d)
+{
+	return telemetry_capture(here.plane, here.policy, params, d);
+}
+
+static int
+explain(const char *params, struct rte_tel_data *d)
+{
+	return telemetry_explain(here.plane, here.policy, params, d);
+}
+
 static const struct {
 	const char *command, *help;
 	int (*answer)(const char *params, struct rte_tel_data *d);
@@ -440,6 +401,10 @@ static const struct {
 	{ "/synfront/memory", "Tables and buffers, sizes and use. No parameters", memory },
 	{ "/synfront/drain", "Make no new splices. Parameter: on, off, or none to ask", drain },
 	{ "/synfront/talkers", "Who sends most. Parameter: first service and outcome", talkers },
+	{ "/synfront/capture", "Frames with what became of them: start, read, stop, or none to ask",
+	  capture },
+	{ "/synfront/explain",
+	  "What a client gets, and why. Parameters: client=, port=, service=", explain },
 	{ "/synfront/config", "What is in force. Parameter: first value", config },
 };
 

@@ -18,7 +18,8 @@ act_append(struct core *core, struct step *step, enum action_kind kind, enum sid
 	}
 	struct action *a = &step->out->list[step->out->n++];
 
-	a->kind = (uint8_t)kind;
+	/* One store for the outcome and its kind. */
+	a->what = (uint16_t)(kind | outcome << 8);
 	a->out = (uint8_t)out;
 	a->seg = step->number;
 	core_count(core, outcome);

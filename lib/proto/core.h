@@ -59,6 +59,23 @@ void core_locate(struct core *core, struct segment *seg, unsigned int n, const s
 void core_decide(struct core *core, struct segment *seg, unsigned int n, const struct instant *now,
                  struct actions *out);
 
+/* What was decided of one segment, beside its action. */
+struct core_note {
+	uint8_t row;    /* core_row_name(); CORE_ROW_NONE: not by the table */
+	uint8_t reason; /* enum counter: why it was refused, where its outcome does not say; 0: none */
+	/* Under observe: what would have been. */
+	bool is_observed;
+	uint8_t would_outcome, would_row, would_reason;
+};
+#define CORE_ROW_NONE 0xffu
+
+/* The same as core_decide(), and a note of each segment. Its action says what it counts as. */
+void core_decide_noted(struct core *core, struct segment *seg, unsigned int n,
+                       const struct instant *now, struct actions *out, struct core_note *notes);
+/* "LISTEN.OUTSIDE.SYN", and what the table says of it; both NULL for CORE_ROW_NONE. */
+const char *core_row_name(uint8_t row);
+const char *core_row_answer(uint8_t row);
+
 /* Timers and sweeping. `budget`: most index buckets to look at. Payload
  * pointers in the actions of core_decide() and core_tick() hold until the next
  * call of either. */
@@ -140,6 +157,9 @@ struct core_talk {
 	struct heavy hosts[2], nets[2];
 };
 bool core_talk(const struct core *core, uint32_t number, bool would, struct core_talk *talk);
+
+/* What it was made with. Any thread. */
+const struct core_params *core_params(const struct core *core);
 
 /* The policy in use: who answers ARP and pings needs to know which addresses are protected. */
 const struct policy *core_policy(const struct core *core);

@@ -144,8 +144,10 @@ struct core {
 /* One segment being decided on. */
 struct step {
 	struct segment *seg;
-	uint32_t number;     /* of the segment in the burst */
-	uint32_t entry;      /* FLOW_NONE, connection, or FLOW_HALF_OPEN | number */
+	uint32_t number; /* of the segment in the burst */
+	uint32_t entry;  /* FLOW_NONE, connection, or FLOW_HALF_OPEN | number */
+	uint8_t row;     /* of the decision table, where somebody asks for it: struct core_note */
+	uint8_t reason;  /* enum counter: why it was refused, where its outcome does not say */
 	struct flow_slot at; /* of the entry in the index */
 	const struct service *service;
 	struct service_state *state;

@@ -160,6 +160,7 @@ half_open_make(struct core *core, struct step *step, const struct answer *a,
 
 	if (number == FLOW_NONE) {
 		core_count(core, COUNTER_half_open_full);
+		step->reason = COUNTER_half_open_full;
 		return FLOW_NONE;
 	}
 	uint16_t path = path_get(&core->paths, seg);
@@ -214,6 +215,7 @@ static __attribute__((noinline)) void
 refuse(struct core *core, struct step *step, enum refusal how, enum counter dropped)
 {
 	sum_add(&step->state->refused, 1);
+	step->reason = (uint8_t)dropped;
 	if (how == REFUSE_RESET)
 		act_reset(core, step);
 	/* Followed, so that the answer is let through. */

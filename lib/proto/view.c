@@ -24,6 +24,12 @@ core_counters_own(struct core *core)
 	return &core->counters;
 }
 
+const struct core_params *
+core_params(const struct core *core)
+{
+	return &core->params;
+}
+
 const struct policy *
 core_policy(const struct core *core)
 {

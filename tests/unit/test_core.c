@@ -52,6 +52,7 @@ main(void)
 		{ .pName = "observe", .pTests = core_observe_tests },
 		{ .pName = "lists", .pTests = core_lists_tests },
 		{ .pName = "talkers", .pTests = core_talkers_tests },
+		{ .pName = "explain", .pTests = core_explain_tests },
 		{ .pName = "rows", .pTests = rows_tests },
 		CU_SUITE_INFO_NULL,
 	};
