@@ -172,26 +172,39 @@ is_meant(const struct question *q, const struct explain_flow *flow)
 	       (q->port == 0 || flow->flow.client_port_be == htobe16(q->port));
 }
 
+/* The one that is asked for comes first, whatever number of others there is. */
+static void
+add_flow(struct question *q, const struct explain_flow *flow, unsigned int worker)
+{
+	bool is_first = !q->is_found && is_meant(q, flow);
+	uint32_t at = q->n_flows;
+
+	if (is_first) {
+		q->is_found = true;
+		q->flow = flow->flow;
+		q->tags = flow->tags;
+		q->worker = worker;
+		at = at < FLOWS_MAX ? at : FLOWS_MAX - 1;
+		q->flows[at] = q->flows[0];
+		q->flows[0] = *flow;
+	} else if (at < FLOWS_MAX) {
+		q->flows[at] = *flow;
+	}
+	q->n_flows = at < FLOWS_MAX ? at + 1 : FLOWS_MAX;
+}
+
 static bool
 find_flows(struct plane *plane, struct question *q)
 {
 	for (unsigned int id = 0; id < plane->n_workers; id++) {
-		struct errand e = { .question = q };
+		struct errand e = { .question = q, .max = FLOWS_MAX };
 		do {
-			e.max = FLOWS_MAX - q->n_flows;
-			if (e.max == 0)
+			if (q->is_found && q->n_flows == FLOWS_MAX)
 				return true;
 			if (!ask_worker(plane, id, &e, list_flows))
 				return false;
-			for (uint32_t i = 0; i < e.n; i++) {
-				q->flows[q->n_flows++] = e.flows[i];
-				if (q->is_found || !is_meant(q, &e.flows[i]))
-					continue;
-				q->is_found = true;
-				q->flow = e.flows[i].flow;
-				q->tags = e.flows[i].tags;
-				q->worker = id;
-			}
+			for (uint32_t i = 0; i < e.n; i++)
+				add_flow(q, &e.flows[i], id);
 		} while (e.at != 0);
 	}
 	return true;

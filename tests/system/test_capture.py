@@ -209,13 +209,16 @@ def test_explain_before_and_after_deny(bench):
     finally:
         engine.write(text)
         assert ctl(engine.tag, "reload")[0] == 0
+    # More than an answer lists: the one that is asked for is among them, and first.
+    for _ in range(40):
+        assert ask(bench.keep(dial(bench.lab, port)), b"too") == b"too"
     with dial(bench.lab, port) as connection:
         assert ask(connection, b"there") == b"there"
         own = "%s:%d" % connection.getsockname()[:2]
         mine = explain(engine, own, "bulk")
         assert mine["state"] == "SPLICED" and mine["client"] == own, mine
         assert mine["ack"]["row"] == "SPLICED.OUTSIDE.ACK", mine
-        assert any(flow.startswith(own + " ") for flow in mine["flows"]), mine
+        assert mine["flows"][0].startswith(own + " "), mine
         six = explain(engine, address(CLIENT, 6), "bulk")
         assert six["state"] == "none" and six["server"].startswith("[2001:db8"), six
     for client, service, words in ((source, "nobody", 'no service "nobody"'),
