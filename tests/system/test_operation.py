@@ -81,7 +81,7 @@ def test_open_secret_file_is_refused(bench):
     conf = os.path.join(bench.lab.work, "open.yaml")
     with open(conf, "w") as file:
         file.write(bench.lab.engine.text.replace("@INSTANCE@", "x")
-                   .replace("@WORK@/secret", path))
+                   .replace("@WORK@/secret", path).replace("@WORK@", bench.lab.work))
     done = synfront("--check", "--config", conf)
     assert done.returncode and path in done.stdout, done.stdout
 
