@@ -77,8 +77,9 @@ def config(bench, observe):
 @contextlib.contextmanager
 def answers_counted(bench):
     """How many SYN-ACKs have come to the net that attacks."""
-    with bench.nft("attacker", "counter answers {}\nchain all { type filter hook prerouting priority "
-                   "raw; ip daddr %s tcp flags & (syn | ack) == (syn | ack) counter name answers; }"
+    with bench.nft("attacker", "counter answers {}\nchain come {\ntype filter hook prerouting "
+                   "priority raw;\nip daddr %s tcp flags & (syn | ack) == (syn | ack) "
+                   "counter name answers\n}"
                    % NET):
         yield lambda: int(re.search(r"packets (\d+)", bench.lab.run(
             "attacker", "nft", "list", "counters")).group(1))
@@ -127,7 +128,7 @@ def deny(bench, engine, answers, clients):
     assert len(packets) == 20, packets
     for source, comment in packets:
         assert source.startswith("203.0.113."), packets
-        assert re.match(r"drop_denied; row \S+; service %s; why: source in deny" % SERVICE,
+        assert re.match(r"drop_denied; row \S+; service %s; .*why: source in deny" % SERVICE,
                         comment), comment
     clients.well("with the net denied")
     wait_for("the end of what was denied", lambda: not listed(engine), DENIED_S + 10, 0.2)
@@ -159,12 +160,17 @@ def test_a_whole_attack(bench):
         def lives():
             assert ask(held, b"still there?") == b"still there?"
 
+        def green(step):
+            wait_for("health to be green " + step,
+                     lambda: health(engine.tag) == {"state": "ready", "reasons": []})
+
         # 1. What would it do?
         lives()
         clients.well("under observe")
         nothing_done(engine)
         assert would(engine, "answered_syn_state") + would(engine, "passed_syn") >= 3
-        assert engine.counters()["passed_observed"] > 10 and health(engine.tag)["state"] == "ready"
+        assert engine.counters()["passed_observed"] > 10
+        green("under observe")
 
         # 2. On.
         switch_on(told, on)
@@ -182,7 +188,7 @@ def test_a_whole_attack(bench):
 
             # 4. Who is it? What can be done? Why is it refused?
             wait_for("the net to be named", lambda: who_is_it(engine)[:1] == [NET])
-            assert health(engine.tag)["state"] == "ready"
+            green("in the flood")
             deny(bench, engine, answers, clients)
             clients.well("in the flood, with nothing denied any more")
             assert engine.service(SERVICE)["cookie_mode"] == 1
@@ -194,12 +200,14 @@ def test_a_whole_attack(bench):
         assert not firing(), firing()
         clients.well("after the flood")
         lives()
-        assert health(engine.tag) == {"state": "ready", "reasons": []}
+        green("after all")
     assert not clients.errors and clients.served > 20, (clients.served, clients.errors)
     events = told.everywhere()
     paired(events, all_over=True)
-    assert [(each["event"], each["state"]) for each in events] == [
-        ("reload", "once"), ("flood", "begin"), ("flood", "end")], events
+    # A worker that waited for a CPU of a busy machine is none of this.
+    assert [(each["event"], each["state"]) for each in events
+            if each["event"] != "worker_stalled"] == [
+                ("reload", "once"), ("flood", "begin"), ("flood", "end")], events
     bench.record("a whole attack", clients=clients.served, syns=last["syns"],
                  seconds=last["seconds"])
     print("      %d clients served; %d SYNs in %.0f s" % (clients.served, last["syns"],
