@@ -4,11 +4,17 @@
 #include "core.h"
 #include "observe.h"
 
+uint32_t
+live_verdict(const struct core *core, const struct service *service, const struct ip_addr *client)
+{
+	return core->live == NULL ? core->verdict
+	                          : live_set_find(core->live, client, 1u + service->id);
+}
+
 bool
 admits(const struct core *core, const struct service *service, const struct ip_addr *client)
 {
-	uint32_t verdict = core->live == NULL ? 0
-	                                      : live_set_find(core->live, client, 1u + service->id);
+	uint32_t verdict = live_verdict(core, service, client);
 
 	if (verdict != 0)
 		return (verdict & LIVE_ALLOW) != 0;

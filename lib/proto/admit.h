@@ -8,6 +8,10 @@
 
 #include "core_state.h"
 
+/* What the live lists say of it: LIVE_DENY or LIVE_ALLOW, 0 if nothing. */
+uint32_t live_verdict(const struct core *core, const struct service *service,
+                      const struct ip_addr *client);
+
 bool admits(const struct core *core, const struct service *service, const struct ip_addr *client);
 
 /* May the answer be no? */

@@ -130,6 +130,7 @@ struct core {
 	bool draining;
 	bool hands_off;            /* the policy has a service of mode handoff */
 	bool has_orphans;          /* a reload came while there were connections */
+	uint32_t verdict;          /* without `live`, LIVE_*: of a trial's one client (explain.c) */
 	struct talkers *talkers;   /* talkers.h */
 	struct observer *observer; /* observe.h; NULL: no room for one */
 	uint64_t ticked_s;         /* the last second whose service counts were looked at */

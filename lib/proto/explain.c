@@ -2,6 +2,7 @@
 #include "explain.h"
 
 #include "admission.h"
+#include "admit.h"
 #include "connect.h"
 #include "decision.h"
 #include "entry.h"
@@ -286,6 +287,9 @@ copy_to(struct core *to, const struct core *from, const struct segment *seg, uin
 
 	copy_core(to, from);
 	copy_service(to, from, seg->found.service);
+	/* The lists themselves may be gone by the time of the question. */
+	to->verdict = live_verdict(from, from->services[seg->found.service].service,
+	                           &flow->client);
 	copy_source(to, from, flow, now);
 	if (have != BACKEND_NONE)
 		backend = backend_find(&to->backends, &flow->server, flow->server_port_be, true,
@@ -331,7 +335,7 @@ explain_copy(const struct core *core, const struct flow *flow, uint32_t tags,
 	uint32_t entry = entry_find(from, flow, tags, seg.found.hash, &at);
 	uint32_t backend = backend_of(from, flow);
 
-	f->is_admitted = policy_admits(from->policy, state->service, &flow->client);
+	f->is_admitted = admits(from, state->service, &flow->client);
 	f->is_draining = from->draining;
 	f->cookie_mode = state->cookie_mode;
 	f->is_full = from->half_open.used == from->half_open.capacity;

@@ -5,6 +5,7 @@
  */
 #include "core_lab.h"
 #include "explain.h"
+#include "live_set.h"
 
 /* Asks, and holds the core against what it was. */
 struct explained {
@@ -186,6 +187,37 @@ LAB_TEST(test_explain_denied_reset)
 	denied(lab, REFUSE_RESET, COUNTER_answered_rst);
 }
 
+/* By a live list; an allow there goes before the deny of the service. */
+LAB_TEST(test_explain_live_lists)
+{
+	const struct lab_seg spec = { .side = SIDE_OUTSIDE, .flags = TCP_SYN };
+	struct live_set *set = live_set_new(1, 1);
+	struct prefix prefix;
+
+	deny(lab, &prefix, REFUSE_DROP);
+	lab->services[0].n_deny = 0;
+	lab_start(lab);
+	lab_teach(lab);
+	CHECK(live_set_put(set, &prefix, 0, LIVE_DENY));
+	core_set_lists(lab->core, set);
+	struct explained e = explain_of(lab, &spec);
+	CHECK(!e.facts.is_admitted && !e.answer.proof.is_asked);
+	EQUAL(e.answer.syn.outcome, COUNTER_drop_denied);
+	lab_syn(lab);
+	came_true(lab, &e.answer.syn);
+
+	lab->services[0].n_deny = 1;
+	CHECK(live_set_put(set, &prefix, 0, LIVE_ALLOW));
+	core_set_lists(lab->core, set);
+	e = explain_of(lab, &spec);
+	CHECK(e.facts.is_admitted);
+	EQUAL(e.answer.syn.outcome, COUNTER_answered_syn_state);
+	lab_syn(lab);
+	came_true(lab, &e.answer.syn);
+	core_set_lists(lab->core, NULL);
+	live_set_free(set);
+}
+
 /* In a flood: by cookie, whose proof opens; and what a source has is told. */
 LAB_TEST_ONCE(test_explain_flood)
 {
@@ -331,6 +363,7 @@ CU_TestInfo core_explain_tests[] = {
 	CHECK_TEST(test_explain_splice),
 	CHECK_TEST(test_explain_denied_drop),
 	CHECK_TEST(test_explain_denied_reset),
+	CHECK_TEST(test_explain_live_lists),
 	CHECK_TEST(test_explain_flood),
 	CHECK_TEST(test_explain_reflection_cap),
 	CHECK_TEST(test_explain_limit),
