@@ -111,6 +111,22 @@ capture_wants_outcome(const struct capture_filter *filter, uint8_t outcome)
 	return filter->outcomes[outcome / 64] >> outcome % 64 & 1;
 }
 
+/* May a segment of this burst be wanted? By its client alone, before anything is decided: half of
+ * an address, the one that tells more clients apart. */
+static inline bool
+capture_may_want(const struct capture_filter *filter, const struct segment *segs, unsigned int n)
+{
+	unsigned int half = filter->mask.quads_be[1] != 0;
+	uint64_t client = filter->client.quads_be[half], mask = filter->mask.quads_be[half];
+
+	if (filter->is_any)
+		return true;
+	for (unsigned int i = 0; i < n; i++)
+		if (((segs[i].flow.client.quads_be[half] ^ client) & mask) == 0)
+			return true;
+	return false;
+}
+
 /* Of a burst that was decided on: a bit for each segment that is wanted, at most 64, and what it
  * counts as. */
 static inline uint64_t

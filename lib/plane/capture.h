@@ -10,8 +10,10 @@
  * begun it asks for what there is, and who does not ask for CAPTURE_LEASE_MS has gone. Then the
  * workers copy nothing any more, the capture has ended, and another may begin.
  *
- * Off, it costs a load and a branch a burst. On, each frame is noted and looked at: what that
- * costs, tests/bench/guard counts in instructions, and `bench_core --capture` in ticks.
+ * Off, it costs a load and a branch a burst. On and of one client or net, a look at each frame's
+ * client: what that costs, tests/bench/guard counts in instructions, and `bench_core --capture` in
+ * ticks. Each frame is noted and looked at closely only in a burst where that client is, and in all
+ * bursts where the filter names no client.
  *
  * Ownership: the telemetry thread under its lock owns the capture and reads the rings; a worker
  * reads the filter and fills its own ring.

@@ -134,7 +134,7 @@ capture_burst(struct worker *w, struct capture *c, struct rte_mbuf **mbufs, unsi
 {
 	struct noted noted;
 
-	if (unlikely(is_over(w, c))) {
+	if (is_over(w, c) || likely(!capture_may_want(&c->filter, w->segments, n))) {
 		core_decide(w->core, w->segments, n, &w->now, &w->actions);
 		burst_act(w, mbufs);
 		return;

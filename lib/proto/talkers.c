@@ -97,7 +97,8 @@ keys_of(const struct segment *seg, uint64_t *host, uint64_t *net)
 	}
 }
 
-void
+/* Never a part of act_append(): its registers would be saved for each frame. */
+__attribute__((noinline, cold)) void
 talkers_sample(struct core *core, const struct step *step, enum counter outcome)
 {
 	struct talkers *t = core->talkers;

@@ -303,7 +303,7 @@ decide(struct load *load, unsigned int n)
 	struct core_note notes[LOAD_BURST];
 	uint8_t outcomes[LOAD_BURST];
 
-	if (!load->params.captures) {
+	if (!load->params.captures || !capture_may_want(&nobody, load->segments, n)) {
 		core_decide(load->core, load->segments, n, &load->now, &load->actions);
 		return;
 	}

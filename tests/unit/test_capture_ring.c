@@ -162,6 +162,35 @@ test_filter_client(void)
 	CU_ASSERT_TRUE(capture_wants(&f, &other));
 }
 
+/* Before a burst is decided on: any prefix, of either family, and wherever the segment stands. */
+static void
+test_filter_of_a_burst(void)
+{
+	static const uint8_t v6_lengths[] = { 1, 48, 64, 65, 128 };
+	struct capture_filter f = all();
+	struct segment segs[3];
+
+	for (unsigned int i = 0; i < 3; i++)
+		segs[i] = segment_of(0x0a000000 + i, 3);
+	CU_ASSERT_TRUE(capture_may_want(&f, segs, 3));
+	for (uint32_t i = 0; i < 4; i++) {
+		struct prefix one = { segment_of(0x0a000000 + i, 3).flow.client, 128 };
+		capture_want_client(&f, &one);
+		CU_ASSERT_EQUAL(capture_may_want(&f, segs, 3), i < 3);
+		CU_ASSERT_EQUAL(capture_may_want(&f, segs, 1), i == 0);
+	}
+	for (unsigned int i = 0; i < sizeof(v6_lengths); i++) {
+		struct prefix net = { .len = v6_lengths[i] };
+		net.addr.quads_be[0] = 0x2222222222222280;
+		net.addr.quads_be[1] = v6_lengths[i] > 64 ? 0x8180 : 0;
+		capture_want_client(&f, &net);
+		CU_ASSERT_FALSE(capture_may_want(&f, segs, 3));
+		segs[2].flow.client = net.addr;
+		CU_ASSERT_TRUE(capture_wants(&f, &segs[2]) && capture_may_want(&f, segs, 3));
+		segs[2] = segment_of(0x0a000002, 3);
+	}
+}
+
 static void
 test_filter_service(void)
 {
@@ -249,6 +278,7 @@ main(void)
 		                CHECK_TEST(test_full_counts_its_losses),
 		                CHECK_TEST(test_budget_of_a_millisecond),
 		                CHECK_TEST(test_filter_client),
+		                CHECK_TEST(test_filter_of_a_burst),
 		                CHECK_TEST(test_filter_service),
 		                CHECK_TEST(test_filter_outcomes),
 		                CHECK_TEST(test_words),

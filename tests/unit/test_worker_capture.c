@@ -151,6 +151,37 @@ test_capture_filters(void)
 	CU_ASSERT_TRUE(says(in, "drop_checksum; service cookies; why: TCP checksum wrong"));
 }
 
+/* Of one client: in bursts where it is alone, among others, last, and not at all. */
+static void
+test_capture_of_a_client(void)
+{
+	struct frame_spec other = worker_lab_segment(SIDE_OUTSIDE, LAB_RESPOND, 0x02, 1, 0);
+	const struct prefix client = { other.src, 128 };
+	struct capture_filter f = all();
+
+	capture_want_client(&f, &client);
+	other.src.words_be[3] ^= 1u << 24;
+	start(&f);
+	for (unsigned int round = 0; round < 4; round++) {
+		for (uint16_t i = 0; i < 5 && round != 1; i++) {
+			other.src_port = (uint16_t)(5000 + 10 * round + i);
+			worker_lab_put_tcp(&lab, SIDE_OUTSIDE, &other);
+		}
+		if (round != 0)
+			put_syn((uint16_t)(4000 + round));
+		worker_lab_run(&lab, 0, 1);
+		CU_ASSERT_EQUAL(lab.n_sent, (round != 1 ? 5u : 0) + (round != 0));
+	}
+	end();
+	for (unsigned int i = 0; i < 6; i++) {
+		size_t at = block(PACKET, i);
+		CU_ASSERT_TRUE_FATAL(at != 0);
+		CU_ASSERT_TRUE(says(at, i % 2 ? "sent for answered_syn_cookie; row LISTEN.OUTSIDE"
+		                              : "answered_syn_cookie; row LISTEN.OUTSIDE.SYN"));
+	}
+	CU_ASSERT_EQUAL(block(PACKET, 6), 0);
+}
+
 /* A frame in pieces, longer than what is kept of it, that crosses. */
 static void
 test_capture_pieces(void)
@@ -264,11 +295,8 @@ test_capture_timers(void)
 }
 
 CU_TestInfo worker_capture_tests[] = {
-	CHECK_TEST(test_capture_shows_both_ways),
-	CHECK_TEST(test_capture_filters),
-	CHECK_TEST(test_capture_pieces),
-	CHECK_TEST(test_capture_loses_and_counts),
-	CHECK_TEST(test_capture_is_one),
-	CHECK_TEST(test_capture_timers),
-	CU_TEST_INFO_NULL,
+	CHECK_TEST(test_capture_shows_both_ways),  CHECK_TEST(test_capture_filters),
+	CHECK_TEST(test_capture_of_a_client),      CHECK_TEST(test_capture_pieces),
+	CHECK_TEST(test_capture_loses_and_counts), CHECK_TEST(test_capture_is_one),
+	CHECK_TEST(test_capture_timers),           CU_TEST_INFO_NULL,
 };
