@@ -29,6 +29,7 @@ struct ctl_request {
 	const char *instance;
 	struct ctl_capture_options *capture;
 	const char *client; /* of explain */
+	double watch_s;     /* of top; 0: not given */
 };
 
 /* Each asks the engine, prints, and returns an exit code; what failed on the socket is in its
@@ -42,6 +43,8 @@ int ctl_talkers(struct ctl_socket *s, const struct ctl_request *request);
 int ctl_lists(struct ctl_socket *s, const struct ctl_request *request);
 int ctl_capture(struct ctl_socket *s, const struct ctl_request *request);
 int ctl_explain(struct ctl_socket *s, const struct ctl_request *request);
+/* Connects by itself, again and again. */
+int ctl_top(const struct ctl_request *request);
 /* Read the words behind such a command, which is argv[0]. -1: usage. */
 int ctl_capture_options(int argc, char **argv, struct ctl_request *request);
 int ctl_explain_options(int argc, char **argv, struct ctl_request *request);

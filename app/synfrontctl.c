@@ -90,6 +90,7 @@ static const struct command {
 	 * an engine, too; `argument` must be given, `word` may be. */
 	int (*run)(struct ctl_socket *s, const struct ctl_request *request);
 	int (*failed)(const char *why, const struct ctl_request *request);
+	int (*alone)(const struct ctl_request *request); /* connects by itself */
 	const char *argument, *word;
 	bool takes_words; /* ... and options of its own */
 	/* It has options and arguments of its own. */
@@ -116,6 +117,8 @@ static const struct command {
 	  .takes_words = true },
 	{ "talkers", "the heaviest sources by service and outcome", .run = ctl_talkers,
 	  .takes_words = true },
+	{ "top", "all of it live, on a full screen; tables where there is no terminal",
+	  .alone = ctl_top },
 	{ "metrics", "all figures for Prometheus [openmetrics: in that dialect]",
 	  .run = ctl_metrics, .word = "openmetrics" },
 	{ "scrape", "the same as the answer to an HTTP request on standard input",
@@ -259,6 +262,10 @@ run(const struct options *o)
 	json_t *before = NULL;
 	double before_s = 0;
 
+	if (o->command->alone != NULL) {
+		struct ctl_request request = { .instance = o->instance, .watch_s = o->watch_s };
+		return o->command->alone(&request);
+	}
 	if (o->command->run != NULL)
 		return run_command(o);
 	if (ctl_open(&s, o->instance) != 0) {
@@ -409,7 +416,8 @@ parse_options(int argc, char **argv, struct options *o)
 	}
 	if (read_options(argc, argv, "", o) != 0 || optind == argc)
 		return -1;
-	if (o->command == NULL || (o->command->run != NULL && o->watch_s > 0))
+	if (o->command == NULL || (o->command->run != NULL && o->watch_s > 0) ||
+	    (o->command->alone != NULL && o->json))
 		return -1;
 	o->request.words = argv + optind + 1;
 	o->request.n_words = (unsigned int)(argc - optind - 1);
