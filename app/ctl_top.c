@@ -23,7 +23,7 @@ rest(double seconds)
 static void
 print(const struct top_source *source)
 {
-	struct top_tables tables;
+	struct top_tables tables = { 0 };
 
 	top_tables_make(&tables, source, TOP_BY_SYN, NULL);
 	printf("%s\n", tables.heading);

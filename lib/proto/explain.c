@@ -288,8 +288,7 @@ copy_to(struct core *to, const struct core *from, const struct segment *seg, uin
 	copy_core(to, from);
 	copy_service(to, from, seg->found.service);
 	/* The lists themselves may be gone by the time of the question. */
-	to->verdict = live_verdict(from, from->services[seg->found.service].service,
-	                           &flow->client);
+	to->verdict = live_verdict(from, from->services[seg->found.service].service, &flow->client);
 	copy_source(to, from, flow, now);
 	if (have != BACKEND_NONE)
 		backend = backend_find(&to->backends, &flow->server, flow->server_port_be, true,

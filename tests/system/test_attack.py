@@ -68,11 +68,21 @@ class Clients:
 
 
 def config(bench, observe):
-    """`low` is so low that a worker which waits for its CPU for a second does not end the flood."""
+    """`low` is so low that a second in which little comes does not end the flood."""
     return bench.config(replace=(
         ("  - name: state ", "  - name: state\n    observe: %s\n    denied: drop\n"
          "    half_open: {high: 512, low: 8}\n    #" % ("true" if observe else "false")),
         ("@WORK@/lists", "@WORK@/lists-of-attack")))
+
+
+@contextlib.contextmanager
+def steady_flood(bench, port):
+    """trafgen sends what is due in a second at once and then waits: two of them, half a second
+    apart, leave no second without a SYN, which would end cookie mode."""
+    with bench.flood(RATE // 2, 150, port=port, sources=SOURCES):
+        time.sleep(0.5)
+        with bench.flood(RATE // 2, 150, port=port, sources=SOURCES):
+            yield
 
 
 @contextlib.contextmanager
@@ -180,7 +190,7 @@ def test_a_whole_attack(bench):
         assert not told.of("flood") and not firing()
 
         # 3. The attack, of which the operator is told.
-        with bench.flood(RATE, 150, port=port, sources=SOURCES):
+        with steady_flood(bench, port):
             first = told.until("flood", "begin", service=SERVICE)
             assert first["prefixes"][0]["prefix"] == NET, first
             clients.well("in the flood")

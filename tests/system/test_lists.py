@@ -240,3 +240,21 @@ def test_talkers_name_who_sends(bench):
         assert re.search(r"state +answered_syn_state +%s +\d+\.\d" % re.escape(host), words), words
     assert ctl(engine, "talkers", "--service", "none")[1].split() == [
         "SERVICE", "OUTCOME", "PREFIX", "PERCENT", "FRAMES", "AT-LEAST"]
+
+
+def test_top_shows_who_sends_to_which_service(bench):
+    """Of a running engine, without a terminal: its services, ports, worker and talkers."""
+    port = bench.serve("state", echo)
+    with dial(bench.lab, port, 4, source=prefix_address(6, 4)) as connection:
+        assert ask(connection, b"in") == b"in"
+    shown = []
+
+    def is_named():
+        shown[:] = [said(bench.lab.engine, "top")]
+        return re.search(r"(?m)^state +answered_syn_state +\d+ +\d+\.\d +\S+$", shown[0])
+
+    wait_for("the talkers", is_named)
+    for line in (r"%s: \w+, up 0 d 00:\d\d:\d\d, flood on \d+ of \d+ services" % bench.lab.engine.tag,
+                 r"state +(calm|flood)( +\d+){6}", r"outside +up( +(\d+|-)){7}", r"inside +up .*",
+                 r"WORKERS busy(  \d+: \d+ %)+"):
+        assert re.search("(?m)^%s$" % line, shown[0]), (line, shown[0])
