@@ -65,7 +65,8 @@ talk_of(struct talkers *t, uint32_t key, uint32_t window)
 	if (free == NULL)
 		return NULL;
 	__atomic_store_n(&free->key, key, __ATOMIC_RELAXED);
-	free->window = window - 2; /* both of its halves are another's */
+	/* Both of its halves are another's. */
+	__atomic_store_n(&free->window, window - 2, __ATOMIC_RELAXED);
 	return free;
 }
 

@@ -6,20 +6,21 @@
 
 #define TRIES 100
 
-#define READ(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
-#define WRITE(field, value) __atomic_store_n(&(field), value, __ATOMIC_RELAXED)
+/* An odd turn is seen before anything that is written in it, and an even one after it; who copies
+ * reads the turn, the rest, and the turn again, in this order. */
+#define READ(field) __atomic_load_n(&(field), __ATOMIC_ACQUIRE)
+#define WRITE(field, value) __atomic_store_n(&(field), value, __ATOMIC_RELEASE)
 
 static void
 change_begin(struct heavy *h)
 {
-	WRITE(h->turn, READ(h->turn) + 1);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	WRITE(h->turn, h->turn + 1);
 }
 
 static void
 change_end(struct heavy *h)
 {
-	__atomic_store_n(&h->turn, READ(h->turn) + 1, __ATOMIC_RELEASE);
+	WRITE(h->turn, h->turn + 1);
 }
 
 static void
@@ -71,7 +72,7 @@ bool
 heavy_copy(const struct heavy *h, struct heavy *copy)
 {
 	for (unsigned int try = 0; try < TRIES; try++) {
-		uint32_t turn = __atomic_load_n(&h->turn, __ATOMIC_ACQUIRE);
+		uint32_t turn = READ(h->turn);
 
 		if (turn & 1)
 			continue;
@@ -82,7 +83,6 @@ heavy_copy(const struct heavy *h, struct heavy *copy)
 			copy->slots[i] = (struct heavy_slot){ READ(h->slots[i].key),
 				                              READ(h->slots[i].count),
 				                              READ(h->slots[i].error) };
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (READ(h->turn) == turn)
 			return true;
 	}

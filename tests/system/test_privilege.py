@@ -11,11 +11,10 @@ import signal
 import socket
 import stat
 import subprocess
-import tempfile
 import time
 
 from bench import thorough
-from engines import BUILD, Synfront
+from engines import BUILD, Synfront, for_anybody
 from injected import hang
 from lab import ROOT, wait_for
 from servers import ask, dial, echo
@@ -244,11 +243,8 @@ def test_files_are_for_nobody_else(bench):
 def test_ctl_of_another_user(bench):
     """It says what is missing, and not that nothing runs; root and the engine's user ask on."""
     engine = bench.lab.engine
-    with tempfile.TemporaryDirectory() as directory:
-        os.chmod(directory, 0o755)
-        program = os.path.join(directory, "synfrontctl")
-        shutil.copy(os.path.join(BUILD, "app/synfrontctl"), program)
-        os.chmod(program, 0o755)
+    with for_anybody("synfrontctl") as folder:
+        program = os.path.join(folder, "synfrontctl")
         who = pwd.getpwnam(USER)
         done = subprocess.run((program, "--instance", engine.tag, "info"), cwd="/", timeout=60,
                               user=who.pw_uid, group=who.pw_gid, extra_groups=[], check=False,

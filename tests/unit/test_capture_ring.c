@@ -202,6 +202,31 @@ test_filter_service(void)
 	CU_ASSERT_FALSE(capture_wants(&f, &none));
 }
 
+/* Frames of the engine's own belong to no segment, and say nothing of one; what an action had before
+ * them may still stand in it. */
+static void
+test_wanted_of_segments_alone(void)
+{
+	static struct action list[2];
+	static struct segment segs[2];
+	struct actions actions = { .list = list, .n = 2, .max = 2 };
+	struct capture_filter f = all();
+	uint8_t outcomes[2] = { 0 };
+
+	CU_ASSERT_TRUE(verdict_outcomes("answered_rst", f.outcomes));
+	list[0] = (struct action){ .kind = ACTION_SEND,
+		                   .outcome = COUNTER_answered_rst,
+		                   .seg = ACTION_NO_SEGMENT };
+	list[1] = (struct action){ .kind = ACTION_REPLY,
+		                   .outcome = COUNTER_answered_rst,
+		                   .seg = 1 };
+	CU_ASSERT_EQUAL(capture_wanted(&f, &actions, segs, outcomes), 2);
+	CU_ASSERT_EQUAL(outcomes[0], 0);
+	CU_ASSERT_EQUAL(outcomes[1], COUNTER_answered_rst);
+	list[1].outcome = COUNTER_drop_denied;
+	CU_ASSERT_EQUAL(capture_wanted(&f, &actions, segs, outcomes), 0);
+}
+
 static void
 test_filter_outcomes(void)
 {
@@ -281,6 +306,7 @@ main(void)
 		                CHECK_TEST(test_filter_of_a_burst),
 		                CHECK_TEST(test_filter_service),
 		                CHECK_TEST(test_filter_outcomes),
+		                CHECK_TEST(test_wanted_of_segments_alone),
 		                CHECK_TEST(test_words),
 		                CHECK_TEST(test_words_fit),
 		                CU_TEST_INFO_NULL };

@@ -133,6 +133,24 @@ LAB_TEST(test_explain_connection_on_its_way)
 	came_true(lab, &e.answer.ack);
 }
 
+/* What its handshake with the server has got to is looked up where the trial has it, not where the
+ * core does. */
+LAB_TEST(test_explain_second_connection_on_its_way)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_connecting(lab);
+	lab->client_port++;
+	lab_connecting(lab);
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 8);
+	struct explained e = explain(lab);
+
+	CHECK(e.facts.has_entry && e.facts.state == CONN_CONNECTING);
+	CHECK(row_is(&e.answer.ack, "CONNECTING.OUTSIDE.ACK"));
+	CLIENT(TCP_ACK, lab->irs + 9, lab->iss + 1);
+	came_true(lab, &e.answer.ack);
+}
+
 LAB_TEST(test_explain_splice)
 {
 	lab_start(lab);
@@ -360,6 +378,7 @@ CU_TestInfo core_explain_tests[] = {
 	CHECK_TEST(test_explain_calm_handshake),
 	CHECK_TEST(test_explain_unknown_server),
 	CHECK_TEST(test_explain_connection_on_its_way),
+	CHECK_TEST(test_explain_second_connection_on_its_way),
 	CHECK_TEST(test_explain_splice),
 	CHECK_TEST(test_explain_denied_drop),
 	CHECK_TEST(test_explain_denied_reset),

@@ -99,6 +99,7 @@ LAB_TEST_ONCE(test_talkers_windows_turn)
 	EQUAL(talk.nets[0].weight, 60);
 	EQUAL(talk.nets[1].weight, 30);
 	EQUAL(count_of(&talk.nets[1], key_of(lab, 3, true)), 20);
+	EQUAL(count_of(&talk.hosts[1], key_of(lab, 3, false)), 20);
 	EQUAL(count_of(&talk.nets[0], key_of(lab, 3, true)), 0);
 	lab_tick(lab, 2 * TALK_WINDOW_MS);
 	flood(lab, 90, 5);
