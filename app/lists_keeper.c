@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "list_line.h"
 #include "lists.h"
 #include "log.h"
@@ -19,15 +20,6 @@
 #define RETRY_MS 10000u
 #define SHARE 20u  /* of the time */
 #define PART 1024u /* entries that are written under one hold of the lock */
-
-static uint64_t
-ms_of(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* ---- reading ----------------------------------------------------------- */
 
@@ -70,7 +62,7 @@ read_line(const char *path, unsigned int number, const char *text, uint64_t wall
 int
 lists_keeper_read(struct lists_keeper *keeper, const char *path)
 {
-	uint64_t wall_s = ms_of(CLOCK_REALTIME) / 1000;
+	uint64_t wall_s = clock_ms(CLOCK_REALTIME) / 1000;
 	char text[LIST_LINE_SIZE];
 	unsigned int number = 0;
 	bool is_good = true;
@@ -140,7 +132,7 @@ sync_folder(const char *path)
 static int
 write_all(FILE *out)
 {
-	struct writing w = { out, ms_of(CLOCK_REALTIME) / 1000 };
+	struct writing w = { out, clock_ms(CLOCK_REALTIME) / 1000 };
 	uint32_t next = 0;
 
 	fputs("# Live lists of synfront, which writes this file anew after each change: see\n"
@@ -178,7 +170,7 @@ write_file(const char *path)
 static void
 keep(struct lists_keeper *k)
 {
-	uint64_t version = lists_state().version, begin_ms = ms_of(CLOCK_MONOTONIC);
+	uint64_t version = lists_state().version, begin_ms = clock_ms(CLOCK_MONOTONIC);
 
 	if (write_file(k->path) != 0) {
 		if (!k->has_failed)
@@ -191,7 +183,7 @@ keep(struct lists_keeper *k)
 		log_notice("lists.file %s: the live lists are kept again", k->path);
 	k->has_failed = false;
 	k->version = version;
-	uint64_t end_ms = ms_of(CLOCK_MONOTONIC);
+	uint64_t end_ms = clock_ms(CLOCK_MONOTONIC);
 	k->next_ms = end_ms + PAUSE_MS + SHARE * (end_ms - begin_ms);
 }
 
@@ -205,7 +197,7 @@ run(void *arg)
 		nanosleep(&pause, NULL);
 		lists_step();
 		if (k->path != NULL && lists_state().version != k->version &&
-		    ms_of(CLOCK_MONOTONIC) >= k->next_ms)
+		    clock_ms(CLOCK_MONOTONIC) >= k->next_ms)
 			keep(k);
 	}
 	if (k->path != NULL && lists_state().version != k->version)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cpu_guard.h"
+#include "ctl_clock.h"
 #include "ctl_command.h"
 #include "ctl_socket.h"
 #include "ctl_table.h"
@@ -175,15 +176,6 @@ usage(FILE *out)
 	      out);
 }
 
-static double
-clock_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* Why nothing was answered about worker `number`, if that is because there is none. */
 static void
 explain_worker(struct ctl_socket *s, const char *number)
@@ -274,7 +266,7 @@ run(const struct options *o)
 	}
 	for (;;) {
 		json_t *answer = ask(&s, o);
-		double now_s = clock_s();
+		double now_s = ctl_clock_s();
 		if (answer == NULL) {
 			fprintf(stderr, "synfrontctl: %s\n", s.error);
 			break;

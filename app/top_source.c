@@ -2,8 +2,8 @@
 #include "top_source.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "ctl_clock.h"
 #include "ctl_table.h"
 #include "ctl_talkers.h"
 #include "top_rates.h"
@@ -65,15 +65,6 @@ static const char *const order_keys[TOP_ORDERS] = {
 	[TOP_BY_NAME] = "name",
 };
 
-double
-top_clock_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void
 figures_free(struct top_figures *f)
 {
@@ -98,7 +89,7 @@ figures_ask(struct top_figures *f, struct ctl_socket *s)
 		figures_free(f);
 		return -1;
 	}
-	f->at_s = top_clock_s();
+	f->at_s = ctl_clock_s();
 	return 0;
 }
 

@@ -40,8 +40,6 @@ struct top_tables {
 	json_t *services, *ports, *talkers;
 };
 
-double top_clock_s(void);
-
 /* Ask, connecting first if need be. 0, or -1: there is no engine now, and what was known of it is
  * forgotten, since one that comes back counts from zero. */
 int top_source_take(struct top_source *source);
