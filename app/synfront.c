@@ -11,6 +11,7 @@
 #include "group_secret.h"
 #include "lists.h"
 #include "lists_keeper.h"
+#include "lists_load.h"
 #include "log.h"
 #include "privilege.h"
 #include "telemetry.h"
@@ -192,6 +193,7 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	telemetry_stop();
 	lists_keeper_stop(&keeper);
 	lists_detach();
+	lists_load_end();
 	plane_stop(&plane);
 	events_end(&control.events);
 	if (rc != EXIT_START && !control_final_account(&control))

@@ -3,27 +3,14 @@
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "plane.h"
 #include "prefix_text.h"
 
-#define LOAD_PATIENCE_S 10u
-#define LOAD_ROOM_FIRST 4096u
 /* Up to here another set is made with each change: it takes less than a millisecond, and has no
  * slots and lengths of what is gone. */
 #define SMALL 2048u
-
-/* A load on its way. */
-struct staged {
-	uint64_t ticket; /* 0: there is none */
-	uint32_t heard_s;
-	struct list_wish wish;
-	char service[SERVICE_NAME_MAX], why[LIST_WHY_SIZE];
-	struct prefix *prefixes;
-	uint32_t n, room;
-};
 
 static struct {
 	pthread_mutex_t lock;
@@ -33,8 +20,7 @@ static struct {
 	bool is_open;        /* commands are answered */
 	struct plane *plane; /* NULL: no worker looks at the set */
 	const struct policy *policy;
-	uint64_t version, last_ticket;
-	struct staged staged;
+	uint64_t version;
 	uint32_t n_kind[LIST_ALLOW + 1];
 } here = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -44,10 +30,7 @@ static const char *const kinds[] = { "", "deny", "allow" };
 static uint32_t
 now_s(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint32_t)t.tv_sec + 1;
+	return (uint32_t)(clock_ms(CLOCK_BOOTTIME) / 1000) + 1;
 }
 
 static uint32_t
@@ -153,20 +136,12 @@ lists_attach(struct plane *plane)
 	pthread_mutex_unlock(&here.lock);
 }
 
-static void
-unstage(void)
-{
-	free(here.staged.prefixes);
-	here.staged = (struct staged){ .ticket = 0 };
-}
-
 void
 lists_detach(void)
 {
 	pthread_mutex_lock(&here.lock);
 	here.is_open = false;
 	here.plane = NULL;
-	unstage();
 	pthread_mutex_unlock(&here.lock);
 }
 
@@ -186,14 +161,21 @@ service_text(const struct list_wish *wish)
 	return *wish->service != '\0' ? wish->service : "all services";
 }
 
+static int
+check_open(char text[LISTS_TEXT_SIZE])
+{
+	if (here.is_open)
+		return 0;
+	snprintf(text, LISTS_TEXT_SIZE, "the engine is starting or ending");
+	return -1;
+}
+
 /* Is there such a service? Else -1, and which there are. */
 static int
 check(const struct list_wish *wish, char text[LISTS_TEXT_SIZE])
 {
-	if (!here.is_open) {
-		snprintf(text, LISTS_TEXT_SIZE, "the engine is starting or ending");
+	if (check_open(text) != 0)
 		return -1;
-	}
 	if (*wish->service == '\0')
 		return 0;
 	for (uint32_t i = 0; i < here.policy->n_services; i++)
@@ -207,8 +189,8 @@ check(const struct list_wish *wish, char text[LISTS_TEXT_SIZE])
 	return -1;
 }
 
-static int
-fail(enum list_result result, char text[LISTS_TEXT_SIZE])
+int
+lists_refuse(enum list_result result, char text[LISTS_TEXT_SIZE])
 {
 	if (result == LIST_FULL)
 		snprintf(text, LISTS_TEXT_SIZE,
@@ -248,7 +230,7 @@ add_one(const struct list_wish *asked, char text[LISTS_TEXT_SIZE])
 	wish.until_s = end_of(asked->until_s);
 	enum list_result result = add(&wish);
 	if (result != LIST_DONE)
-		return fail(result, text);
+		return lists_refuse(result, text);
 	list_book_adopt(&here.book, here.policy, false);
 	if (!changed(list_book_find(&here.book, &wish)))
 		return stale(text);
@@ -307,113 +289,51 @@ lists_del(const struct list_wish *wish, char text[LISTS_TEXT_SIZE])
 
 /* ---- many at once ------------------------------------------------------ */
 
-static int
-load_begin(const struct list_wish *wish, uint64_t *ticket, char text[LISTS_TEXT_SIZE])
-{
-	struct staged *s = &here.staged;
-
-	if (check(wish, text) != 0)
-		return -1;
-	if (s->ticket != 0 && now_s() - s->heard_s < LOAD_PATIENCE_S) {
-		snprintf(text, LISTS_TEXT_SIZE, "another load is on its way: try again");
-		return -1;
-	}
-	unstage();
-	s->wish = *wish;
-	snprintf(s->service, sizeof(s->service), "%s", wish->service);
-	snprintf(s->why, sizeof(s->why), "%s", wish->why);
-	s->wish.service = s->service;
-	s->wish.why = s->why;
-	s->heard_s = now_s();
-	*ticket = s->ticket = ++here.last_ticket;
-	text[0] = '\0';
-	return 0;
-}
-
 int
-lists_load_begin(const struct list_wish *wish, uint64_t *ticket, char text[LISTS_TEXT_SIZE])
+lists_check(const struct list_wish *wish, char text[LISTS_TEXT_SIZE])
 {
 	pthread_mutex_lock(&here.lock);
-	int rc = load_begin(wish, ticket, text);
-	pthread_mutex_unlock(&here.lock);
-	return rc;
-}
-
-static int
-load_more(uint64_t ticket, const struct prefix *prefixes, uint32_t n, char text[LISTS_TEXT_SIZE])
-{
-	struct staged *s = &here.staged;
-
-	if (ticket == 0 || s->ticket != ticket) {
-		snprintf(text, LISTS_TEXT_SIZE, "this load has taken too long, and been given up");
-		return -1;
-	}
-	if (n > LIST_ENTRIES_MAX - s->n)
-		return fail(LIST_FULL, text);
-	if (s->n + n > s->room) {
-		uint32_t room = s->room > 0 ? 2 * s->room : LOAD_ROOM_FIRST;
-		struct prefix *more = realloc(s->prefixes, room * sizeof(*more));
-		if (more == NULL)
-			return fail(LIST_NO_MEMORY, text);
-		s->prefixes = more;
-		s->room = room;
-	}
-	if (n > 0)
-		memcpy(s->prefixes + s->n, prefixes, n * sizeof(*prefixes));
-	s->n += n;
-	s->heard_s = now_s();
-	text[0] = '\0';
-	return 0;
-}
-
-int
-lists_load_more(uint64_t ticket, const struct prefix *prefixes, uint32_t n,
-                char text[LISTS_TEXT_SIZE])
-{
-	pthread_mutex_lock(&here.lock);
-	int rc = load_more(ticket, prefixes, n, text);
+	int rc = check(wish, text);
 	pthread_mutex_unlock(&here.lock);
 	return rc;
 }
 
 /* Room is there before anything goes. */
 static int
-load_commit(char text[LISTS_TEXT_SIZE])
+replace(const struct list_wish *asked, const struct prefix *prefixes, uint32_t n,
+        char text[LISTS_TEXT_SIZE])
 {
-	struct staged *s = &here.staged;
-	enum list_result result = list_book_reserve(&here.book, s->n);
+	enum list_result result = list_book_reserve(&here.book, n);
+	struct list_wish wish = *asked;
 
-	s->wish.until_s = end_of(s->wish.until_s);
+	wish.until_s = end_of(asked->until_s);
 	/* The first one makes what the others need beside room: a name, a reason. */
-	for (uint32_t i = 0; i < s->n && i < 1 && result == LIST_DONE; i++) {
-		s->wish.prefix = s->prefixes[i];
-		result = add(&s->wish);
+	for (uint32_t i = 0; i < n && i < 1 && result == LIST_DONE; i++) {
+		wish.prefix = prefixes[i];
+		result = add(&wish);
 	}
 	if (result != LIST_DONE)
-		return fail(result, text);
-	list_book_purge(&here.book, &s->wish, gone, NULL);
-	for (uint32_t i = 0; i < s->n; i++) {
-		s->wish.prefix = s->prefixes[i];
-		(void)add(&s->wish);
+		return lists_refuse(result, text);
+	list_book_purge(&here.book, &wish, gone, NULL);
+	for (uint32_t i = 0; i < n; i++) {
+		wish.prefix = prefixes[i];
+		(void)add(&wish);
 	}
 	list_book_adopt(&here.book, here.policy, false);
 	here.version++;
 	if (!make_anew())
 		return stale(text);
 	snprintf(text, LISTS_TEXT_SIZE, "%s %u prefixes as \"%s\": %s; in all lists together %u",
-	         kinds[s->wish.kind], s->n, s->why, service_text(&s->wish), here.book.n);
+	         kinds[wish.kind], n, wish.why, service_text(&wish), here.book.n);
 	return 0;
 }
 
 int
-lists_load_commit(uint64_t ticket, char text[LISTS_TEXT_SIZE])
+lists_replace(const struct list_wish *wish, const struct prefix *prefixes, uint32_t n,
+              char text[LISTS_TEXT_SIZE])
 {
 	pthread_mutex_lock(&here.lock);
-	int rc = load_more(ticket, NULL, 0, text);
-	if (rc == 0) {
-		rc = load_commit(text);
-		unstage();
-	}
+	int rc = check_open(text) == 0 ? replace(wish, prefixes, n, text) : -1;
 	pthread_mutex_unlock(&here.lock);
 	return rc;
 }

@@ -20,7 +20,6 @@
 #include "plane_state.h"
 
 #define LISTS_TEXT_SIZE 320
-#define LISTS_MANY_MAX 128u /* prefixes in one call of lists_load_more() */
 
 /* Before the plane starts: no lists yet. False: no memory. */
 bool lists_begin(const struct policy *policy);
@@ -35,13 +34,13 @@ void lists_end(void);
 int lists_add(const struct list_wish *wish, char text[LISTS_TEXT_SIZE]);
 int lists_del(const struct list_wish *wish, char text[LISTS_TEXT_SIZE]);
 
-/* Many at once: begun (a ticket), brought in parts, and in force all together, in the place of
- * all that came with the same list, service and reason. One at a time; who brings nothing for
- * ten seconds gives way to the next. */
-int lists_load_begin(const struct list_wish *wish, uint64_t *ticket, char text[LISTS_TEXT_SIZE]);
-int lists_load_more(uint64_t ticket, const struct prefix *prefixes, uint32_t n,
-                    char text[LISTS_TEXT_SIZE]);
-int lists_load_commit(uint64_t ticket, char text[LISTS_TEXT_SIZE]);
+/* For those who bring many (lists_load.h). May it be wished? */
+int lists_check(const struct list_wish *wish, char text[LISTS_TEXT_SIZE]);
+/* These in the place of all that came with the list, service and reason of the wish. */
+int lists_replace(const struct list_wish *wish, const struct prefix *prefixes, uint32_t n,
+                  char text[LISTS_TEXT_SIZE]);
+/* -1, and what the result, which is none of success, means. */
+int lists_refuse(enum list_result result, char text[LISTS_TEXT_SIZE]);
 
 /* What there is, from number `start` on, as long as each() says so and at most `max` are looked
  * at. Where to go on, 0: at the end. The lock is held meanwhile. */

@@ -7,7 +7,7 @@
 
 #include "dpdk_versions.h"
 #include "list_line.h"
-#include "lists.h"
+#include "lists_load.h"
 #include "log.h"
 #include "prefix_text.h"
 #include "telemetry_list.h"

@@ -2,7 +2,7 @@
 /* What the engine's live lists answer, with no plane to show them to. One for the process, so the
  * tests follow one another. */
 #include "check.h"
-#include "lists.h"
+#include "lists_load.h"
 #include "prefix_text.h"
 
 static struct service services[] = { { .name = "web", .id = 0 }, { .name = "mail", .id = 1 } };
@@ -167,8 +167,26 @@ test_an_end_is_kept(void)
 	nanosleep(&pause, NULL);
 	lists_step();
 	CU_ASSERT_EQUAL(lists_state().n_allow, 0);
+}
+
+static void
+test_nothing_is_changed_after_the_end(void)
+{
+	struct list_wish wish = wish_of(LIST_DENY, "1.2.3.4", "", "");
+	char text[LISTS_TEXT_SIZE];
+	uint64_t ticket;
+
+	CU_ASSERT_EQUAL_FATAL(lists_load_begin(&wish, &ticket, text), 0);
+	CU_ASSERT_EQUAL(lists_load_more(ticket, &wish.prefix, 1, text), 0);
 	lists_detach();
 	CU_ASSERT_EQUAL(lists_add(&wish, text), -1);
+	CU_ASSERT_EQUAL(lists_replace(&wish, &wish.prefix, 1, text), -1);
+	CU_ASSERT_STRING_EQUAL(text, "the engine is starting or ending");
+	lists_load_end();
+	CU_ASSERT_EQUAL(lists_load_commit(ticket, text), -1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "given up"));
+	CU_ASSERT_EQUAL(lists_load_begin(&wish, &ticket, text), -1);
+	CU_ASSERT_EQUAL(entries(), 0);
 	lists_end();
 }
 
@@ -182,6 +200,7 @@ main(void)
 		CHECK_TEST(test_one_load_at_a_time),
 		CHECK_TEST(test_a_reload_keeps_them),
 		CHECK_TEST(test_an_end_is_kept),
+		CHECK_TEST(test_nothing_is_changed_after_the_end),
 		CU_TEST_INFO_NULL,
 	};
 
