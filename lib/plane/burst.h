@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The path of a packet through a worker: a burst in, what becomes of it out. */
+/* The path of a packet through a worker, from a port or another worker to the core; egress.h goes
+ * on with what the core has decided. */
 #ifndef SYNFRONT_BURST_H
 #define SYNFRONT_BURST_H
 
@@ -9,9 +10,5 @@
 unsigned int burst_receive(struct worker *worker, enum side side);
 /* What other workers received for us; how many. */
 unsigned int burst_take_over(struct worker *worker);
-/* Carry out worker->actions; they refer to `mbufs`, parsed into worker->segments. */
-void burst_act(struct worker *worker, struct rte_mbuf **mbufs);
-/* Send what is staged. */
-void burst_flush(struct worker *worker);
 
 #endif

@@ -4,8 +4,8 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
-#include "burst.h"
 #include "capture.h"
+#include "egress.h"
 
 _Static_assert(BURST <= 64, "a bit for each segment");
 
@@ -91,11 +91,11 @@ act_one(struct worker *w, struct rte_mbuf **mbufs, const struct action *a)
 
 	/* What is staged must be found at the end of its list. */
 	if (s->n == STAGED_MAX || s->n_first == STAGED_MAX)
-		burst_flush(w);
+		egress_flush(w);
 	unsigned int n = s->n, n_first = s->n_first;
 	w->actions.list = all.list + (a - all.list);
 	w->actions.n = 1;
-	burst_act(w, mbufs);
+	egress_act(w, mbufs);
 	w->actions = all;
 	if (s->n > n)
 		return s->list[n];
@@ -136,13 +136,13 @@ capture_burst(struct worker *w, struct capture *c, struct rte_mbuf **mbufs, unsi
 
 	if (is_over(w, c) || likely(!capture_may_want(&c->filter, w->segments, n))) {
 		core_decide(w->core, w->segments, n, &w->now, &w->actions);
-		burst_act(w, mbufs);
+		egress_act(w, mbufs);
 		return;
 	}
 	core_decide_noted(w->core, w->segments, n, &w->now, &w->actions, noted.notes);
 	look(w, c, &noted, mbufs);
 	if (likely(noted.wanted == 0))
-		burst_act(w, mbufs);
+		egress_act(w, mbufs);
 	else
 		act_noted(w, c, mbufs, &noted);
 }
@@ -178,5 +178,5 @@ capture_tick(struct worker *w, struct capture *c)
 	if (copies)
 		w->actions.n = 0;
 	else
-		burst_act(w, NULL);
+		egress_act(w, NULL);
 }

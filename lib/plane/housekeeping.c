@@ -4,8 +4,8 @@
 
 #include <rte_branch_prediction.h>
 
-#include "burst.h"
 #include "capture.h"
+#include "egress.h"
 #include "mailbox.h"
 #include "plane_state.h"
 
@@ -41,7 +41,7 @@ act(struct worker *w)
 	struct capture *capture = __atomic_load_n(&w->plane->capture, __ATOMIC_ACQUIRE);
 
 	if (likely(capture == NULL))
-		burst_act(w, NULL);
+		egress_act(w, NULL);
 	else
 		capture_tick(w, capture);
 }
@@ -66,7 +66,7 @@ housekeeping(struct worker *w)
 			core_reset_remaining(w->core, &w->now, RESET_MAX, &w->actions);
 			act(w);
 		}
-		burst_flush(w);
+		egress_flush(w);
 		__atomic_store_n(&w->account.remaining, core_live(w->core), __ATOMIC_RELAXED);
 	}
 	mailbox_answer(w);
