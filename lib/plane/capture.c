@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 
 #include "pcapng.h"
-#include "plane.h"
+#include "quiescent.h"
 
 static uint64_t
 now_ms(const struct plane *plane)
@@ -97,7 +97,7 @@ capture_end(struct plane *plane, struct capture *c)
 	if (c->is_ended)
 		return;
 	__atomic_store_n(&plane->capture, NULL, __ATOMIC_RELEASE);
-	plane_wait(plane);
+	quiescent_wait(plane);
 	c->is_ended = true;
 }
 

@@ -8,6 +8,7 @@
 #include "egress.h"
 #include "mailbox.h"
 #include "plane_state.h"
+#include "quiescent.h"
 
 /* Index buckets that a tick sweeps, and how often: at 1 kHz a table of 16 million
  * entries is seen once in about ten seconds, a small one many times a second. */
@@ -20,7 +21,7 @@
 static void
 follow_policy(struct worker *w)
 {
-	rte_rcu_qsbr_quiescent(w->plane->quiescent, w->id);
+	quiescent_pass(w->plane, w->id);
 	const struct policy *policy = __atomic_load_n(&w->plane->policy, __ATOMIC_ACQUIRE);
 
 	if (policy != w->policy) {

@@ -5,8 +5,8 @@
 #include <pthread.h>
 
 #include "clock.h"
-#include "plane.h"
 #include "prefix_text.h"
+#include "quiescent.h"
 
 /* Up to here another set is made with each change: it takes less than a millisecond, and has no
  * slots and lengths of what is gone. */
@@ -45,6 +45,21 @@ end_of(uint32_t for_s)
 
 /* ---- what workers see; all of it under the lock ------------------------ */
 
+/* The set, another one or changed in place; the number says that there is something new, and is
+ * written last. */
+static void
+show(void)
+{
+	struct plane *plane = here.plane;
+
+	if (plane == NULL)
+		return;
+	uint32_t changes = __atomic_load_n(&plane->live_changes, __ATOMIC_RELAXED);
+	__atomic_store_n(&plane->live, here.live, __ATOMIC_RELAXED);
+	__atomic_store_n(&plane->live_changes, changes + 1, __ATOMIC_RELEASE);
+	quiescent_wait(plane);
+}
+
 static bool
 make_anew(void)
 {
@@ -59,18 +74,9 @@ make_anew(void)
 	}
 	here.is_stale = false;
 	here.live = fresh;
-	if (here.plane != NULL)
-		plane_publish_lists(here.plane, fresh);
+	show();
 	live_set_free(old);
 	return true;
-}
-
-/* After changes in place. */
-static void
-show(void)
-{
-	if (here.plane != NULL)
-		plane_publish_lists(here.plane, here.live);
 }
 
 /* The verdict on an entry's prefix, in place. False: there is no room for it. */

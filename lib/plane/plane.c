@@ -2,7 +2,6 @@
 /* Bringing the plane up step by step, taking it down in the order that loses nothing. */
 #include "plane.h"
 
-#include <pthread.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_launch.h>
@@ -20,10 +19,10 @@
 #include "lists.h"
 #include "log.h"
 #include "port.h"
+#include "quiescent.h"
 #include "secret_memory.h"
 #include "worker.h"
 
-#define GRACE_POLL_US 100
 /* Negotiation takes some 2 s at 1 Gbit/s; without a cable it never ends. */
 #define LINK_WAIT_MS 5000
 
@@ -91,15 +90,10 @@ start_known(struct plane *plane)
 static int
 start_workers(struct plane *plane)
 {
-	size_t size = rte_rcu_qsbr_get_memsize(plane->n_workers);
 	uint8_t seed[64];
 
-	plane->quiescent = rte_zmalloc(NULL, size, RTE_CACHE_LINE_SIZE);
-	if (plane->quiescent == NULL ||
-	    rte_rcu_qsbr_init(plane->quiescent, plane->n_workers) != 0) {
-		log_error("no memory to publish policies with");
+	if (quiescent_init(plane) != 0)
 		return -1;
-	}
 	for (unsigned int i = 0; i < plane->n_workers; i++) {
 		if (getrandom(seed, sizeof(seed), 0) != sizeof(seed)) {
 			log_error("no randomness: %m");
@@ -194,43 +188,19 @@ plane_idle(const struct plane *plane)
 	return idle_text(least);
 }
 
-/* A worker looks before it receives the next frame. */
-void
-plane_wait(struct plane *plane)
-{
-	/* rte_rcu_qsbr_check() notes what it saw: one who waits at a time. */
-	static pthread_mutex_t waiting = PTHREAD_MUTEX_INITIALIZER;
-
-	pthread_mutex_lock(&waiting);
-	uint64_t token = rte_rcu_qsbr_start(plane->quiescent);
-	while (rte_rcu_qsbr_check(plane->quiescent, token, false) == 0)
-		usleep(GRACE_POLL_US);
-	pthread_mutex_unlock(&waiting);
-}
-
 void
 plane_publish(struct plane *plane, const struct policy *policy)
 {
 	group_secrets_of(plane->secrets, policy);
 	__atomic_store_n(&plane->policy, policy, __ATOMIC_RELEASE);
-	plane_wait(plane);
-}
-
-void
-plane_publish_lists(struct plane *plane, const struct live_set *live)
-{
-	uint32_t changes = __atomic_load_n(&plane->live_changes, __ATOMIC_RELAXED);
-
-	__atomic_store_n(&plane->live, live, __ATOMIC_RELAXED);
-	__atomic_store_n(&plane->live_changes, changes + 1, __ATOMIC_RELEASE);
-	plane_wait(plane);
+	quiescent_wait(plane);
 }
 
 void
 plane_drain(struct plane *plane, bool on)
 {
 	__atomic_store_n(&plane->draining, on, __ATOMIC_RELAXED);
-	plane_wait(plane);
+	quiescent_wait(plane);
 }
 
 bool

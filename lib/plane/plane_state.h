@@ -62,7 +62,7 @@ struct plane {
 	uint64_t tsc_per_ms;
 
 	/* Snapshot of the policy: release by control, acquire by workers. A worker reports
-	 * quiescent and then takes the newest; when all have, the old one is freed. */
+	 * quiescent and then takes the newest; when all have, the old one is freed (quiescent.h). */
 	const struct policy *policy;
 	struct rte_rcu_qsbr *quiescent;
 	/* The live lists, in the same way; workers look at them again when the number, which is

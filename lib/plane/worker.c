@@ -14,6 +14,7 @@
 #include "log.h"
 #include "mailbox.h"
 #include "plane_state.h"
+#include "quiescent.h"
 
 #define HOUSEKEEPING_LOOPS 256u
 
@@ -175,8 +176,7 @@ worker_run(void *arg)
 	if (w->idle.way != IDLE_POLL)
 		prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
 	publish_clock(w);
-	rte_rcu_qsbr_thread_register(plane->quiescent, w->id);
-	rte_rcu_qsbr_thread_online(plane->quiescent, w->id);
+	quiescent_join(plane, w->id);
 	housekeeping(w);
 	while (!__atomic_load_n(&plane->stopping, __ATOMIC_ACQUIRE)) {
 		unsigned int n = 0, sides = 0;
@@ -201,8 +201,7 @@ worker_run(void *arg)
 	}
 	if (w->wakeup.is_armed)
 		wakeup_disarm(w);
-	rte_rcu_qsbr_thread_offline(plane->quiescent, w->id);
-	rte_rcu_qsbr_thread_unregister(plane->quiescent, w->id);
+	quiescent_leave(plane, w->id);
 	__atomic_store_n(&w->is_running, false, __ATOMIC_RELEASE);
 	return 0;
 }

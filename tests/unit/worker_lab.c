@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cookie.h"
+#include "quiescent.h"
 
 #define WALL_S 1700000000u
 #define LAB_STARTED_MS 10000u
@@ -219,9 +220,7 @@ worker_lab_init(struct worker_lab *lab, unsigned int n_workers, unsigned int n_p
 	plane->secrets = rte_zmalloc(NULL, sizeof(*plane->secrets), 64);
 	secret_init(plane->secrets, master, WALL_S + LAB_STARTED_MS / 1000);
 	owner_map_init_key(&plane->owners, n_workers, lab_key);
-	size_t size = rte_rcu_qsbr_get_memsize(n_workers);
-	plane->quiescent = rte_zmalloc(NULL, size, 64);
-	rte_rcu_qsbr_init(plane->quiescent, n_workers);
+	CU_ASSERT_EQUAL_FATAL(quiescent_init(plane), 0);
 	make_ports(plane, n_workers);
 	for (unsigned int i = 0; i < n_workers; i++) {
 		uint8_t seed[64] = { (uint8_t)(i + 1), 7 };
