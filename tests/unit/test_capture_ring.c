@@ -113,6 +113,22 @@ test_full_counts_its_losses(void)
 	take(2, 1000);
 }
 
+/* One that fits exactly up to the end is put there: none of the ring is left out. */
+static void
+test_filled_to_the_last_byte(void)
+{
+	const uint16_t size = (uint16_t)(1024 - sizeof(struct capture_record));
+	const uint32_t n = CAPTURE_RING_SIZE / 1024;
+
+	start();
+	for (uint32_t i = 0; i < n; i++)
+		CU_ASSERT_TRUE_FATAL(put(i, size, i));
+	CU_ASSERT_FALSE(put(n, size, n));
+	for (uint32_t i = 0; i < n; i++)
+		take(i, size);
+	CU_ASSERT_PTR_NULL(capture_ring_next(&ring));
+}
+
 static void
 test_budget_of_a_millisecond(void)
 {
@@ -301,6 +317,7 @@ main(void)
 		                CHECK_TEST(test_uncommitted),
 		                CHECK_TEST(test_around),
 		                CHECK_TEST(test_full_counts_its_losses),
+		                CHECK_TEST(test_filled_to_the_last_byte),
 		                CHECK_TEST(test_budget_of_a_millisecond),
 		                CHECK_TEST(test_filter_client),
 		                CHECK_TEST(test_filter_of_a_burst),

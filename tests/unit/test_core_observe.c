@@ -194,6 +194,30 @@ LAB_TEST_ONCE(test_observe_limit_would_refuse)
 	finish(lab);
 }
 
+/* Opened with timestamps, and counted to its source until both ends have ended it. */
+LAB_TEST_ONCE(test_observe_ended_connection_counts_no_more)
+{
+	lab->policy.sources.connections_net = 1;
+	start(lab);
+	handshake(lab);
+	lab->timestamps = true;
+	lab->client_port++;
+	handshake(lab);
+	EQUAL(WOULD(opened), 1);
+	lab->client_port++;
+	handshake(lab);
+	EQUAL(WOULD(opened), 1);
+	lab->client_port--;
+	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->server_iss + 1);
+	SERVER(TCP_ACK | TCP_FIN, lab->server_iss + 1, lab->irs + 2);
+	EQUAL(WOULD(spliced), 2);
+	lab->client_port += 2;
+	handshake(lab);
+	EQUAL(WOULD(opened), 2);
+	EQUAL(WOULD(answered_rst), 1);
+	finish(lab);
+}
+
 LAB_TEST_ONCE(test_observe_blind_segments_cross)
 {
 	start(lab);
@@ -328,6 +352,28 @@ LAB_TEST_ONCE(test_observe_begins_in_mid_handshake)
 	finish(lab);
 }
 
+/* A candidate for adoption is one no more when its server speaks: another may be one, and
+ * nothing is half-open. */
+LAB_TEST_ONCE(test_observe_begins_and_candidate_is_confirmed)
+{
+	lab->params.connections = 8; /* of which one at a time may be a candidate */
+	lab->policy.timeouts.adopt = 60;
+	start_as(lab, false);
+	CLIENT(TCP_ACK, 1000, 2000, .payload_len = 10);
+	OUTCOME_IS(passed_adopted);
+	CLIENT(TCP_ACK, 1000, 2000, .payload_len = 10, .client_port = 2000);
+	OUTCOME_IS(answered_rst);
+	reload(lab, true);
+	SERVER(TCP_ACK, 2000, 1010);
+	check_crossed(lab, SIDE_OUTSIDE);
+	EQUAL(lab_grew(lab, COUNTER_tracked), 1);
+	EQUAL(core_service_view(lab->core, 0).half_open, 0);
+	reload(lab, false);
+	CLIENT(TCP_ACK, 1000, 2000, .payload_len = 10, .client_port = 2000);
+	OUTCOME_IS(passed_adopted);
+	finish(lab);
+}
+
 LAB_TEST_ONCE(test_observe_begins_and_cookie_gets_in)
 {
 	lab->services[0].cookies = COOKIES_ALWAYS;
@@ -433,6 +479,7 @@ CU_TestInfo core_observe_tests[] = {
 	CHECK_TEST(test_observe_flood_crosses_and_cookie_mode_would_begin_and_end),
 	CHECK_TEST(test_observe_denied_crosses_and_goes_on_crossing),
 	CHECK_TEST(test_observe_limit_would_refuse),
+	CHECK_TEST(test_observe_ended_connection_counts_no_more),
 	CHECK_TEST(test_observe_blind_segments_cross),
 	CHECK_TEST(test_observe_bad_checksum_crosses),
 	CHECK_TEST(test_observe_malformed_crosses),
@@ -441,6 +488,7 @@ CU_TestInfo core_observe_tests[] = {
 	CHECK_TEST(test_observe_begins_and_split_connections_go_on),
 	CHECK_TEST(test_observe_begins_and_half_open_gets_in),
 	CHECK_TEST(test_observe_begins_in_mid_handshake),
+	CHECK_TEST(test_observe_begins_and_candidate_is_confirmed),
 	CHECK_TEST(test_observe_begins_and_cookie_gets_in),
 	CHECK_TEST(test_observe_ports_used_again),
 	CHECK_TEST(test_observe_takes_nothing_from_what_is_enforced),
