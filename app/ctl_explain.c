@@ -133,7 +133,8 @@ print_verdict(const json_t *answer, const char *of, const char *title, const cha
 		return;
 	}
 	printf("%-11s%s", title, text_of(v, "outcome"));
-	if (*text_of(v, "reason") != '\0')
+	if (*text_of(v, "reason") != '\0' &&
+	    strcmp(text_of(v, "reason"), text_of(v, "outcome")) != 0)
 		printf(", %s", text_of(v, "reason"));
 	if (*text_of(v, "row") != '\0')
 		printf(" (row %s)", text_of(v, "row"));

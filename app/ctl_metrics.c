@@ -44,6 +44,16 @@ static const struct column service_columns[] = {
 	{ "cookie_mode", "cookie_mode", OPENMETRICS_GAUGE, "1 while cookies answer: a flood" },
 };
 
+/* Of services under observe alone. */
+static const struct column observed_columns[] = {
+	{ "would_syn_ack", "would_syn_ack", OPENMETRICS_COUNTER,
+	  "under observe: SYN-ACKs that would have been sent for the service" },
+	{ "would_opened", "would_proven", OPENMETRICS_COUNTER,
+	  "under observe: clients whose connection would have been opened" },
+	{ "would_refused", "would_service_refused", OPENMETRICS_COUNTER,
+	  "under observe: proven clients that would have been refused" },
+};
+
 static const struct column port_columns[] = {
 	{ "received", "port_frames", OPENMETRICS_COUNTER, "frames that crossed the port", false,
 	  "direction", "in" },
@@ -147,8 +157,14 @@ is_refusal(const char *name)
 	return false;
 }
 
+static const char *
+counter_name(const struct counter_info *info, bool would)
+{
+	return would ? info->would : info->name;
+}
+
 static void
-write_outcomes(struct openmetrics *m, const json_t *stats)
+write_outcomes(struct openmetrics *m, const json_t *stats, bool would)
 {
 	static const char *const classes[] = {
 		[OUTCOME_PASS] = "pass",
@@ -157,15 +173,41 @@ write_outcomes(struct openmetrics *m, const json_t *stats)
 		[OUTCOME_DROP] = "drop",
 	};
 
-	openmetrics_family(m, "frames", OPENMETRICS_COUNTER,
-	                   "frames received, by what became of each: their sum is all of them");
 	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
 		if (counter_infos[i].class != OUTCOME_NOT)
 			openmetrics_sample(
 				m,
 				OPENMETRICS_LABELS({ "outcome", counter_infos[i].name },
 			                           { "class", classes[counter_infos[i].class] }),
-				number_of(stats, counter_infos[i].name));
+				number_of(stats, counter_name(&counter_infos[i], would)));
+}
+
+static void
+write_refused(struct openmetrics *m, const json_t *stats, bool would)
+{
+	char key[64];
+
+	for (size_t i = 0; i < N_OF(refused); i++) {
+		snprintf(key, sizeof(key), "%s%s", would ? "would_" : "", refused[i]);
+		openmetrics_sample(m, OPENMETRICS_LABELS({ "reason", refused[i] }),
+		                   number_of(stats, key));
+	}
+}
+
+static void
+write_others(struct openmetrics *m, const json_t *stats, bool would)
+{
+	char help[512];
+
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++) {
+		const struct counter_info *info = &counter_infos[i];
+		if (info->class != OUTCOME_NOT || is_refusal(info->name))
+			continue;
+		snprintf(help, sizeof(help), "%s%s", would ? "under observe it would be: " : "",
+		         info->help);
+		openmetrics_family(m, counter_name(info, would), OPENMETRICS_COUNTER, help);
+		openmetrics_sample(m, NULL, number_of(stats, counter_name(info, would)));
+	}
 }
 
 static void
@@ -173,22 +215,47 @@ write_counters(struct openmetrics *m, const json_t *stats)
 {
 	static const char *const of_account[] = { "alloc_failed", "unfit" };
 
+	openmetrics_family(m, "frames", OPENMETRICS_COUNTER,
+	                   "frames received, by what became of each: their sum is all of them");
+	write_outcomes(m, stats, false);
 	openmetrics_family(m, "refused", OPENMETRICS_COUNTER, "proven clients refused, by reason");
-	for (size_t i = 0; i < N_OF(refused); i++)
-		openmetrics_sample(m, OPENMETRICS_LABELS({ "reason", refused[i] }),
-		                   number_of(stats, refused[i]));
-	for (unsigned int i = 0; i < COUNTER_COUNT; i++) {
-		const struct counter_info *info = &counter_infos[i];
-		if (info->class != OUTCOME_NOT || is_refusal(info->name))
-			continue;
-		openmetrics_family(m, info->name, OPENMETRICS_COUNTER, info->help);
-		openmetrics_sample(m, NULL, number_of(stats, info->name));
-	}
+	write_refused(m, stats, false);
+	write_others(m, stats, false);
 	for (size_t i = 0; i < N_OF(of_account); i++) {
 		openmetrics_family(m, of_account[i], OPENMETRICS_COUNTER,
 		                   ctl_counter_help(of_account[i]));
 		openmetrics_sample(m, NULL, number_of(stats, of_account[i]));
 	}
+}
+
+/* While a service is under observe. The engine leaves out the counters that are zero; here they
+ * are there, so that a rate begins with the first frame. */
+static void
+write_would(struct openmetrics *m, const struct ctl_figures *f)
+{
+	json_t *observed = json_array();
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(f->services, i, row)
+	{
+		if (number_of(row, "observe") != 0)
+			json_array_append(observed, row);
+	}
+	if (json_array_size(observed) != 0) {
+		write_list(m, observed, "service", "name", observed_columns,
+		           N_OF(observed_columns));
+		openmetrics_family(m, "would_frames", OPENMETRICS_COUNTER,
+		                   "frames of services under observe, by what would have become "
+		                   "of each");
+		write_outcomes(m, f->stats, true);
+		openmetrics_family(m, "would_refused", OPENMETRICS_COUNTER,
+		                   "under observe: proven clients that would have been refused, "
+		                   "by reason");
+		write_refused(m, f->stats, true);
+		write_others(m, f->stats, true);
+	}
+	json_decref(observed);
 }
 
 static void
@@ -266,8 +333,8 @@ ctl_metrics_write(FILE *out, bool is_strict, const struct ctl_figures *f)
 
 	write_info(&m, f);
 	write_list(&m, f->services, "service", "name", service_columns, N_OF(service_columns));
-	write_outcomes(&m, f->stats);
 	write_counters(&m, f->stats);
+	write_would(&m, f);
 	write_list(&m, f->memory, "table", "table", memory_columns, N_OF(memory_columns));
 	write_ports(&m, f->ports);
 	write_workers(&m, f->workers);

@@ -5,7 +5,8 @@
  * A sum over a label means something: synfront_frames_total over `outcome` is what was received,
  * synfront_refused_total over `reason` the proven clients that were refused. Labels have values
  * that the configuration or the code bounds, and no addresses. A counter of counters.def is
- * there by itself: an outcome as one of synfront_frames_total, any other as a family.
+ * there by itself: an outcome as one of synfront_frames_total, any other as a family. While a
+ * service is under observe the same is there of what would be, with synfront_would_ before it.
  */
 #ifndef SYNFRONT_CTL_METRICS_H
 #define SYNFRONT_CTL_METRICS_H

@@ -4,7 +4,7 @@
  *
  *   {"time":"2026-11-26T19:41:17.250Z","number":7,"instance":"synfront","event":"flood",
  *    "state":"end","service":"web","begin":5,"seconds":61.3,"syns":912000,
- *    "text":"service web: leaves cookie mode, 12 half-open entries"}
+ *    "text":"service web: left cookie mode after 61 s, 10 s ago"}
  *
  * `number` counts from 1 without gaps, so that a reader sees what it has missed. `begin` is the
  * number of the beginning that this is the end of. Members may be added; a reader passes over

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "flood.h"
 
+#include <string.h>
+
 #include "prefix_text.h"
 #include "stats.h"
 #include "talkers_top.h"
@@ -29,10 +31,28 @@ rate_of(const struct flood_service *f, uint64_t syns, uint64_t gone_ms)
 	return (uint32_t)((syns - f->syns) * 1000 / gone_ms);
 }
 
+/* In cookie mode, at `now_ms`. */
+static void
+see(struct flood_service *f, const struct service_view *view, uint64_t now_ms)
+{
+	f->seen_ms = now_ms;
+	f->syns_seen = view->syn;
+	f->is_seen = true;
+}
+
+/* No longer, for now. What the talkers know of it is forgotten before it is known to be over. */
+static void
+lapse(struct flood_service *f, const struct plane *plane, const struct service *s)
+{
+	f->n_prefixes = flood_prefixes(plane, s, f->prefixes);
+	f->is_seen = false;
+}
+
 static void
 begin(struct event *e, const struct service *s, const struct service_view *view,
       struct flood_service *f, struct events *events)
 {
+	f->begun_ms = f->seen_ms;
 	f->syns_begin = view->syn;
 	f->rate_max = f->rate;
 	event_u64(e, "syn_per_s", f->rate);
@@ -52,27 +72,43 @@ begin(struct event *e, const struct service *s, const struct service_view *view,
 	}
 }
 
+/* It lasted until cookie mode was last seen, and what came later is no part of it. */
 static void
 end(struct event *e, const struct service *s, const struct service_view *view,
-    const struct flood_service *f, struct events *events)
+    const struct flood_service *f, struct events *events, uint64_t now_ms)
 {
-	uint64_t syns = view->syn - f->syns_begin;
-	double seconds = (double)e->lasted_ms / 1000;
+	uint64_t calm_ms = now_ms - f->seen_ms;
 
-	event_u64(e, "syns", syns);
+	e->lasted_ms = f->seen_ms - f->begun_ms;
+	event_u64(e, "syns", f->syns_seen - f->syns_begin);
 	event_u64(e, "syn_per_s_max", f->rate_max);
+	event_u64(e, "calm_ms", calm_ms);
 	event_u64(e, "observe", view->is_observed);
-	if (view->is_observed)
-		events_send(events, e, CONF_LOG_NOTICE,
-		            "service %s: would leave cookie mode (observe), after %.0f s", s->name,
-		            seconds);
-	else if (s->mode == MODE_HANDOFF)
-		events_send(events, e, CONF_LOG_NOTICE,
-		            "service %s: leaves cookie mode, after %.0f s", s->name, seconds);
-	else
-		events_send(events, e, CONF_LOG_NOTICE,
-		            "service %s: leaves cookie mode, %u half-open entries, after %.0f s",
-		            s->name, view->half_open, seconds);
+	events_send(events, e, CONF_LOG_NOTICE,
+	            "service %s: %s cookie mode%s after %.0f s, %.0f s ago", s->name,
+	            view->is_observed ? "would have left" : "left",
+	            view->is_observed ? " (observe)" : "", (double)e->lasted_ms / 1000,
+	            (double)calm_ms / 1000);
+}
+
+static void
+tell(const struct service *s, const struct service_view *view, struct flood_service *f,
+     const struct plane *plane, struct events *events, uint64_t now_ms)
+{
+	bool is_so = view->cookie_mode || (events_is_so(events, EVENT_FLOOD, s->id) &&
+	                                   now_ms - f->seen_ms < FLOOD_CALM_MS);
+	struct event *e = events_edge(events, EVENT_FLOOD, s->id, s->name, is_so);
+
+	if (e == NULL)
+		return;
+	if (is_so) {
+		e->n_prefixes = flood_prefixes(plane, s, e->prefixes);
+		begin(e, s, view, f, events);
+	} else {
+		e->n_prefixes = f->n_prefixes;
+		memcpy(e->prefixes, f->prefixes, sizeof(e->prefixes));
+		end(e, s, view, f, events, now_ms);
+	}
 }
 
 void
@@ -92,15 +128,11 @@ flood_look(struct flood *flood, const struct plane *plane, const struct policy *
 		if (is_due)
 			f->syns = view.syn;
 		f->rate_max = f->rate > f->rate_max ? f->rate : f->rate_max;
-		struct event *e = events_edge(events, EVENT_FLOOD, s->id, s->name,
-		                              view.cookie_mode);
-		if (e == NULL)
-			continue;
-		e->n_prefixes = flood_prefixes(plane, s, e->prefixes);
 		if (view.cookie_mode)
-			begin(e, s, &view, f, events);
-		else
-			end(e, s, &view, f, events);
+			see(f, &view, now_ms);
+		else if (f->is_seen)
+			lapse(f, plane, s);
+		tell(s, &view, f, plane, events, now_ms);
 	}
 	if (is_due)
 		flood->looked_ms = now_ms;

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Floods: when the services enter and leave cookie mode, and how many SYNs come. */
+/*
+ * Floods: when the services enter and leave cookie mode, and how many SYNs come.
+ *
+ * A flood that comes in bursts takes a service out of cookie mode after each second of rest, and
+ * back into it. Clients do not notice; who is called for each beginning and each end would. So
+ * a flood is over for the events when the service has been out of cookie mode for FLOOD_CALM_MS,
+ * and then ended when it left. Bursts that are closer than that are one flood.
+ */
 #ifndef SYNFRONT_FLOOD_H
 #define SYNFRONT_FLOOD_H
 
 #include "events.h"
 #include "plane_state.h"
+
+#define FLOOD_CALM_MS 10000u
 
 struct flood {
 	uint64_t looked_ms; /* when the rates were last worked out; 0: never */
@@ -12,7 +21,13 @@ struct flood {
 		uint64_t syns;           /* then */
 		uint64_t syns_begin;     /* when its flood began */
 		uint32_t rate, rate_max; /* SYNs per second; the most in this flood */
-	} services[SERVICES_MAX];        /* by id */
+		uint64_t begun_ms;       /* when it was first seen in cookie mode, in this flood */
+		uint64_t seen_ms;        /* ... and last */
+		uint64_t syns_seen;      /* then */
+		bool is_seen;            /* at the last look */
+		unsigned int n_prefixes; /* whom it came from, when cookie mode was last left */
+		struct event_prefix prefixes[EVENT_PREFIXES_MAX];
+	} services[SERVICES_MAX]; /* by id */
 };
 
 /* Look at all services of the policy in force; a few times a second. */

@@ -13,6 +13,8 @@
 
 #define TALKERS_LEAST 3 /* lines that services leave to them, if there are that many */
 #define KEY_ESCAPE 27
+#define BARS_AT 80  /* behind the figures: narrower windows have no room for bars */
+#define BAR_LEAST 7 /* as long as its title */
 #define HELP "q quit   up, down: choose a service   Tab: sort by   p pause"
 
 struct view {
@@ -98,6 +100,32 @@ put_table(int y, int height, char *text, int first, int marked)
 	free(text);
 }
 
+/* Four bars in the rest of each line of a service, all to one scale, so that what comes and what is
+ * answered can be compared at sight. */
+static void
+put_bars(int y, int height, const struct top_tables *tables, int first, int marked)
+{
+	int step = (COLS - BARS_AT) / (int)TOP_BARS, width = step - 2;
+	int n = (int)json_array_size(tables->services);
+
+	if (width < BAR_LEAST)
+		return;
+	for (int i = -1; i < height && first + i < n && y + 1 + i < LINES; i++) {
+		int look = i < 0 ? A_BOLD : first + i == marked ? A_REVERSE : A_NORMAL;
+		attron(look);
+		for (unsigned int bar = 0; bar < TOP_BARS; bar++) {
+			int x = BARS_AT + 2 + (int)bar * step;
+			if (i < 0)
+				mvaddnstr(y, x, top_bar_names[bar], width);
+			else
+				mvhline(y + 1 + i, x, '#',
+				        (int)top_bar(tables, (size_t)(first + i), bar,
+				                     (unsigned int)width));
+		}
+		attroff(look);
+	}
+}
+
 static char *
 text_by(void (*print)(FILE *out, const struct top_tables *tables), const struct top_tables *tables)
 {
@@ -121,8 +149,9 @@ put_tables(struct view *v)
 	int left = LINES - n_ports - 9, height = left - TALKERS_LEAST;
 
 	height = height > n ? n : height < 1 ? 1 : height;
-	put_table(y, height, text_by(top_print_services, &v->tables),
-	          at < height ? 0 : at - height + 1, at);
+	int first = at < height ? 0 : at - height + 1;
+	put_table(y, height, text_by(top_print_services, &v->tables), first, at);
+	put_bars(y, height, &v->tables, first, at);
 	y += height + 2;
 	put_table(y, n_ports, text_by(top_print_ports, &v->tables), 0, -1);
 	y += n_ports + 1;

@@ -231,6 +231,34 @@ top_tables_free(struct top_tables *t)
 	json_decref(t->talkers);
 }
 
+const char *const top_bar_names[TOP_BARS] = { "SYNs", "answers", "proven", "refused" };
+
+static json_int_t
+bar_value(const json_t *row, unsigned int bar)
+{
+	static const char *const keys[TOP_BARS] = { "syn", "syn_ack", "opened", "refused" };
+
+	return json_integer_value(json_object_get(row, keys[bar])); /* 0: not known */
+}
+
+unsigned int
+top_bar(const struct top_tables *t, size_t service, unsigned int bar, unsigned int width)
+{
+	json_int_t value = bar_value(json_array_get(t->services, service), bar), max = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(t->services, i, row)
+	{
+		for (unsigned int b = 0; b < TOP_BARS; b++)
+			max = bar_value(row, b) > max ? bar_value(row, b) : max;
+	}
+	if (value <= 0 || width == 0)
+		return 0;
+	unsigned int n = (unsigned int)((double)value * width / (double)max + 0.5);
+	return n > 0 ? n : 1;
+}
+
 void
 top_print_services(FILE *out, const struct top_tables *t)
 {

@@ -51,6 +51,14 @@ void top_tables_make(struct top_tables *tables, const struct top_source *source,
 void top_tables_free(struct top_tables *tables);
 
 void top_print_services(FILE *out, const struct top_tables *tables);
+
+/* What the bars show of a service, in this order. */
+#define TOP_BARS 4u
+extern const char *const top_bar_names[TOP_BARS];
+/* How long the bar of row `service` of these is, of `width`: the largest of all services and of all
+ * four has the whole, anything but nothing at least one. */
+unsigned int top_bar(const struct top_tables *tables, size_t service, unsigned int bar,
+                     unsigned int width);
 void top_print_ports(FILE *out, const struct top_tables *tables);
 void top_print_talkers(FILE *out, const struct top_tables *tables);
 

@@ -26,7 +26,7 @@ append_would(char text[VERDICT_TEXT_MAX], size_t n, const struct core_note *note
 		return n;
 	n = append(text, n, "; ", counter_infos[note->would_outcome].would);
 	n = append(text, n, ", row ", core_row_name(note->would_row));
-	if (note->would_reason != 0)
+	if (note->would_reason != 0 && note->would_reason != note->would_outcome)
 		n = append(text, n, ", ", counter_infos[note->would_reason].name);
 	return append(text, n, ", why: ", verdict_why(note->would_outcome, note->would_reason));
 }
@@ -38,7 +38,7 @@ verdict_text(char text[VERDICT_TEXT_MAX], const struct verdict *v, const char *s
 
 	n = append(text, n, "; row ", core_row_name(v->note.row));
 	n = append(text, n, "; service ", service);
-	if (v->note.reason != 0)
+	if (v->note.reason != 0 && v->note.reason != v->outcome)
 		n = append(text, n, "; ", counter_infos[v->note.reason].name);
 	n = append(text, n, "; why: ", verdict_why(v->outcome, v->note.reason));
 	append_would(text, n, &v->note);

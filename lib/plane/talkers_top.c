@@ -8,12 +8,16 @@
 
 /* Half a percent is named: a prefix with 1 % is then, by chance, hardly ever left out. */
 #define NAMED_OF 200u
+/* With few samples any sender has half a percent of them. Of 400 samples from 256 hosts alike one
+ * has ten or more in 1 of 500 looks (Poisson's tail at 1.6, times 256). */
+#define SAMPLES_LEAST 10u
 
 /* Sums of the sketches of one or more pairs. */
 struct gathering {
 	struct heavy_sum *hosts, *nets;
 	uint32_t n_hosts, n_nets, room;
 	uint64_t frames, n_samples;
+	uint32_t samples_least; /* that a prefix is named with */
 };
 
 /* What one look at all workers needs; too large for a stack. */
@@ -116,8 +120,11 @@ net_of(uint64_t host)
 static bool
 is_named(const struct gathering *g, const struct heavy_sum *sum)
 {
-	return NAMED_OF * sum->count >= g->frames &&
-	       2 * NAMED_OF * (sum->count - sum->error) >= g->frames;
+	uint64_t sure = sum->count - sum->error;
+
+	/* A sample stands for frames / n_samples of them, on average. */
+	return NAMED_OF * sum->count >= g->frames && 2 * NAMED_OF * sure >= g->frames &&
+	       sure * g->n_samples >= g->samples_least * g->frames;
 }
 
 /* Does one host stand for this net? Hosts come heaviest first. */
@@ -251,6 +258,7 @@ talkers_of_service(const struct plane *plane, uint16_t service, struct talker *l
 	if (look == NULL)
 		return 0;
 	each_talk(plane, look, gather_flood, &service);
+	look->gathering.samples_least = SAMPLES_LEAST;
 	if (look->gathering.frames != 0)
 		n = name(&look->gathering, list, max);
 	look_free(look);

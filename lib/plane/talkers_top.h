@@ -46,7 +46,8 @@ bool talkers_top(const struct plane *plane, const struct talkers_pair *pair,
 
 /*
  * For events: the heaviest sources of a service in a flood, of all outcomes together that are an
- * answer or a drop (of one under observe: that would be). How many of at most `max`, heaviest first.
+ * answer or a drop (of one under observe: that would be). None with fewer than ten samples, which is
+ * chance when a flood has just begun. How many of at most `max`, heaviest first.
  */
 unsigned int talkers_of_service(const struct plane *plane, uint16_t service, struct talker *list,
                                 unsigned int max);

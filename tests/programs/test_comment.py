@@ -106,6 +106,8 @@ class Comment(unittest.TestCase):
             if packet.options[2][0] == INBOUND:
                 said[text.split(";")[0]] += 1
                 self.assertIn("; why: ", text)
+                words = re.findall(r"\w+", text.split("; why: ")[0])
+                self.assertEqual(len(words), len(set(words)), text)
             else:
                 self.assertTrue(text.startswith(("sent for ", "sent; by a timer")), text)
         said["answered_neighbour"] += n_neighbours

@@ -27,11 +27,11 @@ UP, DOWN = "\033OA", "\033OB"
 class Engine:
     """Answers each question of each client; every counter grows with each look."""
 
-    def __init__(self, base, n_services=3):
+    def __init__(self, base, n_services=3, answers=0):
         self.folder = os.path.join(base, "dpdk", INSTANCE)
         os.makedirs(self.folder, exist_ok=True)
         self.path = os.path.join(self.folder, "dpdk_telemetry.v2")
-        self.n_services, self.looks, self.clients = n_services, 0, []
+        self.n_services, self.looks, self.clients, self.answers = n_services, 0, [], answers
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(self.path)
         self.listener.listen(4)
@@ -73,7 +73,8 @@ class Engine:
                     "half_open": [i for i in many[1:]] + [256],
                     "connections": [10 for _ in many[1:]] + [5],
                     "syn": [0 for _ in many[1:]] + [self.looks * 100000],
-                    "syn_ack": [0 for _ in many], "opened": [0 for _ in many],
+                    "syn_ack": [0 for _ in many[1:]] + [self.looks * self.answers],
+                    "opened": [0 for _ in many],
                     "refused": [0 for _ in many], "unknown": ["" for _ in many]}
         if command == "ports":
             return {"next": 0, "side": ["outside", "inside"], "link": ["up", "lost"],
@@ -214,6 +215,24 @@ class Top(unittest.TestCase):
             r"^mail-0 +answered_syn_cookie +300 +30.0 +2001:db8:7::/48$", r"^q quit .*\(SYN/s\)$")
         # The one with the flood stands first.
         self.assertLess(shown.index("\nweb"), shown.index("\nmail-1"))
+
+    def test_bars_follow_the_width(self):
+        """All to one scale: half as many answers as SYNs are a bar of half the length;
+        no bars where the figures leave no room."""
+        self.engine(answers=50000)
+        terminal = self.terminal(columns=180)
+        head = r"^SERVICE .* HALF-OPEN +SYNs +answers +proven +refused$"
+        for columns, width in ((180, 23), (132, 11), (116, 7)):
+            terminal.resize(24, columns)
+            shown = terminal.shows(head, r"^web +flood .* 256 +%s +#+$" % ("#" * width),
+                                   r"^mail-1 +calm [^#]*$")
+            bars = re.search(r"(?m)^web .* 256 +(#+) +(#+)$", shown)
+            self.assertEqual(len(bars.group(1)), width)
+            self.assertAlmostEqual(len(bars.group(2)), width / 2, delta=1)
+        for columns in (115, 80):
+            terminal.resize(24, columns)
+            shown = terminal.shows(r"^SERVICE .* HALF-OPEN$", r"^web +flood .* 256$")
+            self.assertNotIn("#", shown)
 
     def test_keys_choose_and_sort_and_end(self):
         self.engine()

@@ -8,6 +8,7 @@ from engines import Synfront
 from lab import wait_for
 from servers import Server, ask, dial, echo
 from test_handoff import PORT, Transfer, slow_server
+from test_metrics import promtool, samples
 
 BRINGS_ENGINES = True
 
@@ -100,6 +101,12 @@ def test_observe_flood_crosses(bench):
         assert row["observe"] == 1 and row["cookie_mode"] == 1 and row["would_syn_ack"] > 0, row
         assert row["syn_ack"] == row["opened"] == row["refused"] == 0, row
     nothing_done(engine)
+    metrics = engine.control("metrics")
+    done = promtool("check", "metrics", stdin=metrics)
+    assert done.returncode == 0 and not done.stdout.strip(), done.stdout
+    found = samples(metrics)
+    assert found['synfront_would_syn_ack_total{service="seen"}'] >= row["would_syn_ack"], found
+    assert found["synfront_would_cookie_mode_entered_total"] >= 1, found
     assert "service seen: would enter cookie mode (observe)" in engine.process.output()
     shown = engine.control("services").splitlines()[0].split()
     assert shown[-4:] == ["OBSERVE", "WOULD-SYN-ACK", "WOULD-OPENED", "WOULD-REFUSED"], shown

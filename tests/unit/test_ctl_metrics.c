@@ -51,7 +51,8 @@ figures(unsigned int n_services, unsigned int n_workers)
 	for (unsigned int i = 0; i < n_services; i++) {
 		json_t *service = row("name", "service-", i);
 		FILL(service, "cookie_mode", "half_open", "high", "low", "connections", "syn",
-		     "syn_ack", "opened", "refused");
+		     "syn_ack", "opened", "refused", "would_syn_ack", "would_opened",
+		     "would_refused");
 		json_array_append_new(f.services, service);
 	}
 	for (unsigned int i = 0; i < 2; i++) {
@@ -71,6 +72,22 @@ figures(unsigned int n_services, unsigned int n_workers)
 		FILL(worker, "received", "handed_over", "empty_loops", "loops", "sleeps");
 		json_array_append_new(f.workers, worker);
 	}
+	return f;
+}
+
+/* One service under observe, or more; counters at zero are left out, as the engine does. */
+static struct ctl_figures
+observed(unsigned int n_services, unsigned int n_workers, unsigned int n_observed)
+{
+	struct ctl_figures f = figures(n_services, n_workers);
+
+	for (unsigned int i = 0; i < n_services; i++)
+		json_object_set_new(json_array_get(f.services, i), "observe",
+		                    json_integer(i < n_observed));
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
+		if (i != COUNTER_rst_sent)
+			json_object_set_new(f.stats, counter_infos[i].would,
+			                    json_integer(5000 + i));
 	return f;
 }
 
@@ -114,7 +131,7 @@ has(const char *text, const char *line)
 static void
 test_series_are_bounded(void)
 {
-	char *text = written(figures(N_SERVICES, N_WORKERS), false);
+	char *text = written(observed(N_SERVICES, N_WORKERS, N_SERVICES), false);
 	unsigned int n = count_series(text);
 
 	printf(" %u series at %u services and %u workers ", n, N_SERVICES, N_WORKERS);
@@ -184,6 +201,39 @@ test_every_counter_is_there_by_itself(void)
 	free(text);
 }
 
+/* The same counters with another name, and services that are not observed have none. */
+static void
+test_would_is_there_under_observe(void)
+{
+	char *text = written(observed(2, 1, 1), false), line[512];
+
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++) {
+		const struct counter_info *info = &counter_infos[i];
+		unsigned int value = i != COUNTER_rst_sent ? 5000 + i : 0;
+		if (info->class != OUTCOME_NOT) {
+			snprintf(line, sizeof(line), "synfront_would_frames_total{outcome=\"%s\",",
+			         info->name);
+			CU_ASSERT_PTR_NOT_NULL(strstr(text, line));
+		} else if (strncmp(info->help, "proven clients refused: ", 24) == 0) {
+			snprintf(line, sizeof(line),
+			         "synfront_would_refused_total{reason=\"%s\"} %u", info->name,
+			         value);
+			CU_ASSERT(has(text, line));
+		} else {
+			snprintf(line, sizeof(line), "synfront_%s_total %u", info->would, value);
+			CU_ASSERT(has(text, line));
+		}
+	}
+	CU_ASSERT(has(text, "synfront_would_syn_ack_total{service=\"service-0\"} 10"));
+	CU_ASSERT(has(text, "synfront_would_proven_total{service=\"service-0\"} 11"));
+	CU_ASSERT(has(text, "synfront_would_service_refused_total{service=\"service-0\"} 12"));
+	CU_ASSERT_PTR_NULL(strstr(text, "synfront_would_syn_ack_total{service=\"service-1\"}"));
+	free(text);
+	text = written(observed(2, 1, 0), false);
+	CU_ASSERT_PTR_NULL(strstr(text, "would_"));
+	free(text);
+}
+
 static void
 test_what_is_not_known_is_no_sample(void)
 {
@@ -249,6 +299,7 @@ main(void)
 		CHECK_TEST(test_series_are_bounded),
 		CHECK_TEST(test_names_and_labels),
 		CHECK_TEST(test_every_counter_is_there_by_itself),
+		CHECK_TEST(test_would_is_there_under_observe),
 		CHECK_TEST(test_what_is_not_known_is_no_sample),
 		CHECK_TEST(test_dialects_differ_in_comments_alone),
 		CHECK_TEST(test_texts_are_escaped),
