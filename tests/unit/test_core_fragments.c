@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Later fragments: which ones follow their first, how many, and for how long. */
 #include "core_lab.h"
+#include "core_state.h"
 
 #define LIFE_MS 2000u
 #define PER_DATAGRAM 45u /* 65,535 bytes in pieces of 1,480 */
@@ -167,6 +168,32 @@ LAB_TEST(test_fragments_with_syn_or_rst_dropped)
 	}
 }
 
+/* Mode handoff: the first one may have gone by another front end. A tenth of a second's worth
+ * at once, and no more. */
+LAB_TEST(test_fragments_of_a_handoff_host_come_alone)
+{
+	unsigned int n = 0;
+
+	lab_start(lab);
+	while (n <= FRAGMENTS_PER_S && CROSSES(.id = n, .later = true))
+		n++;
+	EQUAL(n, FRAGMENTS_PER_S / 10);
+	lab_tick(lab, 1000);
+	CHECK(CROSSES(.id = n, .later = true));
+}
+
+/* A host of other modes has no other front end. */
+LAB_TEST(test_fragments_of_another_host_do_not_come_alone)
+{
+	struct prefix elsewhere[2] = { lab->addresses[0], lab->addresses[1] };
+
+	elsewhere[0].addr.bytes[15] ^= 1;
+	elsewhere[1].addr.bytes[15] ^= 1;
+	lab->services[2].addresses = elsewhere;
+	lab_start(lab);
+	CHECK(!CROSSES(.id = 7, .later = true));
+}
+
 CU_TestInfo core_fragments_tests[] = {
 	CHECK_TEST(test_fragments_as_many_as_a_datagram_has),
 	CHECK_TEST(test_fragments_follow_in_time),
@@ -175,5 +202,7 @@ CU_TestInfo core_fragments_tests[] = {
 	CHECK_TEST(test_fragments_of_tracked_and_closing),
 	CHECK_TEST(test_fragments_of_no_open_connection_dropped),
 	CHECK_TEST(test_fragments_with_syn_or_rst_dropped),
+	CHECK_TEST(test_fragments_of_a_handoff_host_come_alone),
+	CHECK_TEST(test_fragments_of_another_host_do_not_come_alone),
 	CU_TEST_INFO_NULL,
 };
