@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "apply.h"
+#include "document.h"
 
 #define FILE_SIZE_MAX 4096u
 
@@ -33,31 +34,18 @@ read_text(const char *path, char text[FILE_SIZE_MAX], size_t *len)
 	return problem;
 }
 
+/* A reader of a file, and where what it says goes. */
+struct building {
+	struct conf_reader reader;
+	struct service_promise *granted;
+};
+
 static int
-apply_text(struct conf_reader *r, const char *path, const char *text, size_t len,
-           struct service_promise *granted)
+build(struct conf_reader *r)
 {
-	yaml_parser_t parser;
-	yaml_document_t doc;
-	int rc = -1;
+	struct conf_place root = { .node = yaml_document_get_root_node(r->doc) };
 
-	if (!yaml_parser_initialize(&parser))
-		return conf_fail_memory(r);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
-	if (yaml_parser_load(&parser, &doc)) {
-		struct conf_reader own = { &doc, path, r->conf, r->arena, r->err };
-		struct conf_place root = { .node = yaml_document_get_root_node(&doc) };
-
-		rc = conf_apply(&own, &root, &conf_granted, granted);
-		yaml_document_delete(&doc);
-	} else {
-		snprintf(r->err->text, sizeof(r->err->text),
-		         "%.128s:%zu:%zu: found bad YAML (%s); expected a YAML mapping", path,
-		         parser.problem_mark.line + 1, parser.problem_mark.column + 1,
-		         parser.problem != NULL ? parser.problem : "too little memory");
-	}
-	yaml_parser_delete(&parser);
-	return rc;
+	return conf_apply(r, &root, &conf_granted, ((struct building *)r)->granted);
 }
 
 int
@@ -69,6 +57,8 @@ conf_promise_files(struct conf_reader *r, const struct conf_place *service,
 
 	for (uint32_t i = 0; i < promise->n_files; i++) {
 		struct service_promise granted = { 0 };
+		struct building own = { { NULL, promise->files[i], r->conf, r->arena, r->err },
+			                &granted };
 		const char *problem = read_text(promise->files[i], text, &len);
 
 		if (problem != NULL) {
@@ -81,7 +71,7 @@ conf_promise_files(struct conf_reader *r, const struct conf_place *service,
 			                 "what servers grant",
 			                 promise->files[i], problem);
 		}
-		if (apply_text(r, promise->files[i], text, len, &granted) != 0)
+		if (conf_document_read(&own.reader, text, len, build) != 0)
 			return -1;
 		promise->mss = least(promise->mss, granted.mss);
 		promise->mss6 = least(promise->mss6, granted.mss6);

@@ -76,6 +76,13 @@ test_promise_is_the_least_of_configuration_and_files(void)
 	CU_ASSERT_FALSE(promise_of(c)->window_scaling);
 	CU_ASSERT_TRUE(promise_of(c)->sack && promise_of(c)->timestamps);
 	conf_free(c);
+
+	/* An empty one takes nothing away. */
+	write_file("a", "");
+	c = parse("    mss: 1420\n", "a", &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_EQUAL(promise_of(c)->mss, 1420);
+	conf_free(c);
 }
 
 /* What stands in a file is checked as the configuration is, by the file's own lines. */
@@ -106,8 +113,10 @@ test_promise_file_that_is_wrong_is_refused_by_its_place(void)
 	check_refused("c", "%s/c:1:1: files: found an unknown key; expected one of mss, mss6, "
 	                   "wscale, window_scaling, sack, timestamps");
 	write_file("c", "mss: [1\n");
-	check_refused("c", "%s/c:2:1: found bad YAML (did not find expected ',' or ']'); "
-	                   "expected a YAML mapping");
+	check_refused("c", "%s/c:2:1: found bad YAML (while parsing a flow sequence, did not "
+	                   "find expected ',' or ']'); expected a YAML mapping");
+	write_file("c", "mss: 1400\n---\nmss: 1300\n");
+	check_refused("c", "%s/c:3:1: found a second document; expected one");
 	memset(large, '#', sizeof(large) - 1);
 	write_file("c", large);
 	check_refused("c", "t:8:12: services[0].promise.files: found \"%s/c\": 4 KiB or more; "
