@@ -196,12 +196,17 @@ class Bench:
         """A server on a fresh port of a service, its options learned: the port."""
         port = self.port(service)
         server = self.keep(Server(self.lab, port, handler, **fields))
-        if teach:
-            begun = self.teach(port)
-            wait_for("the server to have seen all that taught", lambda: server.accepted >= begun)
-            server.accepted = 0
         self.server = server
+        if teach:
+            self.teach_uncounted(port)
         return port
+
+    def teach_uncounted(self, port, family=4):
+        """teach(), of which nothing is left in what the server has accepted."""
+        opened = self.teach(port, family)
+        wait_for("the server to have seen all that taught",
+                 lambda: self.server.accepted >= opened)
+        self.server.accepted = 0
 
     def teach(self, port, family=4):
         """Connect until each worker knows the server and splices for it: how often the

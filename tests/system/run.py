@@ -3,12 +3,16 @@
 """Run the system tests: functions test_* of test_*.py, each with a Bench.
 
     run.py [--long] [--only PATTERN] [--engine synfront|testpmd|wire] [--workers N]
-           [--delay SPEC] [--shuffle] [--part K/N] [--figures FILE] [--list]
+           [--delay SPEC] [--shuffle] [--part K/N] [--later FILE | --from FILE]
+           [--figures FILE] [--list]
 
 One lab and one engine serve all tests; a test that needs another engine puts it
 in with Bench.engine(), and the shared one comes back after it. With another
 engine than synfront only the tests run that must pass with any (@anywhere).
-Parts are for running them beside each other: each has a lab of its own. The last line is `N passed, N failed[, N skipped]`.
+Parts are for running them beside each other: each has a lab of its own. What fails there may
+have failed for want of a CPU: with --later its name is noted in a file and it counts as neither;
+--from runs those again, alone, and then they count. The last line is `N passed, N failed[, N
+skipped]`.
 """
 
 import argparse
@@ -43,7 +47,8 @@ def collect():
 
 
 def run_one(bench, name, function):
-    """One of "passed", "failed", "skipped"."""
+    """One of "passed", "failed", "skipped", "later"."""
+    later = bench.options.later
     begun = time.monotonic()
     try:
         function(bench)
@@ -51,11 +56,15 @@ def run_one(bench, name, function):
         print("skip  %s: %s" % (name, reason), flush=True)
         return "skipped"
     except Exception:  # pylint: disable=broad-except
-        print("FAIL  %s (%.1f s)" % (name, time.monotonic() - begun))
+        print("%-5s %s (%.1f s)" % ("later" if later else "FAIL", name, time.monotonic() - begun))
         for line in traceback.format_exc().splitlines() + bench.evidence():
             print("      " + line)
         sys.stdout.flush()
-        return "failed"
+        if not later:
+            return "failed"
+        with open(later, "a") as file:
+            file.write(name + "\n")
+        return "later"
     finally:
         bench.tidy()
     print("ok    %s (%.1f s)" % (name, time.monotonic() - begun), flush=True)
@@ -86,6 +95,10 @@ def main():
                              " tests/delay/delay --help")
     parser.add_argument("--part", metavar="K/N", type=part, default=(1, 1),
                         help="only the Kth of every N tests")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--later", metavar="FILE", help="note there what fails, uncounted")
+    again.add_argument("--from", metavar="FILE", dest="names", type=argparse.FileType(),
+                       help="only the tests that are named there, a line each")
     parser.add_argument("--figures", metavar="FILE",
                         help="write what the tests measured and counted, as JSON")
     parser.add_argument("--list", action="store_true")
@@ -93,6 +106,9 @@ def main():
 
     tests = [(name, function) for name, function in collect()
              if not options.only or options.only in name or fnmatch.fnmatch(name, options.only)]
+    if options.names:
+        names = set(options.names.read().split())
+        tests = [test for test in tests if test[0] in names]
     number, of = options.part
     tests = tests[number - 1::of]
     if options.list:
@@ -103,7 +119,7 @@ def main():
         Synfront.env = shuffled()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    count = dict.fromkeys(("passed", "failed", "skipped"), 0)
+    count = dict.fromkeys(("passed", "failed", "skipped", "later"), 0)
     with Lab() as lab, contextlib.closing(Bench(lab, options)) as bench:
         secret = os.path.join(lab.work, "secret")
         with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:

@@ -154,7 +154,6 @@ def test_line_carries_jumbo_frames(bench):
         for node in ("client", "server"):
             lab.set_mtu(node, 1500)
     bench.record("delay", line="delay=5ms, MTU 9000", segment=None, mbit_per_s=rate)
-    assert rate > 200, (rate, counts)
     assert counts["received"] < 80e6 / 8000, counts
     assert not counts["too_long"] and not counts["socket_dropped"], counts
 

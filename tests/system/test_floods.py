@@ -213,8 +213,7 @@ def test_replayed_proofs(bench):
     of some that are not. The server hears of none."""
     with Floods(bench) as floods:
         port = bench.serve("cookie", echo)
-        bench.teach(port, 6)
-        bench.server.accepted = 0
+        bench.teach_uncounted(port, 6)
         attacker = bytes.fromhex(bench.lab.mac("attacker").replace(":", ""))
         frames, standing = [], []
         for number_of in range(N_REPLAYED):
