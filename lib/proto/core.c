@@ -122,6 +122,7 @@ core_set_policy(struct core *core, const struct policy *policy)
 	bool is_first = core->policy == NULL;
 
 	core->policy = policy;
+	core_forget(core);
 	core->hands_off = false;
 	core->reflect_cap = limit_share(core, policy->reflection.per_net_per_s);
 	for (uint32_t i = 0; i < SERVICES_MAX; i++)

@@ -11,6 +11,7 @@
 #include "cookie_lane.h"
 #include "core_params.h"
 #include "counters.h"
+#include "destination.h"
 #include "emit.h"
 #include "flow_hash.h"
 #include "flow_index.h"
@@ -130,6 +131,8 @@ struct core {
 	struct syn_plan plans[CORE_BURST_MAX + 1]; /* the last for a SYN by itself */
 	/* Of the burst: SYNs by family, and ACKs by family and parity, two tries each. */
 	struct cookie_lane syn_lanes[2], ack_lanes[2][2];
+	/* Of the policy, from burst to burst: what would be found out again. */
+	struct destinations destinations;
 };
 
 /* One segment being decided on. */
@@ -148,6 +151,13 @@ static inline void
 core_count(struct core *core, enum counter which)
 {
 	counter_add(&core->counters, which, 1);
+}
+
+/* Remember nothing that was asked of another policy. */
+static inline void
+core_forget(struct core *core)
+{
+	destinations_init(&core->destinations, core->policy);
 }
 
 /* The secrets behind cookies of a service. */

@@ -35,8 +35,8 @@ locate_index(struct core *core, struct segment *s, bool hands_off)
 	memset(&s->found, 0xff, sizeof(s->found));
 	if (s->class == SEGMENT_OTHER)
 		return;
-	s->found.service = policy_find_id(core->policy, &s->flow.server, s->is_v4,
-	                                  __builtin_bswap16(s->flow.server_port_be));
+	s->found.service = destination_service(&core->destinations, core->policy, &s->flow,
+	                                       s->is_v4);
 	if (s->found.service >= SERVICES_MAX)
 		return;
 	if (hands_off && is_handoff(core, s)) {

@@ -71,10 +71,14 @@ inside_load(struct engine *e, const void *image)
 {
 	struct region r[REGIONS];
 	const uint8_t *at = image;
+	const struct policy *policy = e->core->policy;
 
 	regions_of(e->core, r);
 	for (unsigned int i = 0; i < REGIONS; at += r[i].size, i++)
 		memcpy(r[i].at, at, r[i].size);
+	/* What is remembered is no part of an image. */
+	if (e->core->policy != policy)
+		core_forget(e->core);
 	const struct pending_table *pending = &e->core->pending;
 	for (uint32_t i = 0; i < pending->n_blocks; i++, at += WORLD_HOLD_BYTES)
 		memcpy(pending->data + (size_t)i * PENDING_BLOCK_SIZE, at, WORLD_HOLD_BYTES);
