@@ -139,7 +139,7 @@ ipv4_checksum_ok(const uint8_t *ip, uint32_t header_len)
 
 	if (header_len > IPV4_HEADER_SIZE)
 		sum = checksum_add(sum, ip + IPV4_HEADER_SIZE, header_len - IPV4_HEADER_SIZE);
-	return checksum_fold(sum) == 0xffff;
+	return checksum_is_whole(sum);
 }
 
 static inline void
@@ -335,10 +335,13 @@ segment_checksum_ok(struct segment *seg)
 		sum = checksum_add_u64(checksum_add_u64(sum, client->bytes), client->bytes + 8);
 		sum = checksum_add_u64(checksum_add_u64(sum, server->bytes), server->bytes + 8);
 	}
-	if (len < 64)
+	if (len == 40) /* the SYN of Linux */
+		sum = checksum_add_u64(checksum_add_32(sum, seg->frame + seg->l4_off),
+		                       seg->frame + seg->l4_off + 32);
+	else if (len < 64)
 		sum = sum_short(sum, seg->frame + seg->l4_off, len);
 	else
 		sum = checksum_carry(sum, checksum_add(0, seg->frame + seg->l4_off, len));
-	seg->checksum_good = checksum_fold(sum) == 0xffff;
+	seg->checksum_good = checksum_is_whole(sum);
 	return seg->checksum_good;
 }

@@ -53,30 +53,58 @@ _Static_assert(offsetof(struct segment, fault) == offsetof(struct segment, class
                        offsetof(struct segment, l4_off) == offsetof(struct segment, class) + 6,
                "class to l4_off are one word");
 
-/* The TCP header at `l4_off` of a packet that ends at `end`, of which all is there. */
-static inline __attribute__((always_inline)) bool
-lane_tcp(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32_t end,
-         enum side side)
+_Static_assert(offsetof(struct segment, fragment_id) == offsetof(struct segment, tags) + 4 &&
+                       offsetof(struct segment, payload_len) ==
+                               offsetof(struct segment, frame_len) + 4 &&
+                       offsetof(struct segment, side) ==
+                               offsetof(struct segment, frame_len) + 6 &&
+                       offsetof(struct segment, checksum_good) ==
+                               offsetof(struct segment, frame_len) + 7,
+               "tags and fragment_id are one word, frame_len to checksum_good another");
+
+/* All but addresses and options. */
+static inline __attribute__((always_inline)) void
+lane_fill(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32_t end,
+          uint32_t header_len, enum side side)
 {
 	const uint8_t *tcp = frame + l4_off;
-	uint32_t len = end - l4_off, header_len = (tcp[TCP_DATA_OFF] >> 4) * 4u;
-	uint32_t ports = bytes_get_u32_be(tcp);
+	uint64_t none = 0, lengths = end | (uint64_t)(end - l4_off - header_len) << 32 |
+	                             (uint64_t)side << 48;
 
-	if (header_len < TCP_HEADER_SIZE || header_len > len || (ports & 0xffff) == 0 ||
-	    ports >> 16 == 0 || has_bad_flags(tcp[TCP_FLAGS_OFF]))
-		return false;
 	_mm_storeu_si128((__m128i *)(void *)&seg->flow.client_port_be,
 	                 _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)tcp),
 	                                  _mm_load_si128((const __m128i *)tcp_order[side])));
 	seg->l4_len = (uint8_t)header_len;
 	memcpy(&seg->class, l4_off == LANE_V4_L4_OFF ? lane_v4_is : lane_v6_is, sizeof(lane_v4_is));
 	seg->frame = frame;
-	seg->tags = 0;
-	seg->fragment_id = 0;
-	seg->side = (uint8_t)side;
-	seg->checksum_good = false;
-	seg->frame_len = end;
-	seg->payload_len = (uint16_t)(len - header_len);
+	memcpy(&seg->tags, &none, sizeof(none));
+	memcpy(&seg->frame_len, &lengths, sizeof(lengths));
+}
+
+/* Data offset and flags of a SYN with 20 bytes of options. */
+#define SYN_40 htobe16(40u / 4 << 12 | TCP_SYN)
+
+/* The TCP header at `l4_off` of a packet that ends at `end`, of which all is there. */
+static inline __attribute__((always_inline)) bool
+lane_tcp(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32_t end,
+         enum side side)
+{
+	const uint8_t *tcp = frame + l4_off;
+	uint32_t ports = bytes_get_u32_be(tcp);
+
+	if ((ports & 0xffff) == 0 || ports >> 16 == 0)
+		return false;
+	/* What a flood is made of, with all lengths known: the rest is not looked at. */
+	if (end == l4_off + 40 && bytes_get_u16_be(tcp + TCP_DATA_OFF) == SYN_40 &&
+	    tcp_layout_read_40(seg, tcp)) {
+		lane_fill(seg, frame, l4_off, l4_off + 40, 40, side);
+		return true;
+	}
+	uint32_t len = end - l4_off, header_len = (tcp[TCP_DATA_OFF] >> 4) * 4u;
+
+	if (header_len < TCP_HEADER_SIZE || header_len > len || has_bad_flags(tcp[TCP_FLAGS_OFF]))
+		return false;
+	lane_fill(seg, frame, l4_off, end, header_len, side);
 	if (!tcp_layout_read(seg, tcp, header_len))
 		tcp_options_parse(seg, tcp, header_len);
 	return true;
@@ -122,7 +150,7 @@ lane_v4(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 
 	if (end > head || end < LANE_V4_L4_OFF + TCP_HEADER_SIZE ||
 	    (bytes_get_u32_be(ip + IPV4_FRAGMENT_OFF) & WHOLE_TCP_MASK) != WHOLE_TCP ||
-	    checksum_fold(sum_ipv4(ip)) != 0xffff || odd_net[src & 0xff] | odd_net[dst & 0xff] ||
+	    !checksum_is_whole(sum_ipv4(ip)) || odd_net[src & 0xff] | odd_net[dst & 0xff] ||
 	    src == dst)
 		return false;
 	put_addrs_v4(seg, ip + IPV4_SRC_OFF, side);

@@ -21,6 +21,7 @@
 #define TCPOPT_WORD_MSS TCPOPT_WORD(TCPOPT_MSS, 4, 0, 0)
 #define TCPOPT_WORD_WSCALE TCPOPT_WORD(TCPOPT_NOP, TCPOPT_WSCALE, 3, 0)
 #define TCPOPT_WORD_SACK TCPOPT_WORD(TCPOPT_NOP, TCPOPT_NOP, TCPOPT_SACK_PERMITTED, 2)
+#define TCPOPT_WORD_SACK_END TCPOPT_WORD(TCPOPT_SACK_PERMITTED, 2, TCPOPT_EOL, TCPOPT_EOL)
 #define TCPOPT_WORD_TS TCPOPT_WORD(TCPOPT_NOP, TCPOPT_NOP, TCPOPT_TIMESTAMPS, 10)
 #define TCPOPT_WORD_SACK_TS TCPOPT_WORD(TCPOPT_SACK_PERMITTED, 2, TCPOPT_TIMESTAMPS, 10)
 
@@ -86,6 +87,26 @@ _Static_assert(offsetof(struct segment, ts_off) == offsetof(struct segment, opti
                        offsetof(struct segment, tsecr) == offsetof(struct segment, options) + 12,
                "what a segment's options say is one vector");
 
+/*
+ * MSS, NOP, window scale, then SACK-permitted and timestamps: FreeBSD; or NOP, NOP,
+ * timestamps, SACK-permitted, end, end: macOS. `header_len` is 40 or 44 bytes.
+ */
+static inline bool
+tcp_layout_read_bsd(struct segment *seg, const uint8_t *tcp, unsigned int header_len)
+{
+	uint32_t scale = bytes_get_u32(tcp + 24), third = bytes_get_u32(tcp + 28);
+
+	if (scale >> 8 != TCPOPT_WORD_WSCALE >> 8 ||
+	    third != (header_len == 40 ? TCPOPT_WORD_SACK_TS : TCPOPT_WORD_TS) ||
+	    (header_len == 44 && bytes_get_u32(tcp + 40) != TCPOPT_WORD_SACK_END))
+		return false;
+	seg->options = OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS;
+	seg->mss = bytes_get_u16(tcp + 22);
+	seg->wscale = tcp_wscale((uint8_t)scale);
+	tcp_layout_timestamps(seg, tcp, 30);
+	return true;
+}
+
 /* False, with the fields of a header without options, if the layout is another one. */
 static inline bool
 tcp_layout_read(struct segment *seg, const uint8_t *tcp, unsigned int header_len)
@@ -121,7 +142,7 @@ tcp_layout_read(struct segment *seg, const uint8_t *tcp, unsigned int header_len
 		seg->wscale = tcp_wscale((uint8_t)scale);
 		return true;
 	}
-	return false;
+	return (header_len == 40 || header_len == 44) && tcp_layout_read_bsd(seg, tcp, header_len);
 }
 
 #endif
