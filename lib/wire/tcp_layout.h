@@ -58,12 +58,9 @@ tcp_layout_timestamps(struct segment *seg, const uint8_t *tcp, unsigned int off)
  * MSS, SACK-permitted, timestamps, NOP, window scale: Linux, Android. All but the scale
  * lies in 16 bytes, and so do the fields that it fills.
  */
-static inline bool
-tcp_layout_read_40(struct segment *seg, const uint8_t *tcp)
+static inline void
+tcp_layout_fill_40(struct segment *seg, const uint8_t *tcp)
 {
-	const __m128i mask = _mm_setr_epi8(-1, -1, 0, 0, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0);
-	const __m128i kinds = _mm_setr_epi8(TCPOPT_MSS, 4, 0, 0, TCPOPT_SACK_PERMITTED, 2,
-	                                    TCPOPT_TIMESTAMPS, 10, 0, 0, 0, 0, 0, 0, 0, 0);
 	/* MSS, nothing, TSval, TSecr in host order */
 	const __m128i order = _mm_setr_epi8(-1, -1, -1, -1, 3, 2, -1, -1, 11, 10, 9, 8, 15, 14, 13,
 	                                    12);
@@ -71,14 +68,24 @@ tcp_layout_read_40(struct segment *seg, const uint8_t *tcp)
 	                                            OPTION_TIMESTAMPS,
 	                                    26, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 	__m128i options = _mm_loadu_si128((const __m128i *)(tcp + TCP_HEADER_SIZE));
-	uint32_t last = bytes_get_u32(tcp + 36);
 
-	if (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(options, mask), kinds)) != 0xffff ||
-	    last >> 8 != TCPOPT_WORD_WSCALE >> 8)
-		return false;
 	_mm_storeu_si128((__m128i *)(void *)&seg->options,
 	                 _mm_or_si128(_mm_shuffle_epi8(options, order), known));
-	seg->wscale = tcp_wscale((uint8_t)last);
+	seg->wscale = tcp_wscale(tcp[39]);
+}
+
+static inline bool
+tcp_layout_read_40(struct segment *seg, const uint8_t *tcp)
+{
+	const __m128i mask = _mm_setr_epi8(-1, -1, 0, 0, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0);
+	const __m128i kinds = _mm_setr_epi8(TCPOPT_MSS, 4, 0, 0, TCPOPT_SACK_PERMITTED, 2,
+	                                    TCPOPT_TIMESTAMPS, 10, 0, 0, 0, 0, 0, 0, 0, 0);
+	__m128i options = _mm_loadu_si128((const __m128i *)(tcp + TCP_HEADER_SIZE));
+
+	if (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(options, mask), kinds)) != 0xffff ||
+	    bytes_get_u32(tcp + 36) >> 8 != TCPOPT_WORD_WSCALE >> 8)
+		return false;
+	tcp_layout_fill_40(seg, tcp);
 	return true;
 }
 _Static_assert(offsetof(struct segment, ts_off) == offsetof(struct segment, options) + 1 &&
