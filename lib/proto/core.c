@@ -12,6 +12,7 @@
 #include "foreign.h"
 #include "handoff.h"
 #include "handshake.h"
+#include "syn_lane.h"
 #include "syn_plan.h"
 #include "track.h"
 
@@ -137,6 +138,7 @@ core_set_policy(struct core *core, const struct policy *policy)
 		state->is_listed = service->n_allow != 0 || service->n_deny != 0;
 		handoff_set(core, state, is_first);
 		state->plan_key = syn_plan_key(state);
+		state->lane = syn_lane_of(state);
 	}
 }
 
@@ -179,19 +181,12 @@ step_find(struct core *core, struct step *step)
 	step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
 }
 
+/* A SYN to a port without a service, or what is no whole segment. */
 static __attribute__((noinline)) void
 decide_closed(struct core *core, struct step *step)
 {
-	const struct segment *seg = step->seg;
-
-	/* Answers to the host's own connections, and connections that have always
-	 * been there, have no service either: only SYNs are refused. */
-	if (seg->class != SEGMENT_TCP) {
+	if (step->seg->class != SEGMENT_TCP) {
 		foreign_decide(core, step);
-		return;
-	}
-	if (seg->side != SIDE_OUTSIDE || decision_event(seg) != EVENT_SYN) {
-		act_forward(core, step, COUNTER_passed_other);
 		return;
 	}
 	switch ((enum refusal)core->policy->closed_port) {
@@ -253,7 +248,7 @@ decide_orphan(struct core *core, struct step *step)
 {
 	struct segment *seg = step->seg;
 
-	if (!core->has_orphans || seg->class != SEGMENT_TCP || decision_event(seg) == EVENT_SYN)
+	if (seg->class != SEGMENT_TCP || decision_event(seg) == EVENT_SYN)
 		return false;
 	seg->found.hash = flow_hash(&core->hash_key, &seg->flow, seg->tags);
 	step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
@@ -280,7 +275,7 @@ handoff_decide(struct core *core, struct step *step)
 static __attribute__((noinline)) void
 decide_kept_by_nobody(struct core *core, struct step *step)
 {
-	if (decide_orphan(core, step))
+	if (core->has_orphans && decide_orphan(core, step))
 		return;
 	if (step->state->mode == MODE_HANDOFF && step->seg->class == SEGMENT_TCP)
 		handoff_decide(core, step);
@@ -298,9 +293,13 @@ decide_segment(struct core *core, struct step *step)
 	struct segment *seg = step->seg;
 
 	if (__builtin_expect(seg->found.service >= SERVICES_MAX, 0)) {
-		if (decide_orphan(core, step))
+		if (core->has_orphans && decide_orphan(core, step))
 			return;
-		if (seg->found.service == SERVICE_CLOSED)
+		/* Answers to the host's own connections, and connections that have always
+		 * been there, have no service either: only SYNs are refused. */
+		if (seg->found.service == SERVICE_CLOSED &&
+		    (seg->class != SEGMENT_TCP ||
+		     (seg->side == SIDE_OUTSIDE && decision_event(seg) == EVENT_SYN)))
 			decide_closed(core, step);
 		else
 			act_forward(core, step, COUNTER_passed_other);
@@ -327,6 +326,11 @@ core_decide(struct core *core, struct segment *seg, unsigned int n, const struct
 
 	pending_settle(&core->pending);
 	for (unsigned int i = 0; i < n; i++) {
+		if (seg[i].found.lane != SYN_LANE_NEVER) {
+			i += syn_lane_run(core, seg, i, n, now, out);
+			if (i == n)
+				break;
+		}
 		step.seg = &seg[i];
 		step.number = i;
 		step.entry = FLOW_NONE;

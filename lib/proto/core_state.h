@@ -50,6 +50,7 @@ struct service_state {
 	uint8_t mode;
 	uint8_t cookies;
 	bool is_listed; /* it has allow or deny lists */
+	uint8_t lane;   /* enum syn_lane_when: may its SYNs take the straight lane? */
 	uint8_t group;  /* whose secret its cookies are made with; 0: the master's */
 	/* Mode handoff: since before there were connections, so that none is known; and with a
 	 * shield. */
@@ -79,6 +80,17 @@ struct syn_plan {
 	struct tcp_offer offer; /* the client's, cut to what is promised for its server */
 	uint8_t profile;        /* of the cookie */
 };
+
+/* A plan of an earlier burst, and all that it was made of. */
+struct syn_plan_kept {
+	uint64_t said;  /* the option fields of struct segment */
+	uint64_t to;    /* syn_plan_key() and family; 0: nothing is kept here */
+	uint64_t shown; /* what the server has shown: syn_plan_shown() */
+	uint64_t stamp; /* time and window: syn_plan_stamp() */
+	struct syn_plan plan;
+};
+
+#define SYN_PLANS_BITS 7u
 
 /* One SYN of a burst. Good as long as segment.profile is not PROFILE_UNMADE. */
 struct syn_planned {
@@ -133,6 +145,7 @@ struct core {
 	struct cookie_lane syn_lanes[2], ack_lanes[2][2];
 	/* Of the policy, from burst to burst: what would be found out again. */
 	struct destinations destinations;
+	struct syn_plan_kept plans_kept[1u << SYN_PLANS_BITS];
 };
 
 /* One segment being decided on. */
@@ -158,6 +171,7 @@ static inline void
 core_forget(struct core *core)
 {
 	destinations_init(&core->destinations, core->policy);
+	memset(core->plans_kept, 0, sizeof(core->plans_kept));
 }
 
 /* The secrets behind cookies of a service. */

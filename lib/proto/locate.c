@@ -7,6 +7,7 @@
  */
 #include "core.h"
 
+#include "syn_lane.h"
 #include "syn_plan.h"
 
 _Static_assert(FLOW_NONE == UINT32_MAX && SERVICE_NONE == UINT16_MAX &&
@@ -51,15 +52,14 @@ locate_index(struct core *core, struct segment *s, bool hands_off)
 static inline void
 locate_entry(struct core *core, struct segment *s)
 {
-	if (flow_index_lacks(&core->index, s->found.hash))
-		return;
-	struct flow_walk walk = flow_walk_start(&core->index, s->found.hash);
+	struct flow_slot at;
+	uint32_t entry = flow_index_first(&core->index, s->found.hash, &at);
 
-	s->found.entry = flow_walk_next(&walk);
-	s->found.at_bucket = walk.at.bucket;
-	s->found.at_slot = (uint8_t)walk.at.slot;
-	if (s->found.entry == FLOW_NONE)
+	if (entry == FLOW_NONE)
 		return;
+	s->found.entry = entry;
+	s->found.at_bucket = at.bucket;
+	s->found.at_slot = (uint8_t)at.slot;
 	if (s->found.entry & FLOW_HALF_OPEN)
 		__builtin_prefetch(&core->half_open.entries[FLOW_NUMBER(s->found.entry)]);
 	else
@@ -105,6 +105,7 @@ syn_add(struct core *core, struct segment *seg, unsigned int number, const struc
 	syn->net = source_net_hash_of(&core->hash_key, &s->flow.client, s->is_v4);
 	rate_prefetch(&core->reflection, syn->net);
 	s->found.profile = plan->profile;
+	s->found.lane = syn_lane_now(state);
 	if (hands_off) {
 		const struct secret_set *secrets = service_secrets(state, now);
 		lane_switch(seg, &core->syn_lanes[s->is_v4], secrets, secrets->epoch & 1,
@@ -186,7 +187,7 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
              bool hands_off)
 {
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
-	struct syn_plan_memo memo = { .next = core->plans };
+	struct syn_plan_memo memo = { .stamp = syn_plan_stamp(core, now), .next = core->plans };
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct segment *s = &seg[i];

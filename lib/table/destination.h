@@ -23,7 +23,8 @@ struct destination {
 	struct ip_addr addr;
 	uint16_t port_be;
 	uint16_t service; /* as policy_find_id() has it */
-	uint32_t unused[3];
+	uint32_t backend; /* the caller's: where to look for it first, see backend.h */
+	uint32_t unused[2];
 } __attribute__((aligned(32)));
 
 _Static_assert(sizeof(struct destination) == 32, "two to a cache line, found by a shift");

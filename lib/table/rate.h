@@ -84,8 +84,8 @@ rate_cell_turned(uint64_t cell, uint32_t second)
 
 	if (age == 0)
 		return cell;
-	uint64_t before = age == 1 ? rate_cell_now(cell) : 0;
-	return before << RATE_SECOND_BITS | (second & RATE_SECONDS);
+	cell = age == 1 ? cell >> RATE_NOW_SHIFT << RATE_SECOND_BITS : 0;
+	return cell | (second & RATE_SECONDS);
 }
 
 /* Bring the cells to be read by rate_hit() closer. */
