@@ -137,14 +137,14 @@ fill_syn_mixed(struct load *load)
 					       .payload_len = (uint16_t)load->params.payload_len });
 			continue;
 		}
-		load_add(load, &(struct load_frame){ .flow = 0x10000000u +
-		                                             (load_random(load) & 0xffffff),
-		                                     .seq = load_random(load),
-		                                     .flags = TCP_SYN,
-		                                     .syn_options = true,
-		                                     .layout = (kind >> 8 & 0xffff) % LOAD_LAYOUTS,
-		                                     .other_family = kind >> 24 & 1,
-		                                     .tsval = load_random(load) });
+		load_add(load,
+		         &(struct load_frame){ .flow = 0x10000000u + (load_random(load) & 0xffffff),
+		                               .seq = load_random(load),
+		                               .flags = TCP_SYN,
+		                               .syn_options = true,
+		                               .layout = (kind >> 8 & 0xffff) % LOAD_LAYOUTS,
+		                               .other_family = kind >> 24 & 1,
+		                               .tsval = load_random(load) });
 	}
 }
 

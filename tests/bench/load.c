@@ -193,7 +193,9 @@ static const struct {
 	uint8_t bytes[24];
 	uint8_t len, tsval_off; /* 0: none */
 } layouts[LOAD_LAYOUTS] = {
-	[LOAD_LINUX] = { { 2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7 }, 20, 8 },
+	[LOAD_LINUX] = { { 2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7 },
+	                 20,
+	                 8 },
 	[LOAD_WINDOWS] = { { 2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2 }, 12, 0 },
 	[LOAD_MACOS] = { { 2, 4, 5, 0xb4, 1, 3, 3, 6, 1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 4, 2 },
 	                 24,

@@ -45,7 +45,7 @@ struct load_frame {
 	bool syn_options;
 	uint8_t layout;    /* of these: enum load_layout */
 	bool other_family; /* than the load's */
-	uint16_t port; /* of the server; 0: the service's */
+	uint16_t port;     /* of the server; 0: the service's */
 	uint16_t payload_len;
 };
 
