@@ -235,7 +235,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct lane_burst burst;
 	struct fuzz_input in = { data, data + size };
 	uint64_t now_ms = 1000;
-	struct action ticked[CORE_BURST_MAX + 64];
+	static struct action ticked[CORE_BURST_MAX + 64];
 
 	if (policies[0].index == NULL)
 		policies_make();
