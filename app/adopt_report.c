@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <jansson.h>
 
+#include "openmetrics.h"
+
 struct row {
 	const char *name, *help;
 };
@@ -85,35 +87,33 @@ adopt_report_json(FILE *out, const struct adopt_report *r)
 	json_decref(root);
 }
 
-static void
-gauge(FILE *out, const char *name, const char *help, uint64_t value)
-{
-	fprintf(out,
-	        "# TYPE synfront_adopt_%s gauge\n# HELP synfront_adopt_%s %s\n"
-	        "synfront_adopt_%s %" PRIu64 "\n",
-	        name, name, help, name, value);
-}
-
 /* Each counter is a family of its own: their sum would count what is named "besides" twice. */
 void
 adopt_report_metrics(FILE *out, const struct adopt_report *r)
 {
-	for (unsigned int i = 0; i < ADOPT_COUNTERS; i++)
-		fprintf(out,
-		        "# TYPE synfront_adopt_%s counter\n# HELP synfront_adopt_%s Segments: %s.\n"
-		        "synfront_adopt_%s_total %llu\n",
-		        rows[i].name, rows[i].name, rows[i].help, rows[i].name,
-		        (unsigned long long)r->counters.n[i]);
-	fputs("# TYPE synfront_adopt_attached gauge\n"
-	      "# HELP synfront_adopt_attached Whether the program is attached to the interface.\n",
-	      out);
+	struct openmetrics m = { .out = out, .is_strict = true, .prefix = "synfront_adopt_" };
+	char help[256];
+
+	for (unsigned int i = 0; i < ADOPT_COUNTERS; i++) {
+		snprintf(help, sizeof(help), "Segments: %s.", rows[i].help);
+		openmetrics_family(&m, rows[i].name, OPENMETRICS_COUNTER, help);
+		openmetrics_sample(&m, NULL, r->counters.n[i]);
+	}
+	openmetrics_family(&m, "attached", OPENMETRICS_GAUGE,
+	                   "Whether the program is attached to the interface.");
 	for (uint32_t i = 0; i < r->conf->n_interfaces; i++)
-		fprintf(out, "synfront_adopt_attached{interface=\"%s\"} %d\n",
-		        r->conf->interfaces[i], r->is_attached[i]);
-	gauge(out, "keys_seconds", "How long the keys in the kernel will last.", r->keys_s);
-	gauge(out, "spent_lately", "Cookies spent in the last 60 s.", r->n_lately);
-	gauge(out, "spent_room", "Cookies that can be remembered.", r->conf->spent);
-	gauge(out, "errors", "What was found that keeps clients from being taken over.",
-	      findings_errors(r->findings));
-	fputs("# EOF\n", out);
+		openmetrics_sample(&m, OPENMETRICS_LABELS({ "interface", r->conf->interfaces[i] }),
+		                   r->is_attached[i]);
+	openmetrics_family(&m, "keys_seconds", OPENMETRICS_GAUGE,
+	                   "How long the keys in the kernel will last.");
+	openmetrics_sample(&m, NULL, r->keys_s);
+	openmetrics_family(&m, "spent_lately", OPENMETRICS_GAUGE,
+	                   "Cookies spent in the last 60 s.");
+	openmetrics_sample(&m, NULL, r->n_lately);
+	openmetrics_family(&m, "spent_room", OPENMETRICS_GAUGE, "Cookies that can be remembered.");
+	openmetrics_sample(&m, NULL, r->conf->spent);
+	openmetrics_family(&m, "errors", OPENMETRICS_GAUGE,
+	                   "What was found that keeps clients from being taken over.");
+	openmetrics_sample(&m, NULL, findings_errors(r->findings));
+	openmetrics_end(&m);
 }

@@ -119,7 +119,7 @@ print_service(FILE *out, const struct service *s)
 	else if (s->mode != MODE_BYPASS)
 		fprintf(out, "  cookies %s (%u/%u)%s", cookies[s->cookies], s->high, s->low,
 		        s->calm == CALM_TRANSPARENT ? ", transparent when calm" : "");
-	fputc('\n', out);
+	fputs(s->observe ? ", observed: everything crosses\n" : "\n", out);
 }
 
 void

@@ -3,16 +3,19 @@
 #include "control.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
+#include "board.h"
+#include "condition.h"
 #include "log.h"
-#include "notify.h"
 #include "stats.h"
 #include "telemetry.h"
 
 #define STEP_MS 250u
 #define DRAIN_STEP_MS 20u
+#define LOAD_STEP_MS 1
 /* Long enough for any worker to have seen an order and shown its effect. */
 #define SETTLE_MS 50u
 /* Resets of all that remains; a full table takes a second or so. */
@@ -66,6 +69,11 @@ log_cookie_modes(struct control *c)
 		if (view.cookie_mode == c->in_cookie_mode[s->id])
 			continue;
 		c->in_cookie_mode[s->id] = view.cookie_mode;
+		if (view.is_observed) {
+			log_notice("service %s: would %s cookie mode (observe)", s->name,
+			           view.cookie_mode ? "enter" : "leave");
+			continue;
+		}
 		if (s->mode == MODE_HANDOFF) {
 			log_notice("service %s: %s cookie mode", s->name,
 			           view.cookie_mode ? "enters" : "leaves");
@@ -76,27 +84,126 @@ log_cookie_modes(struct control *c)
 	}
 }
 
+/* How things are now, for probes and in words. */
 static void
-reload(struct control *c)
+look(struct control *c, char text[SUPERVISOR_STATUS_SIZE])
 {
-	struct conf_error err;
-	struct conf *fresh = conf_load(c->path, &err);
+	struct health health;
 
-	if (fresh == NULL || conf_compare(c->live, fresh, &err) != 0 ||
-	    conf_adopt_ids(&c->live->policy, fresh, &c->ids, &err) != 0) {
-		log_error("not reloaded, nothing has changed: %s", err.text);
-		conf_free(fresh);
-		return;
+	condition_look(c, &health);
+	board_set_health(&health);
+	condition_text(c, &health, text, SUPERVISOR_STATUS_SIZE);
+}
+
+static void
+report(struct control *c)
+{
+	char text[SUPERVISOR_STATUS_SIZE];
+
+	look(c, text);
+	supervisor_step(&c->supervisor, c->watch.monotonic_ms, c->watch.all_move, text);
+}
+
+static void
+report_ready(struct control *c)
+{
+	char text[SUPERVISOR_STATUS_SIZE];
+
+	look(c, text);
+	supervisor_ready(&c->supervisor, text);
+}
+
+struct loading {
+	const char *path;
+	struct conf *conf;
+	struct conf_error *err;
+	bool is_done; /* atomic */
+};
+
+static void *
+load(void *arg)
+{
+	struct loading *l = arg;
+
+	l->conf = conf_load(l->path, l->err);
+	__atomic_store_n(&l->is_done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* A million prefixes take seconds to read, in which secrets go on and a supervisor wants signs
+ * of life: another thread reads. */
+static struct conf *
+load_meanwhile(struct control *c, struct conf_error *err)
+{
+	const struct timespec pause = { .tv_nsec = LOAD_STEP_MS * 1000000L };
+	struct loading l = { .path = c->path, .err = err };
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, load, &l) != 0)
+		return conf_load(c->path, err);
+	while (!__atomic_load_n(&l.is_done, __ATOMIC_ACQUIRE)) {
+		nanosleep(&pause, NULL);
+		if (clock_ms() - c->watch.monotonic_ms >= STEP_MS) {
+			step_secrets(c);
+			watch_step(&c->watch);
+			report(c);
+		}
 	}
+	pthread_join(thread, NULL);
+	return l.conf;
+}
+
+/* The file, whole and with the ids of what runs; NULL and *err if it is refused. */
+static struct conf *
+load_fresh(struct control *c, struct conf_error *err)
+{
+	struct conf *fresh = load_meanwhile(c, err);
+
+	if (fresh != NULL && conf_compare(c->live, fresh, err) == 0 &&
+	    conf_adopt_ids(&c->live->policy, fresh, &c->ids, err) == 0)
+		return fresh;
+	conf_free(fresh);
+	return NULL;
+}
+
+/* When it returns no worker uses anything else. */
+static void
+put_in_force(struct control *c, struct conf *fresh)
+{
 	struct conf *old = c->live;
+
 	plane_publish(c->plane, &fresh->policy);
-	telemetry_set_policy(&fresh->policy);
+	telemetry_set_conf(fresh);
 	c->live = fresh;
 	if (old != c->first)
 		conf_free(old);
 	log_set_level((enum conf_log_level)(c->log_level >= 0 ? c->log_level : fresh->log.level));
-	log_notice("reloaded %s: services %u, generation %" PRIu64, c->path,
-	           fresh->policy.n_services, fresh->policy.generation);
+}
+
+static void
+reload(struct control *c)
+{
+	uint64_t serves = board_begin_reload();
+	char text[BOARD_TEXT_SIZE];
+	struct conf_error err;
+
+	supervisor_reloading();
+	struct conf *fresh = load_fresh(c, &err);
+	c->is_refused = fresh == NULL;
+	if (fresh == NULL) {
+		log_error("not reloaded, nothing has changed: %s", err.text);
+		board_end_reload(serves, true, err.text);
+	} else {
+		put_in_force(c, fresh);
+		log_notice("reloaded %s: services %u, generation %" PRIu64, c->path,
+		           fresh->policy.n_services, fresh->policy.generation);
+		snprintf(text, sizeof(text),
+		         "%.256s is in force on %u worker%s: services %u, generation %" PRIu64,
+		         c->path, c->plane->n_workers, c->plane->n_workers == 1 ? "" : "s",
+		         fresh->policy.n_services, fresh->policy.generation);
+		board_end_reload(serves, false, text);
+	}
+	report_ready(c);
 }
 
 /* Wait until nothing remains, for `ms` at most, or, while it drains, until a port is lost
@@ -114,8 +221,10 @@ wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms, bool drain
 		may_be_stale = false;
 		step_secrets(c);
 		now_ms = clock_ms();
-		if (now_ms - c->watch.monotonic_ms >= STEP_MS)
+		if (now_ms - c->watch.monotonic_ms >= STEP_MS) {
 			watch_step(&c->watch);
+			report(c);
+		}
 	} while (plane_live(c->plane) != 0 && now_ms < end_ms &&
 	         !(drains && c->watch.is_port_lost));
 	return true;
@@ -125,7 +234,8 @@ wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms, bool drain
 static void
 finish(struct control *c, const sigset_t *signals)
 {
-	notify("STOPPING=1");
+	supervisor_stopping();
+	board_refuse_reloads("the engine is ending: nothing is reloaded any more");
 	plane_drain(c->plane, true);
 	if (!c->watch.is_port_lost) {
 		log_notice("draining for at most %u s", c->live->drain_timeout_s);
@@ -148,11 +258,14 @@ enum control_end
 control_run(struct control *c, const sigset_t *signals)
 {
 	watch_begin(&c->watch);
+	supervisor_begin(&c->supervisor);
+	report_ready(c);
 	for (;;) {
 		int sig = wait_signal(signals, STEP_MS);
 		step_secrets(c);
 		watch_step(&c->watch);
 		log_cookie_modes(c);
+		report(c);
 		if (sig == SIGHUP)
 			reload(c);
 		else if (sig != 0 || c->watch.is_port_lost)
@@ -193,6 +306,25 @@ has_leaky_port(const struct plane *plane)
 	return false;
 }
 
+/* What observe has found. */
+static bool
+log_would(const struct plane *plane, const struct counters *sum)
+{
+	struct counters would;
+
+	if (!stats_would(plane, &would))
+		return true;
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
+		if (would.values[i] != 0)
+			log_notice("  %-34s %12" PRIu64 "  %s", counter_infos[i].would,
+			           would.values[i], counter_infos[i].help);
+	struct account_equation row = account_observed(sum, &would);
+	bool holds = row.left == row.right;
+	log_message(holds ? CONF_LOG_NOTICE : CONF_LOG_ERROR, "  %s: %s: %" PRIu64 " and %" PRIu64,
+	            holds ? "holds" : "DOES NOT HOLD", row.text, row.left, row.right);
+	return holds;
+}
+
 bool
 control_final_account(const struct control *control)
 {
@@ -210,6 +342,8 @@ control_final_account(const struct control *control)
 		if (sum.values[i] != 0)
 			log_notice("  %-28s %12" PRIu64 "  %s", counter_infos[i].name,
 			           sum.values[i], counter_infos[i].help);
+
+	is_good &= log_would(plane, &sum);
 
 	uint64_t remaining = 0;
 	for (unsigned int i = 0; i < plane->n_workers; i++)

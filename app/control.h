@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "plane.h"
+#include "supervisor.h"
 #include "watch.h"
 
 struct control {
@@ -16,7 +17,9 @@ struct control {
 	struct conf_ids ids;
 	int log_level;                     /* of the command line; -1: as configured */
 	bool in_cookie_mode[SERVICES_MAX]; /* as last logged */
+	bool is_refused;                   /* the last reload */
 	struct watch watch;
+	struct supervisor supervisor;
 };
 
 /* Block the signals that control waits for; before any thread begins. */

@@ -8,6 +8,7 @@
 
 #define CELL_SIZE 160
 #define COLUMNS_MAX 24
+#define NAME_WIDTH 24 /* of counters, unless one is longer */
 
 static const char *
 value_text(const json_t *value, char text[CELL_SIZE])
@@ -37,16 +38,47 @@ print_width(const int *widths, unsigned int c, unsigned int n_columns)
 	return c + 1 == n_columns && widths[c] < 0 ? 0 : widths[c];
 }
 
-void
-ctl_print_list(FILE *out, const json_t *list, const struct ctl_column *columns,
-               unsigned int n_columns)
+static bool
+is_shown(const json_t *list, const struct ctl_column *column)
 {
+	const json_t *row;
+	size_t i;
+
+	if (column->where == NULL)
+		return true;
+	json_array_foreach(list, i, row)
+	{
+		if (json_integer_value(json_object_get(row, column->where)) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* The columns that are shown, in `out`: how many. */
+static unsigned int
+choose_columns(const json_t *list, const struct ctl_column *columns, unsigned int n_columns,
+               struct ctl_column out[COLUMNS_MAX])
+{
+	unsigned int n = 0;
+
+	for (unsigned int c = 0; c < n_columns && n < COLUMNS_MAX; c++)
+		if (is_shown(list, &columns[c]))
+			out[n++] = columns[c];
+	return n;
+}
+
+void
+ctl_print_list(FILE *out, const json_t *list, const struct ctl_column *all_columns,
+               unsigned int n_all)
+{
+	struct ctl_column columns[COLUMNS_MAX];
+	unsigned int n_columns = choose_columns(list, all_columns, n_all, columns);
 	int widths[COLUMNS_MAX];
 	char text[CELL_SIZE];
 	const json_t *row;
 	size_t i;
 
-	for (unsigned int c = 0; c < n_columns && c < COLUMNS_MAX; c++) {
+	for (unsigned int c = 0; c < n_columns; c++) {
 		widths[c] = (int)strlen(columns[c].title);
 		json_array_foreach(list, i, row)
 		{
@@ -63,7 +95,7 @@ ctl_print_list(FILE *out, const json_t *list, const struct ctl_column *columns,
 	fputc('\n', out);
 	json_array_foreach(list, i, row)
 	{
-		for (unsigned int c = 0; c < n_columns && c < COLUMNS_MAX; c++) {
+		for (unsigned int c = 0; c < n_columns; c++) {
 			fprintf(out, "%s%*s", c == 0 ? "" : "  ", print_width(widths, c, n_columns),
 			        cell(row, &columns[c], text));
 		}
@@ -82,8 +114,8 @@ ctl_print_object(FILE *out, const json_t *object)
 		fprintf(out, "%-20s %s\n", key, value_text(value, text));
 }
 
-static const char *
-help_of(const char *name)
+const char *
+ctl_counter_help(const char *name)
 {
 	static const struct {
 		const char *name, *help;
@@ -104,7 +136,8 @@ help_of(const char *name)
 	};
 
 	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
-		if (strcmp(counter_infos[i].name, name) == 0)
+		if (strcmp(counter_infos[i].name, name) == 0 ||
+		    strcmp(counter_infos[i].would, name) == 0)
 			return counter_infos[i].help;
 	for (unsigned int i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (strcmp(ours[i].name, name) == 0)
@@ -118,19 +151,25 @@ ctl_print_counters(FILE *out, const json_t *object, const json_t *before, double
 	const char *key;
 	json_t *value;
 	bool is_empty = true;
+	int width = NAME_WIDTH;
 
+	json_object_foreach((json_t *)object, key, value)
+	{
+		if (json_integer_value(value) != 0 && (int)strlen(key) > width)
+			width = (int)strlen(key);
+	}
 	json_object_foreach((json_t *)object, key, value)
 	{
 		json_int_t now = json_integer_value(value);
 		if (now == 0 && !all)
 			continue;
 		is_empty = false;
-		fprintf(out, "%-24s %15" JSON_INTEGER_FORMAT, key, now);
+		fprintf(out, "%-*s %15" JSON_INTEGER_FORMAT, width, key, now);
 		if (before != NULL) {
 			json_int_t then = json_integer_value(json_object_get(before, key));
 			fprintf(out, " %13.1f/s", (double)(now - then) / seconds);
 		}
-		fprintf(out, "  %s\n", help_of(key));
+		fprintf(out, "  %s\n", ctl_counter_help(key));
 	}
 	if (is_empty)
 		fputs("all counters are at zero\n", out);

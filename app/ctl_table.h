@@ -11,6 +11,7 @@ struct ctl_column {
 	const char *key; /* in each object */
 	const char *title;
 	bool zero_is_none; /* shown as "-" */
+	const char *where; /* left out if this key is 0 in each object; NULL: always shown */
 };
 
 /* One row for each object of `list`; numbers to the right, texts to the left. */
@@ -27,5 +28,8 @@ void ctl_print_object(FILE *out, const json_t *object);
  */
 void ctl_print_counters(FILE *out, const json_t *object, const json_t *before, double seconds,
                         bool all);
+
+/* What a counter of the engine's is, "" if that is not known here. */
+const char *ctl_counter_help(const char *name);
 
 #endif

@@ -3,6 +3,7 @@
 #include "notify.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,17 @@
 #include <unistd.h>
 
 #include "log.h"
+
+/* What goes wrong is said once, since signs of life go out each second. */
+static void
+say(const char *path, int why)
+{
+	static int said;
+
+	if (why != 0 && why != said)
+		log_warning("NOTIFY_SOCKET: %.128s: %s", path, strerror(why));
+	said = why;
+}
 
 void
 notify(const char *state)
@@ -22,16 +34,20 @@ notify(const char *state)
 	if (n == 0)
 		return;
 	if ((path[0] != '/' && path[0] != '@') || n >= sizeof(address.sun_path)) {
-		log_warning("NOTIFY_SOCKET: \"%.64s\" is no address of a socket", path);
+		say(path, EINVAL);
 		return;
 	}
 	memcpy(address.sun_path, path, n);
 	if (path[0] == '@') /* in the abstract namespace, whose names begin with a zero */
 		address.sun_path[0] = '\0';
+	/* A supervisor that hangs must not hang us for long. */
+	struct timeval patience = { .tv_sec = 1 };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
-	                     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
-		log_warning("NOTIFY_SOCKET: %s: %s", path, strerror(errno));
+	bool is_sent = fd >= 0 &&
+	               setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
+	               sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
+	                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) >= 0;
+	say(path, is_sent ? 0 : errno);
 	if (fd >= 0)
 		close(fd);
 }

@@ -5,7 +5,6 @@
  * input gives the same output, byte for byte.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,94 +18,34 @@
 #include "cpu_guard.h"
 #include "neighbour.h"
 #include "pcap_files.h"
+#include "pcap_options.h"
+#include "pcap_would.h"
 #include "rows.h"
 
 #define TICK_US 10000u
 #define TICK_BUDGET 4096u
 #define FRAME_SIZE_MAX (PCAP_FRAME_MAX + EMIT_HEADER_MAX)
-#define SIDES_BOTH 2
-
-/* Exit codes. */
-enum {
-	EXIT_OK = 0,
-	EXIT_INPUT = 1, /* configuration, capture file, or CPU */
-	EXIT_USAGE = 2,
-	EXIT_ACCOUNT = 3, /* an equation of the final account does not hold */
-	EXIT_CUT = 4,     /* done with all whole records of a capture file that is cut */
-};
 
 const int cpu_guard_status = EXIT_INPUT;
-
-struct options {
-	const char *config;
-	const char *read[SIDES_BOTH];
-	const char *write[SIDES_BOTH];
-	const char *counters;
-	const char *rows;
-	const char *drain_at;
-	uint64_t seed;
-	uint64_t until_us; /* after the last frame */
-};
 
 struct run {
 	struct conf *conf;
 	struct core *core;
 	struct secret_ring secrets;
 	struct known known;
-	struct pcap_input inputs[SIDES_BOTH];
-	pcap_dumper_t *outputs[SIDES_BOTH];
+	struct pcap_input inputs[SIDE_COUNT];
+	pcap_dumper_t *outputs[SIDE_COUNT];
 	struct actions actions;
 	struct emit_memo memo;
 	bool notes_rows;
+	struct would would;
 	uint64_t now_us;
 	uint64_t next_tick_us;
 	uint32_t sweep_ticks; /* in which all of the index is swept */
 	uint64_t n_received;
-	uint64_t n_sent[SIDES_BOTH];
+	uint64_t n_sent[SIDE_COUNT];
 	uint8_t frame[FRAME_SIZE_MAX];
 };
-
-static void
-usage(FILE *out)
-{
-	fputs("usage: synfront-pcap --config FILE [--outside IN.pcap] [--inside IN.pcap]\n"
-	      "                     [--write-outside OUT.pcap] [--write-inside OUT.pcap]\n"
-	      "                     [--counters FILE] [--rows FILE] [--seed N] [--until SECONDS]\n"
-	      "                     [--drain-at SECONDS]\n"
-	      "\n"
-	      "Runs the engine over captured frames, in the order of their timestamps.\n"
-	      "  --config FILE        the configuration, see synfront.yaml(5)\n"
-	      "  --outside, --inside  frames that come in by either port\n"
-	      "  --write-outside, --write-inside\n"
-	      "                       frames that leave by it\n"
-	      "  --counters FILE      counters as JSON at the end; - is standard output\n"
-	      "  --rows FILE          which rows of the decision table were taken, one a line\n"
-	      "  --seed N             of all random keys (default 0), and of the secret\n"
-	      "                       where the configuration names no secret file\n"
-	      "  --until SECONDS      let time go on after the last frame (default 0)\n"
-	      "  --drain-at SECONDS   drain from then on, counted from the first frame\n"
-	      "  --version, --help\n"
-	      "\n"
-	      "Frames that a snap length has cut are counted and passed over.\n"
-	      "\n"
-	      "exit status: 0 done, 1 unusable configuration, capture file or CPU, 2 usage,\n"
-	      "3 the counters do not add up, 4 done, but a capture file ends inside a record:\n"
-	      "all before it was run, and all is written\n",
-	      out);
-}
-
-static bool
-parse_seconds(const char *text, uint64_t *us)
-{
-	char *end;
-
-	errno = 0;
-	double seconds = strtod(text, &end);
-	if (errno != 0 || end == text || *end != '\0' || !(seconds >= 0 && seconds < 1e9))
-		return false;
-	*us = (uint64_t)(seconds * 1e6 + 0.5);
-	return true;
-}
 
 /* SplitMix64 (Steele, Lea, Flood 2014): spreads a small seed over many bytes. */
 static void
@@ -195,6 +134,7 @@ tick(struct run *run)
 	else
 		core_tick(run->core, &now, TICK_BUDGET, &run->actions);
 	carry_out_all(run, NULL, 0);
+	would_look(&run->would, run->core, run->now_us);
 }
 
 /* Leave out the ticks before `to_us` in which nothing would happen, but not the last. */
@@ -287,7 +227,31 @@ core_start(struct run *run, const struct options *options)
 	struct instant now = instant_now(run);
 	params.known = &run->known;
 	run->core = core_init(memory, &params, &run->conf->policy, &now);
-	return 0;
+	return would_init(&run->would, run->core, run->now_us);
+}
+
+/* Of a capture of both directions: to a protected address, from one, or neither. */
+static enum side
+side_by_address(const struct run *run, const struct pcap_input *in)
+{
+	const struct policy *policy = &run->conf->policy;
+	struct segment seg;
+
+	for (unsigned int side = 0; side < SIDE_COUNT; side++) {
+		segment_parse(&seg, in->frame, in->len, in->len, (enum side)side);
+		if (seg.class != SEGMENT_OTHER &&
+		    policy_find_id(policy, &seg.flow.server, seg.is_v4, 0) != SERVICE_NONE)
+			return (enum side)side;
+	}
+	return SIDE_OUTSIDE;
+}
+
+static enum side
+side_of(const struct run *run, const struct options *options, const struct pcap_input *in)
+{
+	if (options->observe != NULL)
+		return side_by_address(run, in);
+	return in == &run->inputs[SIDE_INSIDE] ? SIDE_INSIDE : SIDE_OUTSIDE;
 }
 
 static int
@@ -298,13 +262,8 @@ run_all(struct run *run, const struct options *options)
 
 	run->now_us = in != NULL ? in->at_us : 0;
 	run->next_tick_us = run->now_us + TICK_US;
-	if (options->drain_at != NULL) {
-		if (!parse_seconds(options->drain_at, &drain_us)) {
-			usage(stderr);
-			return EXIT_USAGE;
-		}
-		drain_us += run->now_us;
-	}
+	if (options->drains)
+		drain_us = run->now_us + options->drain_at_us;
 	if (core_start(run, options) != 0)
 		return EXIT_INPUT;
 
@@ -314,8 +273,7 @@ run_all(struct run *run, const struct options *options)
 			core_drain(run->core, true);
 			drain_us = UINT64_MAX;
 		}
-		receive(run, in == &run->inputs[SIDE_INSIDE] ? SIDE_INSIDE : SIDE_OUTSIDE,
-		        in->frame, in->len);
+		receive(run, side_of(run, options, in), in->frame, in->len);
 		if (pcap_input_next(in) != 0)
 			return EXIT_INPUT;
 	}
@@ -340,6 +298,8 @@ write_account(struct run *run, const char *path)
 		        rows[i].text, rows[i].left, rows[i].right);
 		rc = EXIT_ACCOUNT;
 	}
+	if (core_would(run->core) != NULL && !would_adds_up(c, core_would(run->core)))
+		rc = EXIT_ACCOUNT;
 	if (path == NULL)
 		return rc;
 
@@ -357,6 +317,8 @@ write_account(struct run *run, const char *path)
 	        run->n_sent[SIDE_OUTSIDE], run->n_sent[SIDE_INSIDE], use.connections, use.half_open,
 	        use.held, core_remaining(run->core));
 	account_json(out, c, "  ");
+	if (core_would(run->core) != NULL)
+		account_would_json(out, core_would(run->core), "  ");
 	fputs("\n}\n", out);
 	if ((out == stdout ? fflush(out) : fclose(out)) != 0) {
 		fprintf(stderr, "synfront-pcap: %s: %s\n", path, strerror(errno));
@@ -364,35 +326,6 @@ write_account(struct run *run, const char *path)
 	}
 	return rc;
 }
-
-enum {
-	ARG_CONFIG = 1,
-	ARG_OUTSIDE,
-	ARG_INSIDE,
-	ARG_WRITE_OUTSIDE,
-	ARG_WRITE_INSIDE,
-	ARG_COUNTERS,
-	ARG_ROWS,
-	ARG_SEED,
-	ARG_UNTIL,
-	ARG_DRAIN,
-	ARG_VERSION,
-};
-static const struct option known_options[] = {
-	{ "config", required_argument, NULL, ARG_CONFIG },
-	{ "outside", required_argument, NULL, ARG_OUTSIDE },
-	{ "inside", required_argument, NULL, ARG_INSIDE },
-	{ "write-outside", required_argument, NULL, ARG_WRITE_OUTSIDE },
-	{ "write-inside", required_argument, NULL, ARG_WRITE_INSIDE },
-	{ "counters", required_argument, NULL, ARG_COUNTERS },
-	{ "rows", required_argument, NULL, ARG_ROWS },
-	{ "seed", required_argument, NULL, ARG_SEED },
-	{ "until", required_argument, NULL, ARG_UNTIL },
-	{ "drain-at", required_argument, NULL, ARG_DRAIN },
-	{ "version", no_argument, NULL, ARG_VERSION },
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
-};
 
 static int
 write_rows(const char *path)
@@ -407,60 +340,6 @@ write_rows(const char *path)
 	return EXIT_OK;
 }
 
-static int
-parse_options(int argc, char **argv, struct options *o)
-{
-	char *end;
-	int which;
-
-	while ((which = getopt_long(argc, argv, "h", known_options, NULL)) != -1) {
-		switch (which) {
-		case ARG_CONFIG:
-			o->config = optarg;
-			break;
-		case ARG_OUTSIDE:
-			o->read[SIDE_OUTSIDE] = optarg;
-			break;
-		case ARG_INSIDE:
-			o->read[SIDE_INSIDE] = optarg;
-			break;
-		case ARG_WRITE_OUTSIDE:
-			o->write[SIDE_OUTSIDE] = optarg;
-			break;
-		case ARG_WRITE_INSIDE:
-			o->write[SIDE_INSIDE] = optarg;
-			break;
-		case ARG_COUNTERS:
-			o->counters = optarg;
-			break;
-		case ARG_ROWS:
-			o->rows = optarg;
-			break;
-		case ARG_DRAIN:
-			o->drain_at = optarg;
-			break;
-		case ARG_SEED:
-			o->seed = strtoull(optarg, &end, 0);
-			if (*optarg == '\0' || *end != '\0')
-				return -1;
-			break;
-		case ARG_UNTIL:
-			if (!parse_seconds(optarg, &o->until_us))
-				return -1;
-			break;
-		case ARG_VERSION:
-			puts("synfront-pcap " SYNFRONT_VERSION);
-			exit(EXIT_OK);
-		case 'h':
-			usage(stdout);
-			exit(EXIT_OK);
-		default:
-			return -1;
-		}
-	}
-	return optind == argc && o->config != NULL ? 0 : -1;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -469,16 +348,21 @@ main(int argc, char **argv)
 	struct conf_error err;
 	int rc = EXIT_INPUT;
 
-	if (parse_options(argc, argv, &options) != 0) {
-		usage(stderr);
+	if (pcap_options(argc, argv, &options) != 0)
 		return EXIT_USAGE;
-	}
 	run.conf = conf_load(options.config, &err);
 	if (run.conf == NULL) {
 		fprintf(stderr, "synfront-pcap: %s\n", err.text);
 		return EXIT_INPUT;
 	}
 	run.conf->workers.count = 1;
+	if (options.observe != NULL) {
+		options.read[SIDE_OUTSIDE] = options.observe;
+		if (conf_observe_all(run.conf, &err) != 0) {
+			fprintf(stderr, "synfront-pcap: --observe: %s\n", err.text);
+			goto out;
+		}
+	}
 	if (cookie_select("auto", NULL) == NULL) {
 		fputs("synfront-pcap: this CPU has no AES instructions, or wrong ones\n", stderr);
 		goto out;
@@ -487,7 +371,7 @@ main(int argc, char **argv)
 		fputs("synfront-pcap: --inside: the configuration has no inside port\n", stderr);
 		goto out;
 	}
-	for (unsigned int side = 0; side < SIDES_BOTH; side++)
+	for (unsigned int side = 0; side < SIDE_COUNT; side++)
 		if (pcap_input_open(&run.inputs[side], options.read[side]) != 0 ||
 		    pcap_output_open(&run.outputs[side], options.write[side]) != 0)
 			goto out;
@@ -495,10 +379,12 @@ main(int argc, char **argv)
 	rc = run_all(&run, &options);
 	if (rc == EXIT_OK)
 		rc = write_account(&run, options.counters);
+	if (rc == EXIT_OK && options.observe != NULL)
+		would_print(stdout, &run.would, run.core, run.n_received);
 	if (rc == EXIT_OK && options.rows != NULL)
 		rc = write_rows(options.rows);
 out:
-	for (unsigned int side = 0; side < SIDES_BOTH; side++) {
+	for (unsigned int side = 0; side < SIDE_COUNT; side++) {
 		if (rc == EXIT_OK && run.inputs[side].ends_early)
 			rc = EXIT_CUT;
 		pcap_input_close(&run.inputs[side]);
@@ -509,6 +395,7 @@ out:
 	free(run.actions.list);
 	free(run.core);
 	free(run.known.words);
+	would_fini(&run.would);
 	conf_free(run.conf);
 	return rc;
 }

@@ -10,7 +10,6 @@
 #include "cpu_guard.h"
 #include "group_secret.h"
 #include "log.h"
-#include "notify.h"
 #include "privilege.h"
 #include "telemetry.h"
 
@@ -172,9 +171,8 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	watch_init(&control.watch, &plane);
 	if (privilege_drop(&plane, user, options->config) == 0) {
 		/* No command of ours is answered by a thread that still has privileges. */
-		telemetry_start(&plane, &conf->policy);
+		telemetry_start(&plane, conf, SYNFRONT_VERSION);
 		log_notice("running");
-		notify("READY=1");
 		if (control_run(&control, &signals) == CONTROL_PORT_LOST)
 			rc = EXIT_PORT;
 	} else {

@@ -8,17 +8,11 @@
 #include <unistd.h>
 
 #include "cpu_guard.h"
+#include "ctl_command.h"
 #include "ctl_socket.h"
 #include "ctl_table.h"
 
 #define COMMAND_ROOT "/synfront/"
-
-/* Exit codes. */
-enum {
-	EXIT_OK = 0,
-	EXIT_ENGINE = 1, /* not running, or it does not answer; or the CPU is not fit */
-	EXIT_USAGE = 2,
-};
 
 const int cpu_guard_status = EXIT_ENGINE;
 
@@ -29,10 +23,21 @@ enum layout {
 };
 
 static const struct ctl_column service_columns[] = {
-	{ "name", "SERVICE" },        { "mode", "MODE" },       { "cookie_mode", "COOKIES" },
-	{ "half_open", "HALF-OPEN" }, { "high", "HIGH", true }, { "low", "LOW", true },
-	{ "connections", "CONNS" },   { "syn", "SYN" },         { "syn_ack", "SYN-ACK" },
-	{ "opened", "OPENED" },       { "refused", "REFUSED" },
+	{ "name", "SERVICE" },
+	{ "mode", "MODE" },
+	{ "cookie_mode", "COOKIES" },
+	{ "half_open", "HALF-OPEN" },
+	{ "high", "HIGH", true },
+	{ "low", "LOW", true },
+	{ "connections", "CONNS" },
+	{ "syn", "SYN" },
+	{ "syn_ack", "SYN-ACK" },
+	{ "opened", "OPENED" },
+	{ "refused", "REFUSED" },
+	{ "observe", "OBSERVE", false, "observe" },
+	{ "would_syn_ack", "WOULD-SYN-ACK", false, "observe" },
+	{ "would_opened", "WOULD-OPENED", false, "observe" },
+	{ "would_refused", "WOULD-REFUSED", false, "observe" },
 };
 static const struct ctl_column connection_columns[] = {
 	{ "client", "CLIENT" },   { "server", "SERVER" },       { "state", "STATE" },
@@ -57,6 +62,11 @@ static const struct ctl_column port_columns[] = {
 	{ "port_tx_errors", "TX-ERR" },
 	{ "device", "DEVICE" },
 };
+static const struct ctl_column worker_columns[] = {
+	{ "worker", "WORKER" },           { "cpu_ns", "CPU/ns" },    { "received", "RECEIVED" },
+	{ "handed_over", "HANDED-OVER" }, { "taken_over", "TAKEN" }, { "loops", "ROUNDS" },
+	{ "empty_loops", "EMPTY" },       { "sleeps", "RESTS" },
+};
 static const struct ctl_column memory_columns[] = {
 	{ "table", "TABLE" },
 	{ "entries", "ENTRIES" },
@@ -71,15 +81,30 @@ static const struct command {
 	enum layout layout;
 	const struct ctl_column *columns;
 	unsigned int n_columns;
+	/* More than a question and its answer; `failed` where there is something to say without
+	 * an engine, too; `argument` must be given, `word` may be. */
+	int (*run)(struct ctl_socket *s, const struct ctl_request *request);
+	int (*failed)(const char *why, const struct ctl_request *request);
+	const char *argument, *word;
 } commands[] = {
 	{ "stats", "all counters [of worker N]", LAYOUT_COUNTERS, NULL, 0 },
 	{ "drops", "frames dropped, by reason", LAYOUT_COUNTERS, NULL, 0 },
 	{ "services", "services and what they are doing", LAYOUT_LIST, COLUMNS(service_columns) },
 	{ "connections", "the connection tables", LAYOUT_LIST, COLUMNS(connection_columns) },
 	{ "ports", "ports and their figures", LAYOUT_LIST, COLUMNS(port_columns) },
+	{ "workers", "what each worker did", LAYOUT_LIST, COLUMNS(worker_columns) },
 	{ "memory", "tables and buffers, sizes and use", LAYOUT_LIST, COLUMNS(memory_columns) },
 	{ "drain", "make no new splices [on, the default; off; status]", LAYOUT_OBJECT, NULL, 0 },
 	{ "info", "what runs", LAYOUT_OBJECT, NULL, 0 },
+	{ "health", "ready, degraded and why, or failed; see the exit status", .run = ctl_health,
+	  .failed = ctl_health_failed },
+	{ "reload", "read the configuration again, until it is in force everywhere [status]",
+	  .run = ctl_reload, .word = "status" },
+	{ "check", "what a reload of FILE would change", .run = ctl_check, .argument = " FILE" },
+	{ "metrics", "all figures for Prometheus [openmetrics: in that dialect]",
+	  .run = ctl_metrics, .word = "openmetrics" },
+	{ "scrape", "the same as the answer to an HTTP request on standard input",
+	  .run = ctl_scrape, .failed = ctl_scrape_failed },
 };
 
 struct options {
@@ -95,15 +120,19 @@ usage(FILE *out)
 {
 	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS] COMMAND\n\n",
 	      out);
-	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
+	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		const char *argument = commands[i].argument != NULL ? commands[i].argument : "";
+		int width = 12 - (int)strlen(commands[i].name);
+		fprintf(out, "  %s%-*s %s\n", commands[i].name, width, argument, commands[i].help);
+	}
 	fputs("\n  --instance NAME   as in the configuration (default: synfront)\n"
 	      "  --json            JSON, one document\n"
 	      "  --all             counters at zero too\n"
 	      "  --watch SECONDS   again and again, counters with their rate\n"
 	      "  --version, --help\n"
-	      "\nexit status: 0 done, 1 the engine does not answer or the CPU lacks something, 2 "
-	      "usage\n",
+	      "\nexit status: 0 done, 1 the engine does not answer or has failed, or the CPU "
+	      "lacks\n"
+	      "something, 2 usage, 3 the file is refused, 4 the engine is degraded\n",
 	      out);
 }
 
@@ -166,12 +195,33 @@ print(const struct options *o, const json_t *answer, const json_t *before, doubl
 }
 
 static int
+run_command(const struct options *o)
+{
+	struct ctl_request request = { .parameter = o->parameter, .json = o->json };
+	struct ctl_socket s;
+
+	if (ctl_open(&s, o->instance) != 0) {
+		if (o->command->failed != NULL)
+			return o->command->failed(s.error, &request);
+		fprintf(stderr, "synfrontctl: %s\n", s.error);
+		return EXIT_ENGINE;
+	}
+	int rc = o->command->run(&s, &request);
+	if (rc == EXIT_ENGINE && s.error[0] != '\0')
+		fprintf(stderr, "synfrontctl: %s\n", s.error);
+	ctl_close(&s);
+	return rc;
+}
+
+static int
 run(const struct options *o)
 {
 	struct ctl_socket s;
 	json_t *before = NULL;
 	double before_s = 0;
 
+	if (o->command->run != NULL)
+		return run_command(o);
 	if (ctl_open(&s, o->instance) != 0) {
 		fprintf(stderr, "synfrontctl: %s\n", s.error);
 		return EXIT_ENGINE;
@@ -220,6 +270,10 @@ choose_parameter(struct options *o, const char *given)
 			return -1;
 		return 0;
 	}
+	if (o->command->word != NULL)
+		return given == NULL || strcmp(given, o->command->word) == 0 ? 0 : -1;
+	if (o->command->argument != NULL)
+		return given != NULL ? 0 : -1;
 	if (given == NULL)
 		return 0;
 	return takes_number && strspn(given, "0123456789") == strlen(given) ? 0 : -1;
@@ -271,7 +325,9 @@ parse_options(int argc, char **argv, struct options *o)
 	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, argv[optind]) == 0)
 			o->command = &commands[i];
-	return o->command != NULL ? choose_parameter(o, argv[optind + 1]) : -1;
+	if (o->command == NULL || (o->command->run != NULL && o->watch_s > 0))
+		return -1;
+	return choose_parameter(o, argv[optind + 1]);
 }
 
 int

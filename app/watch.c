@@ -50,12 +50,14 @@ look_at_clock(int64_t step_ms)
 static void
 look_at_workers(struct watch *watch, uint64_t now_ms, bool was_stopped)
 {
+	watch->all_move = true;
 	for (unsigned int i = 0; i < watch->plane->n_workers; i++) {
 		const struct worker *w = watch->plane->workers[i];
 		struct watched_worker *seen = &watch->workers[i];
 		uint64_t loops = __atomic_load_n(&w->account.loops, __ATOMIC_RELAXED);
 		uint64_t still_ms = now_ms - seen->since_ms;
 
+		watch->all_move &= loops != seen->loops;
 		if (loops != seen->loops || was_stopped) {
 			if (seen->is_still)
 				log_warning("worker %u runs again after %.1f s", i,

@@ -14,6 +14,7 @@ struct watch {
 	struct plane *plane;
 	uint64_t monotonic_ms, wall_ms; /* of the last look */
 	bool is_port_lost;              /* one of them; for good */
+	bool all_move;                  /* each worker has moved between the last two looks */
 	int telemetry;                  /* the socket's file (O_PATH), -1: none */
 	struct watched_worker {
 		uint64_t loops;    /* as last seen */

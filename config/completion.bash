@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Completion of synfront, synfrontctl and synfront-pcap for bash. Options, commands and levels are
-# those of each program's own --help.
+# Completion of synfront, synfrontctl, synfront-pcap and synfront-adopt for bash. Options, commands
+# and levels are those of each program's own --help.
 
 # The long options in the help of program $1.
 _synfront_options() {
@@ -33,7 +33,9 @@ _synfront() {
 	--instance) words=$(_synfront_instances) ;;
 	--seed | --until | --drain-at | --watch | --group-secret) ;;
 	drain) words='on off status' ;;
-	--config | --outside | --inside | --write-* | --counters | --rows | --output) files=yes ;;
+	reload) words=status ;;
+	metrics) words=openmetrics ;;
+	check | --config | --observe | --outside | --inside | --write-* | --counters | --rows | --output) files=yes ;;
 	*)
 		words=$(_synfront_options "$program")
 		[[ $word == -* ]] || words=$(_synfront_commands "$program")
@@ -47,4 +49,4 @@ _synfront() {
 	fi
 }
 
-complete -F _synfront synfront synfrontctl synfront-pcap
+complete -F _synfront synfront synfrontctl synfront-pcap synfront-adopt

@@ -6,7 +6,7 @@
  * At tc ingress each segment to a service is looked up. What a connection has passes; what
  * only a listener has must bring a good cookie, which opens one connection, once. What
  * proves nothing is dropped: the kernel's RST would end a client whose first segment was
- * lost. (A client that comes again while its last connection is still here: takeover.bpf.h.)
+ * lost. Data that brings a cookie which was good once gets that RST. (A client that comes again while its last connection is still here: takeover.bpf.h.)
  *
  * An assignment is a request that the kernel may refuse later, e.g. for a wrong checksum;
  * so a cookie is spent only when the tracepoint of socket states says that a connection is
@@ -27,7 +27,10 @@ is_ours(const struct packet *p)
 
 	if (ports == NULL)
 		return 0;
-	__u32 set = ports->set[bpf_ntohs(p->flow.server_port_be)];
+	/* Two bytes, turned around, are two bytes still: the compiler knows. */
+	__u32 port = bpf_ntohs(p->flow.server_port_be);
+	OPAQUE(port);
+	__u32 set = ports->set[port & 0xffff];
 	if (set == 0 || set == ADOPT_ANY)
 		return set != 0;
 	struct adopt_prefix key = { .len = ADOPT_PREFIX_LEN(128), .set = set };
@@ -107,6 +110,8 @@ at_listener(struct __sk_buff *skb, struct packet *p, struct tcp_sock *listener, 
 	if (proof == PROOF_NONE || proof == PROOF_NO_KEYS) {
 		if (is_own_cookie(skb, p, listener))
 			return ADOPT_OWN_COOKIE;
+		if (cookie_has_died(p, now_ns))
+			return ADOPT_EXPIRED;
 		return proof == PROOF_NONE ? ADOPT_UNPROVEN : ADOPT_NO_KEYS;
 	}
 	if (is_mptcp)

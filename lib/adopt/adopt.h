@@ -29,10 +29,11 @@ struct adopt_aes {
 };
 
 /* The keys of one epoch under a secret: [0], or [1], which is there only while the front ends
- * change theirs. More than half an hour fits: an agent that is away that long, with all written
- * ahead, hurts nobody. */
+ * change theirs. Half an hour ahead fits: an agent that is away that long, with all written
+ * ahead, hurts nobody. So do those whose cookies have died since, for which see cookie_has_died(). */
 #define ADOPT_SECRETS 2u
-#define ADOPT_EPOCHS 64u
+#define ADOPT_EPOCHS 128u
+#define ADOPT_EPOCHS_DEAD 20u
 #define ADOPT_EPOCH_AT(epoch, which) ((which) * ADOPT_EPOCHS + (epoch) % ADOPT_EPOCHS)
 
 struct adopt_epoch {
@@ -76,7 +77,7 @@ struct adopt_settings {
 	__u32 promised_wscale;    /* to clients without timestamps */
 	__u32 fresh_ms;           /* a take-over of a live connection echoes a TSval this young */
 	__u32 takeovers_a_second; /* of live connections without timestamps, per CPU */
-	__u32 zero;
+	__u32 dead_a_second;      /* looks for the epoch of a cookie that has died, per CPU */
 };
 
 /* A cookie of a flow; flow as in addr.h, then the cookie in host order. */

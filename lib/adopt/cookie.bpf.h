@@ -138,6 +138,31 @@ cookie_prove(const struct packet *p, __u64 now_ns)
 	return proof != PROOF_NO_KEYS ? proof : PROOF_NONE;
 }
 
+/*
+ * Was it good once? Data of a client whose ACK was lost, and who asks for the first time when its
+ * cookie has died, or whose segments were lost until then. It will never get in, and if nobody
+ * told it, it would go on sending for a quarter of an hour.
+ *
+ * Data is rare among what proves nothing, and looking is limited in rate: a flood pays for no
+ * more AES than before.
+ */
+static __always_inline int
+cookie_has_died(const struct packet *p, __u64 now_ns)
+{
+	__u32 zero = 0, epoch = epoch_of(now_ns / NS_PER_S, cookie_low(p->flow.iss) >> 5);
+	struct adopt_settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
+
+	if ((p->payload_len == 0 && (p->flags & FLAG_FIN) == 0) || settings == NULL ||
+	    !take_token(BUCKET_DEAD, settings->dead_a_second))
+		return 0;
+	for (__u32 i = 0; i < ADOPT_EPOCHS_DEAD / 2; i++) {
+		epoch -= 2;
+		if (prove_by(p, epoch, 0) == PROOF_EXACT || prove_by(p, epoch, 1) == PROOF_EXACT)
+			return 1;
+	}
+	return 0;
+}
+
 /* TSval of a SYN-ACK: fields as in cookie.h. */
 #define TS_PROMISED_SHIFT 13u
 #define TS_SCALE_SHIFT 10u

@@ -15,6 +15,13 @@
 
 #define CORE __attribute__((preserve_access_index))
 
+/*
+ * A value of which the compiler is to know nothing here. It folds two comparisons into one of a
+ * difference, and leaves out masks that it can do without; the verifier of Linux 6.12 and older
+ * then sees no bounds where they are.
+ */
+#define OPAQUE(value) asm volatile("" : "+r"(value))
+
 struct in6_addr {
 	union {
 		__u32 u6_addr32[4];

@@ -27,9 +27,10 @@ struct {
 	__type(value, struct adopt_ports);
 } ports_map SEC(".maps");
 
+/* The value tells the agent who wrote it. Those of two configurations fit. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 131072);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct adopt_prefix);
 	__type(value, __u32);
@@ -64,14 +65,19 @@ struct {
 	__type(value, struct adopt_counters);
 } counters_map SEC(".maps");
 
-/* Take-overs of live connections without timestamps: tokens of this CPU. */
+/* Tokens of this CPU. */
+enum bucket {
+	BUCKET_TAKEOVER, /* of live connections without timestamps */
+	BUCKET_DEAD,     /* looks for the epoch of a cookie that has died */
+	BUCKETS
+};
 struct adopt_bucket {
 	__u64 filled_ns;
 	__u64 tokens;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, BUCKETS);
 	__type(key, __u32);
 	__type(value, struct adopt_bucket);
 } bucket_map SEC(".maps");
@@ -84,6 +90,24 @@ count(enum adopt_counter which)
 
 	if (counters != NULL)
 		counters->n[which]++;
+}
+
+static __always_inline int
+take_token(__u32 which, __u32 a_second)
+{
+	struct adopt_bucket *bucket = bpf_map_lookup_elem(&bucket_map, &which);
+	__u64 boot_ns = bpf_ktime_get_boot_ns();
+
+	if (bucket == NULL)
+		return 0;
+	if (boot_ns - bucket->filled_ns >= 1000000000ull) {
+		bucket->filled_ns = boot_ns;
+		bucket->tokens = a_second;
+	}
+	if (bucket->tokens == 0)
+		return 0;
+	bucket->tokens--;
+	return 1;
 }
 
 #endif

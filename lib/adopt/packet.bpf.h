@@ -14,6 +14,9 @@
 
 #define IPPROTO_TCP_ 6
 #define CHAIN_MAX 8 /* extension headers, as in lib/wire */
+/* Of Ethernet, IP with options or extension headers, TCP with options: with room to spare for all
+ * that is not made to be odd. */
+#define HEADERS_SIZE 256
 
 #define FLAG_FIN 0x01
 #define FLAG_SYN 0x02
@@ -146,6 +149,7 @@ static __always_inline int
 walk_chain(struct __sk_buff *skb, struct packet *p, __u8 next)
 {
 	__u32 off = sizeof(struct ipv6_header);
+	int has_fragment = 0;
 
 	for (int i = 0; i < CHAIN_MAX; i++) {
 		__u8 header[8];
@@ -156,10 +160,12 @@ walk_chain(struct __sk_buff *skb, struct packet *p, __u8 next)
 			return PACKET_FOREIGN;
 		if (bpf_skb_load_bytes_relative(skb, off, header, 8, BPF_HDR_START_NET) != 0)
 			return PACKET_FRAGMENT;
-		/* Not an atomic fragment (RFC 6946), or a route that goes on. */
-		if ((next == 44 && (header[2] | (header[3] & 0xf9)) != 0) ||
-		    (next == 43 && header[3] != 0))
+		/* Not an atomic fragment (RFC 6946), or a second one; a route that goes on; options
+		 * for each hop anywhere but first (RFC 8200, 4.1). */
+		if ((next == 44 && ((header[2] | (header[3] & 0xf9)) != 0 || has_fragment)) ||
+		    (next == 43 && header[3] != 0) || (next == 0 && i != 0))
 			return PACKET_FRAGMENT;
+		has_fragment |= next == 44;
 		off += next == 44 ? 8 : (header[1] + 1u) * 8;
 		next = header[0];
 	}
@@ -184,6 +190,21 @@ read_ipv6(struct __sk_buff *skb, struct packet *p, __u32 *end)
 	return walk_chain(skb, p, ip.next);
 }
 
+/* What reads relative to the network header reads the linear part of an skb alone, and of some
+ * packets only the Ethernet header is there: of those from a ring of AF_PACKET, and from drivers
+ * that leave the rest in pages where there is no GRO (virtio-net). Bring the headers there. */
+static __always_inline void
+pull_headers(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u32 size = skb->len;
+
+	if (size > HEADERS_SIZE)
+		size = HEADERS_SIZE;
+	if (data + size > end)
+		bpf_skb_pull_data(skb, size);
+}
+
 /* Fill all of `p` but the timestamps. */
 static __always_inline int
 packet_read(struct __sk_buff *skb, struct packet *p)
@@ -193,6 +214,7 @@ packet_read(struct __sk_buff *skb, struct packet *p)
 	int rc = PACKET_FOREIGN;
 
 	__builtin_memset(p, 0, sizeof(*p));
+	pull_headers(skb);
 	if (skb->protocol == bpf_htons(ETH_P_IP))
 		rc = read_ipv4(skb, p, &end);
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
@@ -225,7 +247,10 @@ packet_read_timestamps(struct __sk_buff *skb, struct packet *p)
 	struct options o = {};
 	__u32 len = (__u32)p->l4_len - sizeof(struct tcp_header);
 
-	if (len == 0 || len > 40)
+	if (len == 0)
+		return;
+	OPAQUE(len);
+	if (len > 40)
 		return;
 	if (bpf_skb_load_bytes_relative(skb, p->l4_off + sizeof(struct tcp_header), o.bytes, len,
 	                                BPF_HDR_START_NET) != 0)

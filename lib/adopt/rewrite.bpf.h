@@ -77,8 +77,10 @@ packet_rewrite(struct __sk_buff *skb, const struct packet *p, __u32 seq, __u8 fl
 	struct tcp_header *tcp = (struct tcp_header *)bytes;
 	__u32 link = link_len(skb);
 
-	tcp_len &= 63;
-	if (tcp_len < sizeof(*tcp) || tcp_len > TCP_BYTES_MAX)
+	if (tcp_len < sizeof(*tcp))
+		return -1;
+	OPAQUE(tcp_len);
+	if (tcp_len > TCP_BYTES_MAX)
 		return -1;
 	if (bpf_skb_load_bytes_relative(skb, p->l4_off, bytes, tcp_len, BPF_HDR_START_NET) != 0 ||
 	    bpf_skb_change_tail(skb, link + p->l4_off + tcp_len, 0) != 0)

@@ -17,12 +17,24 @@
  * than somebody needs to guess 26 bits. */
 #define FRESH_MS 10000u
 #define TAKEOVERS_A_SECOND 100u
+/* Each is ten tries of a cookie at most, or twenty: with IPv6 some 2 or 5 us. */
+#define DEAD_A_SECOND 1000u
 
 #define NS_PER_S 1000000000ull
 
 _Static_assert(sizeof(struct adopt_aes) == sizeof(((struct aes_key *)0)->round),
                "round keys are copied as they are");
-_Static_assert(SETTINGS_EPOCHS_AHEAD + 2 <= ADOPT_EPOCHS, "all that is ahead has room");
+_Static_assert(SETTINGS_EPOCHS_BEHIND + SETTINGS_EPOCHS_AHEAD + 1 <= ADOPT_EPOCHS,
+               "all that is written has room");
+
+static uint64_t
+ns_of(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
 
 static int
 write_one(const struct bpf_map *map, const void *value)
@@ -32,28 +44,32 @@ write_one(const struct bpf_map *map, const void *value)
 	return bpf_map_update_elem(bpf_map__fd(map), &zero, value, BPF_ANY);
 }
 
-/* Prefixes that no service has any more; those of a process before may be there. */
+/* Prefixes that no service has any more, left by a process before: those that were not written
+ * in this round. */
 static void
-forget_prefixes(int fd)
+forget_prefixes(int fd, uint32_t round)
 {
-	struct adopt_prefix key;
+	struct adopt_prefix key, next;
+	uint32_t value;
+	int rc = bpf_map_get_next_key(fd, NULL, &key);
 
-	while (bpf_map_get_next_key(fd, NULL, &key) == 0)
-		if (bpf_map_delete_elem(fd, &key) != 0)
-			return;
+	while (rc == 0) {
+		rc = bpf_map_get_next_key(fd, &key, &next);
+		if (bpf_map_lookup_elem(fd, &key, &value) == 0 && value != round)
+			bpf_map_delete_elem(fd, &key);
+		key = next;
+	}
 }
 
 static int
-write_prefixes(int fd, const struct agent_service *s, uint32_t set)
+write_prefixes(int fd, const struct agent_service *s, uint32_t set, uint32_t round)
 {
-	uint32_t one = 1;
-
 	for (uint32_t i = 0; i < s->n_addresses; i++) {
 		struct adopt_prefix key = { .len = ADOPT_PREFIX_LEN(s->addresses[i].len),
 			                    .set = set };
 
 		memcpy(key.addr_be, &s->addresses[i].addr, sizeof(key.addr_be));
-		if (bpf_map_update_elem(fd, &key, &one, BPF_ANY) != 0)
+		if (bpf_map_update_elem(fd, &key, &round, BPF_ANY) != 0)
 			return -1;
 	}
 	return 0;
@@ -65,19 +81,22 @@ write_services(struct adopt *skeleton, const struct agent_conf *conf)
 	static struct adopt_ports ports;
 	int fd = bpf_map__fd(skeleton->maps.prefixes_map);
 
+	/* What lingers works on meanwhile: all is there before anything goes. */
+	uint32_t round = (uint32_t)ns_of(CLOCK_BOOTTIME);
 	memset(&ports, 0, sizeof(ports));
-	forget_prefixes(fd);
 	for (uint32_t i = 0; i < conf->n_services; i++) {
 		const struct agent_service *s = &conf->services[i];
 		uint32_t set = s->n_addresses == 0 ? ADOPT_ANY : i + 1;
 
-		if (write_prefixes(fd, s, set) != 0)
+		if (write_prefixes(fd, s, set, round) != 0)
 			return -1;
 		for (uint32_t j = 0; j < s->n_ports; j++)
 			memset(&ports.set[s->ports[j].first], (int)set,
 			       (size_t)s->ports[j].last - s->ports[j].first + 1);
 	}
-	return write_one(skeleton->maps.ports_map, &ports);
+	int rc = write_one(skeleton->maps.ports_map, &ports);
+	forget_prefixes(fd, round);
+	return rc;
 }
 
 static int
@@ -102,20 +121,12 @@ settings_write(struct adopt *skeleton, const struct agent_conf *conf)
 {
 	struct adopt_settings settings = { .promised_wscale = WSCALE_WITHOUT_TIMESTAMPS,
 		                           .fresh_ms = FRESH_MS,
-		                           .takeovers_a_second = TAKEOVERS_A_SECOND };
+		                           .takeovers_a_second = TAKEOVERS_A_SECOND,
+		                           .dead_a_second = DEAD_A_SECOND };
 
 	if (write_one(skeleton->maps.settings_map, &settings) != 0 || write_profiles(skeleton) != 0)
 		return -1;
 	return write_services(skeleton, conf);
-}
-
-static uint64_t
-ns_of(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
 int
@@ -170,7 +181,8 @@ epoch_at(int fd, uint32_t at)
 static int
 write_keys(int fd, const uint8_t *secret, uint32_t which, uint32_t now, bool all)
 {
-	for (uint32_t epoch = now - 1; epoch != now + SETTINGS_EPOCHS_AHEAD + 1; epoch++) {
+	for (uint32_t epoch = now - SETTINGS_EPOCHS_BEHIND;
+	     epoch != now + SETTINGS_EPOCHS_AHEAD + 1; epoch++) {
 		uint32_t at = ADOPT_EPOCH_AT(epoch, which);
 
 		if (!all && epoch_at(fd, at) == epoch)

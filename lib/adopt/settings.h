@@ -12,6 +12,8 @@ struct adopt;
 
 /* How long the program can do without the agent. */
 #define SETTINGS_EPOCHS_AHEAD 60u
+/* The one before lives; those before it are dead. */
+#define SETTINGS_EPOCHS_BEHIND (1u + ADOPT_EPOCHS_DEAD)
 
 /* Services, profiles of cookies, constants. 0, or -1 and errno. */
 int settings_write(struct adopt *skeleton, const struct agent_conf *conf);
@@ -19,7 +21,7 @@ int settings_write(struct adopt *skeleton, const struct agent_conf *conf);
 /* The wall clock, from the one that never steps. 0, or -1 and errno. */
 int settings_write_clock(struct adopt *skeleton);
 
-/* Keys of the epoch before this wall time's and of those up to SETTINGS_EPOCHS_AHEAD after
+/* Keys of this wall time's epoch, SETTINGS_EPOCHS_BEHIND before and SETTINGS_EPOCHS_AHEAD after
  * it, but for those that are there already. Each secret is of MASTER_SECRET_SIZE bytes; the
  * second may be NULL. `all`: also over those that are there; those of a second secret that is
  * none any more are removed. 0, or -1 and errno. */

@@ -34,24 +34,6 @@ ack_unacceptable(const struct tcp_sock *old, __u32 ack)
 	return ack - from > old->snd_nxt - from;
 }
 
-static __always_inline int
-take_token(const struct adopt_settings *settings, __u64 boot_ns)
-{
-	__u32 zero = 0;
-	struct adopt_bucket *bucket = bpf_map_lookup_elem(&bucket_map, &zero);
-
-	if (bucket == NULL)
-		return 0;
-	if (boot_ns - bucket->filled_ns >= NS_PER_S) {
-		bucket->filled_ns = boot_ns;
-		bucket->tokens = settings->takeovers_a_second;
-	}
-	if (bucket->tokens == 0)
-		return 0;
-	bucket->tokens--;
-	return 1;
-}
-
 /* May this segment, whose cookie is good, end a live connection? */
 static __always_inline int
 may_end_live(struct __sk_buff *skb, struct packet *p, __u64 now_ns)
@@ -65,7 +47,7 @@ may_end_live(struct __sk_buff *skb, struct packet *p, __u64 now_ns)
 	if (p->has_ts)
 		return stamp_is_fresh(stamp_age_ms(p->tsecr, now_ns / NS_PER_MS),
 		                      settings->fresh_ms);
-	return take_token(settings, bpf_ktime_get_boot_ns());
+	return take_token(BUCKET_TAKEOVER, settings->takeovers_a_second);
 }
 
 /* End the old connection and queue the segment again. */

@@ -12,9 +12,7 @@ fail_change(const struct conf *fresh, const struct conf_place *place, const char
 	char path[CONF_PATH_SIZE];
 
 	conf_place_path(place, path);
-	snprintf(err->text, sizeof(err->text),
-	         "%.128s: %s: found %.80s; expected %.80s, as it runs: a change needs a restart",
-	         fresh->source, path, now, was);
+	conf_refuse_change(fresh, path, was, now, err);
 	return -1;
 }
 
@@ -52,11 +50,28 @@ compare_mapping(const struct conf *fresh, const struct conf_place *up,
 	return 0;
 }
 
+/* What observe keeps is made at the start. */
+static int
+fail_observe(const struct conf *fresh, struct conf_error *err)
+{
+	struct conf_place root = { NULL, NULL, 0, NULL };
+	struct conf_place list = { &root, "services", 0, NULL };
+	struct conf_place service = { &list, NULL, 0, NULL };
+	struct conf_place key = { fresh->policy.observe ? &root : &service, "observe", 0, NULL };
+
+	while (!fresh->policy.services[service.index].observe &&
+	       service.index + 1 < fresh->policy.n_services)
+		service.index++;
+	return fail_change(fresh, &key, "false", "true", err);
+}
+
 int
 conf_compare(const struct conf *running, const struct conf *fresh, struct conf_error *err)
 {
 	struct conf_place root = { NULL, NULL, 0, NULL };
 
+	if (fresh->policy.observes && !running->policy.may_observe)
+		return fail_observe(fresh, err);
 	return compare_mapping(fresh, &root, &conf_root, (const char *)running, (const char *)fresh,
 	                       err);
 }
@@ -144,25 +159,28 @@ conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids
 {
 	/* Not published yet, so this conf's array may be written. */
 	struct service *services = (struct service *)fresh->policy.services;
-	uint32_t n_new = 0, n_free = 0;
+	uint32_t n_new = 0, n_free = 0, line, column;
 
 	for (uint32_t w = 0; w < CONF_ID_WORDS; w++)
 		n_free += (uint32_t)__builtin_popcountll(~ids->used[w]);
 	for (uint32_t i = 0; i < fresh->policy.n_services; i++)
 		n_new += find_name(running, services[i].name) == NULL;
+	conf_position(fresh, "services", &line, &column);
 	if (n_new > n_free) {
 		snprintf(err->text, sizeof(err->text),
-		         "%.128s: services: found %u new ones; expected at most %u, since the ids "
+		         "%.128s:%u:%u: services: found %u new ones; expected at most %u, since "
+		         "the ids "
 		         "of removed "
 		         "ones are still in use",
-		         fresh->source, n_new, n_free);
+		         fresh->source, line, column, n_new, n_free);
 		return -1;
 	}
 	if (!adopt_groups(running, services, fresh->policy.n_services)) {
 		snprintf(err->text, sizeof(err->text),
-		         "%.128s: services: found too many groups, the running ones among them; "
+		         "%.128s:%u:%u: services: found too many groups, the running ones among "
+		         "them; "
 		         "expected at most %u",
-		         fresh->source, SERVICE_GROUPS_MAX);
+		         fresh->source, line, column, SERVICE_GROUPS_MAX);
 		return -1;
 	}
 	for (uint32_t i = 0; i < fresh->policy.n_services; i++) {
@@ -172,5 +190,6 @@ conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids
 		ids->used[id / 64] |= UINT64_C(1) << (id % 64);
 	}
 	fresh->policy.generation = running->generation + 1;
+	fresh->policy.may_observe = running->may_observe;
 	return 0;
 }

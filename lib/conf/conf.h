@@ -9,7 +9,8 @@
  *
  * Ownership: the control thread makes and frees confs. Nobody writes one after
  * it has been made, except conf_adopt_ids(), which a reload calls before it
- * publishes the new policy. All that a conf points to lives as long as it does.
+ * publishes the new policy, and conf_observe_all(). All that a conf points to lives as long as it
+ * does.
  */
 #ifndef SYNFRONT_CONF_H
 #define SYNFRONT_CONF_H
@@ -119,6 +120,7 @@ struct eal_conf {
 };
 
 struct conf_arena;
+struct conf_places;
 
 struct conf {
 	const char *source; /* name of the file, for messages */
@@ -137,8 +139,9 @@ struct conf {
 	struct eal_conf eal;
 	struct policy policy; /* compiled; ids 0..n_services-1, generation 1 */
 
-	const uint32_t *service_lines; /* [n_services] where each begins, for messages */
-	struct conf_arena *arena;      /* all memory of this conf */
+	const uint32_t *service_lines;    /* [n_services] where each begins, for messages */
+	const struct conf_places *places; /* where keys stand, for messages */
+	struct conf_arena *arena;         /* all memory of this conf */
 };
 
 /* Parse `len` bytes of YAML. `name` stands for the file in messages. NULL and
@@ -147,6 +150,9 @@ struct conf *conf_parse(const char *text, size_t len, const char *name, struct c
 
 /* The same for a file. */
 struct conf *conf_load(const char *path, struct conf_error *err);
+
+/* As if the file said `observe: true`, before anything is made of it. 0, or -1 and *err. */
+int conf_observe_all(struct conf *conf, struct conf_error *err);
 
 /* NULL is allowed. */
 void conf_free(struct conf *conf);
@@ -192,6 +198,31 @@ uint64_t conf_memory_available(const struct conf *conf, const char *path);
  * log level change live; for anything else -1, and *err names the key, the old and the new value.
  */
 int conf_compare(const struct conf *running, const struct conf *fresh, struct conf_error *err);
+
+/* The same message for one key: `path` as "memory.connections". */
+void conf_refuse_change(const struct conf *fresh, const char *path, const char *was,
+                        const char *now, struct conf_error *err);
+
+/* Line and column of a key, both from 1, or of the mapping that it would stand in. Of services
+ * and what else is live only where it begins. */
+void conf_position(const struct conf *conf, const char *path, uint32_t *line, uint32_t *column);
+
+/*
+ * What is in force, one value after the other, defaults too: "ports.outside.device" with
+ * "net_tap0", "services[web].half_open.high" with "512". Of a list each member; of an empty one
+ * what it stands for, as "(everybody)". Equal configurations have the same values, in the same
+ * order if their services stand in the same.
+ */
+struct conf_flat {
+	const char *path;
+	const char *value;
+	bool live; /* a reload may change it */
+};
+
+/* Values from number `start` on to each(), at most `max`; where to go on, 0 at the end. What
+ * each() is given holds until it returns. */
+uint64_t conf_flatten(const struct conf *conf, uint64_t start, uint64_t max,
+                      void (*each)(void *arg, const struct conf_flat *flat), void *arg);
 
 /* Service ids in use now or kept since they were: bit id & 63 of word id / 64. */
 #define CONF_ID_WORDS (SERVICES_MAX / 64)

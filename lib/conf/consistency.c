@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Rules that span keys, in the order of the sections that they are about. */
+#include <stdio.h>
 #include <string.h>
 
 #include "consistency.h"
@@ -133,6 +134,56 @@ check_mode(struct conf_reader *r, const struct conf_place *place, const struct s
 	return 0;
 }
 
+/* What crosses as it is must have somewhere to go, and what does so anyway needs no telling. */
+static int
+check_observe(struct conf_reader *r, const struct conf_place *root, const struct conf_place *place,
+              struct service *s)
+{
+	struct policy *policy = &r->conf->policy;
+	struct path_below path;
+
+	if (s->observe && s->mode == MODE_RESPOND)
+		return conf_fail(r, BELOW(r, &path, place, "observe"),
+		                 "found \"true\" with mode respond, which has no server that "
+		                 "frames could cross to; expected false");
+	if (s->observe && s->mode == MODE_BYPASS)
+		return conf_fail(r, BELOW(r, &path, place, "observe"),
+		                 "found \"true\" with mode bypass, where every frame crosses as it "
+		                 "is; expected false");
+	if (policy->observe && s->mode == MODE_RESPOND)
+		return conf_fail(
+			r, BELOW(r, &path, root, "observe"),
+			"found \"true\" with a service of mode respond, \"%s\", which has "
+			"no server that frames could cross to; expected false, or observe: "
+			"true for other services",
+			s->name);
+	s->observe |= policy->observe && s->mode != MODE_BYPASS;
+	policy->observes |= s->observe || policy->observe;
+	policy->may_observe = policy->observes;
+	return 0;
+}
+
+int
+conf_observe_all(struct conf *conf, struct conf_error *err)
+{
+	/* Nobody has this conf yet. */
+	struct service *services = (struct service *)conf->policy.services;
+
+	for (uint32_t i = 0; i < conf->policy.n_services; i++) {
+		if (services[i].mode == MODE_RESPOND) {
+			snprintf(
+				err->text, sizeof(err->text),
+				"%.128s:%u: services[%u].mode: found respond; expected a mode with "
+				"a server, whose frames can be observed",
+				conf->source, conf->service_lines[i], i);
+			return -1;
+		}
+		services[i].observe = services[i].mode != MODE_BYPASS;
+	}
+	conf->policy.observe = conf->policy.observes = conf->policy.may_observe = true;
+	return 0;
+}
+
 static bool
 is_given(const struct conf_reader *r, const struct conf_place *place, const char *key)
 {
@@ -242,8 +293,8 @@ check_services(struct conf_reader *r, const struct conf_place *root)
 				                 "service in line %u; expected another",
 				                 s->name, lines[j]);
 		}
-		if (check_mode(r, &place, s) != 0 || check_handoff(r, &place, s) != 0 ||
-		    number_group(r, &place, services, i) != 0 ||
+		if (check_mode(r, &place, s) != 0 || check_observe(r, root, &place, s) != 0 ||
+		    check_handoff(r, &place, s) != 0 || number_group(r, &place, services, i) != 0 ||
 		    check_watermarks(r, &place, s) != 0)
 			return -1;
 	}

@@ -7,6 +7,7 @@
 #include "conf.h"
 #include "consistency.h"
 #include "document.h"
+#include "places.h"
 
 static int
 build(struct conf_reader *r)
@@ -20,9 +21,9 @@ build(struct conf_reader *r)
 		         r->name);
 		return -1;
 	}
-	if (conf_apply(r, &root, &conf_root, r->conf) != 0)
+	if (conf_apply(r, &root, &conf_root, r->conf) != 0 || conf_check(r, &root) != 0)
 		return -1;
-	return conf_check(r, &root);
+	return conf_note_places(r, &root);
 }
 
 static struct conf *

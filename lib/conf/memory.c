@@ -37,7 +37,8 @@ conf_memory_size(const struct conf *conf)
 		row->key = names[i];
 		row->entries = *(const uint32_t *)(const void *)field;
 		row->entry_size = key->entry_size;
-		row->size = row->entries * row->entry_size;
+		/* What would be done under observe has tables of its own. */
+		row->size = row->entries * row->entry_size * (conf->policy.observes ? 2 : 1);
 		size.size += row->size;
 	}
 	return size;

@@ -285,6 +285,10 @@ static const struct conf_key service_keys[] = {
 	{ "repeat_syn", CONF_BOOL, 0, AT(service, repeat_syn), .preset = "true",
 	  .help = "Mode `proxy`: SYNs to the server go out twice, so that it does not take the "
 	          "short way to the engine for the client's round trip." },
+	{ "observe", CONF_BOOL, 0, AT(service, observe), .preset = "false",
+	  .help = "Modes `proxy` and `handoff`: every frame of the service crosses as it is, and "
+	          "what would be done is counted (`would_...`). The first one wants a start, and "
+	          "twice the memory of the tables; switching it off does not." },
 	{ "max_connections", CONF_ENTRIES, 0, AT(service, max_connections), .min = 1,
 	  .max = 1u << 28, .preset = "0", .zero = "no limit",
 	  .help = "Connecting and established; closing ones do not count." },
@@ -445,6 +449,9 @@ static const struct conf_key root_keys[] = {
 	  .offset = offsetof(struct conf, policy.services),
 	  .count_offset = offsetof(struct conf, policy.n_services), .min = 1, .max = SERVICES_MAX,
 	  MAPPING(service_mapping), .help = "What is protected, and how." },
+	{ "observe", CONF_BOOL, CONF_LIVE, AT(conf, policy.observe), .preset = "false",
+	  .help = "`observe` for each service of modes `proxy` and `handoff`, and for "
+	          "`handshake.closed_port`." },
 	{ "workers", CONF_MAPPING, 0, AT(conf, workers), MAPPING(workers_mapping),
 	  .help = "Threads and CPUs." },
 	{ "memory", CONF_MAPPING, 0, AT(conf, memory), MAPPING(memory_mapping),

@@ -65,6 +65,24 @@ account_equations(const struct counters *c, uint64_t received, uint64_t half_ope
 	};
 }
 
+struct account_equation
+account_observed(const struct counters *c, const struct counters *would)
+{
+	return (struct account_equation){
+		.text = "passed_observed = sum of would-be outcomes",
+		.left = counter_read(c, COUNTER_passed_observed),
+		.right = sum_of_outcomes(would),
+	};
+}
+
+void
+account_would_json(FILE *out, const struct counters *would, const char *indent)
+{
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
+		fprintf(out, ",\n%s\"%s\": %" PRIu64, indent, counter_infos[i].would,
+		        counter_read(would, i));
+}
+
 void
 account_json(FILE *out, const struct counters *c, const char *indent)
 {

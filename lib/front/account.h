@@ -26,8 +26,13 @@ struct account_equation {
 void account_equations(const struct counters *c, uint64_t received, uint64_t half_open,
                        uint64_t remaining, struct account_equation rows[ACCOUNT_EQUATIONS]);
 
+/* Frames that crossed under observe, and what would have become of them (core_would()). */
+struct account_equation account_observed(const struct counters *c, const struct counters *would);
+
 /* Every counter as a line "name": value, after `indent`, with commas between
  * and no newline behind the last. */
 void account_json(FILE *out, const struct counters *c, const char *indent);
+/* The same of what would have been, behind those. */
+void account_would_json(FILE *out, const struct counters *would, const char *indent);
 
 #endif

@@ -14,6 +14,7 @@ core_share(const struct conf *conf, const uint8_t seed[64])
 		.paths = (m->paths - 1) / n + 1,
 		.sources = (m->sources - 1) / n + 1,
 		.held = (m->held_connections - 1) / n + 1,
+		.seen = conf->policy.may_observe ? (m->known_flows - 1) / n + 1 : 0,
 		.hold_bytes = conf->policy.hold_bytes,
 		.n_workers = n,
 		.has_inside = conf->has_inside,

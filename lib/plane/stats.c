@@ -10,6 +10,21 @@ stats_counters(const struct plane *plane, struct counters *sum)
 		account_add(sum, core_counters(plane->workers[i]->core));
 }
 
+bool
+stats_would(const struct plane *plane, struct counters *sum)
+{
+	bool is_there = false;
+
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned int i = 0; i < plane->n_workers; i++) {
+		const struct counters *would = core_would(plane->workers[i]->core);
+		is_there |= would != NULL;
+		if (would != NULL)
+			account_add(sum, would);
+	}
+	return is_there;
+}
+
 void
 stats_add_account(struct worker_account *sum, const struct worker *worker)
 {
@@ -61,6 +76,10 @@ stats_service(const struct plane *plane, uint16_t service)
 		sum.syn_ack += v.syn_ack;
 		sum.opened += v.opened;
 		sum.refused += v.refused;
+		sum.is_observed |= v.is_observed;
+		sum.would_syn_ack += v.would_syn_ack;
+		sum.would_opened += v.would_opened;
+		sum.would_refused += v.would_refused;
 	}
 	return sum;
 }

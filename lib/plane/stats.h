@@ -7,6 +7,8 @@
 #include "plane_state.h"
 
 void stats_counters(const struct plane *plane, struct counters *sum);
+/* What would have been counted under observe; false: nothing is ever observed. */
+bool stats_would(const struct plane *plane, struct counters *sum);
 /* One worker's, added to `sum`. */
 void stats_add_account(struct worker_account *sum, const struct worker *worker);
 void stats_account(const struct plane *plane, struct worker_account *sum);

@@ -4,7 +4,9 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <rte_version.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core_share.h"
@@ -12,18 +14,21 @@
 #include "log.h"
 #include "mailbox.h"
 #include "stats.h"
+#include "telemetry_control.h"
+#include "telemetry_list.h"
 
 /* DPDK cuts an answer at 16 KiB. */
 #define SERVICES_PAGE 32u
 #define CONNECTIONS_PAGE 64u
 #define MEMORY_ROWS_MAX 16
-#define COLUMNS_MAX 24u
 
 /* Handlers get no argument of ours, so what they read stands here. */
 static struct {
 	pthread_mutex_t lock;
 	struct plane *plane;
-	const struct policy *policy;
+	const struct conf *conf;     /* that is in force */
+	const struct policy *policy; /* its */
+	const char *version;
 } here = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static int
@@ -34,6 +39,8 @@ info(const char *params, struct rte_tel_data *d)
 	(void)params;
 	rte_tel_data_start_dict(d);
 	rte_tel_data_add_dict_string(d, "instance", plane->conf->instance);
+	rte_tel_data_add_dict_string(d, "version", here.version);
+	rte_tel_data_add_dict_string(d, "dpdk", rte_version());
 	rte_tel_data_add_dict_int(d, "pid", getpid());
 	rte_tel_data_add_dict_uint(d, "uptime_s",
 	                           (rte_rdtsc() - plane->base_tsc) / plane->tsc_per_ms / 1000);
@@ -44,6 +51,8 @@ info(const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_uint(d, "generation", here.policy->generation);
 	rte_tel_data_add_dict_int(d, "draining", plane_is_draining(plane));
 	rte_tel_data_add_dict_uint(d, "remaining", plane_live(plane));
+	rte_tel_data_add_dict_string(d, "config", here.conf->source);
+	telemetry_add_reloads(d);
 	return 0;
 }
 
@@ -73,6 +82,22 @@ add_account(struct rte_tel_data *d, const struct worker_account *a)
 	rte_tel_data_add_dict_uint(d, "sleeps", a->sleeps);
 }
 
+/* What observe has found, as far as it is not nothing: one answer holds 256 values at most. */
+static void
+add_would(struct rte_tel_data *d, bool drops_alone)
+{
+	struct counters would;
+
+	if (!stats_would(here.plane, &would))
+		return;
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++) {
+		bool is_drop = counter_infos[i].class == OUTCOME_DROP ||
+		               counter_infos[i].class == OUTCOME_ANSWER;
+		if (would.values[i] != 0 && (is_drop || !drops_alone))
+			rte_tel_data_add_dict_uint(d, counter_infos[i].would, would.values[i]);
+	}
+}
+
 /* Everything, or with a parameter what one worker has counted. */
 static int
 stats(const char *params, struct rte_tel_data *d)
@@ -97,6 +122,8 @@ stats(const char *params, struct rte_tel_data *d)
 	add_account(d, &account);
 	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
 		rte_tel_data_add_dict_uint(d, counter_infos[i].name, sum.values[i]);
+	if (params == NULL || *params == '\0')
+		add_would(d, false);
 	return 0;
 }
 
@@ -118,69 +145,8 @@ drops(const char *params, struct rte_tel_data *d)
 		add_side(d, "tx_full", (enum side)side, account.tx_full[side]);
 	rte_tel_data_add_dict_uint(d, "alloc_failed", account.alloc_failed);
 	rte_tel_data_add_dict_uint(d, "unfit", account.unfit);
+	add_would(d, true);
 	return 0;
-}
-
-/*
- * A list is a dict of columns, { "name": [...], "syn": [...] }: an array of
- * dicts is beyond this version of DPDK. Each row gives its cells in the same order.
- */
-struct list {
-	struct rte_tel_data *columns[COLUMNS_MAX];
-	const char *names[COLUMNS_MAX];
-	unsigned int n, at;
-};
-
-static struct rte_tel_data *
-list_cell(struct list *list, const char *name, enum rte_tel_value_type type)
-{
-	unsigned int at = list->at++;
-
-	if (at == list->n && at < COLUMNS_MAX) {
-		list->names[at] = name;
-		list->columns[at] = rte_tel_data_alloc();
-		if (list->columns[at] != NULL)
-			rte_tel_data_start_array(list->columns[at], type);
-		list->n++;
-	}
-	return at < list->n ? list->columns[at] : NULL;
-}
-
-static void
-list_text(struct list *list, const char *name, const char *text)
-{
-	struct rte_tel_data *column = list_cell(list, name, RTE_TEL_STRING_VAL);
-
-	if (column != NULL)
-		rte_tel_data_add_array_string(column, text);
-}
-
-static void
-list_u64(struct list *list, const char *name, uint64_t value)
-{
-	struct rte_tel_data *column = list_cell(list, name, RTE_TEL_UINT_VAL);
-
-	if (column != NULL)
-		rte_tel_data_add_array_uint(column, value);
-}
-
-/* The answer: the columns, and where the next page begins, 0 if this was the last. */
-static int
-list_answer(struct rte_tel_data *d, struct list *list, uint64_t next)
-{
-	int rc = rte_tel_data_start_dict(d);
-
-	rte_tel_data_add_dict_uint(d, "next", next);
-	for (unsigned int i = 0; i < list->n; i++) {
-		if (list->columns[i] == NULL)
-			rc = -1;
-		else if (rte_tel_data_add_dict_container(d, list->names[i], list->columns[i], 0) !=
-		         0) {
-			rte_tel_data_free(list->columns[i]);
-			rc = -1;
-		}
-	}
-	return rc;
 }
 
 static int
@@ -215,6 +181,10 @@ services(const char *params, struct rte_tel_data *d)
 		list_u64(&list, "syn_ack", v.syn_ack);
 		list_u64(&list, "opened", v.opened);
 		list_u64(&list, "refused", v.refused);
+		list_u64(&list, "observe", v.is_observed);
+		list_u64(&list, "would_syn_ack", v.would_syn_ack);
+		list_u64(&list, "would_opened", v.would_opened);
+		list_u64(&list, "would_refused", v.would_refused);
 		/* Arrays of DPDK's have one type, and no null. */
 		list_text(&list, "unknown",
 		          s->mode == MODE_HANDOFF ? "half_open connections opened" : "");
@@ -335,6 +305,40 @@ ports(const char *params, struct rte_tel_data *d)
 	return list_answer(d, &list, 0);
 }
 
+/* CPU time of its thread; 0 before it runs and after it has. */
+static uint64_t
+cpu_ns(const struct worker *w)
+{
+	clockid_t clock = __atomic_load_n(&w->cpu_clock, __ATOMIC_RELAXED);
+	struct timespec t;
+
+	if (clock == 0 || clock_gettime(clock, &t) != 0)
+		return 0;
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static int
+workers(const char *params, struct rte_tel_data *d)
+{
+	struct list list = { .n = 0 };
+
+	(void)params;
+	for (unsigned int i = 0; i < here.plane->n_workers; i++) {
+		struct worker_account a = { 0 };
+		stats_add_account(&a, here.plane->workers[i]);
+		list.at = 0;
+		list_u64(&list, "worker", i);
+		list_u64(&list, "cpu_ns", cpu_ns(here.plane->workers[i]));
+		list_u64(&list, "received", stats_received(&a));
+		list_u64(&list, "handed_over", a.handed_over);
+		list_u64(&list, "taken_over", a.taken_over);
+		list_u64(&list, "loops", a.loops);
+		list_u64(&list, "empty_loops", a.empty_loops);
+		list_u64(&list, "sleeps", a.sleeps);
+	}
+	return list_answer(d, &list, 0);
+}
+
 /* Entries in use; what is no table of entries that come and go is so as a whole. */
 static uint64_t
 used_of(const struct core_memory_row *row, const struct core_usage *u)
@@ -412,6 +416,12 @@ drain(const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
+static int
+config(const char *params, struct rte_tel_data *d)
+{
+	return telemetry_config(here.conf, params, d);
+}
+
 static const struct {
 	const char *command, *help;
 	int (*answer)(const char *params, struct rte_tel_data *d);
@@ -422,8 +432,20 @@ static const struct {
 	{ "/synfront/services", "Services. Parameter: first one", services },
 	{ "/synfront/connections", "Connections. Parameters: first one, how many", connections },
 	{ "/synfront/ports", "Ports and their figures. No parameters", ports },
+	{ "/synfront/workers", "What each worker did. No parameters", workers },
 	{ "/synfront/memory", "Tables and buffers, sizes and use. No parameters", memory },
 	{ "/synfront/drain", "Make no new splices. Parameter: on, off, or none to ask", drain },
+	{ "/synfront/config", "What is in force. Parameter: first value", config },
+};
+
+/* These read nothing of the plane, and must not wait for who waits for a worker. */
+static const struct {
+	const char *command, *help;
+	telemetry_cb answer;
+} of_control[] = {
+	{ "/synfront/reload", "Read the configuration again. Parameter: now, a ticket, or none",
+	  telemetry_reload },
+	{ "/synfront/health", "How the engine is, and why. No parameters", telemetry_health },
 };
 
 static int
@@ -439,24 +461,33 @@ dispatch(const char *command, const char *params, struct rte_tel_data *d)
 	return rc;
 }
 
-void
-telemetry_start(struct plane *plane, const struct policy *policy)
+static void
+offer(const char *command, telemetry_cb answer, const char *help)
 {
-	pthread_mutex_lock(&here.lock);
-	here.plane = plane;
-	here.policy = policy;
-	pthread_mutex_unlock(&here.lock);
-	for (unsigned int i = 0; i < RTE_DIM(commands); i++)
-		if (rte_telemetry_register_cmd(commands[i].command, dispatch, commands[i].help) !=
-		    0)
-			log_warning("telemetry: %s cannot be registered", commands[i].command);
+	if (rte_telemetry_register_cmd(command, answer, help) != 0)
+		log_warning("telemetry: %s cannot be registered", command);
 }
 
 void
-telemetry_set_policy(const struct policy *policy)
+telemetry_start(struct plane *plane, const struct conf *conf, const char *version)
 {
 	pthread_mutex_lock(&here.lock);
-	here.policy = policy;
+	here.plane = plane;
+	here.version = version;
+	pthread_mutex_unlock(&here.lock);
+	telemetry_set_conf(conf);
+	for (unsigned int i = 0; i < RTE_DIM(commands); i++)
+		offer(commands[i].command, dispatch, commands[i].help);
+	for (unsigned int i = 0; i < RTE_DIM(of_control); i++)
+		offer(of_control[i].command, of_control[i].answer, of_control[i].help);
+}
+
+void
+telemetry_set_conf(const struct conf *conf)
+{
+	pthread_mutex_lock(&here.lock);
+	here.conf = conf;
+	here.policy = &conf->policy;
 	pthread_mutex_unlock(&here.lock);
 }
 

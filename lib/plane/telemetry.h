@@ -8,10 +8,11 @@
 
 #include "plane.h"
 
-void telemetry_start(struct plane *plane, const struct policy *policy);
-/* Names of services come from `policy` from now on; nobody reads the old one when
- * this has returned. */
-void telemetry_set_policy(const struct policy *policy);
+/* `version`: of the program, for `info`. */
+void telemetry_start(struct plane *plane, const struct conf *conf, const char *version);
+/* What is in force comes from `conf` from now on; nobody reads the old one when this has
+ * returned. */
+void telemetry_set_conf(const struct conf *conf);
 /* The commands answer no more. */
 void telemetry_stop(void);
 

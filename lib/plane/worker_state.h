@@ -5,6 +5,7 @@
 
 #include <rte_mempool.h>
 #include <rte_ring.h>
+#include <time.h>
 
 #include "core.h"
 #include "idle.h"
@@ -56,7 +57,8 @@ struct worker {
 	uint64_t last_tick_ms;
 	const struct policy *policy; /* what the core has now */
 	bool draining;
-	bool is_running; /* relaxed; false: its mailbox is not read any more */
+	bool is_running;     /* relaxed; false: its mailbox is not read any more */
+	clockid_t cpu_clock; /* relaxed; of its thread, 0: it does not run yet */
 	struct actions actions;
 	struct emit_memo memo;
 	struct idle idle; /* its way is read by anyone, relaxed */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The core: memory, deciding on a burst, and the clock's work. */
+/* The core: its policy, deciding on a burst, and the clock's work. */
 #include "core.h"
 
 #include <stdio.h>
@@ -12,107 +12,13 @@
 #include "foreign.h"
 #include "handoff.h"
 #include "handshake.h"
+#include "observe.h"
 #include "syn_lane.h"
 #include "syn_plan.h"
 #include "track.h"
 
-#define RATE_CELLS 16384u /* 2 rows of 8 bytes: fits the second-level cache beside the rest */
-#define PROVEN_BITS (1u << 20)
-#define PROVEN_PERIOD_MS 60000u
 #define SWEEP_MAX 256u   /* expired connections handled in one tick */
 #define RESET_LOOK 4096u /* entries looked at in one call of core_reset_remaining() */
-
-/* ---- memory ---------------------------------------------------------- */
-
-static size_t
-line(size_t size)
-{
-	return (size + 63) & ~(size_t)63;
-}
-
-unsigned int
-core_memory(const struct core_params *params, struct core_memory_row *rows, unsigned int max)
-{
-	const struct core_memory_row all[] = {
-		{ "connections", params->connections, line(conn_table_size(params->connections)) },
-		{ "half-open", params->half_open, line(half_open_table_size(params->half_open)) },
-		{ "index", params->connections + params->half_open,
-		  line(flow_index_size(params->connections + params->half_open)) },
-		{ "held", params->held,
-		  line(pending_table_size(params->held, params->hold_bytes)) },
-		{ "backends", params->backends, line(backend_table_size(params->backends)) },
-		{ "paths", params->paths, line(path_table_size(params->paths)) },
-		{ "sources", params->sources, line(source_table_size(params->sources)) },
-		{ "rates", RATE_CELLS,
-		  3 * line(rate_size(RATE_CELLS)) + line(recent_size(PROVEN_BITS)) },
-		{ "core", SERVICES_MAX, line(sizeof(struct core)) },
-	};
-	unsigned int n = sizeof(all) / sizeof(all[0]);
-
-	if (n > max)
-		n = max;
-	for (unsigned int i = 0; i < n; i++)
-		rows[i] = all[i];
-	return n;
-}
-
-size_t
-core_size(const struct core_params *params)
-{
-	struct core_memory_row rows[16];
-	unsigned int n = core_memory(params, rows, 16);
-	size_t size = 0;
-
-	for (unsigned int i = 0; i < n; i++)
-		size += rows[i].size;
-	return size;
-}
-
-static void *
-carve(uint8_t **at, size_t size)
-{
-	void *p = *at;
-
-	*at += line(size);
-	return p;
-}
-
-struct core *
-core_init(void *memory, const struct core_params *params, const struct policy *policy,
-          const struct instant *now)
-{
-	uint8_t *at = memory;
-	struct core *core = carve(&at, sizeof(*core));
-
-	memset(core, 0, sizeof(*core));
-	core->params = *params;
-	memcpy(&core->hash_key, params->seed, sizeof(core->hash_key));
-	core->started_ms = now->now_ms;
-	/* A cookie of the run before may still be out. */
-	core->cookie_out_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
-
-	conn_table_init(&core->conns, carve(&at, conn_table_size(params->connections)),
-	                params->connections);
-	half_open_table_init(&core->half_open, carve(&at, half_open_table_size(params->half_open)),
-	                     params->half_open);
-	uint32_t entries = params->connections + params->half_open;
-	flow_index_init(&core->index, carve(&at, flow_index_size(entries)), entries);
-	pending_table_init(&core->pending,
-	                   carve(&at, pending_table_size(params->held, params->hold_bytes)),
-	                   params->held, params->hold_bytes);
-	backend_table_init(&core->backends, carve(&at, backend_table_size(params->backends)),
-	                   params->backends, &core->hash_key);
-	path_table_init(&core->paths, carve(&at, path_table_size(params->paths)), params->paths);
-	source_table_init(&core->sources, carve(&at, source_table_size(params->sources)),
-	                  params->sources, &core->hash_key);
-	rate_init(&core->syn_rate, carve(&at, rate_size(RATE_CELLS)), RATE_CELLS);
-	rate_init(&core->reflection, carve(&at, rate_size(RATE_CELLS)), RATE_CELLS);
-	rate_init(&core->adopt_rate, carve(&at, rate_size(RATE_CELLS)), RATE_CELLS);
-	recent_init(&core->proven, carve(&at, recent_size(PROVEN_BITS)), PROVEN_BITS,
-	            PROVEN_PERIOD_MS);
-	core_set_policy(core, policy);
-	return core;
-}
 
 void
 core_set_policy(struct core *core, const struct policy *policy)
@@ -133,13 +39,18 @@ core_set_policy(struct core *core, const struct policy *policy)
 		struct service_state *state = &core->services[service->id];
 
 		state->service = service;
-		state->mode = service->mode;
+		uint8_t mode = service->observe && core->observer != NULL ? MODE_OBSERVED
+		                                                          : service->mode;
+		/* Other threads look at it. */
+		__atomic_store_n(&state->mode, mode, __ATOMIC_RELAXED);
 		state->cookies = service->cookies;
 		state->is_listed = service->n_allow != 0 || service->n_deny != 0;
 		handoff_set(core, state, is_first);
 		state->plan_key = syn_plan_key(state);
 		state->lane = syn_lane_of(state);
 	}
+	if (core->observer != NULL)
+		core_set_policy(core->observer->shadow, policy);
 }
 
 /* ---- decide ---------------------------------------------------------- */
@@ -163,7 +74,7 @@ state_of(const struct core *core, uint32_t entry)
 
 /* The entry as it is now: what core_locate() saw, unless an earlier segment of
  * this burst has changed the index, or another flow has the same tag. */
-static void
+static inline __attribute__((always_inline)) void
 step_find(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
@@ -181,14 +92,10 @@ step_find(struct core *core, struct step *step)
 	step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
 }
 
-/* A SYN to a port without a service, or what is no whole segment. */
+/* A SYN to a protected address on a port of no service. */
 static __attribute__((noinline)) void
-decide_closed(struct core *core, struct step *step)
+refuse_closed(struct core *core, struct step *step)
 {
-	if (step->seg->class != SEGMENT_TCP) {
-		foreign_decide(core, step);
-		return;
-	}
 	switch ((enum refusal)core->policy->closed_port) {
 	case REFUSE_PASS:
 		act_forward(core, step, COUNTER_passed_closed);
@@ -202,6 +109,30 @@ decide_closed(struct core *core, struct step *step)
 		else
 			act_drop(core, step, COUNTER_drop_checksum);
 	}
+}
+
+/* Is it more than a segment of a connection that no service has? Answers to the host's own
+ * connections, and connections that have always been there, have none either. */
+static inline bool
+closed_matters(const struct core *core, const struct segment *seg)
+{
+	return core->observer != NULL || seg->class != SEGMENT_TCP ||
+	       (seg->side == SIDE_OUTSIDE && decision_event(seg) == EVENT_SYN);
+}
+
+static __attribute__((noinline)) void
+decide_closed(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+
+	if (__builtin_expect(core->observer != NULL, 0) && observe_covers(core, seg))
+		observe_segment(core, step);
+	else if (seg->class != SEGMENT_TCP)
+		foreign_decide(core, step);
+	else if (seg->side != SIDE_OUTSIDE || decision_event(seg) != EVENT_SYN)
+		act_forward(core, step, COUNTER_passed_other);
+	else
+		refuse_closed(core, step);
 }
 
 /* Whatever is answered or changes a state must be whole (RFC 9293, MUST-3);
@@ -263,7 +194,7 @@ decide_orphan(struct core *core, struct step *step)
 }
 
 /* A TCP segment of a service of mode handoff: nothing is kept, so its state is the mode's. */
-static void
+static inline __attribute__((always_inline)) void
 handoff_decide(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
@@ -271,10 +202,42 @@ handoff_decide(struct core *core, struct step *step)
 	decision_handlers[STATE_HANDOFF][seg->side][decision_event(seg)](core, step);
 }
 
+/* The same, off the path of what is enforced. */
+static __attribute__((noinline)) void
+step_find_apart(struct core *core, struct step *step)
+{
+	step_find(core, step);
+}
+
+/* Of a service under observe. What was split before goes on like that. */
+static __attribute__((noinline)) void
+decide_observed(struct core *core, struct step *step)
+{
+	const struct segment *seg = step->seg;
+
+	if (seg->class == SEGMENT_TCP)
+		step_find_apart(core, step);
+	else if (seg->class == SEGMENT_ICMP_ERROR || seg->class == SEGMENT_FRAGMENT_FIRST)
+		step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
+	if (observe_leaves(core, step)) {
+		if (seg->class == SEGMENT_TCP)
+			decide_found(core, step);
+		else
+			foreign_decide(core, step);
+		return;
+	}
+	if (seg->class != SEGMENT_TCP || !observe_lets_in(core, step))
+		observe_segment(core, step);
+}
+
 /* What is not TCP, or of a service whose connections are not followed (any more). */
 static __attribute__((noinline)) void
 decide_kept_by_nobody(struct core *core, struct step *step)
 {
+	if (step->state->mode == MODE_OBSERVED) {
+		decide_observed(core, step);
+		return;
+	}
 	if (core->has_orphans && decide_orphan(core, step))
 		return;
 	if (step->state->mode == MODE_HANDOFF && step->seg->class == SEGMENT_TCP)
@@ -283,8 +246,9 @@ decide_kept_by_nobody(struct core *core, struct step *step)
 		foreign_decide(core, step);
 }
 
-_Static_assert(MODE_PROXY < MODE_HANDOFF && MODE_RESPOND < MODE_HANDOFF &&
-                       MODE_BYPASS > MODE_HANDOFF,
+_Static_assert(MODE_PROXY<MODE_HANDOFF && MODE_RESPOND<MODE_HANDOFF && MODE_BYPASS> MODE_HANDOFF &&
+                          MODE_OBSERVED>
+                       MODE_HANDOFF,
                "modes that keep entries come first");
 
 static inline __attribute__((always_inline)) void
@@ -295,11 +259,7 @@ decide_segment(struct core *core, struct step *step)
 	if (__builtin_expect(seg->found.service >= SERVICES_MAX, 0)) {
 		if (core->has_orphans && decide_orphan(core, step))
 			return;
-		/* Answers to the host's own connections, and connections that have always
-		 * been there, have no service either: only SYNs are refused. */
-		if (seg->found.service == SERVICE_CLOSED &&
-		    (seg->class != SEGMENT_TCP ||
-		     (seg->side == SIDE_OUTSIDE && decision_event(seg) == EVENT_SYN)))
+		if (seg->found.service == SERVICE_CLOSED && closed_matters(core, seg))
 			decide_closed(core, step);
 		else
 			act_forward(core, step, COUNTER_passed_other);
@@ -316,6 +276,39 @@ decide_segment(struct core *core, struct step *step)
 	}
 	step_find(core, step);
 	decide_found(core, step);
+}
+
+/* What the shadow would do with the segments of this burst that are observed. */
+static __attribute__((noinline)) void
+decide_shadow(struct core *core, const struct instant *now)
+{
+	struct observer *o = core->observer;
+	struct core *shadow = o->shadow;
+	struct step step = { .now = now, .out = &o->out };
+	uint32_t n = o->n;
+
+	o->n = 0;
+	pending_settle(&shadow->pending);
+	core_locate(shadow, o->segs, n, now);
+	for (uint32_t i = 0; i < n; i++) {
+		struct segment *seg = &o->segs[i];
+
+		o->out.n = 0;
+		step.seg = seg;
+		step.number = i;
+		step.service = NULL;
+		step.entry = FLOW_NONE;
+		if (seg->class == SEGMENT_TCP && seg->found.service < SERVICES_MAX)
+			step_find_apart(shadow, &step);
+		if (!observe_prepare(shadow, &step, &o->seen, &o->notes[i])) {
+			core_count(shadow, COUNTER_passed_unasked);
+			continue;
+		}
+		step.entry = FLOW_NONE;
+		decide_segment(shadow, &step);
+		observe_settle(shadow, &step, &o->seen, &o->notes[i]);
+	}
+	o->out.n = 0;
 }
 
 void
@@ -337,6 +330,8 @@ core_decide(struct core *core, struct segment *seg, unsigned int n, const struct
 		step.service = NULL;
 		decide_segment(core, &step);
 	}
+	if (__builtin_expect(core->observer != NULL, 0) && core->observer->n != 0)
+		decide_shadow(core, now);
 }
 
 /* ---- time ------------------------------------------------------------ */
@@ -399,12 +394,18 @@ core_tick(struct core *core, const struct instant *now, unsigned int budget, str
 	                                  SWEEP_MAX);
 	for (unsigned int i = 0; i < n; i++)
 		expire(core, expired[i], now, out);
+	if (core->observer != NULL) {
+		core_tick(core->observer->shadow, now, budget, &core->observer->out);
+		core->observer->out.n = 0;
+	}
 }
 
 void
 core_drain(struct core *core, bool on)
 {
 	core->draining = on;
+	if (core->observer != NULL)
+		core->observer->shadow->draining = on;
 }
 
 uint32_t

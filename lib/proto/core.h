@@ -76,6 +76,8 @@ uint32_t core_live(const struct core *core);
 void core_reset_remaining(struct core *core, const struct instant *now, unsigned int max,
                           struct actions *out);
 
+/* What would have been counted for frames under observe; NULL: nothing is ever observed. */
+const struct counters *core_would(const struct core *core);
 const struct counters *core_counters(const struct core *core);
 /* For outcomes that the caller settles itself (neighbour answers, hand-over). */
 struct counters *core_counters_own(struct core *core);
@@ -92,6 +94,9 @@ struct service_view {
 	uint32_t half_open;
 	uint32_t connections;
 	uint64_t syn, syn_ack, opened, refused;
+	/* Under observe cookie_mode, half_open and connections are what they would be. */
+	bool is_observed;
+	uint64_t would_syn_ack, would_opened, would_refused;
 };
 struct service_view core_service_view(const struct core *core, uint16_t service);
 

@@ -21,6 +21,8 @@ struct core_params {
 	uint32_t paths;
 	uint32_t sources;
 	uint32_t held;        /* connections that may wait for their server at once */
+	uint32_t seen;        /* observe: handshakes of servers that are remembered; 0: nothing is
+	                         ever observed, and there is no room for it */
 	uint32_t hold_bytes;  /* most early data held for each */
 	uint32_t n_workers;   /* limits of the policy are divided by this */
 	uint32_t n_receivers; /* workers to which the outside port brings segments; 0: all */

@@ -55,6 +55,7 @@ struct service_state {
 	/* Mode handoff: since before there were connections, so that none is known; and with a
 	 * shield. */
 	bool is_stateless, is_shielded;
+	bool keeps_nothing; /* it would be stateless but for observe */
 
 	bool cookie_mode;
 	uint32_t half_open;
@@ -106,6 +107,8 @@ struct fragment {
 	uint32_t left; /* later fragments that may still cross */
 };
 
+struct observer;
+
 struct core {
 	struct core_params params;
 	const struct policy *policy;
@@ -134,9 +137,10 @@ struct core {
 	uint32_t mutations;   /* of the index, in this burst */
 	uint32_t reflect_cap; /* this core's share of the policy's per_net_per_s */
 	bool draining;
-	bool hands_off;    /* the policy has a service of mode handoff */
-	bool has_orphans;  /* a reload came while there were connections */
-	uint64_t ticked_s; /* the last second whose service counts were looked at */
+	bool hands_off;            /* the policy has a service of mode handoff */
+	bool has_orphans;          /* a reload came while there were connections */
+	struct observer *observer; /* observe.h; NULL: no room for one */
+	uint64_t ticked_s;         /* the last second whose service counts were looked at */
 	struct service_state services[SERVICES_MAX]; /* by id */
 	struct fragment fragments[FRAGMENTS_TRACKED];
 	struct syn_planned syns[CORE_BURST_MAX];   /* by number of the segment in the burst */
@@ -225,7 +229,7 @@ receiver_share(const struct core *core, uint32_t limit)
 	uint32_t n = core->params.n_receivers != 0 ? core->params.n_receivers
 	                                           : core->params.n_workers;
 
-	return limit == 0 ? 0 : (limit + n - 1) / n;
+	return (limit + n - 1) / n;
 }
 
 /* Are connections that are older than the engine still taken over? */

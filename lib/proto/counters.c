@@ -3,8 +3,8 @@
 #include "counters.h"
 
 const struct counter_info counter_infos[COUNTER_COUNT] = {
-#define OUTCOME(name, class, help) { #name, help, OUTCOME_##class },
-#define COUNTER(name, help) { #name, help, OUTCOME_NOT },
+#define OUTCOME(name, class, help) { #name, "would_" #name, help, OUTCOME_##class },
+#define COUNTER(name, help) { #name, "would_" #name, help, OUTCOME_NOT },
 #include "counters.def"
 #undef OUTCOME
 #undef COUNTER

@@ -28,6 +28,7 @@ enum outcome_class {
 
 struct counter_info {
 	const char *name;
+	const char *would; /* "would_" and the name: what observe counts */
 	const char *help;
 	uint8_t class; /* enum outcome_class; OUTCOME_NOT for plain counters */
 };

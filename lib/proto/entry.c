@@ -330,8 +330,6 @@ conn_evict(struct core *core, const struct instant *now, struct actions *out)
 void
 entry_clear(struct core *core, struct step *step)
 {
-	if (step->entry == FLOW_NONE)
-		return;
 	if (step->entry & FLOW_HALF_OPEN) {
 		half_open_drop(core, FLOW_NUMBER(step->entry), step->at);
 	} else {

@@ -12,12 +12,13 @@ void
 handoff_set(struct core *core, struct service_state *state, bool is_first)
 {
 	const struct service *service = state->service;
-	bool is_handoff = service->mode == MODE_HANDOFF;
+	bool is_handoff = state->mode == MODE_HANDOFF;
 
 	core->hands_off |= is_handoff;
 	state->group = is_handoff ? service->group_id : 0;
 	/* What a reload has made one may still have connections of its mode before. */
-	state->is_stateless = is_handoff && (is_first || state->is_stateless);
+	state->keeps_nothing = service->mode == MODE_HANDOFF && (is_first || state->keeps_nothing);
+	state->is_stateless = is_handoff && state->keeps_nothing;
 	state->is_shielded = is_handoff && service->unknown_per_s != 0 &&
 	                     core->params.known != NULL;
 }

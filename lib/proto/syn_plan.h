@@ -27,13 +27,15 @@ syn_ack_window_of_kernel(uint32_t mss)
 }
 
 /* For struct service_state: services whose promise is their own (mode handoff) have a key of
- * their own, others one for each mode. Leaves bit 1, and those of a backend's address, free. */
+ * their own, others one for each mode, which is that of the policy as in syn_plan_work_out().
+ * Leaves bit 1, and those of a backend's address, free. */
 static inline uint64_t
 syn_plan_key(const struct service_state *state)
 {
-	const void *whose = state->mode == MODE_HANDOFF ? state : NULL;
+	const struct service *service = state->service;
+	const void *whose = service->mode == MODE_HANDOFF ? state : NULL;
 
-	return (uintptr_t)whose | (unsigned int)state->mode << 2 | 1;
+	return (uintptr_t)whose | (unsigned int)service->mode << 2 | 1;
 }
 
 /* The last plan of a burst. A SYN that says the same to the same is answered

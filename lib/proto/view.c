@@ -4,11 +4,18 @@
 
 #include "connect.h"
 #include "entry.h"
+#include "observe.h"
 
 const struct counters *
 core_counters(const struct core *core)
 {
 	return &core->counters;
+}
+
+const struct counters *
+core_would(const struct core *core)
+{
+	return core->observer != NULL ? &core->observer->shadow->counters : NULL;
 }
 
 struct counters *
@@ -42,8 +49,7 @@ struct service_view
 core_service_view(const struct core *core, uint16_t service)
 {
 	const struct service_state *s = &core->services[service];
-
-	return (struct service_view){
+	struct service_view view = {
 		.cookie_mode = READ(s->cookie_mode),
 		.half_open = READ(s->half_open),
 		.connections = READ(s->connections),
@@ -51,7 +57,22 @@ core_service_view(const struct core *core, uint16_t service)
 		.syn_ack = READ(s->syn_ack),
 		.opened = READ(s->opened),
 		.refused = READ(s->refused),
+		.is_observed = READ(s->mode) == MODE_OBSERVED,
 	};
+
+	if (core->observer == NULL)
+		return view;
+	const struct service_view would = core_service_view(core->observer->shadow, service);
+	view.syn += would.syn;
+	view.would_syn_ack = would.syn_ack;
+	view.would_opened = would.opened;
+	view.would_refused = would.refused;
+	if (view.is_observed) {
+		view.cookie_mode = would.cookie_mode;
+		view.half_open = would.half_open;
+		view.connections = would.connections;
+	}
+	return view;
 }
 
 uint32_t
@@ -125,5 +146,7 @@ core_next_ms(const struct core *core, const struct instant *now)
 	if (half_open_ms != UINT32_MAX)
 		next = earlier(next, now->now_ms + half_open_ms);
 	next = earlier(next, pending_next_ms(&core->pending));
+	if (core->observer != NULL)
+		next = earlier(next, core_next_ms(core->observer->shadow, now));
 	return next > now->now_ms ? next : now->now_ms;
 }

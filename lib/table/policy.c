@@ -76,19 +76,24 @@ policy_find_id(const struct policy *policy, const struct ip_addr *dst, bool is_v
 	return match;
 }
 
+/* MODE_OBSERVED asks for any mode, under observe. */
 static inline bool
-has_mode(const struct policy *policy, uint16_t service, enum service_mode mode)
+service_is(const struct policy *policy, uint16_t number, enum service_mode mode)
 {
-	return service != SERVICE_NONE && policy->services[service].mode == mode;
+	if (number == SERVICE_NONE)
+		return false;
+	const struct service *service = &policy->services[number];
+
+	return mode == MODE_OBSERVED ? service->observe : service->mode == mode;
 }
 
 static bool
-run_has_mode(const struct policy *policy, struct port_run run, enum service_mode mode)
+run_has(const struct policy *policy, struct port_run run, enum service_mode mode)
 {
 	if (run.n_less_1 == 0)
-		return has_mode(policy, run.service, mode);
+		return service_is(policy, run.service, mode);
 	for (uint32_t i = 0; i <= run.n_less_1; i++)
-		if (has_mode(policy, policy->index->ports[run.start + i].service, mode))
+		if (service_is(policy, policy->index->ports[run.start + i].service, mode))
 			return true;
 	return false;
 }
@@ -101,9 +106,15 @@ policy_has_mode(const struct policy *policy, const struct ip_addr *dst, enum ser
 
 	while ((slot = prefix_set_next(&policy->index->addresses, dst, ip_addr_is_v4(dst), &at)) !=
 	       NULL)
-		if (run_has_mode(policy, run_of(slot), mode))
+		if (run_has(policy, run_of(slot), mode))
 			return true;
 	return false;
+}
+
+bool
+policy_observes(const struct policy *policy, const struct ip_addr *dst)
+{
+	return policy_has_mode(policy, dst, MODE_OBSERVED);
 }
 
 bool

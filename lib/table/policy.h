@@ -26,6 +26,7 @@ enum service_mode {
 	MODE_RESPOND, /* the engine is the server: acknowledges and discards */
 	MODE_HANDOFF, /* answered by cookie; all else passes, the server's kernel adopts; no entry */
 	MODE_BYPASS,  /* counted, untouched */
+	MODE_OBSERVED, /* of no service: what a core takes the mode of one under observe for */
 };
 
 enum cookie_policy {
@@ -77,6 +78,7 @@ struct service {
 	uint8_t signed_syn; /* enum refusal: SYNs with MD5 or AO: PASS (capped), RESET or DROP */
 	bool wait_for_data; /* open the server at the client's first byte */
 	bool repeat_syn;    /* SYNs to the server go out twice: it takes no round-trip sample */
+	bool observe;       /* all of it crosses, and what would be done is counted */
 	/* Mode handoff: whose secret the cookies are made with, by name and by number (from 1),
 	 * which lasts for as long as a service of the group exists; what is promised; SYNs that
 	 * pass in a second, above which cookies answer. */
@@ -135,6 +137,9 @@ struct policy {
 	uint32_t adopt_per_net;   /* candidates per source net and second */
 	uint8_t closed_port; /* enum refusal: SYN to a protected address, no service on the port
 	                           * or its server down */
+	bool observe;        /* every service, and closed ports */
+	bool observes;       /* ... or one service at least */
+	bool may_observe;    /* the running cores have what observe keeps: since they were made */
 	struct source_limits sources;
 	struct reflection_limits reflection;
 	struct timeouts timeouts;
@@ -177,6 +182,8 @@ uint16_t policy_find_id(const struct policy *policy, const struct ip_addr *dst, 
 /* Whether a service of this mode has the address, on any port: a look at all its port ranges. */
 bool policy_has_mode(const struct policy *policy, const struct ip_addr *dst,
                      enum service_mode mode);
+/* Whether a service under observe has it. */
+bool policy_observes(const struct policy *policy, const struct ip_addr *dst);
 
 /* Whether the service's allow and deny lists admit this source. Constant in
  * the number of prefixes listed. */

@@ -58,23 +58,31 @@ loaded_begin(struct program *program)
 }
 
 void
-loaded_set_time(struct program *program, uint64_t wall_s, bool two)
+loaded_set_clock(struct program *program, uint64_t wall_s)
 {
 	struct adopt_clock clock;
 	struct timespec t;
-	uint8_t secret[ADOPT_SECRETS][32];
-	const uint8_t *const secrets[] = { secret[0], two ? secret[1] : NULL };
 	uint32_t zero = 0;
 
-	for (unsigned int i = 0; i < ADOPT_SECRETS; i++)
-		for (unsigned int j = 0; j < sizeof(secret[i]); j++)
-			secret[i][j] = (uint8_t)(LOADED_SECRET(i) + j);
 	clock_gettime(CLOCK_BOOTTIME, &t);
 	clock.wall_less_boot_ns = wall_s * 1000000000 -
 	                          ((uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec);
 	if (bpf_map_update_elem(bpf_map__fd(program->skeleton->maps.clock_map), &zero, &clock,
-	                        BPF_ANY) != 0 ||
-	    settings_write_keys(program->skeleton, secrets, wall_s, true) != 0)
+	                        BPF_ANY) != 0)
+		abort();
+}
+
+void
+loaded_set_time(struct program *program, uint64_t wall_s, bool two)
+{
+	uint8_t secret[ADOPT_SECRETS][32];
+	const uint8_t *const secrets[] = { secret[0], two ? secret[1] : NULL };
+
+	for (unsigned int i = 0; i < ADOPT_SECRETS; i++)
+		for (unsigned int j = 0; j < sizeof(secret[i]); j++)
+			secret[i][j] = (uint8_t)(LOADED_SECRET(i) + j);
+	loaded_set_clock(program, wall_s);
+	if (settings_write_keys(program->skeleton, secrets, wall_s, true) != 0)
 		abort();
 }
 

@@ -24,6 +24,9 @@ void loaded_begin(struct program *program);
  * 40 41 .. 5f, and that time for clock. */
 void loaded_set_time(struct program *program, uint64_t wall_s, bool two);
 
+/* That time alone: it goes on from there. */
+void loaded_set_clock(struct program *program, uint64_t wall_s);
+
 /* Unload. */
 void loaded_end(struct program *program);
 

@@ -7,6 +7,10 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "adopt.skel.h"
 #include "check.h"
@@ -14,6 +18,7 @@
 #include "frame.h"
 #include "loaded.h"
 #include "segment.h"
+#include "settings.h"
 
 #define NOW_S 1800000010u
 #define N_FRAMES 30000u
@@ -101,9 +106,9 @@ static size_t
 build(uint8_t *frame, uint64_t *state, const struct secret_ring *ring)
 {
 	static const uint8_t stamps[] = { 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2 };
-	/* Hop-by-hop options of 8 and of 16 bytes: padding. */
-	static const uint8_t chain[] = { 0, 0, 1, 4, 0, 0, 0, 0, 6, 1, 1, 12,
-		                         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+	/* Hop-by-hop options of 8 bytes and options for the destination of 16: padding. */
+	static const uint8_t chain[] = { 60, 0, 1, 4, 0, 0, 0, 0, 6, 1, 1, 12,
+		                         0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
 	static const uint8_t data[] = "GET / HTTP/1.0\r\n\r\n";
 	uint64_t chance = check_random(state);
 	struct frame_spec spec = chance & 1 ? frame_spec_v4() : frame_spec_v6();
@@ -234,6 +239,108 @@ test_frames_of_either_secret_at_the_lead(void)
 	CU_ASSERT(n_taken[1] > 150);
 }
 
+/* Of clients who were answered `ago` epochs before NOW_S: how many of `n` first segments are passed to
+ * the kernel for a RST. All of these have data or FIN; the others prove nothing. */
+static unsigned int
+n_expired(unsigned int ago, unsigned int n)
+{
+	uint8_t frame[FRAME_SIZE], secret[MASTER_SECRET_SIZE];
+	static struct secret_ring ring;
+	uint64_t state = 29;
+	unsigned int n_found = 0;
+
+	for (unsigned int j = 0; j < MASTER_SECRET_SIZE; j++)
+		secret[j] = (uint8_t)(LOADED_SECRET(0) + j);
+	secret_init(&ring, secret, NOW_S - ago * EPOCH_S);
+	for (unsigned int i = 0; i < n; i++) {
+		struct segment seg;
+		size_t len = build(frame, &state, &ring);
+		int found = run_frame(frame, len);
+
+		segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, SIDE_OUTSIDE);
+		CU_ASSERT(found == ADOPT_UNPROVEN ||
+		          (found == ADOPT_EXPIRED &&
+		           (seg.payload_len != 0 || (seg.flags & TCP_FIN) != 0)));
+		n_found += found == ADOPT_EXPIRED;
+	}
+	return n_found;
+}
+
+static void
+test_frames_of_dead_cookies_are_told(void)
+{
+	static const unsigned int told[] = { 2, 3, ADOPT_EPOCHS_DEAD };
+
+	loaded_set_time(&program, NOW_S, false);
+	for (unsigned int i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+		sleep(2); /* so that there are tokens for all */
+		CU_ASSERT(n_expired(told[i], 500) > 100);
+	}
+	sleep(2);
+	CU_ASSERT_EQUAL(n_expired(ADOPT_EPOCHS_DEAD + 2, 500), 0);
+}
+
+/* Data that proves nothing costs no more than so many looks a second. */
+static void
+test_frames_of_dead_cookies_are_limited(void)
+{
+	struct timespec begin, end;
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	clock_gettime(CLOCK_BOOTTIME, &begin);
+	unsigned int n = n_expired(2, 12000);
+	clock_gettime(CLOCK_BOOTTIME, &end);
+	unsigned int seconds = (unsigned int)(end.tv_sec - begin.tv_sec) + 2;
+	printf("%u of 12000 in less than %u s ", n, seconds);
+	CU_ASSERT(n <= seconds * 1000);
+}
+
+/* Writes the same services, by address, again and again, as each new agent does while the program
+ * of the one before is at work. */
+static bool is_over;
+static void *
+write_services(void *conf)
+{
+	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED))
+		settings_write(program.skeleton, conf);
+	return NULL;
+}
+
+static void
+test_frames_find_services_while_they_are_written(void)
+{
+	static char text[65536];
+	uint8_t frame[FRAME_SIZE];
+	uint64_t state = 31;
+	pthread_t writer;
+	struct conf_error err;
+	unsigned int n_missed = 0;
+
+	size_t len = (size_t)snprintf(text, sizeof(text),
+	                              "interfaces: [lo]\nsecret: {file: unused}\n"
+	                              "services:\n  - name: some\n"
+	                              "    ports: all\n    addresses: [192.0.2.1");
+	for (unsigned int i = 1; i < 1000; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, ", \"2001:db8:2::%x\"", i);
+	len += (size_t)snprintf(text + len, sizeof(text) - len, "]\n");
+	struct agent_conf *conf = agent_conf_parse(text, len, "test", &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	CU_ASSERT_EQUAL_FATAL(settings_write(program.skeleton, conf), 0);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&writer, NULL, write_services, conf), 0);
+	for (unsigned int i = 0; i < 20000; i++) {
+		len = build(frame, &state, &rings[0]);
+		n_missed += run_frame(frame, len) == -1;
+	}
+	__atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
+	pthread_join(writer, NULL);
+	CU_ASSERT_EQUAL(n_missed, 0);
+	CU_ASSERT_EQUAL(settings_write(program.skeleton, program.conf), 0);
+	agent_conf_free(conf);
+}
+
 int
 main(void)
 {
@@ -242,6 +349,9 @@ main(void)
 		CHECK_TEST(test_frames_have_the_engines_verdict),
 		CHECK_TEST(test_frames_of_either_secret_are_taken),
 		CHECK_TEST(test_frames_of_either_secret_at_the_lead),
+		CHECK_TEST(test_frames_find_services_while_they_are_written),
+		CHECK_TEST(test_frames_of_dead_cookies_are_told),
+		CHECK_TEST(test_frames_of_dead_cookies_are_limited),
 		CU_TEST_INFO_NULL,
 	};
 	uint8_t secret[MASTER_SECRET_SIZE];

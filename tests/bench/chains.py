@@ -4,20 +4,26 @@
     client --c0-- n0 [ delay ] o0 --b0-- [ bridge          ] --i0--s0-- server
            --c1-- n1 [ delay ] o1 --b1-- [ synfront        ] --i1--s1--
            --c2-- n2 [ delay ] o2 --b2-- [ nft synproxy    ] --i2--s2--
+           --c3-- n3 [ delay ] o3 --b3-- [ mode handoff    ] --i3--s3-- with synfront-adopt
 
 Client, the delays ("far"), the middles ("box") and the server are namespaces. Each chain
 has a network of its own, so passes can alternate without anything being taken away.
 Neighbours are written down at every end: no loss on the line costs an ARP request.
 """
 
+import os
+import secrets
+import types
+
+from adopt import Agent, group_secret
 from delay import Delay
 from stage import counters, synfront, wait_for
 from transfers import Server, transfer
 
 NODES = ("client", "far", "box", "server")
 # State, cookie; and where the server speaks first.
-PORTS = {"state": 7000, "cookie": 7100}
-GREETING = {"state": 7001, "cookie": 7101}
+PORTS = {"state": 7000, "cookie": 7100, "handoff": 7200}
+GREETING = {"state": 7001, "cookie": 7101, "handoff": 7201}
 # Room for 300 ms at the lines' rate. Offers scale 8, as Windows does: by cookie and without
 # timestamps a larger one is rounded down to it.
 WINDOW = (16 << 20) - 1
@@ -47,6 +53,31 @@ instance: @TAG@
 eal: { hugepages: off }
 """
 
+HANDOFF = """
+ports:
+  outside: { device: "%s" }
+  inside: { device: "%s" }
+workers: { lcores: [@CPU@] }
+memory: { connections: 1k, half_open: 1k }
+secret: { file: @WORK@/master }
+services:
+  - { name: handoff, addresses: [198.51.103.10, "2001:db8:4::10"], ports: [7200-7299],
+      mode: handoff, cookies: always, promise: { wscale: 8 } }
+limits:
+  reflection: { per_net_per_s: 0 }
+drain_timeout: 0
+instance: @TAG@
+eal: { hugepages: off }
+"""
+
+AGENT = """
+interfaces: [s3]
+services:
+  - { name: handoff, ports: [7200-7299] }
+secret: { file: %(work)s/group }
+instance: %(instance)s
+"""
+
 # What it tells clients about the server is written by hand: MSS of both families, scale.
 SYNPROXY = """
 table inet wan {
@@ -69,6 +100,12 @@ table inet wan {
 def scale_of(window):
     """The scale that Linux offers for a receive buffer: tcp_select_initial_window()."""
     return min(14, max(0, window.bit_length() - 16))
+
+
+def write_secret(path):
+    """A master secret of a front end."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write(secrets.token_hex(32) + "\n")
 
 
 class Chain:
@@ -165,7 +202,7 @@ class Engine(Chain):
     def learn(self, server):
         """Until each service knows the server in both families and splits handshakes."""
         self.distance("wire")
-        for port in (*PORTS.values(), *GREETING.values()):
+        for port in (ports[service] for ports in (PORTS, GREETING) for service in self.services):
             for family in (4, 6):
                 def splices(to=(self.address(10, family), port)):
                     before = counters(self.engine)["connected"]
@@ -176,6 +213,30 @@ class Engine(Chain):
     def end(self):
         super().end()
         self.engine.end()
+
+
+class Handoff(Chain):
+    """synfront in mode handoff; the server's kernel takes over who was answered by cookie."""
+
+    name, number = "handoff", 3
+    services = ("handoff",)
+
+    def insert(self):
+        device = DEVICES[Engine.port]
+        write_secret(os.path.join(self.stage.work, "master"))
+        self.engine = synfront(self.stage, "box", self.name, HANDOFF % (
+            device % (0, self.outer), device % (1, self.inner)))
+        secret = group_secret(self.stage, os.path.join(self.stage.work, self.name + ".yaml"))
+        self.agent = Agent(types.SimpleNamespace(lab=self.stage), config=AGENT, secret=secret)
+        self.agent.begin()
+
+    def end(self):
+        super().end()
+        opened = self.agent.count("opened")
+        self.agent.end()
+        self.engine.end()
+        if not opened:
+            raise RuntimeError("mode handoff: no connection was opened from a cookie")
 
 
 class Synproxy(Chain):

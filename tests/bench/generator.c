@@ -2,8 +2,9 @@
 /*
  * A SYN flood and real clients on one DPDK port, from one polling thread.
  *
- * The flood is SYNs from random sources in 11.0.0.0 to 126.255.255.255, at a rate
- * or as fast as the port takes them. A client, from an address of its own in
+ * The flood is SYNs from random sources in 11.0.0.0 to 126.255.255.255, by IPv6 in
+ * 2a00::/8, at a rate or as fast as the port takes them; or blind ACKs, with
+ * random numbers, every second one with data. A client, from an address of its own in
  * 10.64.0.0/10, opens a connection (SYN, SYN-ACK, ACK), sends one request, and
  * counts as served when the peer has acknowledged it; a SYN-ACK alone proves
  * nothing, since a cookie costs the peer nothing. What is lost is sent again as
@@ -37,6 +38,7 @@
 #define CLIENTS_MAX (1u << 16)
 #define CLIENT_NET RTE_IPV4(10, 64, 0, 0)
 #define REQUEST_SIZE 64
+#define BLIND_SIZE 6
 #define TRIES_MAX 4
 
 enum client_state {
@@ -64,7 +66,7 @@ struct generator {
 	struct rte_mempool *pool;
 	struct target to;
 	uint32_t rate, client_rate, n_clients, seconds;
-	bool has_flood, is_blind;
+	bool has_flood, is_blind, is_ack_flood;
 	struct client *clients;
 	uint32_t next_client, sweep;
 	uint64_t hz;
@@ -215,12 +217,17 @@ flood_write(struct generator *g, struct rte_mbuf *m)
 	uint64_t random = rte_rand();
 	uint32_t net = 11 + (uint32_t)(random & 0xff) * 115 / 255;
 
-	frame_write(&g->to,
-	            &(struct frame){ .from = net << 24 | ((uint32_t)(random >> 8) & 0xffffff),
-	                             .from_port = (uint16_t)(random >> 32 | 1024),
-	                             .seq = (uint32_t)(random >> 24),
-	                             .flags = RTE_TCP_SYN_FLAG },
-	            m);
+	struct frame f = { .from = net << 24 | ((uint32_t)(random >> 8) & 0xffffff),
+		           .from_port = (uint16_t)(random >> 32 | 1024),
+		           .seq = (uint32_t)(random >> 24),
+		           .flags = RTE_TCP_SYN_FLAG };
+
+	if (g->is_ack_flood) {
+		f.flags = RTE_TCP_ACK_FLAG;
+		f.ack = (uint32_t)rte_rand();
+		f.payload_size = f.ack & 1 ? BLIND_SIZE : 0;
+	}
+	frame_write(&g->to, &f, m);
 }
 
 /* A burst of the flood, and what clients send at any place in it: where a ring at the other end
@@ -383,11 +390,13 @@ port_start(struct generator *g)
 static void
 usage(FILE *out)
 {
-	fputs("usage: generator EAL ARGUMENTS -- [--to A.B.C.D] [--port N] [--mac MAC] [--rate "
+	fputs("usage: generator EAL ARGUMENTS -- [--to ADDRESS] [--port N] [--mac MAC] [--rate "
 	      "SYN/S]\n"
-	      "                 [--clients N --client-rate CONNECTIONS/S] [--blind] --seconds N\n"
+	      "                 [--ack] [--clients N --client-rate CONNECTIONS/S] [--blind] "
+	      "--seconds N\n"
 	      "A rate of 0 is as fast as the port takes them; without --rate there is no flood.\n"
-	      "--blind: do not look at what comes back.\n",
+	      "--ack: blind ACKs in place of SYNs.\n"
+	      "--blind: do not look at what comes back. Clients are of IPv4 only.\n",
 	      out);
 }
 
@@ -402,18 +411,17 @@ parse(struct generator *g, int argc, char **argv)
 		{ "clients", required_argument, NULL, 'c' },
 		{ "client-rate", required_argument, NULL, 'C' },
 		{ "seconds", required_argument, NULL, 's' },
+		{ "ack", no_argument, NULL, 'a' },
 		{ "blind", no_argument, NULL, 'b' },
 		{ NULL, 0, NULL, 0 },
 	};
-	unsigned int a[4];
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 't':
-			if (sscanf(optarg, "%u.%u.%u.%u", &a[0], &a[1], &a[2], &a[3]) != 4)
+			if (target_parse(&g->to, optarg) != 0)
 				return -1;
-			g->to.address = RTE_IPV4(a[0], a[1], a[2], a[3]);
 			break;
 		case 'p':
 			g->to.port = (uint16_t)atoi(optarg);
@@ -432,6 +440,9 @@ parse(struct generator *g, int argc, char **argv)
 		case 'C':
 			g->client_rate = (uint32_t)strtoul(optarg, NULL, 10);
 			break;
+		case 'a':
+			g->is_ack_flood = true;
+			break;
 		case 'b':
 			g->is_blind = true;
 			break;
@@ -442,7 +453,9 @@ parse(struct generator *g, int argc, char **argv)
 			return -1;
 		}
 	}
-	return g->seconds != 0 && g->n_clients <= CLIENTS_MAX && optind == argc ? 0 : -1;
+	if (g->n_clients > CLIENTS_MAX || (g->n_clients != 0 && g->to.is_v6))
+		return -1;
+	return g->seconds != 0 && optind == argc ? 0 : -1;
 }
 
 int

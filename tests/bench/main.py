@@ -6,9 +6,10 @@ import os
 import sys
 import traceback
 
-import adopt
+import adopt_packets
 import first_byte
 import growth
+import handoff
 import idle
 import kernel
 import nics
@@ -20,7 +21,7 @@ from results import Results
 from stage import BUILD, machine
 
 TOPICS = {"ports": shared_memory, "kernel": kernel, "proxy": proxy, "flood": first_byte, "growth": growth,
-          "idle": idle, "adopt": adopt, "wan": wan}
+          "idle": idle, "adopt": adopt_packets, "handoff": handoff, "wan": wan}
 
 
 def options():

@@ -150,7 +150,7 @@ def sender(cell):
     return "server" if cell.way == "down" else "client"
 
 
-def report_times(results, cell, found):
+def report_times(results, cell, found, topic="wan"):
     """A row for each name: its time against the wire's."""
     what = "first" if cell.way == "post" else "seconds"
     wire = [one[what] for one in found["wire"]]
@@ -163,7 +163,7 @@ def report_times(results, cell, found):
         note = ", ".join("%s %.4g : %.4g" % (label, middle(row, key), middle(found["wire"], key))
                          for label, key in (("min rtt", "min_rtt"), ("srtt", "srtt"),
                                             ("retrans", "total_retrans"), ("dsack", "dsack")))
-        results.row("wan", "%s, %s" % (cell.label(), name), median_ratio(ours, wire), bar, True,
+        results.row(topic, "%s, %s" % (cell.label(), name), median_ratio(ours, wire), bar, True,
                     median(ours), median(wire), "s", "wire", "at the %s: %s" % (sender(cell), note),
                     ours_all=ours, peer_all=wire)
 

@@ -28,11 +28,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
 import closing  # noqa: E402
 from clients import REALTIME  # noqa: E402
 from engines import BUILD, Wire  # noqa: E402
-from flood import (  # noqa: E402
-    CPUS, SHARED_CPU, Flood, command, count, engine, prepare, reason, steer)
+from fast_flood import CPUS, SHARED_CPU, FastFlood, command, count, prepare  # noqa: E402
 from lab import SERVER, Lab, address, wait_for  # noqa: E402
 from load import Load  # noqa: E402
 from picture import picture  # noqa: E402
+from ports import engine, reason, steer  # noqa: E402
 from screen import Screen, table  # noqa: E402
 from search import Search, Trial  # noqa: E402
 from story import Act, Sample, point, thousands  # noqa: E402
@@ -181,7 +181,7 @@ class Demo:
         if not self.screen.is_live:
             self.screen.say("Finding out what the ports of this machine carry, in %d s at most."
                             % self.seconds["search"])
-        with Flood(self.lab, self.ports, 0):
+        with FastFlood(self.lab, self.ports, 0):
             wait_for("the flood to arrive", lambda: self.received() > ARRIVALS)
             speed = Speed(self.received)
             time.sleep(1.2)
@@ -191,7 +191,7 @@ class Demo:
         return found.rate
 
     def attempt(self, rate):
-        with Flood(self.lab, self.ports, rate) as flood:
+        with FastFlood(self.lab, self.ports, rate) as flood:
             begun, sent, arrived = time.monotonic(), flood.sent(), self.received()
             clients = Clients(self.lab, PACE)
             time.sleep(1.2)
@@ -269,7 +269,7 @@ class Demo:
         self.lab.insert(Wire())
         self.play(Act("bare-calm", "the bare server, calm", False, False),
                   self.seconds["calm"], "No flood, and nothing in front of the server.")
-        with Flood(self.lab, self.ports, max(100, self.rate / FRACTION)):
+        with FastFlood(self.lab, self.ports, max(100, self.rate / FRACTION)):
             wait_for("the server's backlog to fill", lambda: self.half_open() >= BACKLOG_FULL, 20)
             self.play(Act("bare", "the bare server in a small flood", False, True,
                           "SYN cookies off"), self.seconds["bare"], "Without SYN cookies it keeps "
@@ -288,7 +288,7 @@ class Demo:
                             "told which CPU they have (rps_cpus).", "yellow")
             return
         with self.lab.sysctls("server", {"ipv4.tcp_syncookies": 1}), \
-                Flood(self.lab, self.ports, self.rate):
+                FastFlood(self.lab, self.ports, self.rate):
             wait_for("the server's backlog to fill", lambda: self.half_open() >= BACKLOG_FULL, 20)
             self.play(Act("cookies", "the bare server by its own SYN cookies", False, True,
                           "SYN cookies on"), self.seconds["cookies"],
@@ -302,7 +302,7 @@ class Demo:
                   "synfront answers each SYN, and opens the server when the client has proved "
                   "itself.")
         self.before = self.engine.counters()
-        with Flood(self.lab, self.ports, self.rate):
+        with FastFlood(self.lab, self.ports, self.rate):
             wait_for("cookie mode", lambda: self.engine.service("demo")["cookie_mode"], 20)
             self.play(Act("flood", "behind synfront, %d times that flood" % FRACTION,
                           True, True), self.seconds["guarded"],
@@ -354,7 +354,7 @@ class Demo:
                 "", "The lab stays until Ctrl-C. In another terminal, from this directory:",
                 "  %s curl %s" % (inside("client"), URL),
                 "  %s env LIBXDP_SKIP_DISPATCHER=1 %s" % (inside("attacker"), shlex.join(
-                    command(self.lab, self.ports, self.rate, 30))),
+                    command(self.lab, self.ports, self.rate, seconds=30))),
                 "  %s --instance %s --watch 1 stats" % (control, self.engine.tag),
                 "  %s --instance %s services" % (control, self.engine.tag),
                 "  dpdk-telemetry.py -f %s" % self.engine.tag,

@@ -32,6 +32,9 @@ bool inside_is_clean(const struct engine *e, const struct core_params *params);
 /* Hash of all that can make a difference to what it does from `now` on. */
 struct hash inside_hash(struct engine *e, size_t size, const struct instant *now);
 
+/* The core that decides for what is observed; NULL: there is none. */
+struct core *inside_shadow(const struct core *core);
+
 /* What a core has for a flow. */
 struct inside_entry {
 	enum {

@@ -10,6 +10,7 @@
 #include "core_state.h"
 #include "decision.h"
 #include "entry.h"
+#include "observe.h"
 
 /* Of a core with one service (number 0): its head, that service, and all tables from the
  * connections to the sources, which lie behind each other. Of the blocks that early data is
@@ -43,45 +44,95 @@ regions_size(const struct region r[REGIONS])
 	return r[0].size + r[1].size + r[2].size + r[3].size;
 }
 
-size_t
-inside_size(const struct core *core)
+struct core *
+inside_shadow(const struct core *core)
+{
+	return core->observer != NULL ? core->observer->shadow : NULL;
+}
+
+/* In an image, where the next part begins as aligned as a core is. */
+static size_t
+size_of_core(const struct core *core)
 {
 	struct region r[REGIONS];
 
 	regions_of(core, r);
-	return regions_size(r) + (size_t)core->pending.n_blocks * WORLD_HOLD_BYTES;
+	size_t size = regions_size(r) + (size_t)core->pending.n_blocks * WORLD_HOLD_BYTES;
+	return (size + _Alignof(struct core) - 1) & ~(_Alignof(struct core) - 1);
+}
+
+/* What an observer remembers, the last part of an image. */
+static size_t
+seen_size(const struct core *core)
+{
+	return core->observer != NULL ? known_size(core->params.seen) : 0;
+}
+
+size_t
+inside_size(const struct core *core)
+{
+	const struct core *shadow = inside_shadow(core);
+
+	return size_of_core(core) + (shadow != NULL ? size_of_core(shadow) : 0) + seen_size(core);
+}
+
+/* Returns where the next part of the image begins. */
+static uint8_t *
+save_core(const struct core *core, uint8_t *at)
+{
+	const struct pending_table *pending = &core->pending;
+	uint8_t *end = at + size_of_core(core);
+	struct region r[REGIONS];
+
+	regions_of(core, r);
+	for (unsigned int i = 0; i < REGIONS; at += r[i].size, i++)
+		memcpy(at, r[i].at, r[i].size);
+	for (uint32_t i = 0; i < pending->n_blocks; i++, at += WORLD_HOLD_BYTES)
+		memcpy(at, pending->data + (size_t)i * PENDING_BLOCK_SIZE, WORLD_HOLD_BYTES);
+	memset(at, 0, (size_t)(end - at));
+	return end;
 }
 
 void
 inside_save(const struct engine *e, void *image)
 {
-	const struct pending_table *pending = &e->core->pending;
-	struct region r[REGIONS];
-	uint8_t *at = image;
+	const struct core *core = e->core, *shadow = inside_shadow(core);
+	uint8_t *at = save_core(core, image);
 
-	regions_of(e->core, r);
+	if (shadow == NULL)
+		return;
+	at = save_core(shadow, at);
+	memcpy(at, core->observer->seen.words, seen_size(core));
+}
+
+static const uint8_t *
+load_core(struct core *core, const uint8_t *at)
+{
+	const uint8_t *end = at + size_of_core(core);
+	const struct policy *policy = core->policy;
+	struct region r[REGIONS];
+
+	regions_of(core, r);
 	for (unsigned int i = 0; i < REGIONS; at += r[i].size, i++)
-		memcpy(at, r[i].at, r[i].size);
+		memcpy(r[i].at, at, r[i].size);
+	/* What is remembered is no part of an image. */
+	if (core->policy != policy)
+		core_forget(core);
+	const struct pending_table *pending = &core->pending;
 	for (uint32_t i = 0; i < pending->n_blocks; i++, at += WORLD_HOLD_BYTES)
-		memcpy(at, pending->data + (size_t)i * PENDING_BLOCK_SIZE, WORLD_HOLD_BYTES);
+		memcpy(pending->data + (size_t)i * PENDING_BLOCK_SIZE, at, WORLD_HOLD_BYTES);
+	return end;
 }
 
 void
 inside_load(struct engine *e, const void *image)
 {
-	struct region r[REGIONS];
-	const uint8_t *at = image;
-	const struct policy *policy = e->core->policy;
+	const uint8_t *at = load_core(e->core, image);
 
-	regions_of(e->core, r);
-	for (unsigned int i = 0; i < REGIONS; at += r[i].size, i++)
-		memcpy(r[i].at, at, r[i].size);
-	/* What is remembered is no part of an image. */
-	if (e->core->policy != policy)
-		core_forget(e->core);
-	const struct pending_table *pending = &e->core->pending;
-	for (uint32_t i = 0; i < pending->n_blocks; i++, at += WORLD_HOLD_BYTES)
-		memcpy(pending->data + (size_t)i * PENDING_BLOCK_SIZE, at, WORLD_HOLD_BYTES);
+	if (inside_shadow(e->core) == NULL)
+		return;
+	at = load_core(inside_shadow(e->core), at);
+	memcpy(e->core->observer->seen.words, at, seen_size(e->core));
 }
 
 bool
@@ -110,14 +161,14 @@ struct image {
 };
 
 static struct image
-image_of(struct engine *e)
+image_of(const struct core *core, uint8_t *at)
 {
-	struct image image = { .real = e->core, .head = (struct core *)(void *)e->image };
+	struct image image = { .real = core, .head = (struct core *)(void *)at };
 	struct region r[REGIONS];
 
-	regions_of(e->core, r);
-	image.service = (void *)(e->image + r[0].size);
-	image.tables = e->image + r[0].size + r[1].size;
+	regions_of(core, r);
+	image.service = (void *)(at + r[0].size);
+	image.tables = at + r[0].size + r[1].size;
 	image.behind = image.tables + r[2].size;
 	image.held = image.behind + r[3].size;
 	return image;
@@ -309,13 +360,11 @@ level_sources(const struct image *image, const struct instant *now)
 	}
 }
 
-struct hash
-inside_hash(struct engine *e, size_t size, const struct instant *now)
+static void
+level_core(struct core *core, uint8_t *at, const struct instant *now)
 {
-	/* What rests is free before anything else happens. */
-	pending_settle(&e->core->pending);
-	inside_save(e, e->image);
-	const struct image image = image_of(e);
+	const struct image image = image_of(core, at);
+
 	level_head(&image, now);
 	level_connections(&image);
 	level_half_open(&image);
@@ -323,6 +372,28 @@ inside_hash(struct engine *e, size_t size, const struct instant *now)
 	level_paths_and_index(&image);
 	level_backends(&image, now);
 	level_sources(&image, now);
+}
+
+struct hash
+inside_hash(struct engine *e, size_t size, const struct instant *now)
+{
+	struct core *shadow = inside_shadow(e->core);
+
+	/* What rests is free before anything else happens. */
+	pending_settle(&e->core->pending);
+	if (shadow != NULL)
+		pending_settle(&shadow->pending);
+	inside_save(e, e->image);
+	level_core(e->core, e->image, now);
+	if (shadow != NULL) {
+		uint8_t *at = e->image + size_of_core(e->core);
+		uint32_t *words = (uint32_t *)(void *)(at + size_of_core(shadow));
+
+		level_core(shadow, at, now);
+		/* Nothing ever has to give way. */
+		for (size_t i = 0; i < seen_size(e->core) / sizeof(words[0]); i++)
+			words[i] &= ~KNOWN_TIME_MASK;
+	}
 	return hash_of(e->image, size, now->now_ms);
 }
 

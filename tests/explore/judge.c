@@ -301,6 +301,32 @@ judge_untouched(const struct judged *j)
 	              w->n_out != 0 ? out->kind : 0u);
 }
 
+/* Under observe; what was split before goes on like that, and is none of it. */
+static void
+judge_observed(const struct judged *j)
+{
+	const struct core *shadow = inside_shadow(j->core);
+	const struct counters *c = core_counters(j->core);
+	struct account_equation row = account_observed(c, core_would(j->core));
+	const struct out *out = &j->w->out[0];
+	struct seg as_it_was = *j->in;
+
+	if (row.left != row.right)
+		world_violate(j->w, RULE_observed, "%s: %u and %u", row.text,
+		              (unsigned int)row.left, (unsigned int)row.right);
+	if (shadow == NULL || counter_read(c, COUNTER_passed_observed) ==
+	                              counter_read(&j->counters, COUNTER_passed_observed)) {
+		if (j->entry.kind == ENTRY_NONE)
+			world_violate(j->w, RULE_observed, "it is not under observe");
+		return;
+	}
+	as_it_was.hop = j->in->hop == HOP_FROM_CLIENT ? HOP_TO_SERVER : HOP_TO_CLIENT;
+	if (j->w->n_out != 1 || out->kind != ACTION_FORWARD ||
+	    memcmp(&out->seg, &as_it_was, sizeof(as_it_was)) != 0)
+		world_violate(j->w, RULE_observed, "%u frames left, the first by action %u",
+		              j->w->n_out, j->w->n_out != 0 ? out->kind : 0u);
+}
+
 /* A worker that does not own the flow. */
 static void
 judge_stranger(const struct judged *j)
@@ -423,7 +449,9 @@ judge_receive(struct world *w, unsigned int worker, const struct seg *seg, bool 
 	judge_alive(&j);
 	judge_spared(&j);
 	judge_out(&j);
-	if (world_hands_off(w))
+	if (world_observes(w))
+		judge_observed(&j);
+	else if (world_hands_off(w))
 		judge_untouched(&j);
 	else if (worker != world_owner(w, seg->flow))
 		judge_stranger(&j);
@@ -455,14 +483,20 @@ void
 judge_core(struct world *w, unsigned int worker)
 {
 	struct core *core = w->engines[worker].core;
+	const struct core *shadow = inside_shadow(core);
 	struct core_usage use = core_usage(core);
-	uint32_t elapsed_ms = w->model.elapsed_ms;
+	uint32_t elapsed_ms = w->model.elapsed_ms, n_left = 1;
 
 	inside_check_tables(w, worker, w->scenario->server_options);
 	if (w->violation.is_set)
 		return;
 	for (unsigned int i = 0; i < DRAIN_STEPS; i++) {
-		if (use.connections + use.half_open + use.held + use.paths == 0)
+		n_left = use.connections + use.half_open + use.held + use.paths;
+		if (shadow != NULL) {
+			struct core_usage would = core_usage(shadow);
+			n_left += would.connections + would.half_open + would.held + would.paths;
+		}
+		if (n_left == 0)
 			break;
 		elapsed_ms += DRAIN_STEP_MS;
 		engine_tick(w, worker, elapsed_ms);
@@ -470,7 +504,7 @@ judge_core(struct world *w, unsigned int worker)
 	}
 	w->n_out = 0;
 	struct service_view view = core_service_view(core, 0);
-	if (use.connections + use.half_open + use.held + use.paths != 0)
+	if (n_left != 0)
 		world_violate(w, RULE_leak, "left: %u connections, %u half-open, %u held, %u paths",
 		              use.connections, use.half_open, use.held, use.paths);
 	else if (core_remaining(core) != 0 || core_live(core) != 0 || view.half_open != 0 ||

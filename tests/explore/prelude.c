@@ -73,19 +73,34 @@ teach(struct world *w, unsigned int worker, unsigned int flow)
 	w->n_out = 0;
 }
 
-void
-prelude_taught(struct world *w)
+static void
+taught(struct world *w, bool is_observed)
 {
 	for (unsigned int worker = 0; worker < w->n_workers; worker++)
 		for (unsigned int flow = 0; flow < FLOWS; flow++)
 			teach(w, worker, flow);
 	pass(w, FORGET_S);
-	for (unsigned int worker = 0; worker < w->n_workers; worker++)
-		if (!inside_is_taught(w->engines[worker].core)) {
+	for (unsigned int worker = 0; worker < w->n_workers; worker++) {
+		const struct core *core = w->engines[worker].core;
+
+		if (!inside_is_taught(is_observed ? inside_shadow(core) : core)) {
 			fprintf(stderr, "explore: worker %u has not learned of its server\n",
 			        worker);
 			exit(2);
 		}
+	}
+}
+
+void
+prelude_taught(struct world *w)
+{
+	taught(w, false);
+}
+
+void
+prelude_observed(struct world *w)
+{
+	taught(w, true);
 }
 
 void

@@ -9,6 +9,8 @@
 void prelude_taught(struct world *w);
 /* ... so long ago that it is time to ask again for what the server lacked. */
 void prelude_taught_long_ago(struct world *w);
+/* The same of what is observed: who decides for it knows the server. */
+void prelude_observed(struct world *w);
 /* Client A is connected. */
 void prelude_connected(struct world *w);
 /* ... has been answered. */

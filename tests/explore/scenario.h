@@ -36,6 +36,7 @@ enum forgery {
 enum reload {
 	RELOAD_NONE,
 	RELOAD_COOKIES, /* cookies: always and back */
+	RELOAD_OBSERVE, /* observe ends, and begins again */
 	RELOAD_REMOVED, /* the service goes, and comes back */
 };
 
@@ -48,6 +49,7 @@ struct scenario {
 	const char *about;
 	uint8_t mode, cookies, calm; /* of the service */
 	bool wait_for_data;
+	bool observe;
 	bool single_syn;         /* not repeat_syn */
 	uint32_t high, low;      /* 0: out of reach */
 	uint32_t calm_syn_per_s; /* mode handoff */

@@ -12,6 +12,7 @@
 
 #define SECRETS_CACHED 512u
 #define SERVER_PORT 80u
+#define SEEN 64u /* what an observer remembers: more than can happen */
 #define GROUP 1u /* of mode handoff */
 #define TS_CLIENT 0x10000000u
 #define TS_SERVER 0x50000000u
@@ -79,6 +80,7 @@ init_policies(struct world *w)
 			             .timestamps = true },
 			.calm_syn_per_s = sc->calm_syn_per_s,
 			.repeat_syn = !sc->single_syn,
+			.observe = sc->observe && !(changed && sc->reload == RELOAD_OBSERVE),
 			.high = sc->high != 0 ? sc->high : 100,
 			.low = sc->low,
 			.addresses = &w->address,
@@ -90,6 +92,8 @@ init_policies(struct world *w)
 			.generation = i + 1,
 			.services = &w->services[i],
 			.n_services = changed && sc->reload == RELOAD_REMOVED ? 0 : 1,
+			.observes = w->services[i].observe,
+			.may_observe = sc->observe,
 			.syn_ack_retries = 2,
 			.hold_bytes = WORLD_HOLD_BYTES,
 			.closed_port = REFUSE_RESET,
@@ -120,6 +124,7 @@ init_params(struct world *w, struct core_params *params)
 		.backends = 4,
 		.paths = 3,
 		.sources = sc->max_of_net != 0 ? 2 * FLOWS : 1,
+		.seen = sc->observe ? SEEN : 0,
 		.held = sc->held != 0 ? sc->held : 2,
 		.hold_bytes = WORLD_HOLD_BYTES,
 		.n_workers = w->n_workers,
@@ -234,6 +239,12 @@ world_proves(struct world *w, unsigned int flow, uint32_t irs, uint32_t iss)
 
 	cookie_check(&now.secrets[w->services[0].group_id], &job, 1, &proof);
 	return proof == PROOF_EXACT;
+}
+
+bool
+world_observes(const struct world *w)
+{
+	return w->services[w->model.policy].observe;
 }
 
 bool

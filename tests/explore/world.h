@@ -27,7 +27,7 @@
 #define SYNS_MAX 4u
 #define OUT_MAX 16u
 #define WORLD_HOLD_BYTES 16u /* early data held for a connection */
-#define IMAGE_MAX 8192u      /* bytes of one core's memory that change */
+#define IMAGE_MAX 16384u     /* bytes of one core's memory that change */
 #define ALL_OPTIONS (OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS)
 #define SERVER_MSS 1400u
 
@@ -191,6 +191,8 @@ struct instant world_instant(struct world *w, uint32_t elapsed_ms);
 const struct flow *world_flow(unsigned int flow);
 /* Is this a good cookie now, for a client of this ISS? */
 bool world_proves(struct world *w, unsigned int flow, uint32_t irs, uint32_t iss);
+/* Does everything cross as it is now? */
+bool world_observes(const struct world *w);
 /* Does nobody keep anything of it? Then any worker may have any segment. */
 bool world_hands_off(const struct world *w);
 /* The worker that has a flow. */

@@ -10,6 +10,7 @@
  */
 #include "fuzz.h"
 
+#include "complete.h"
 #include "emit.h"
 #include "frame.h"
 #include "icmp.h"
@@ -187,27 +188,6 @@ check_quote(const uint8_t *frame, uint32_t len, const struct plan *plan)
 	FUZZ_CHECK(memcmp(copy, frame, seg.l4_off + 2u) == 0);
 	FUZZ_CHECK(memcmp(copy + end, frame + end, len - end) == 0);
 	free(copy);
-}
-
-/* A random header has a right checksum too seldom. */
-static void
-complete_ipv4(uint8_t *frame, uint32_t len)
-{
-	size_t off = 12;
-
-	while (off + 6 <= len && ((frame[off] == 0x81 && frame[off + 1] == 0) ||
-	                          (frame[off] == 0x88 && frame[off + 1] == 0xa8)))
-		off += 4;
-	if (off + 2 > len || frame[off] != 8 || frame[off + 1] != 0)
-		return;
-	uint8_t *ip = frame + off + 2;
-	size_t header_len = len > off + 2 ? (ip[0] & 15) * 4u : 0;
-	if (header_len < 20 || off + 2 + header_len > len)
-		return;
-	ip[10] = ip[11] = 0;
-	uint16_t check = frame_checksum(0, ip, header_len);
-	ip[10] = (uint8_t)(check >> 8);
-	ip[11] = (uint8_t)check;
 }
 
 int

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The straight lane of SYNs beside the decision table: bursts of frames, decided once with the
- * lane and once without, from the same memory. Actions, the bytes that leave, and all of the
- * core's memory, tables and counters included, are the same.
+ * The straight lane of SYNs beside the decision table: two cores that see the same bursts of
+ * frames, one with the lane and one without. Actions, the bytes that leave, and all that the
+ * cores remember, tables and counters included, are the same; a reload now and then puts services
+ * under observe, or takes them out of it.
  *
- * Input: which policy (1), then 12 bytes a frame: what it is (1), service (1), client (1),
- * options (1), ISS (2), flags (1), how it is bent: at, by (2), the clock (1), payload (1),
- * whether the burst ends (1).
+ * Input: which policy, and whether there is room for observe (1), then 12 bytes a frame: what it
+ * is (1), service, or what is gone on with (1), client (1), options (1), ISS (2), flags (1), how
+ * it is bent: at, by (2), the clock, or a reload (1), payload (1), whether the burst ends (1).
  */
 #include "fuzz.h"
 
@@ -14,12 +15,14 @@
 #include "core.h"
 #include "core_state.h"
 #include "frame.h"
+#include "observe.h"
 #include "syn_lane.h"
 
 #define N_SERVICES 8u
 #define BURST_MAX 16u
 #define FRAMES_MAX 48u
 #define ROOM 1024u
+#define KNOWN 16u
 
 static const struct {
 	uint8_t bytes[24], len;
@@ -37,13 +40,13 @@ static const struct {
 static struct prefix addresses[N_SERVICES][2], denied;
 static const struct port_range port = { 80, 80 };
 static struct service services[N_SERVICES];
-static struct policy policies[2];
+static struct service observed[N_SERVICES]; /* the same, two of them under observe */
+static struct policy policies[2][2];        /* by the cap of the port; by observe */
 static struct secret_ring secrets;
 
 struct lane_burst {
 	struct segment seg[BURST_MAX];
 	uint8_t frames[BURST_MAX][FRAME_SIZE];
-	size_t len[BURST_MAX];
 	unsigned int n;
 };
 
@@ -54,6 +57,25 @@ struct outcome {
 	uint8_t bytes[BURST_MAX * (1 + ACTIONS_PER_EVENT) + CORE_BURST_MAX][ROOM];
 	unsigned int len[BURST_MAX * (1 + ACTIONS_PER_EVENT) + CORE_BURST_MAX];
 };
+
+/* One of the two, in one block with all that it may point to: a pointer into one block points as
+ * far into the other. */
+struct twin {
+	struct known known;
+	uint32_t known_words[KNOWN];
+	struct lane_burst burst;
+	struct outcome out;
+	struct core *core; /* behind this, the rest of the block */
+} __attribute__((aligned(64)));
+
+/* What was sent last, to a client or to a server: what answers it. */
+struct talk {
+	struct flow flow;
+	uint32_t seq, ack;
+	bool is_there;
+};
+
+static struct talk talks[SIDE_COUNT]; /* by the side that it comes from */
 
 static void
 services_make(void)
@@ -89,6 +111,7 @@ services_make(void)
 			             .wscale = 7,
 			             .window_scaling = true },
 			.calm_syn_per_s = 2,
+			.unknown_per_s = i == 4 ? 2 : 0,
 			.high = 3,
 			.low = 1,
 			.addresses = addresses[i],
@@ -102,49 +125,100 @@ services_make(void)
 }
 
 static void
+policy_make(struct policy *policy, uint32_t per_port_per_s, bool observes)
+{
+	uint32_t a, b;
+
+	*policy = (struct policy){
+		.generation = 1,
+		.services = observes ? observed : services,
+		.n_services = N_SERVICES,
+		.observes = observes,
+		.may_observe = true,
+		.syn_ack_retries = 3,
+		.hold_bytes = 2048,
+		.closed_port = REFUSE_RESET,
+		.sources = { .syn_per_s_host = 4 },
+		.reflection = { .per_net_per_s = 6, .per_port_per_s = per_port_per_s },
+		.timeouts = { 10, 3600, 120, 60, 2, 0, 5, 30 },
+	};
+	FUZZ_CHECK(policy_compile(policy, &a, &b) == NULL);
+}
+
+static void
 policies_make(void)
 {
 	static const uint8_t master[MASTER_SECRET_SIZE] = { 3, 1, 4 };
 
 	services_make();
-	for (unsigned int i = 0; i < 2; i++) {
-		uint32_t a, b;
-
-		policies[i] = (struct policy){
-			.generation = 1,
-			.services = services,
-			.n_services = N_SERVICES,
-			.syn_ack_retries = 3,
-			.hold_bytes = 2048,
-			.closed_port = REFUSE_RESET,
-			.sources = { .syn_per_s_host = 4 },
-			.reflection = { .per_net_per_s = 6, .per_port_per_s = i == 0 ? 0 : 80 },
-			.timeouts = { 10, 3600, 120, 60, 2, 0, 5, 30 },
-		};
-		FUZZ_CHECK(policy_compile(&policies[i], &a, &b) == NULL);
-	}
+	memcpy(observed, services, sizeof(observed));
+	observed[2].observe = observed[5].observe = true;
+	for (unsigned int i = 0; i < 4; i++)
+		policy_make(&policies[i & 1][i >> 1], i & 1 ? 80 : 0, i >> 1);
 	secret_init(&secrets, master, 1700000000);
 	secret_set_groups(&secrets, (const char *[SECRET_SETS]){ [1] = "a", [2] = "b" });
 }
 
-static size_t
-read_frame(struct fuzz_input *in, uint8_t *frame, uint64_t *now_ms, bool *ends)
+/* ---- frames ---------------------------------------------------------- */
+
+/* The next segment from either side, of a connection that was spoken on last. */
+static struct frame_spec
+go_on(const struct talk *talk, enum side side)
 {
-	static const uint8_t payload[8] = "payload";
-	uint8_t kind = fuzz_u8(in), service = fuzz_u8(in), client = fuzz_u8(in),
-		layout = fuzz_u8(in) % (sizeof(layouts) / sizeof(layouts[0]));
+	struct frame_spec s = ip_addr_is_v4(&talk->flow.client) ? frame_spec_v4() : frame_spec_v6();
+	const struct flow *flow = &talk->flow;
+
+	s.src = side == SIDE_OUTSIDE ? flow->client : flow->server;
+	s.dst = side == SIDE_OUTSIDE ? flow->server : flow->client;
+	s.src_port = be16toh(side == SIDE_OUTSIDE ? flow->client_port_be : flow->server_port_be);
+	s.dst_port = be16toh(side == SIDE_OUTSIDE ? flow->server_port_be : flow->client_port_be);
+	s.seq = talk->seq;
+	s.ack = talk->ack;
+	s.flags = side == SIDE_OUTSIDE ? TCP_ACK : TCP_SYN | TCP_ACK;
+	return s;
+}
+
+static struct frame_spec
+begin(uint8_t kind, uint8_t service, uint8_t client)
+{
 	struct frame_spec s = kind & 1 ? frame_spec_v6() : frame_spec_v4();
 
 	s.dst.bytes[15] = (uint8_t)(1 + service % (N_SERVICES + 1)); /* or none */
 	s.src.bytes[15] = client & 7;
 	s.src.bytes[kind & 1 ? 5 : 14] ^= client >> 4 & 1; /* another net */
 	s.src_port = (uint16_t)(40000 + (client >> 5));
-	s.options = layouts[layout].bytes;
-	s.options_len = layouts[layout].len;
-	s.seq = 0x01010000u * fuzz_u16(in);
+	s.flags = TCP_SYN;
+	return s;
+}
+
+/* What comes between the frames of a burst. */
+struct between {
+	uint64_t ms;
+	bool ends, reloads;
+};
+
+static size_t
+read_frame(struct fuzz_input *in, uint8_t *frame, enum side *side, struct between *then)
+{
+	static const uint8_t payload[8] = "payload";
+	uint8_t kind = fuzz_u8(in), service = fuzz_u8(in), client = fuzz_u8(in),
+		layout = fuzz_u8(in) % (sizeof(layouts) / sizeof(layouts[0]));
+	bool goes_on = (client & 8) && talks[service & 1].is_there;
+
+	*side = goes_on ? (enum side)(service & 1) : SIDE_OUTSIDE;
+	struct frame_spec s = goes_on ? go_on(&talks[*side], *side) : begin(kind, service, client);
+	uint32_t seq = 0x01010000u * fuzz_u16(in);
 	uint8_t flags = fuzz_u8(in);
-	s.flags = flags < 224 ? 0x02 : flags;
-	s.ack = s.flags == 0x02 ? 0 : s.seq * 3;
+	if (!goes_on || *side == SIDE_INSIDE)
+		s.seq = seq;
+	if (flags >= 224)
+		s.flags = flags;
+	if (!goes_on)
+		s.ack = s.flags == TCP_SYN ? 0 : s.seq * 3;
+	if (s.flags & TCP_SYN) {
+		s.options = layouts[layout].bytes;
+		s.options_len = layouts[layout].len;
+	}
 	uint8_t at = fuzz_u8(in), by = fuzz_u8(in), clock = fuzz_u8(in), more = fuzz_u8(in);
 	s.payload = payload;
 	s.payload_len = more < 224 ? 0 : more & 7;
@@ -157,42 +231,63 @@ read_frame(struct fuzz_input *in, uint8_t *frame, uint64_t *now_ms, bool *ends)
 		frame[at % len] ^= (uint8_t)(1u << (by & 7));
 	if ((kind & 0x8e) == 0x8c)
 		frame[0] |= 1;
-	*now_ms += clock < 200 ? 0 : 1u << (clock & 15);
-	*ends = fuzz_u8(in) >= 192;
+	then->ms += clock < 200 || clock == 255 ? 0 : 1u << (clock & 15);
+	then->reloads |= clock == 255;
+	then->ends = fuzz_u8(in) >= 192;
 	return len;
 }
 
+/* Remember what the ends may answer. */
 static void
-decide(struct core *core, const struct lane_burst *burst, const struct instant *now, bool lane,
-       struct outcome *out)
+listen_to(const struct segment *seg, const struct action *a)
 {
-	struct lane_burst *mine = (void *)fuzz_copy(burst, sizeof(*burst), sizeof(*burst));
+	bool is_syn_ack = a->kind == ACTION_REPLY && (a->packet.flags & TCP_SYN),
+	     passes = a->kind == ACTION_FORWARD && a->out == SIDE_INSIDE && seg->class == SEGMENT_TCP &&
+	              (seg->flags & TCP_SYN),
+	     opens = a->kind == ACTION_SEND && a->out == SIDE_INSIDE && (a->packet.flags & TCP_SYN);
+
+	if (is_syn_ack)
+		talks[SIDE_OUTSIDE] =
+		        (struct talk){ seg->flow, a->packet.ack, a->packet.seq + 1, true };
+	else if (passes)
+		talks[SIDE_INSIDE] = (struct talk){ seg->flow, 0, seg->seq + 1, true };
+	else if (opens)
+		talks[SIDE_INSIDE] = (struct talk){ a->flow, 0, a->packet.seq + 1, true };
+}
+
+/* ---- two cores --------------------------------------------------------- */
+
+static void
+decide(struct twin *twin, const struct instant *now, bool lane)
+{
+	struct lane_burst *burst = &twin->burst;
+	struct outcome *out = &twin->out;
 	struct emit_memo memo = EMIT_MEMO_NEW;
 
+	core_locate(twin->core, burst->seg, burst->n, now);
 	out->actions = (struct actions){ out->list, 0, sizeof(out->list) / sizeof(out->list[0]) };
-	for (unsigned int i = 0; i < mine->n; i++) {
-		mine->seg[i].frame = mine->frames[i];
-		if (!lane)
-			mine->seg[i].found.lane = SYN_LANE_NEVER;
-	}
-	core_decide(core, mine->seg, mine->n, now, &out->actions);
+	for (unsigned int i = 0; i < burst->n && !lane; i++)
+		burst->seg[i].found.lane = SYN_LANE_NEVER;
+	core_decide(twin->core, burst->seg, burst->n, now, &out->actions);
 	for (unsigned int i = 0; i < out->actions.n; i++) {
 		const struct action *a = &out->list[i];
-		uint8_t *bytes = a->kind == ACTION_SEND ? out->bytes[i] : mine->frames[a->seg];
+		bool is_new = a->kind == ACTION_SEND;
+		uint8_t *bytes = is_new ? out->bytes[i] : burst->frames[a->seg];
+		const struct segment *seg = is_new ? NULL : &burst->seg[a->seg];
 
 		out->len[i] = 0;
+		if (!lane)
+			listen_to(seg, a);
 		if (a->kind == ACTION_DROP)
 			continue;
-		out->len[i] = carry_out(bytes, a->kind == ACTION_SEND ? NULL : &mine->seg[a->seg],
-		                        a, EMIT_CHECKSUM_SOFTWARE, &memo);
-		if (a->kind != ACTION_SEND)
+		out->len[i] = carry_out(bytes, seg, a, EMIT_CHECKSUM_SOFTWARE, &memo);
+		if (!is_new)
 			memcpy(out->bytes[i], bytes, ROOM);
 	}
-	free(mine);
 }
 
 static void
-check_same(const struct outcome *a, const struct outcome *b)
+check_outcome(const struct outcome *a, const struct outcome *b)
 {
 	FUZZ_CHECK(a->actions.n == b->actions.n);
 	for (unsigned int i = 0; i < a->actions.n; i++) {
@@ -206,40 +301,59 @@ check_same(const struct outcome *a, const struct outcome *b)
 	}
 }
 
-/* Both ways from one state; it goes on from the one without the lane. */
+/* The same, or pointing to the same. */
 static void
-play(struct core *core, size_t size, uint8_t *before, uint8_t *after, struct lane_burst *burst,
-     const struct instant *now)
+check_memory(const void *a, const void *b, size_t size, uint64_t apart)
 {
-	static struct outcome with, without;
-	static unsigned int n_bursts, n_taken;
+	const uint64_t *x = a, *y = b;
+	uint64_t n_other = 0;
 
-	core_locate(core, burst->seg, burst->n, now);
-	for (unsigned int i = 0; i < burst->n; i++)
-		n_taken += burst->seg[i].found.lane != SYN_LANE_NEVER;
-	memcpy(before, core, size);
-	decide(core, burst, now, true, &with);
-	memcpy(after, core, size);
-	memcpy(core, before, size);
-	decide(core, burst, now, false, &without);
-	check_same(&with, &without);
-	FUZZ_CHECK(memcmp(after, core, size) == 0);
-	/* It is no test of anything if nothing ever takes the lane. */
-	FUZZ_CHECK(++n_bursts < 1000 || n_taken > 0);
-	burst->n = 0;
+	for (size_t i = 0; i < size / sizeof(*x); i++)
+		n_other += x[i] != y[i] && y[i] - x[i] != apart;
+	FUZZ_CHECK(n_other == 0);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void
+check_cores(const struct twin *a, const struct twin *b, size_t memory)
 {
-	static struct lane_burst burst;
-	struct fuzz_input in = { data, data + size };
-	uint64_t now_ms = 1000;
-	static struct action ticked[CORE_BURST_MAX + 64];
+	uint64_t apart = (uintptr_t)b - (uintptr_t)a;
 
-	if (policies[0].index == NULL)
-		policies_make();
-	const struct policy *policy = &policies[fuzz_u8(&in) & 1];
+	/* Where plans are kept depends on addresses. */
+	for (unsigned int i = 0; i < 2; i++) {
+		struct core *core = i == 0 ? a->core : b->core;
+
+		core_forget(core);
+		if (core->observer != NULL)
+			core_forget(core->observer->shadow);
+	}
+	check_memory(a->known_words, b->known_words, sizeof(a->known_words), apart);
+	check_memory(a->core, b->core, memory, apart);
+}
+
+/* Both ways. */
+static void
+play(struct twin *a, struct twin *b, const struct instant *now)
+{
+	static unsigned int n_bursts, n_taken;
+
+	decide(a, now, true);
+	for (unsigned int i = 0; i < a->burst.n; i++)
+		n_taken += a->burst.seg[i].found.lane != SYN_LANE_NEVER;
+	decide(b, now, false);
+	check_outcome(&a->out, &b->out);
+	FUZZ_CHECK(memcmp(core_counters(a->core), core_counters(b->core),
+	                  sizeof(struct counters)) == 0);
+	/* It is no test of anything if nothing ever takes the lane. */
+	FUZZ_CHECK(++n_bursts < 1000 || n_taken > 0);
+	a->burst.n = b->burst.n = 0;
+}
+
+/* `number`: 0 or 1. The block is used again by the next input. */
+static struct twin *
+twin_make(unsigned int number, const struct policy *policy, bool may_observe,
+          const struct instant *now, size_t *memory)
+{
+	static struct twin *blocks[2][2];
 	struct core_params params = { .connections = 32,
 		                      .half_open = 8,
 		                      .backends = 8,
@@ -248,34 +362,78 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		                      .held = 8,
 		                      .hold_bytes = 2048,
 		                      .n_workers = 1,
+		                      .seen = may_observe ? 64 : 0,
 		                      .seed = { 5, 6, 7 },
 		                      .has_inside = true };
-	size_t memory = core_size(&params);
-	uint8_t *at = aligned_alloc(64, 3 * memory);
-	if (at == NULL)
+
+	*memory = core_size(&params);
+	struct twin **block = &blocks[may_observe][number];
+	if (*block == NULL)
+		*block = aligned_alloc(64, sizeof(**block) + *memory);
+	struct twin *twin = *block;
+	if (twin == NULL)
 		abort();
 	/* What is not touched stays the same. */
-	memset(at, 0, memory);
-	struct instant now = { now_ms, 1700000000000, secret_current(&secrets) };
-	struct core *core = core_init(at, &params, policy, &now);
+	memset(twin + 1, 0, *memory);
+	known_init(&twin->known, twin->known_words, KNOWN, params.seed);
+	params.known = &twin->known;
+	twin->core = core_init(twin + 1, &params, policy, now);
+	twin->burst.n = 0;
+	return twin;
+}
 
-	burst.n = 0;
+/* Time goes on for both, and what is due happens. */
+static void
+tick(struct twin *a, struct twin *b, struct instant *now, const struct between *then)
+{
+	uint64_t now_ms = 1000 + then->ms;
+
+	now->wall_ms += now_ms - now->now_ms;
+	now->now_ms = now_ms;
+	a->out.actions = (struct actions){ a->out.list, 0, CORE_BURST_MAX };
+	b->out.actions = (struct actions){ b->out.list, 0, CORE_BURST_MAX };
+	core_tick(a->core, now, 64, &a->out.actions);
+	core_tick(b->core, now, 64, &b->out.actions);
+	FUZZ_CHECK(a->out.actions.n == b->out.actions.n);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input in = { data, data + size };
+	struct between then = { 0 };
+	size_t memory;
+
+	if (policies[0][0].index == NULL)
+		policies_make();
+	uint8_t which = fuzz_u8(&in);
+	bool observes = which & 4;
+	struct instant now = { 1000, 1700000000000, secret_current(&secrets) };
+	const struct policy *policy = &policies[which & 1][observes];
+	struct twin *a = twin_make(0, policy, which & 2, &now, &memory);
+	struct twin *b = twin_make(1, policy, which & 2, &now, &memory);
+
+	memset(talks, 0, sizeof(talks));
 	for (unsigned int i = 0; i < FRAMES_MAX && in.at < in.end; i++) {
-		uint8_t *frame = burst.frames[burst.n];
-		bool ends;
-		size_t len = read_frame(&in, frame, &now_ms, &ends);
+		unsigned int n = a->burst.n++;
+		enum side side;
+		uint32_t len = (uint32_t)read_frame(&in, a->burst.frames[n], &side, &then);
 
-		segment_parse(&burst.seg[burst.n], frame, (uint32_t)len, (uint32_t)len,
-		              SIDE_OUTSIDE);
-		burst.len[burst.n++] = len;
-		if (!ends && burst.n < BURST_MAX && in.at < in.end)
+		memcpy(b->burst.frames[n], a->burst.frames[n], FRAME_SIZE);
+		b->burst.n++;
+		segment_parse(&a->burst.seg[n], a->burst.frames[n], len, len, side);
+		segment_parse(&b->burst.seg[n], b->burst.frames[n], len, len, side);
+		if (!then.ends && a->burst.n < BURST_MAX && in.at < in.end)
 			continue;
-		now.wall_ms += now_ms - now.now_ms;
-		now.now_ms = now_ms;
-		struct actions out = { ticked, 0, sizeof(ticked) / sizeof(ticked[0]) };
-		core_tick(core, &now, 64, &out);
-		play(core, memory, at + memory, at + 2 * memory, &burst, &now);
+		tick(a, b, &now, &then);
+		play(a, b, &now);
+		if (!then.reloads)
+			continue;
+		observes = !observes;
+		then.reloads = false;
+		core_set_policy(a->core, &policies[which & 1][observes]);
+		core_set_policy(b->core, &policies[which & 1][observes]);
 	}
-	free(at);
+	check_cores(a, b, memory);
 	return 0;
 }

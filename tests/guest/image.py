@@ -14,7 +14,7 @@ import shutil
 import subprocess
 
 from engines import BUILD
-from guest import Unavailable
+from machine import Unavailable
 
 PLACE = os.path.join(BUILD, "guest")
 # In an order in which each finds what it needs; newer kernels have some of them built in.
@@ -26,7 +26,21 @@ DIRECTORIES = ("bin", "dev", "etc", "lib", "lib/modules", "proc", "run", "sys", 
 
 # The command line: a line in, after its length, its output, and a line with its status. On a busy
 # machine the guest's serial port loses bytes, so a line of another length is asked for again; see
-# Guest.run().
+# Machine.run().
+LINE = """stty -F /dev/ttyS1 raw -echo
+exec </dev/ttyS1 >/dev/ttyS1 2>&1
+echo @@ready
+while IFS= read -r line; do
+	length=${line%% *}
+	line=${line#* }
+	if [ "$length" = ${#line} ]; then
+		sh -c "$line"
+		echo "@@status $?"
+	else
+		echo @@again
+	fi
+done
+"""
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin:/usr/bin
@@ -40,20 +54,7 @@ mount -t tmpfs tmpfs /run
 mount -t hugetlbfs none /dev/hugepages
 ip link set lo up
 for module in @MODULES@; do insmod /lib/modules/$module.ko; done
-stty -F /dev/ttyS1 raw -echo
-exec </dev/ttyS1 >/dev/ttyS1 2>&1
-echo @@ready
-while IFS= read -r line; do
-	length=${line%% *}
-	line=${line#* }
-	if [ "$length" = ${#line} ]; then
-		sh -c "$line"
-		echo "@@status $?"
-	else
-		echo @@again
-	fi
-done
-poweroff -f
+""" + LINE + """poweroff -f
 """
 
 
@@ -68,18 +69,17 @@ def output(*argv, cwd=None):
     return done.stdout
 
 
-def kernel_package():
-    """The name of the package of Debian's present kernel."""
-    names = re.findall(r"Depends: (linux-image-\S+)", output("apt-cache", "depends",
-                                                             "linux-image-amd64"))
+def kernel_package(meta):
+    """The name of the package of the present kernel by which Debian's `meta` goes."""
+    names = re.findall(r"Depends: (linux-image-\S+)", output("apt-cache", "depends", meta))
     if not names:
-        raise Unavailable("apt knows no linux-image-amd64")
+        raise Unavailable("apt knows no " + meta)
     return names[0]
 
 
-def fetch_kernel():
+def fetch_kernel(meta="linux-image-amd64"):
     """The folder in which the kernel's package is unpacked."""
-    package = kernel_package()
+    package = kernel_package(meta)
     tree = os.path.join(PLACE, package)
     if os.path.isdir(tree):
         return tree
@@ -143,19 +143,20 @@ class Archive:
             file.write(b"".join(self.pieces))
 
 
-def drivers():
+def drivers(names=DRIVERS):
     """Those of DPDK's drivers that the guest gets: EAL loads all that are in its folder."""
     libdir = output("pkg-config", "--variable=libdir", "libdpdk").strip()
-    found = [path for name in DRIVERS for path in
+    found = [path for name in names for path in
              glob.glob(os.path.join(libdir, "dpdk", "pmds-*", "librte_%s.so.*.*" % name))]
     if not found:
         raise Unavailable("DPDK's drivers are not in %s" % libdir)
     return found
 
 
-def add_modules(archive, tree):
+def add_modules(archive, tree, modules):
+    """Those of the modules that there are."""
     names = []
-    for module in MODULES:
+    for module in modules:
         for path in glob.glob(os.path.join(tree, "**", module + ".ko*"), recursive=True):
             with open(path, "rb") as file:
                 data = file.read()
@@ -165,9 +166,27 @@ def add_modules(archive, tree):
     return names
 
 
-def make():
-    """(kernel, initramfs): their paths."""
-    tree = fetch_kernel()
+def add_programs(archive, programs):
+    """{name in the archive: path here}, and what they are linked with."""
+    needed = set()
+    for name, path in programs.items():
+        with open(path, "rb") as file:
+            archive.file(name, file.read())
+        needed |= libraries(path)
+    for path in sorted(needed):
+        archive.copy(path)
+
+
+def add_plugins(archive, paths):
+    """Files where they are here, and what they are linked with."""
+    for path in paths:
+        archive.copy(path)
+    for path in sorted(set().union(*map(libraries, paths))):
+        archive.copy(path)
+
+
+def begin_archive():
+    """One with busybox and users in it."""
     archive = Archive()
     for name in DIRECTORIES:
         archive.directory(name)
@@ -177,21 +196,24 @@ def make():
             archive.file("bin/busybox", file.read())
     except OSError as error:
         raise Unavailable("no busybox: /bin/busybox: %s" % error.strerror) from error
-    programs = [os.path.join(BUILD, "app", name) for name in ("synfront", "synfrontctl")]
-    needed = set()
-    for path in programs:
-        with open(path, "rb") as file:
-            archive.file("bin/" + os.path.basename(path), file.read())
-        needed |= libraries(path)
-    for path in drivers():
-        archive.copy(path)
-        needed |= libraries(path)
-    for path in sorted(needed):
-        archive.copy(path)
     archive.file("etc/passwd", b"root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n", 0o644)
     archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n", 0o644)
-    modules = add_modules(archive, tree)
+    return archive
+
+
+def vmlinuz(tree):
+    return glob.glob(os.path.join(tree, "boot/vmlinuz-*"))[0]
+
+
+def make():
+    """(kernel, initramfs): their paths."""
+    tree = fetch_kernel()
+    archive = begin_archive()
+    add_programs(archive, {"bin/" + name: os.path.join(BUILD, "app", name)
+                           for name in ("synfront", "synfrontctl")})
+    add_plugins(archive, drivers())
+    modules = add_modules(archive, tree, MODULES)
     archive.file("init", INIT.replace("@MODULES@", " ".join(modules)).encode())
     initramfs = os.path.join(PLACE, "initramfs.cpio")
     archive.write(initramfs)
-    return glob.glob(os.path.join(tree, "boot/vmlinuz-*"))[0], initramfs
+    return vmlinuz(tree), initramfs

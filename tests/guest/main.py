@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The engine on PCI NICs, in a guest that QEMU emulates: see scripts/guest."""
+"""The engine on PCI NICs, or synfront-adopt on other kernels, in a guest that QEMU emulates: see
+scripts/guest."""
 
 import argparse
 import os
@@ -12,7 +13,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "system")]
 # pylint: disable=wrong-import-position
 import image
-from guest import DEVICES, MEMORY_MB, Qemu, Unavailable
+import server_image
+from guest import DEVICES
+from machine import MEMORY_MB, Qemu, Unavailable
+from server_trial import SINCE, ServerTrial
 from trial import Trial
 
 WORDS = {"ok": "passed", "FAIL": "failed", "skip": "skipped"}
@@ -55,18 +59,18 @@ class Account:
 
 
 def prepare():
-    """QEMU, kernel and initramfs."""
+    """QEMU, if there is memory for it."""
     free_mb = memory_free_mb()
     if free_mb < 2 * MEMORY_MB:
         raise Unavailable("a guest takes %d MB and leaves as much, and of this machine's memory %d MB "
                           "are free" % (MEMORY_MB, free_mb))
-    qemu = Qemu()
-    return (qemu,) + image.make()
+    return Qemu()
 
 
 def run(devices, account):
     try:
-        qemu, kernel, initramfs = prepare()
+        qemu = prepare()
+        kernel, initramfs = image.make()
     except Unavailable as reason:
         for device in devices:
             account.tell(device.name, "skip", "all", 0, str(reason))
@@ -86,13 +90,44 @@ def run(devices, account):
               flush=True)
 
 
+def run_adopt(account):
+    """Each kernel of this Debian; one at least is to be there on either side of SINCE."""
+    name = lambda version: "Linux %d.%d" % version
+    try:
+        qemu = prepare()
+        kernels, missing = server_image.fetch_kernels()
+    except Unavailable as reason:
+        account.tell("adopt", "skip", "all", 0, str(reason))
+        return
+    for what, is_there in (("a kernel without the function", any(v < SINCE for v, _ in kernels)),
+                           ("a kernel with it", any(v >= SINCE for v, _ in kernels))):
+        if not is_there:
+            account.tell("adopt", "skip", what, 0, "; ".join(missing) or "this system has none")
+    for version, tree in kernels:
+        begun = time.monotonic()
+        tell = lambda *result, version=version: account.tell(name(version), *result)
+        try:
+            kernel, initramfs = server_image.make(tree)
+            ServerTrial(version, kernel, initramfs, tell).run()
+        except Unavailable as reason:
+            tell("skip", "all", 0, str(reason))
+        except Exception:  # pylint: disable=broad-except
+            tell("FAIL", "goes on to its end", time.monotonic() - begun, traceback.format_exc())
+        print("      %s took %.0f s, QEMU %s" % (name(version), time.monotonic() - begun,
+                                                 qemu.version), flush=True)
+
+
 def main():
     names = [device.name for device in DEVICES]
     parser = argparse.ArgumentParser(prog="guest", description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=names + ["all"], default="all",
                         help="the kind of NIC; all by default")
+    parser.add_argument("--adopt", action="store_true", help="synfront-adopt instead")
     options = parser.parse_args()
     account = Account()
+    if options.adopt:
+        run_adopt(account)
+        return account.close()
     run([device for device in DEVICES if options.device in (device.name, "all")], account)
     return account.close()
 

@@ -5,11 +5,12 @@ import concurrent.futures
 import contextlib
 import os
 import time
-import traceback
 
 import wire
-from guest import HUGEPAGES, PATIENCE_S, Guest
+from checks import Checks, Skip
+from guest import HUGEPAGES, Guest
 from lab import SERVER, Lab, address, wait_for
+from machine import PATIENCE_S
 from raw import GHOST, GHOST_SERVER, PLAIN, USUAL, End, payload
 from servers import Server, echo
 from test_passing import play
@@ -26,33 +27,17 @@ WORKERS = (1, 2)
 REST_S, REST_MOST = 5, 0.4
 
 
-class Skip(Exception):
-    """A check that cannot be made with this device; says why."""
-
-
-class Trial:
+class Trial(Checks):
     """One device: its guest, its lab, and the results."""
 
     def __init__(self, device, kernel, initramfs, tell):
         """tell(word, check, seconds, detail) is called for each check; `word` is "ok", "FAIL"
         or "skip"."""
-        self.device, self.tell = device, tell
+        super().__init__(tell)
+        self.device = device
         self.lab = Lab()
         self.guest = Guest(device, kernel, initramfs)
         self.is_up = False
-
-    def check(self, name, function, *args):
-        begun = time.monotonic()
-        try:
-            detail = function(*args)
-        except Skip as reason:
-            self.tell("skip", name, 0, str(reason))
-            return False
-        except Exception:  # pylint: disable=broad-except
-            self.tell("FAIL", name, time.monotonic() - begun, traceback.format_exc() + self.evidence())
-            return False
-        self.tell("ok", name, time.monotonic() - begun, detail or "")
-        return True
 
     def evidence(self):
         with contextlib.suppress(Exception):

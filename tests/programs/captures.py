@@ -6,7 +6,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden")
 sys.path.insert(0, GOLDEN)
@@ -66,7 +65,7 @@ def capture(frames, kind="little", snap=None):
 
 
 class Run:
-    """One run: status, what it said, frames that left by side, counters, seconds it took."""
+    """One run: status, what it said, frames that left by side, counters."""
 
     def __init__(self, program, outside=b"", inside=b"", args=(), config=CONFIG, stdin=None):
         with tempfile.TemporaryDirectory(prefix="programs-") as work:
@@ -79,10 +78,9 @@ class Run:
             for side, data in (("outside", outside), ("inside", inside)):
                 command += ["--" + side, "%s/%s" % (work, side)] if data else []
                 command += ["--write-" + side, "%s/left-%s" % (work, side)]
-            begun = time.monotonic()
+            # Whoever goes through a gap of years step by step does not end in this time.
             done = subprocess.run(command + list(args), capture_output=True, input=stdin,
-                                  timeout=100, check=False)
-            self.seconds = time.monotonic() - begun
+                                  timeout=280, check=False)
             self.status, self.said = done.returncode, done.stderr.decode()
             self.left, self.counters = {}, {}
             if self.status in (0, ENDS_EARLY):

@@ -8,6 +8,10 @@ import unittest
 APP = os.path.join(os.environ["SYNFRONT_BUILD_DIR"], "app")
 FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "config", "completion.bash")
 PROGRAMS = ("synfront", "synfrontctl", "synfront-pcap")
+# Where clang or libbpf is missing, it is not built.
+ADOPT = os.path.exists(os.path.join(APP, "synfront-adopt"))
+if ADOPT:
+    PROGRAMS += ("synfront-adopt",)
 # Arguments: the file, the program, the word, and the one before it.
 ASK = """
 . "$1"
@@ -45,6 +49,13 @@ class Completion(unittest.TestCase):
         self.assertEqual(complete("synfrontctl", ""), listed)
         self.assertEqual(complete("synfrontctl", "--json", "dr"), {"drain", "drops"})
 
+    @unittest.skipUnless(ADOPT, "synfront-adopt is not built")
+    def test_commands_of_adopt(self):
+        listed = set(re.findall(r"(?m)^  ([a-z]\S*) ", help_of("synfront-adopt")))
+        self.assertIn("detach", listed)
+        self.assertEqual(complete("synfront-adopt", ""), listed)
+        self.assertEqual(complete("synfront-adopt", "--linger", "r"), {"run"})
+
     def test_words_of_drain_are_taken(self):
         for word in complete("synfrontctl", "drain", ""):
             done = subprocess.run((os.path.join(APP, "synfrontctl"), "--instance", "none-of-this-name",
@@ -52,6 +63,18 @@ class Completion(unittest.TestCase):
                                   check=False)
             self.assertEqual(done.returncode, 1, done)
             self.assertIn(word, " ".join(help_of("synfrontctl").split()))
+
+    def test_words_of_other_commands_are_taken(self):
+        for command in ("reload", "metrics"):
+            words = complete("synfrontctl", command, "")
+            self.assertEqual(len(words), 1, words)
+            for word, status in ((words.pop(), 1), ("nonsense", 2)):
+                done = subprocess.run((os.path.join(APP, "synfrontctl"), "--instance",
+                                       "none-of-this-name", command, word), capture_output=True,
+                                      text=True, timeout=60, check=False)
+                self.assertEqual(done.returncode, status, done)
+        self.assertIn("OPERATING.md", complete("synfrontctl", "check", "OP",
+                                               cwd=os.path.dirname(FILE)))
 
     def test_levels_are_taken(self):
         levels = complete("synfront", "--log-level", "")

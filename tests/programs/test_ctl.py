@@ -113,6 +113,40 @@ class Ctl(unittest.TestCase):
         self.assertEqual([cell["CONNS"] for cell in cells], ["7", "-"])
         self.assertEqual([cell["OPENED"] for cell in cells], ["8", "-"])
 
+    def test_health_without_an_engine_is_failed(self):
+        said = self.run_ctl("--json", "health")
+        self.assertEqual(said.returncode, EXIT_ENGINE, said)
+        answer = json.loads(said.stdout)
+        self.assertEqual(answer["state"], "failed")
+        self.assertIn("not running", answer["reasons"][0])
+        said = self.run_ctl("health")
+        self.assertEqual((said.returncode, said.stdout.split("\n")[0]), (EXIT_ENGINE, "failed"))
+
+    def test_scrape_without_an_engine_is_answered(self):
+        for request, status in (("GET /metrics HTTP/1.1\r\n\r\n", "503 Service Unavailable"),
+                                ("GET / HTTP/1.1\nHost: x\n\n", "404 Not Found"),
+                                ("POST /metrics HTTP/1.1\r\n\r\n", "405 Method Not Allowed"),
+                                ("nonsense\r\n\r\n", "400 Bad Request"),
+                                ("GET /metrics HTTP/1.1\r\n", "408 Request Timeout")):
+            said = self.run_ctl("scrape", text=request)
+            self.assertEqual(said.returncode, 0, said)
+            head, _, body = said.stdout.partition("\r\n\r\n")
+            self.assertEqual(head.split("\r\n")[0], "HTTP/1.1 " + status, request)
+            self.assertIn("Content-Length: %d" % len(body), head)
+
+    def test_a_check_needs_a_file_and_a_reload_none(self):
+        for argv in (("check",), ("check", "a", "b"), ("reload", "now"), ("health", "x"),
+                     ("scrape", "x"), ("--watch", "1", "health"), ("metrics", "text")):
+            self.assertEqual(self.run_ctl(*argv).returncode, 2, argv)
+
+    def run_ctl(self, *argv, text=""):
+        done = subprocess.run(
+            (os.path.join(self.open_to_all, "synfrontctl"), "--instance", self.instance, *argv),
+            env={"PATH": os.environ["PATH"], "RUNTIME_DIRECTORY": self.open_to_all}, cwd="/",
+            input=text.encode(), capture_output=True, timeout=60, check=False)
+        done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+        return done
+
     @as_root
     def test_closed_directory_is_permission_denied(self):
         path = self.place(self.open_to_all, 0o700)

@@ -12,6 +12,7 @@ BUILD = os.environ["SYNFRONT_BUILD_DIR"]
 EXPECTED = {
     "bin/synfront-pcap", "sbin/synfront", "sbin/synfrontctl",
     "lib/systemd/system/synfront.service",
+    "lib/systemd/system/synfront-metrics.socket", "lib/systemd/system/synfront-metrics@.service",
     "share/bash-completion/completions/synfront",
     "share/bash-completion/completions/synfront-pcap",
     "share/bash-completion/completions/synfrontctl",
@@ -27,6 +28,9 @@ EXPECTED = {
         "OPERATING.md", "REFERENCE.md", "synfront-adopt.yaml")),
     *("share/doc/synfront/config/ecmp/" + name for name in (
         "README.md", "inner.bird.conf", "inner.frr.conf", "outer.bird.conf", "outer.frr.conf")),
+    "share/doc/synfront/config/grafana/synfront.json",
+    *("share/doc/synfront/config/prometheus/" + name for name in (
+        "README.md", "alerts.yml", "alerts_test.yml", "prometheus.yml", "telegraf.conf")),
     *("share/doc/synfront/config/pktgen/" + name for name in (
         "README.md", "handshakes.py", "pcap.pkt", "range4.pkt", "range6.pkt", "sequence.pkt",
         "syns.py", "target.sed", "trex_syns.py")),
@@ -37,7 +41,10 @@ PROGRAMS = ("sbin/synfront", "sbin/synfrontctl", "bin/synfront-pcap")
 
 if os.path.exists(os.path.join(BUILD, "app", "synfront-adopt")):
     EXPECTED |= {"sbin/synfront-adopt", "lib/systemd/system/synfront-adopt.service",
-                 "share/man/man5/synfront-adopt.yaml.5", "share/man/man8/synfront-adopt.8"}
+                 "share/bash-completion/completions/synfront-adopt",
+                 "share/man/man5/synfront-adopt.yaml.5", "share/man/man8/synfront-adopt.8",
+                 *("share/doc/synfront-adopt/" + name for name in (
+                     "OPERATING.md", "REFERENCE.md", "synfront-adopt.yaml"))}
     PROGRAMS += ("sbin/synfront-adopt",)
 
 
@@ -77,14 +84,20 @@ class Install(unittest.TestCase):
                 self.assertNotRegex(self.read(name), r"@[A-Z]+@", name)
 
     def test_unit_names_what_is_installed(self):
-        unit = self.read("lib/systemd/system/synfront.service")
-        for line in re.findall(r"(?m)^Exec(?:Start|StartPre)=(.*)$", unit):
-            program, _, arguments = line.partition(" ")
-            self.assertTrue(os.path.exists(self.folder.name + program), line)
-            self.assertRegex(arguments, r"--config %s/synfront/synfront.yaml$" % re.escape(
-                "/etc" if self.prefix == "/usr" else self.prefix + "/etc"))
-        for place in re.findall(r"file://(\S+)", unit):
-            self.assertTrue(os.path.exists(self.folder.name + place), place)
+        etc = re.escape("/etc" if self.prefix == "/usr" else self.prefix + "/etc")
+        for name in (each for each in EXPECTED if each.endswith(".service")):
+            unit = self.read(name)
+            config = os.path.basename(name)[:-len(".service")] + ".yaml"
+            for line in re.findall(r"(?m)^Exec\w+=(.*)$", unit):
+                program, _, arguments = line.partition(" ")
+                if not program.startswith(self.prefix):
+                    continue  # the system's own
+                self.assertTrue(os.path.exists(self.folder.name + program), line)
+                if "--config" in arguments:
+                    self.assertRegex(arguments,
+                                     r"--config %s/synfront/%s\b" % (etc, re.escape(config)))
+            for place in re.findall(r"file://(\S+)", unit):
+                self.assertTrue(os.path.exists(self.folder.name + place), place)
 
     def test_samples_are_good(self):
         """Those whose memory fits the machine run as they are; the others are only too large."""
@@ -100,7 +113,7 @@ class Install(unittest.TestCase):
     def test_pages_link_to_pages_that_are_there(self):
         """Of those that users read; what is for developers is in the source alone."""
         folder = os.path.join(self.root, "share/doc/synfront/config")
-        for name in ("OPERATING.md", "REFERENCE.md", "pktgen/README.md"):
+        for name in ("OPERATING.md", "REFERENCE.md", "pktgen/README.md", "prometheus/README.md"):
             text = self.read("share/doc/synfront/config/" + name)
             for link in re.findall(r"\]\(([^)#]+)", text):
                 if link != "synfront.service":

@@ -12,7 +12,6 @@ PROGRAM = os.path.join(os.environ["SYNFRONT_BUILD_DIR"], "app", "synfront-pcap")
 DAY_S = 86400
 US = 1000000
 START_US = START_S * US
-PATIENCE_S = 20
 
 
 def run(*args, **keys):
@@ -69,7 +68,6 @@ class Files(unittest.TestCase):
         done = run(capture([(START_US, arp()), (at_us, arp())]), args=("--until", "10"))
         self.assertEqual((done.status, done.said), (0, ""))
         self.assertEqual([at for at, _ in done.left["inside"]], [START_US, at_us])
-        self.assertLess(done.seconds, PATIENCE_S)
 
     def test_time_beyond_all_reason_is_an_error(self):
         done = run(capture([((1 << 33) * US, arp())], "little pcapng"))
@@ -163,7 +161,6 @@ class Gaps(unittest.TestCase):
         again = [at_us for at_us, _ in done.left["outside"] if at_us >= case.begin_us + by_us]
         self.assertGreaterEqual(len(again), 4)
         self.assertLess(again[-1] - again[0], 60 * US)
-        self.assertLess(done.seconds, PATIENCE_S)
 
     def test_a_century_with_a_large_table(self):
         case = golden.Case("proxy-v4")
@@ -173,7 +170,6 @@ class Gaps(unittest.TestCase):
                    config=case.config.replace("connections: 1k", "connections: 256k", 1))
         self.assertEqual((done.status, done.said), (0, ""))
         self.assertEqual(done.count("connections"), 0)
-        self.assertLess(done.seconds, PATIENCE_S)
 
 
 if __name__ == "__main__":

@@ -137,6 +137,17 @@ class Agent:
             subprocess.run(("umount", os.path.join(self.lab.work, "bpf")), check=True)
 
 
+def group_secret(lab, config, group="default"):
+    """What the servers of a group get of the master secret that a front end's configuration names."""
+    place = os.path.join(lab.work, "group-%d" % time.monotonic_ns())
+    done = subprocess.run((os.path.join(BUILD, "app/synfront"), "--config", config, "--group-secret",
+                           group, "--output", place), check=False, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    with open(place) as file:
+        return bytes.fromhex(file.read())
+
+
 def agent(bench, **fields):
     """An agent for this test, with the client next to the server."""
     if bench.is_synfront:

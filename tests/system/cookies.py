@@ -9,6 +9,8 @@ import struct
 import time
 
 EPOCH_S = 30
+MAC_BITS = 26
+LOW_BITS = 32 - MAC_BITS
 WSCALE_NONE = 15
 TEXT = b"synfront"
 LABEL_V4, LABEL_V6, LABEL_PROFILE = 1, 2, 3
@@ -102,9 +104,9 @@ class Keys:
             block = self.v6.encrypt(xor(self.v6.encrypt(ends[0]), ends[1]))
             last = ports + struct.pack("<I", irs) + bytes(8)
             block = self.v6.encrypt(xor(xor(block, last), mask))
-        mac = struct.unpack("<I", block[:4])[0] >> 6
+        mac = struct.unpack("<I", block[:4])[0] >> LOW_BITS
         both = mac ^ mac >> 13
-        return mac << 6 | ((both ^ both >> 6) & 63 ^ ((self.epoch & 1) << 5 | profile))
+        return mac << LOW_BITS | ((both ^ both >> 6) & 63 ^ ((self.epoch & 1) << 5 | profile))
 
 
 def tsval(mss_above=0, scale_above=0, promised=7, at=None):

@@ -103,6 +103,7 @@ class Synfront:
     name = "synfront"
     home = SERVER
     node = "box"
+    build = BUILD  # whose program runs
     env = None  # of all that start from now on
 
     def __init__(self, text, instance="engine", taps=TAPS):
@@ -118,15 +119,19 @@ class Synfront:
         self.write(self.text)
         self.launch()
 
+    def filled(self, text):
+        """A configuration with the lab's names in it."""
+        return text.replace("@INSTANCE@", self.tag).replace("@WORK@", self.lab.work)
+
     def write(self, text):
         self.text = text
         with open(self.path, "w") as file:
-            file.write(text.replace("@INSTANCE@", self.tag).replace("@WORK@", self.lab.work))
+            file.write(self.filled(text))
 
     def launch(self):
         # One that polls would leave the others on its CPU nothing.
         self.process = self.lab.spawn(self.node, self.instance,
-                                      os.path.join(BUILD, "app/synfront"), "--config",
+                                      os.path.join(self.build, "app/synfront"), "--config",
                                       self.path, env=self.env,
                                       nice=0 if "idle: poll" in self.text else FAVOURED)
         join_taps(self.lab, self.process, self.taps)

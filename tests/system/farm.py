@@ -10,13 +10,11 @@ hash flows differently: the two directions of most connections take different wi
 """
 
 import contextlib
+import datetime
 import json
 import os
-import selectors
+import re
 import shutil
-import socket
-import threading
-import time
 
 from engines import Synfront
 from lab import FAVOURED, ROOT, SERVER, Lab, wait_for
@@ -27,6 +25,7 @@ FRR = "/usr/lib/frr"
 CLIENT4, ATTACKER4, OUTER4, INNER4 = "192.0.2.10", "192.0.2.66", "192.0.2.1", "198.51.100.254"
 LAN6, SERVERS6 = "2001:db8:2::", "2001:db8:1::"
 ROUTERS = ("outer", "inner")
+BFD_MS = 40  # as the samples have it
 
 ENGINE = """
 ports:
@@ -44,7 +43,7 @@ secret:
 services:
   - name: web
     addresses: [198.51.100.10, "2001:db8:1::10"]
-    ports: [80]
+    ports: [80, 7000-7009]
     mode: handoff
     calm: transparent
     calm_syn_per_s: 400
@@ -56,6 +55,43 @@ instance: @INSTANCE@
 eal:
   hugepages: off
 """
+
+
+class Watch:
+    """Which wires a router's routes to what is beyond them have had, as its kernel told."""
+
+    # Daemons change a route in several steps, or take it away to put another in its place.
+    BRIEF_S = 0.02
+
+    def __init__(self, lab, router):
+        self.prefixes = ("198.51.100.0/24", SERVERS6 + "/64") if router == "outer" else ("default",)
+        self.process = lab.spawn(router, "routes-" + router, "ip", "-ts", "-o", "monitor", "route")
+
+    def changes(self):
+        """(time, family, wires) from each change on, but for those that were brief."""
+        last = {}
+        for line in self.process.output().splitlines():
+            when, _, what = line[1:].partition("] ")
+            words = what.replace("\\", " ").split()
+            if not set(words[:2]) & set(self.prefixes):
+                continue
+            family = 6 if "pref" in words else 4
+            wires = frozenset() if words[0] == "Deleted" else frozenset(
+                int(word[4:]) for word in words if re.fullmatch(r"wire\d", word))
+            begun = datetime.datetime.fromisoformat(when).timestamp()
+            if family in last and begun - last[family][0] > self.BRIEF_S:
+                yield (last[family][0], family, last[family][1])
+            last[family] = (begun, wires)
+        for family, (begun, wires) in last.items():
+            yield (begun, family, wires)
+
+    def losses(self):
+        """(time, family, wire) whenever a wire was taken out of use."""
+        before = {4: frozenset(), 6: frozenset()}
+        for begun, family, wires in self.changes():
+            for wire in before[family] - wires:
+                yield (begun, family, wire)
+            before[family] = wires
 
 
 class WireSynfront(Synfront):
@@ -72,10 +108,12 @@ class Farm(Lab):
     nodes = ("client", "attacker", "outer", "inner", "server") + tuple(
         "wire%d" % number for number in WIRES)
 
-    def __init__(self):
+    def __init__(self, bfd_ms=BFD_MS):
         super().__init__("farm")
+        self.bfd_ms = bfd_ms
         self.engines = {}
-        self.daemons = {}
+        self.routing = None
+        self.watches = {}
 
     # Cables and addresses
 
@@ -153,51 +191,98 @@ class Farm(Lab):
 
     def route(self, kind):
         """Start the routers' daemons, "bird" or "frr", and wait until every wire is in use."""
+        self.routing = kind
         for router in ROUTERS:
-            start = self.bird if kind == "bird" else self.frr
-            self.daemons[router] = start(router)
+            self.watches[router] = Watch(self, router)
+            place = os.path.join(self.work, router)
+            os.makedirs(place, exist_ok=True)
+            (self.bird if kind == "bird" else self.frr)(router, place)
         for number in WIRES:
             self.wait_in_use(number)
 
-    def bird(self, router):
-        place = os.path.join(self.work, router)
-        os.makedirs(place, exist_ok=True)
-        return [self.spawn(router, "bird-" + router, "bird", "-f", "-c",
-                           "%s/%s.bird.conf" % (SAMPLES, router), "-s", place + "/ctl", "-P",
-                           place + "/pid", nice=FAVOURED)]
+    def bird(self, router, place):
+        path = shutil.copy("%s/%s.bird.conf" % (SAMPLES, router), place)
+        with open(path) as file:
+            text, n = re.subn(r"(min [rt]x interval) \d+ ms", r"\1 %d ms" % self.bfd_ms, file.read())
+        assert n == 2, (path, n)
+        with open(path, "w") as file:
+            file.write(text)
+        self.spawn(router, "bird-" + router, "bird", "-f", "-c", path, "-s", place + "/ctl", "-P",
+                   place + "/pid", nice=FAVOURED)
 
-    def frr(self, router):
-        place = os.path.join(self.work, router)
-        os.makedirs(place, exist_ok=True)
+    def frr(self, router, place):
         # They give up root for a user of their own, and read their file after that.
         os.chmod(self.work, 0o755)
         shutil.chown(place, "frr", "frr")
         sample = shutil.copy("%s/%s.frr.conf" % (SAMPLES, router), place)
-        started = []
         for daemon, more in (("zebra", ()), ("bfdd", ("--bfdctl", place + "/bfdd.sock")),
-                             ("bgpd", ())):
-            started.append(self.spawn(
+                             ("bgpd", ()), ("staticd", ())):
+            self.spawn(
                 router, "%s-%s" % (daemon, router), os.path.join(FRR, daemon), "-f",
                 sample, "-z", place + "/zserv.api", "-i",
                 "%s/%s.pid" % (place, daemon), "--vty_socket", place, "-P", "0", *more,
-                nice=FAVOURED))
+                nice=FAVOURED)
             if daemon == "zebra":
                 wait_for("zebra", lambda: os.path.exists(place + "/zserv.api"))
-        return started
 
-    def in_use(self, number):
-        """Do both routers send both families over this wire?"""
+    def uses(self, number):
+        """How many of the four routes, of both routers and families, have this wire."""
+        found = 0
         for router, to4, to6 in (("outer", "198.51.100.10", SERVERS6 + "10"),
                                  ("inner", "0.0.0.0/0", "::/0")):
             for family, to in (("-4", to4), ("-6", to6)):
                 match = ("match", to) if "/" not in to else ("exact", to)
                 out = self.run(router, "ip", family, "route", "show", *match)
-                if "dev wire%d" % number not in out:
-                    return False
-        return True
+                found += "dev wire%d" % number in out
+        return found
+
+    def in_use(self, number):
+        """Do both routers send both families over this wire?"""
+        return self.uses(number) == 4
 
     def wait_in_use(self, number, timeout=60):
         wait_for("wire %d to be in use" % number, lambda: self.in_use(number), timeout, 0.1)
+
+    def drain(self, number):
+        """Have the routers take a wire out of use that forwards as before."""
+        self.administer(number, True)
+        wait_for("wire %d to be out of use" % number, lambda: not self.uses(number), 60, 0.1)
+
+    def put_back(self, number):
+        self.administer(number, False)
+        self.wait_in_use(number)
+
+    def administer(self, number, is_out):
+        for router in ROUTERS:
+            place = os.path.join(self.work, router)
+            if self.routing == "bird":
+                self.administer_bird(router, place, number, is_out)
+            else:
+                far = 3 - 1 - ROUTERS.index(router)
+                what = ("" if is_out else "no ") + "neighbor %s shutdown"
+                self.run(router, "vtysh", "--vty_socket", place, "-c", "configure terminal",
+                         "-c", "router bgp %d" % (65001 + ROUTERS.index(router)),
+                         "-c", what % ("10.255.%d.%d" % (number, far)),
+                         "-c", what % ("fd00:255:%d::%d" % (number, far)))
+
+    def administer_bird(self, router, place, number, is_out):
+        """The wire's lines become comments, or lines again."""
+        path = "%s/%s.bird.conf" % (place, router)
+        with open(path) as file:
+            text = file.read()
+        ours = r"(via (?:10\.255\.%d\.|fd00:255:%d::).* bfd)$" % (number, number)
+        text, n = re.subn(*((r"(?m)^(\t+)" + ours, r"\1# \2") if is_out else
+                            (r"(?m)^(\t+)# " + ours, r"\1\2")), text)
+        assert n == 2, (path, n)
+        with open(path, "w") as file:
+            file.write(text)
+        said = self.run(router, "birdc", "-s", place + "/ctl", "configure")
+        assert "Reconfigured" in said or "in progress" in said, said
+
+    def losses(self, since=0.0):
+        """(time, router, family, wire) whenever a wire was taken out of use."""
+        return sorted((when, router, family, wire) for router, watch in self.watches.items()
+                      for when, family, wire in watch.losses() if when >= since)
 
     # Front ends
 
@@ -219,145 +304,3 @@ class Farm(Lab):
                 engine.end()
             self.engines.clear()
         super().stop()
-
-
-class Regulars:
-    """Clients that stay: each asks the web server again and again over one connection, half of
-    them by IPv6. Nothing is tried twice."""
-
-    def __init__(self, lab, number, every=0.1, path="/hello", port=80):
-        self.every = every
-        self.request = b"GET %s HTTP/1.1\r\nHost: server.lab\r\n\r\n" % path.encode()
-        self.answered = 0
-        self.lost = []
-        self.worst = 0.0
-        self.over = threading.Event()
-        self.selector = selectors.DefaultSelector()
-        self.clients = []
-        begun = time.monotonic()
-        for i in range(number):
-            connection = lab.socket("client", socket.AF_INET6 if i % 2 else socket.AF_INET)
-            connection.settimeout(20)
-            connection.connect((SERVERS6 + "10" if i % 2 else "198.51.100.10", port))
-            connection.setblocking(False)
-            client = {"socket": connection, "asked": None, "got": b"", "answers": 0,
-                      "due": time.monotonic() + every * i / number}
-            self.selector.register(connection, selectors.EVENT_READ, client)
-            self.clients.append(client)
-        self.took = time.monotonic() - begun
-        self.thread = threading.Thread(target=self.work, daemon=True)
-        self.thread.start()
-
-    def work(self):
-        while not self.over.is_set():
-            for key, _ in self.selector.select(0.01):
-                self.hear(key.data)
-            now = time.monotonic()
-            for client in self.clients:
-                if client["asked"] is None and now >= client["due"]:
-                    client["asked"], client["got"] = now, b""
-                    try:
-                        client["socket"].send(self.request)
-                    except OSError as error:
-                        self.lose(client, error)
-
-    def hear(self, client):
-        try:
-            data = client["socket"].recv(65536)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self.lose(client, error)
-            return
-        if not data:
-            self.lose(client, "closed")
-            return
-        client["got"] += data
-        head, end, body = client["got"].partition(b"\r\n\r\n")
-        if not end:
-            return
-        size = next(int(line.split(b":")[1]) for line in head.split(b"\r\n")
-                    if line.lower().startswith(b"content-length:"))
-        if not head.startswith(b"HTTP/1.1 200") or len(body) > size:
-            self.lose(client, "another answer: %r" % client["got"][:60])
-        elif len(body) == size:
-            now = time.monotonic()
-            self.answered += 1
-            client["answers"] += 1
-            self.worst = max(self.worst, now - client["asked"])
-            client["asked"], client["due"] = None, now + self.every
-
-    def lose(self, client, why):
-        self.lost.append("%s: %s" % (client["socket"].getsockname()[:2], why))
-        self.selector.unregister(client["socket"])
-        self.clients.remove(client)
-
-    def waiting(self):
-        """For how long the one that waits longest has had no answer."""
-        now = time.monotonic()
-        return max((now - client["asked"] for client in list(self.clients)
-                    if client["asked"] is not None), default=0.0)
-
-    def gap(self):
-        """The longest that any had to wait for an answer since gap() was asked before."""
-        worst, self.worst = max(self.worst, self.waiting()), 0.0
-        return worst
-
-    def settle(self, patience=30):
-        """Until each has asked and been answered after this call."""
-        before = [(client, client["answers"]) for client in list(self.clients)]
-        wait_for("every regular to be answered", lambda: all(
-            client["answers"] >= answers + 2 for client, answers in before
-            if client in self.clients), patience, 0.1)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
-        for client in self.clients:
-            client["socket"].close()
-
-
-class Newcomers:
-    """Clients that come one after another, ask once and leave; each must be served."""
-
-    def __init__(self, lab, every=0.02, patience=20):
-        self.lab, self.every, self.patience = lab, every, patience
-        self.served = 0
-        self.failed = []
-        self.worst = 0.0
-        self.over = threading.Event()
-        # A wire that is gone costs one a second: more than one at a time.
-        self.threads = [threading.Thread(target=self.work, args=(i,), daemon=True)
-                        for i in range(4)]
-        for thread in self.threads:
-            thread.start()
-
-    def work(self, number):
-        while not self.over.wait(self.every * len(self.threads)):
-            begun = time.monotonic()
-            try:
-                with self.lab.socket("client", socket.AF_INET6 if number % 2
-                                     else socket.AF_INET) as connection:
-                    connection.settimeout(self.patience)
-                    connection.connect((SERVERS6 + "10" if number % 2 else "198.51.100.10", 80))
-                    connection.sendall(b"GET /hello HTTP/1.0\r\n\r\n")
-                    answer = b""
-                    while piece := connection.recv(65536):
-                        answer += piece
-                if not answer.startswith(b"HTTP/1.1 200"):
-                    raise OSError("another answer: %r" % answer[:60])
-                self.served += 1
-            except OSError as error:
-                self.failed.append("%s after %.1f s" % (error, time.monotonic() - begun))
-            self.worst = max(self.worst, time.monotonic() - begun)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()

@@ -103,6 +103,22 @@ def test_extension_headers(bench):
 
 
 @anywhere
+def test_headers_in_pages(bench):
+    """A first segment of which the kernel has only the Ethernet header in one piece, the rest in
+    pages: a packet socket makes such frames from a page's size on."""
+    server = agent(bench)
+    port, _ = serve(bench)
+    for node in ("client", "server"):
+        bench.lab.set_mtu(node, 9000)
+        bench.stack.callback(bench.lab.set_mtu, node, 1500)
+    for family in (4, 6):
+        for timestamps in (True, False):
+            with Proven(server, port, timestamps, family=family) as client, server.grows("opened"):
+                client.exchange(b"far more than a page " * 300)
+                client.reset()
+
+
+@anywhere
 def test_cookie_opens_one_connection(bench):
     """The first data segment again after the close: the server sees one request."""
     server = agent(bench)
@@ -417,6 +433,8 @@ def test_linger_restart(bench):
 @anywhere
 def test_agent_is_dead_for_an_epoch(bench):
     """The keys of epochs to come are in the kernel."""
+    if not bench.options.long:
+        raise Skip("it waits for one epoch and a part: --long")
     server = agent(bench, linger=True)
     port, _ = serve(bench)
     server.process.kill(signal.SIGKILL)

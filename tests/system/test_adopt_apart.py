@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """synfront-adopt behind front ends that differ: whose clocks are apart from the server's, and who
-change their master secret one after the other."""
+change their master secret one after the other; and clients that come when their cookie has died."""
 
 import os
 import re
@@ -98,3 +98,26 @@ def test_two_secrets_differ(bench):
     os.chmod(os.path.join(bench.lab.work, "group.next"), 0o644)
     status, said = server.check()
     assert status == 1 and "secret.next: found " in said and "mode 0644" in said, said
+
+
+@anywhere
+def test_cookie_has_died(bench):
+    """A client whose ACK was lost says something only when its cookie has died: that is answered by
+    a RST, so that it does not go on for a quarter of an hour. An ACK alone is not, nor is what is
+    older than ten minutes."""
+    server = agent(bench)
+    port, _ = serve(bench)
+    for family in (4, 6):
+        for timestamps, ago in ((True, 70), (False, 70), (True, 500)):
+            with Proven(server, port, timestamps, at=time.time() - ago, family=family) as client:
+                with server.grows("unproven"):
+                    client.send("A")
+                client.silence(0.2)
+                for flags, data in (("PA", b"at last"), ("FA", b"")):
+                    with server.grows("expired"):
+                        client.send(flags, data)
+                    assert client.expect("R")["TCP"].seq == client.rcv_nxt
+        with Proven(server, port, at=time.time() - 700, family=family) as client:
+            with server.grows("unproven"):
+                client.send("PA", b"at last")
+            client.silence(0.2)

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Hand-off from end to end: clients, an engine of mode handoff, synfront-adopt, servers."""
 
+import hashlib
 import itertools
 import os
+import queue
 import signal
 import socket
-import subprocess
+import struct
 
-from adopt import Agent, resets
+from adopt import Agent, group_secret, resets
 from bench import Skip
-from engines import BUILD, Synfront
+from engines import Synfront
 from lab import SERVER, address, wait_for
-from servers import Server, ask, dial, echo, read_all
+from servers import Server, ask, dial, echo, pattern, read_all
 from traffic import curl
 
 TCP_REPAIR = 19
@@ -29,30 +31,24 @@ SERVICES = """services:
 """
 
 
-def text_of(bench):
+def text_of(bench, services=SERVICES):
     """The configuration of the lab's engine with these services."""
     text = bench.config()
-    return text[:text.index("services:")] + SERVICES + text[text.index("\nhandshake:"):]
+    return text[:text.index("services:")] + services + text[text.index("\nhandshake:"):]
 
 
-def handed_over(bench, **fields):
-    """Engine and agent in their places, with the secret of a group between them: the agent."""
-    work = bench.lab.work
-    engine = Synfront(text_of(bench), "handoff")
-    engine.lab, engine.tag = bench.lab, bench.lab.id + "-handoff"
-    engine.path = os.path.join(work, "handoff.yaml")
+def prepared(bench, engine, **fields):
+    """The agent, not begun, with the group's secret of an engine that is not begun either."""
+    engine.lab, engine.tag = bench.lab, bench.lab.id + "-" + engine.instance
+    engine.path = os.path.join(bench.lab.work, engine.instance + ".yaml")
     engine.write(engine.text)
-    place = os.path.join(work, "group-of-engine")
-    if os.path.exists(place):
-        os.remove(place)
-    done = subprocess.run((os.path.join(BUILD, "app/synfront"), "--config", engine.path,
-                           "--group-secret", "default", "--output", place), check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if "unrecognized option" in done.stdout:
-        raise Skip("this synfront has no mode handoff")
-    assert done.returncode == 0, done.stdout
-    with open(place) as file:
-        agent = bench.keep(Agent(bench, secret=bytes.fromhex(file.read()), **fields))
+    return Agent(bench, secret=group_secret(bench.lab, engine.path), **fields)
+
+
+def handed_over(bench, services=SERVICES, **fields):
+    """Engine and agent in their places, with the secret of a group between them: the agent."""
+    engine = Synfront(text_of(bench, services), "handoff")
+    agent = bench.keep(prepared(bench, engine, **fields))
     bench.engine(engine)
     return agent
 
@@ -90,6 +86,46 @@ def test_flood_of_syns(bench):
         assert not bench.lab.run("server", "ss", "-Htan", "state", "syn-recv")
     assert agent.count("opened") == opened + 40
     assert resets(bench) == before
+
+
+def least_round_trip_ms(connection):
+    """What a connection's kernel takes for it: tcpi_min_rtt of struct tcp_info."""
+    raw = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 152)
+    return struct.unpack_from("=I", raw, 148)[0] / 1000
+
+
+def test_far_client(bench):
+    """A client 100 ms away downloads 2 MB (--long: 20) under BBR, which lives by the round trip that
+    the server's kernel measures: it never takes it for less than it is."""
+    size = 20000000 if bench.options.long else 2000000
+    digest = hashlib.sha256()
+    for piece in pattern(size, 1):
+        digest.update(piece)
+    samples = queue.Queue()
+
+    def handler(connection):
+        for piece in pattern(size, 1):
+            connection.sendall(piece)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1)
+        samples.put(least_round_trip_ms(connection))
+
+    agent = handed_over(bench)
+    server = bench.keep(Server(bench.lab, 7002, handler))
+    try:
+        server.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
+    except FileNotFoundError as error:
+        raise Skip("this kernel has no BBR") from error
+    opened = agent.count("opened")
+    with bench.delayed("delay=50ms,rate=200mbit,queue=1s"):
+        for family, stamps in itertools.product((4, 6), (1, 0)):
+            with bench.lab.sysctls("client", {"ipv4.tcp_timestamps": stamps}), \
+                    dial(bench.lab, 7002, family) as client:
+                assert hashlib.sha256(read_all(client)).digest() == digest.digest()
+            least = samples.get(timeout=20)
+            # The kernel's clock for timestamps counts milliseconds.
+            assert least >= 99, (family, stamps, least)
+    assert agent.count("opened") == opened + 4
 
 
 def test_again_from_the_same_port(bench):

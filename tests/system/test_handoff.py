@@ -94,6 +94,7 @@ def test_calm_two_workers_hand_nothing_over(bench):
 def test_connections_from_before_go_on(bench):
     """A connection that is older than the engine, and one that the server makes, pass as well."""
     lab = bench.lab
+    bench.no_nginx()
     bench.engine(Wire())
     bench.keep(Server(lab, PORT, echo))
     bench.keep(Server(lab, 5555, echo, node="client"))

@@ -2,151 +2,37 @@
 """Front ends on parallel wires between two routers: any of them may go at any time, and no
 connection with it."""
 
-import contextlib
-import hashlib
-import secrets
 import os
+import shutil
 import signal
-import socket
-import threading
 import time
-import types
 
-from adopt import Agent
-from bench import Skip
 from engines import BUILD
-from farm import WIRES, Farm, Newcomers, Regulars
+from farm import BFD_MS, ENGINE, OUTER4, WIRES
+from farm_load import FLOOD_PER_S, N_REGULARS, Regulars, crowded, farm_of, gap, only_long, settle
 from lab import wait_for
-from traffic import Flood, Nginx
+from traffic import Flood
 
-N_REGULARS = 200
-N_DOWNLOADS = 4
-DOWNLOAD_SIZE = 40 << 20
-FLOOD_PER_S = 20000
-
-
-class Downloads:
-    """Large files, read as fast as they come; each must be whole."""
-
-    def __init__(self, farm, web):
-        content = secrets.token_bytes(1 << 20) * (DOWNLOAD_SIZE >> 20)
-        web.write("large", content)
-        self.wanted = hashlib.sha256(content).hexdigest()
-        self.farm = farm
-        self.results = []
-        self.threads = [threading.Thread(target=self.read, args=(i,), daemon=True)
-                        for i in range(N_DOWNLOADS)]
-        for thread in self.threads:
-            thread.start()
-
-    def read(self, i):
-        try:
-            with self.farm.socket("client", socket.AF_INET6 if i % 2 else socket.AF_INET) as s:
-                s.settimeout(30)
-                s.connect(("2001:db8:1::10" if i % 2 else "198.51.100.10", 80))
-                s.sendall(b"GET /large HTTP/1.0\r\n\r\n")
-                self.results.append(self.receive(s))
-        except OSError as error:
-            self.results.append(str(error))
-
-    @staticmethod
-    def receive(connection):
-        digest, head = hashlib.sha256(), b""
-        while b"\r\n\r\n" not in head:
-            data = connection.recv(65536)
-            if not data:
-                return "ended in its head"
-            head += data
-        digest.update(head.partition(b"\r\n\r\n")[2])
-        while True:
-            data = connection.recv(1 << 16)
-            if not data:
-                return digest.hexdigest()
-            digest.update(data)
-            time.sleep(0.04)  # so that they last
-
-    def check(self):
-        for thread in self.threads:
-            thread.join(90)
-        assert self.results == [self.wanted] * N_DOWNLOADS, (self.results, self.wanted)
-
-
-@contextlib.contextmanager
-def farm_of(bench, routing):
-    """Three front ends, their routers, a web server whose kernel takes clients over."""
-    if os.cpu_count() < 4 and not bench.options.long:
-        raise Skip("three engines and a flood take all of %d CPUs: --long" % os.cpu_count())
-    bench.lab.remove()
-    with Farm() as farm:
-        new_secret(farm)
-        for number in WIRES:
-            farm.front(number)
-        with Agent(types.SimpleNamespace(lab=farm), linger=True,
-                   secret=group_secret(farm)) as agent:
-            farm.route(routing)
-            web = Nginx(farm)
-            web.write("hello", b"hello from behind\n")
-            yield farm, web, agent
-
-
-def new_secret(farm):
-    path = os.path.join(farm.work, "secret")
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
-
-
-def group_secret(farm):
-    """What the servers get of the front ends' secret."""
-    path = os.path.join(farm.work, "group-%d" % time.monotonic_ns())
-    farm.run("wire1", os.path.join(BUILD, "app/synfront"), "--config", farm.engines[1].path,
-             "--group-secret", "default", "--output", path)
-    with open(path) as file:
-        return bytes.fromhex(file.read())
-
-
-@contextlib.contextmanager
-def crowded(bench, routing):
-    """Regulars, newcomers and downloads in a flood, while something happens to the farm: (farm,
-    regulars, agent)."""
-    with farm_of(bench, routing) as (farm, web, agent), Regulars(farm, N_REGULARS) as regulars:
-        before = farm.counted("passed_handoff")
-        downloads = Downloads(farm, web)
-        with Flood(farm, FLOOD_PER_S, 90):
-            wait_for("cookies on each wire", lambda: all(
-                farm.counted("cookie_mode_entered").values()))
-            # Half of them have been taken over from a cookie.
-            with Regulars(farm, N_REGULARS) as late, Newcomers(farm) as newcomers:
-                settle((regulars, late))
-                now = farm.counted("passed_handoff")
-                assert all(now[number] > before[number] for number in WIRES), (before, now)
-                yield farm, (regulars, late), agent
-                settle((regulars, late))
-            assert not newcomers.failed, newcomers.failed
-            assert newcomers.served > 20
-        downloads.check()
-        assert not regulars.lost and not late.lost, (regulars.lost, late.lost)
-        status = agent.status()["counters"]
-        assert status["opened"] >= N_REGULARS, status
-        assert status["refused"] == status["no_keys"] == 0, status
-
-
-def settle(regulars):
-    for all_of_them in regulars:
-        all_of_them.settle()
-
-
-def gap(regulars):
-    """How long the one of them all that waited longest has, since this was asked before."""
-    return max(all_of_them.gap() for all_of_them in regulars)
+# What an upgrade brings: a second service.
+NEXT = ENGINE.replace("limits:\n", """  - name: next
+    addresses: [198.51.100.10, "2001:db8:1::10"]
+    ports: [8080]
+    mode: handoff
+limits:
+""")
 
 
 def goes_and_comes_back(bench, farm, regulars, number, leave, routing):
     gap(regulars)
+    begun = time.time()
     come_back = leave(farm, number)
-    wait_for("wire %d to be out of use" % number, lambda: not farm.in_use(number))
+    wait_for("wire %d to be out of use" % number, lambda: not farm.uses(number))
     settle(regulars)
+    gone = farm.losses(begun)
+    # By the router and family that noticed last; and other wires, which nobody touched.
     bench.record("scaleout", routing=routing, how=leave.__name__, wire=number,
-                 gap_s=round(gap(regulars), 3),
+                 out_of_use_s=round(max(loss[0] for loss in gone if loss[3] == number) - begun, 3),
+                 others=sum(loss[3] != number for loss in gone), gap_s=round(gap(regulars), 3),
                  lost=sum(len(all_of_them.lost) for all_of_them in regulars))
     come_back()
     farm.wait_in_use(number)
@@ -165,9 +51,9 @@ def stopped(farm, number):
 
 def unplugged(farm, number):
     """The link of a front end to one of the routers goes down."""
-    node = "wire%d" % number
-    farm.run(node, "ip", "link", "set", "inside", "down")
-    return lambda: farm.run(node, "ip", "link", "set", "inside", "up")
+    node, side = "wire%d" % number, "inside" if number % 2 else "outside"
+    farm.run(node, "ip", "link", "set", side, "down")
+    return lambda: farm.run(node, "ip", "link", "set", side, "up")
 
 
 WAYS = (killed, stopped, unplugged)
@@ -184,6 +70,48 @@ def test_front_ends_go(bench):
                     goes_and_comes_back(bench, farm, regulars, number, leave, routing)
 
 
+def test_no_wire_is_left(bench):
+    """For some seconds no wire is in use, as when a router is too busy for BFD: clients go on when
+    they are back, and nobody has been told of another way."""
+    for routing in ("bird", "frr") if bench.options.long else ("bird",):
+        with farm_of(bench, routing) as (farm, _, _), Regulars(farm, 40) as regulars:
+            regulars.settle()
+            plugs = [unplugged(farm, number) for number in WIRES]
+            for number in WIRES:
+                wait_for("wire %d to be out of use" % number, lambda: not farm.uses(number))
+            time.sleep(1)
+            for plug in plugs:
+                plug()
+            for number in WIRES:
+                farm.wait_in_use(number)
+            regulars.settle()
+            assert not regulars.lost, regulars.lost
+            said = farm.run("client", "ip", "route", "get", "198.51.100.10")
+            assert "via " + OUTER4 in said, said
+
+
+def test_bfd_intervals(bench):
+    """What other intervals of BFD than the samples' gain and cost: how soon a dead front end is out of
+    use, and how often wires are that nobody touched. No connection is lost by any of them."""
+    only_long(bench)
+    for bfd_ms in (10, 20, BFD_MS, 100, 300):
+        with farm_of(bench, "bird", bfd_ms=bfd_ms) as (farm, _, _), \
+                Flood(farm, FLOOD_PER_S, 300), Regulars(farm, N_REGULARS) as regulars:
+            regulars.settle()
+            begun = time.time()
+            time.sleep(15)
+            untouched = len(farm.losses(begun))
+            regulars.gap()
+            begun = time.time()
+            farm.engines[1].end(signal.SIGKILL)
+            wait_for("wire 1 to be out of use", lambda: not farm.uses(1))
+            regulars.settle()
+            gone = max(loss[0] for loss in farm.losses(begun) if loss[3] == 1)
+            bench.record("bfd", interval_ms=bfd_ms, out_of_use_s=round(gone - begun, 3),
+                         gap_s=round(regulars.gap(), 3), untouched_in_15_s=untouched)
+            assert not regulars.lost, regulars.lost
+
+
 def test_agent_starts_again(bench):
     """The servers' agent is replaced while clients come by cookie."""
     with crowded(bench, "bird") as (_, regulars, agent):
@@ -192,3 +120,49 @@ def test_agent_starts_again(bench):
             settle(regulars)
             agent.begin()
             settle(regulars)
+
+
+def test_rolling_upgrade(bench):
+    """Every front end is replaced by another build with another configuration, in a flood, one
+    after the other: the routers take its wire out of use, it is stopped, and the new one comes."""
+    only_long(bench)
+    for routing in ("bird", "frr"):
+        with crowded(bench, routing) as (farm, regulars, _):
+            build = os.path.join(farm.work, "next")
+            os.makedirs(os.path.join(build, "app"))
+            shutil.copy(os.path.join(BUILD, "app/synfront"), os.path.join(build, "app"))
+            for number in WIRES:
+                gap(regulars)
+                begun = time.time()
+                upgrade(farm, number, build)
+                settle(regulars)
+                others = sum(loss[3] != number for loss in farm.losses(begun))
+                bench.record("upgrade", routing=routing, wire=number, others=others,
+                             gap_s=round(gap(regulars), 3),
+                             lost=sum(len(all_of_them.lost) for all_of_them in regulars))
+
+
+def upgrade(farm, number, build):
+    front = farm.engines[number]
+    farm.drain(number)
+    wait_for("wire %d to have nothing more of the services" % number, at_rest(front), 10, 0.5)
+    assert front.end() == 0, front.process.output()
+    front.build = build
+    front.write(NEXT)
+    front.launch()
+    assert os.readlink("/proc/%d/exe" % front.process.popen.pid).startswith(build)
+    assert front.service("next")["mode"] == "handoff"
+    farm.put_back(number)
+    wait_for("wire %d to have something of the services" % number,
+             lambda: front.counters()["passed_handoff"] > 0)
+
+
+def at_rest(front):
+    """A function that is true when nothing has passed since it was asked before."""
+    last = [None]
+
+    def rests():
+        before, last[0] = last[0], front.counters()["passed_handoff"]
+        return before == last[0]
+
+    return rests

@@ -225,39 +225,40 @@ test_fixed_keys_may_not_change(void)
 		const char *yaml, *error;
 	} cases[] = {
 		{ PORTS WEB "memory: {connections: 2M}\n",
-		  "t: memory.connections: found 2M; expected 1M, as it "
+		  "t:3:23: memory.connections: found 2M; expected 1M, as it "
 		  "runs: a change needs a restart" },
 		{ PORTS WEB "handshake: {hold_bytes: 8k}\n",
-		  "t: handshake.hold_bytes: found 8k; expected 16k, as "
+		  "t:3:25: handshake.hold_bytes: found 8k; expected 16k, as "
 		  "it runs: a change needs a restart" },
 		{ PORTS WEB "workers: {lcores: [3]}\n",
-		  "t: workers.lcores: found [3]; expected [], as it runs: a "
+		  "t:3:19: workers.lcores: found [3]; expected [], as it runs: a "
 		  "change needs a restart" },
 		{ PORTS WEB "workers: {control_lcore: 3}\n",
-		  "t: workers.control_lcore: found 3; expected nothing, "
+		  "t:3:26: workers.control_lcore: found 3; expected nothing, "
 		  "as it runs: a change needs a restart" },
 		{ PORTS WEB "telemetry: no\n",
-		  "t: telemetry: found false; expected true, as it runs: a change "
+		  "t:3:12: telemetry: found false; expected true, as it runs: a change "
 		  "needs a restart" },
 		{ PORTS WEB "log: {target: syslog}\n",
-		  "t: log.target: found syslog; expected stderr, as it runs: "
+		  "t:3:15: log.target: found syslog; expected stderr, as it runs: "
 		  "a change needs a restart" },
 		{ PORTS WEB "eal: {args: [-v]}\n",
-		  "t: eal.args: found [-v]; expected [], as it runs: a change "
+		  "t:3:13: eal.args: found [-v]; expected [], as it runs: a change "
 		  "needs a restart" },
 		{ "ports: {outside: {device: other}, inside: {device: net_null1}}\n" WEB,
-		  "t: "
+		  "t:1:27: "
 		  "ports.outside.device: found other; expected net_null0, as it runs: a change "
 		  "needs a restart" },
 		{ "ports: {outside: {device: net_null0}, inside: {device: net_null1, mac: "
 		  "\"02:00:00:00:00:01\"}}\n" WEB,
-		  "t: ports.inside.mac: found 02:00:00:00:00:01; expected device, as it runs: a "
+		  "t:1:72: ports.inside.mac: found 02:00:00:00:00:01; expected device, as it runs: "
+		  "a "
 		  "change needs "
 		  "a restart" },
 		{ "ports: {outside: {device: net_null0}}\nservices: [{name: web, addresses: "
 		  "192.0.2.1, ports: 80, "
 		  "mode: respond}]\n",
-		  "t: ports.inside: found none; expected one, as it runs: a change needs a "
+		  "t:1:8: ports.inside: found none; expected one, as it runs: a change needs a "
 		  "restart" },
 	};
 	struct conf *running = parse(PORTS WEB);
@@ -323,9 +324,9 @@ test_ids_used_up_are_refused(void)
 	memset(&ids, 0xff, sizeof(ids));
 	ids.used[CONF_ID_WORDS - 1] = UINT64_MAX >> 1;
 	CU_ASSERT_EQUAL(conf_adopt_ids(&running->policy, fresh, &ids, &err), -1);
-	CU_ASSERT_STRING_EQUAL(err.text,
-	                       "t: services: found 2 new ones; expected at most 1, since the ids "
-	                       "of removed ones are still in use");
+	CU_ASSERT_STRING_EQUAL(
+		err.text, "t:3:1: services: found 2 new ones; expected at most 1, since the ids "
+			  "of removed ones are still in use");
 	CU_ASSERT_EQUAL(fresh->policy.generation, 1);
 	CU_ASSERT_EQUAL(ids.used[CONF_ID_WORDS - 1], UINT64_MAX >> 1);
 

@@ -49,6 +49,8 @@ main(void)
 		{ .pName = "waiting", .pTests = core_waiting_tests },
 		{ .pName = "handoff", .pTests = core_handoff_tests },
 		{ .pName = "shield", .pTests = core_shield_tests },
+		{ .pName = "observe", .pTests = core_observe_tests },
+		{ .pName = "syn lane", .pTests = core_syn_lane_tests },
 		{ .pName = "rows", .pTests = rows_tests },
 		CU_SUITE_INFO_NULL,
 	};

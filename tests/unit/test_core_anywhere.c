@@ -114,6 +114,22 @@ LAB_TEST_ONCE(test_anywhere_not_to_learn_more)
 	CHECK(!ANYWHERE(s.options = LAB_ALL, s.tsval = 1));
 }
 
+/* What a list or a signature says is said by whoever has the SYN, unless it may pass. */
+LAB_TEST(test_anywhere_listed_or_signed)
+{
+	struct prefix all[2] = { { lab->addresses[0].addr, 0 }, { lab->addresses[1].addr, 0 } };
+
+	lab->services[0].allow = all;
+	lab->services[0].n_allow = 2;
+	start(lab);
+	CHECK(ANYWHERE((void)s));
+	CHECK(!ANYWHERE(s.options = OPTION_MD5));
+	lab->services[0].signed_syn = REFUSE_DROP;
+	CHECK(ANYWHERE(s.options = OPTION_MD5));
+	lab->services[0].denied = REFUSE_PASS;
+	CHECK(ANYWHERE((void)s));
+}
+
 /* A server that is down is tried by its owner alone. */
 LAB_TEST(test_anywhere_not_a_server_that_is_down)
 {
@@ -160,6 +176,7 @@ CU_TestInfo core_anywhere_tests[] = {
 	CHECK_TEST(test_anywhere_not_by_state),
 	CHECK_TEST(test_anywhere_not_to_learn),
 	CHECK_TEST(test_anywhere_not_to_learn_more),
+	CHECK_TEST(test_anywhere_listed_or_signed),
 	CHECK_TEST(test_anywhere_not_a_server_that_is_down),
 	CHECK_TEST(test_anywhere_responder),
 	CHECK_TEST(test_anywhere_not_while_draining),

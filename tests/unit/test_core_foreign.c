@@ -292,7 +292,25 @@ LAB_TEST(test_foreign_priority_tags_are_no_vlan)
 	}
 }
 
+/* Of mode handoff there is nothing to rewrite: the error goes where the segment came from. */
+LAB_TEST(test_foreign_icmp_of_handoff_as_it_is)
+{
+	uint8_t frame[FRAME_SIZE];
+	size_t quoted;
+
+	lab->server_port = LAB_HANDOFF;
+	lab_start(lab);
+	for (enum side side = SIDE_OUTSIDE; side <= SIDE_INSIDE; side++) {
+		size_t len = build_icmp(lab, side, 700, 900, frame, &quoted);
+		EQUAL(lab_in_frame(lab, side, frame, len, false), 1);
+		OUTCOME_IS(passed_icmp);
+		EQUAL(ONLY(side ^ 1)->len, len);
+		CHECK(memcmp(ONLY(side ^ 1)->frame, frame, len) == 0);
+	}
+}
+
 CU_TestInfo core_foreign_tests[] = {
+	CHECK_TEST(test_foreign_icmp_of_handoff_as_it_is),
 	CHECK_TEST(test_foreign_priority_tags_are_no_vlan),
 	CHECK_TEST(test_foreign_icmp_from_outside_rewritten),
 	CHECK_TEST(test_foreign_icmp_from_inside_rewritten),

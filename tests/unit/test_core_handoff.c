@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Mode handoff: cookies out, everything else through, nothing kept. */
 #include "core_lab.h"
+#include "core_state.h"
 
 #define SERVICE 2 /* LAB_HANDOFF */
 
@@ -113,6 +114,32 @@ LAB_TEST_ONCE(test_handoff_signed_syn_as_configured)
 	OUTCOME_IS(answered_rst);
 }
 
+/* So many, and no more: what passes by policy may be a flood. */
+LAB_TEST_ONCE(test_handoff_signed_syns_pass_under_a_cap)
+{
+	unsigned int n = 0;
+
+	start(lab);
+	do
+		CLIENT(TCP_SYN, 1000, 0, .options = OPTION_MD5);
+	while (lab_grew(lab, COUNTER_passed_syn) == 1 && ++n < 2 * PASSES_PER_S);
+	OUTCOME_IS(drop_signed);
+	EQUAL(n, PASSES_PER_S / 10);
+}
+
+LAB_TEST(test_handoff_syn_to_many_stations_dropped)
+{
+	struct lab_seg s = { .side = SIDE_OUTSIDE, .flags = TCP_SYN, .seq = 1000 };
+	uint8_t options[64], payload[FRAME_SIZE], frame[FRAME_SIZE];
+
+	start(lab);
+	struct frame_spec f = lab_frame(lab, &s, options, payload);
+	size_t len = frame_build(frame, &f);
+	frame[0] |= 1;
+	EQUAL(lab_in_frame(lab, SIDE_OUTSIDE, frame, len, false), 0);
+	OUTCOME_IS(drop_address);
+}
+
 LAB_TEST_ONCE(test_handoff_drain_changes_nothing)
 {
 	start(lab);
@@ -215,6 +242,8 @@ CU_TestInfo core_handoff_tests[] = {
 	CHECK_TEST(test_handoff_calm_syns_pass_then_cookies),
 	CHECK_TEST(test_handoff_capped_flood_keeps_cookie_mode),
 	CHECK_TEST(test_handoff_signed_syn_as_configured),
+	CHECK_TEST(test_handoff_signed_syns_pass_under_a_cap),
+	CHECK_TEST(test_handoff_syn_to_many_stations_dropped),
 	CHECK_TEST(test_handoff_drain_changes_nothing),
 	CHECK_TEST(test_handoff_segment_is_anybodys),
 	CHECK_TEST(test_handoff_groups_in_one_burst_have_their_own_keys),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Several workers: what another one owns is handed over, and nothing else is. */
 #include "cookie.h"
+#include "core_state.h"
 #include "worker_lab.h"
 
 #define N_WORKERS 3u
@@ -256,10 +257,10 @@ test_owner_takes_all_that_was_handed_over(void)
 static void
 test_owner_by_the_port_s_hash(void)
 {
-	uint8_t frame[FRAME_SIZE];
+	uint8_t frame[FRAME_SIZE], data[64] = { 0 };
 
 	start();
-	for (unsigned int i = 0; i < 6; i++) {
+	for (unsigned int i = 0; i < 7; i++) {
 		enum side side = i == 3 ? SIDE_INSIDE : SIDE_OUTSIDE;
 		struct frame_spec f = of_port(side, port_of(1, LAB_PROXY), LAB_PROXY, 0x10);
 		static const uint8_t nops[4] = { 1, 1, 1, 1 };
@@ -271,6 +272,11 @@ test_owner_by_the_port_s_hash(void)
 		if (i == 4) {
 			f.ip_options = nops;
 			f.ip_options_len = 4;
+		}
+		if (i == 6) { /* of a fragment a NIC hashes no more than the addresses */
+			f.ip_fragment = 0x2000;
+			f.payload = data;
+			f.payload_len = 64 - 20;
 		}
 		struct rte_mbuf *m = worker_lab_mbuf(&lab, frame, frame_build(frame, &f), 0);
 		m->hash.rss = 2; /* says worker 2, and is a lie */
@@ -368,6 +374,16 @@ test_owner_queues_shared(void)
 	worker_lab_fini(&lab);
 }
 
+/* What is handed to nobody is limited by each of those that receive. */
+static void
+test_owner_cores_know_how_many_receive(void)
+{
+	start();
+	for (unsigned int id = 0; id < N_WORKERS; id++)
+		CU_ASSERT_EQUAL(lab.plane.workers[id]->core->params.n_receivers, N_WORKERS);
+	worker_lab_fini(&lab);
+}
+
 CU_TestInfo worker_owner_tests[] = {
 	CHECK_TEST(test_owner_gets_its_segments),
 	CHECK_TEST(test_owner_of_a_mixed_burst),
@@ -377,6 +393,7 @@ CU_TestInfo worker_owner_tests[] = {
 	CHECK_TEST(test_owner_ring_full),
 	CHECK_TEST(test_owner_takes_all_that_was_handed_over),
 	CHECK_TEST(test_owner_by_the_port_s_hash),
+	CHECK_TEST(test_owner_cores_know_how_many_receive),
 	CHECK_TEST(test_owner_of_fragments),
 	CHECK_TEST(test_owner_queues_shared),
 	CU_TEST_INFO_NULL,

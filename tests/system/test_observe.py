@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Observe: everything crosses, and when it ends by a reload no connection breaks."""
+
+import contextlib
+
+from engines import Synfront
+from lab import wait_for
+from servers import Server, ask, dial, echo
+from test_handoff import PORT, Transfer, slow_server
+
+ECHO_PORT = 81
+SIZE = 6 << 20
+RATE = 5000
+
+
+def config(bench, observe, workers):
+    """One service of mode proxy in place of all others, for all ports."""
+    head, _, rest = bench.config().partition("services:\n")
+    service = ["  - name: seen", "    addresses: [198.51.100.0/24, \"2001:db8:1::/64\"]",
+               "    ports: all", "    mode: proxy", "    half_open: {high: 200, low: 50}",
+               "    observe: %s" % ("true" if observe else "false")]
+    text = head + "services:\n" + "\n".join(service) + "\n\nhandshake:\n" \
+        + rest.partition("\nhandshake:\n")[2]
+    return text.replace("count: %d" % bench.options.workers, "count: %d" % workers)
+
+
+def start(bench, workers):
+    bench.no_nginx()
+    return bench.engine(Synfront(config(bench, True, workers), instance="observe"))
+
+
+def would(engine, name):
+    """Counters of what would have been are there when they are not zero."""
+    return engine.counters().get("would_" + name, 0)
+
+
+def nothing_done(engine):
+    stats = engine.counters()
+    for name in ("rst_sent", "challenge_sent", "syn_ack_sent", "opened", "half_open_made", "spliced"):
+        assert not stats[name], (name, stats[name])
+
+
+def test_observe_ends_in_mid_transfer(bench):
+    """Transfers and silent connections of both families live through the reload that ends observe,
+    and what is new is split."""
+    for workers in (1, 2):
+        engine = start(bench, workers)
+        slow_server(bench, SIZE)
+        bench.keep(Server(bench.lab, ECHO_PORT, echo))
+        silent = [bench.keep(contextlib.closing(dial(bench.lab, ECHO_PORT, family)))
+                  for family in (4, 6)]
+        transfer = Transfer(bench, size=SIZE)
+        wait_for("data to pass", bench.counts("passed_observed", 400))
+        nothing_done(engine)
+        assert would(engine, "opened") + would(engine, "tracked") >= 3, engine.counters()
+        said = engine.reload(config(bench, False, workers))
+        assert "not reloaded" not in said, said
+        wait_for("data to pass after the reload", bench.counts("passed_tracked", 200))
+        for connection in silent:
+            assert ask(connection, b"still there?" * 200) == b"still there?" * 200
+        with dial(bench.lab, ECHO_PORT) as connection:
+            assert ask(connection, b"new") == b"new"
+        transfer.end()
+        wait_for("new ones to be split, when the server is known", lambda: once_more(bench))
+        assert engine.service("seen")["observe"] == 0
+        # And it begins again, without a start.
+        said = engine.reload(config(bench, True, workers))
+        assert "not reloaded" not in said, said
+        with dial(bench.lab, ECHO_PORT) as connection:
+            assert ask(connection, b"as is") == b"as is"
+        for connection in silent:
+            assert ask(connection, b"and now?") == b"and now?"
+        bench.tidy()
+        bench.renew()
+
+
+def once_more(bench):
+    """A connection; true when one has been opened by the engine itself."""
+    with dial(bench.lab, ECHO_PORT) as connection:
+        assert ask(connection, b"again") == b"again"
+    return bench.count("connected") > 0
+
+
+def test_observe_flood_crosses(bench):
+    """A flood reaches the server as it is, real clients are served, and it is said when cookie mode
+    would begin and end."""
+    engine = start(bench, 1)
+    bench.keep(Server(bench.lab, PORT, echo))
+    with dial(bench.lab, PORT) as connection:  # who answers is learned
+        assert ask(connection, b"first") == b"first"
+    with bench.flood(RATE, 60, port=PORT):
+        wait_for("cookie mode that would be", lambda: would(engine, "cookie_mode_entered"))
+        with dial(bench.lab, PORT) as connection:
+            assert ask(connection, b"in the flood") == b"in the flood"
+        row = engine.service("seen")
+        assert row["observe"] == 1 and row["cookie_mode"] == 1 and row["would_syn_ack"] > 0, row
+        assert row["syn_ack"] == row["opened"] == row["refused"] == 0, row
+    nothing_done(engine)
+    assert "service seen: would enter cookie mode (observe)" in engine.process.output()
+    shown = engine.control("services").splitlines()[0].split()
+    assert shown[-4:] == ["OBSERVE", "WOULD-SYN-ACK", "WOULD-OPENED", "WOULD-REFUSED"], shown
+    wait_for("cookie mode to end", lambda: would(engine, "cookie_mode_left"), 60)
+
+
+def test_observe_wants_a_start(bench):
+    """Where nothing was under observe at the start, a reload is refused, and says why."""
+    bench.no_nginx()
+    engine = bench.engine(Synfront(config(bench, False, 1), instance="observe"))
+    said = engine.reload(config(bench, True, 1))
+    assert "not reloaded" in said and "services[0].observe: found true; expected false" in said \
+        and "a change needs a restart" in said, said
