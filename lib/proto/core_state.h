@@ -41,6 +41,14 @@
 #define UNCONFIRMED_S 10u      /* TRACKED: for the SYN-ACK, or an adopted flow's other direction */
 #define WINDOW_MAX (65535u << 14) /* the largest that any receiver can offer */
 
+/* When SYNs of a service may take the straight lane (syn_lane.h): for struct service_state and
+ * segment_found. */
+enum syn_lane_when {
+	SYN_LANE_ALWAYS,
+	SYN_LANE_IN_COOKIE_MODE,
+	SYN_LANE_NEVER = UINT8_MAX
+};
+
 /* What changes about a service while the engine runs. Written by the worker;
  * cookie_mode, half_open, connections and the sums are read by others, relaxed. What a SYN
  * needs is the first line. */
@@ -80,6 +88,7 @@ struct syn_plan {
 	struct packet answer;   /* all but the numbers and TSecr */
 	struct tcp_offer offer; /* the client's, cut to what is promised for its server */
 	uint8_t profile;        /* of the cookie */
+	uint8_t lane;           /* SYN_LANE_NEVER: not for what its options say; else 0 */
 };
 
 /* A plan of an earlier burst, and all that it was made of. */

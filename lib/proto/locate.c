@@ -105,7 +105,7 @@ syn_add(struct core *core, struct segment *seg, unsigned int number, const struc
 	syn->net = source_net_hash_of(&core->hash_key, &s->flow.client, s->is_v4);
 	rate_prefetch(&core->reflection, syn->net);
 	s->found.profile = plan->profile;
-	s->found.lane = syn_lane_now(state);
+	s->found.lane = syn_lane_now(state) | plan->lane;
 	if (hands_off) {
 		const struct secret_set *secrets = service_secrets(state, now);
 		lane_switch(seg, &core->syn_lanes[s->is_v4], secrets, secrets->epoch & 1,
@@ -142,12 +142,19 @@ ack_add(struct core *core, struct segment *seg, unsigned int number, const struc
 static void
 syn_finish(struct segment *seg, struct cookie_lane *lane)
 {
-	cookie_lane_run(lane);
-	for (unsigned int i = 0; i < lane->n; i++) {
-		struct segment *s = &seg[lane->number[i]];
+	unsigned int i = 0;
 
-		s->found.cookie = cookie_lane_get(lane, i, s->found.profile);
+	cookie_lane_run(lane);
+	for (; i + 4 <= lane->n; i += 4) {
+		__m128i cookies = cookie_lane_get_four(lane, i);
+
+		seg[lane->number[i]].found.cookie = (uint32_t)_mm_cvtsi128_si32(cookies);
+		seg[lane->number[i + 1]].found.cookie = (uint32_t)_mm_extract_epi32(cookies, 1);
+		seg[lane->number[i + 2]].found.cookie = (uint32_t)_mm_extract_epi32(cookies, 2);
+		seg[lane->number[i + 3]].found.cookie = (uint32_t)_mm_extract_epi32(cookies, 3);
 	}
+	for (; i < lane->n; i++)
+		seg[lane->number[i]].found.cookie = cookie_lane_get(lane, i, lane->profile[i]);
 }
 
 static void

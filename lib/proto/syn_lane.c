@@ -7,47 +7,29 @@
 #include "decision.h"
 #include "segment_sum.h"
 
-/* A run in the lane. */
+/* A run in the lane. What is counted of a service is counted once for all of its SYNs that come
+ * one after the other. */
 struct syn_lane {
 	struct core *core;
-	struct actions *out;
-	uint64_t dies_ms; /* when a cookie that is sent now is good no more */
-	uint32_t now_ms, now_s, dies_s;
-	uint32_t cap; /* of answers to a net */
-	uint32_t n;   /* answered */
-	bool is_open;
+	struct service_state *state; /* whose SYNs these are ... */
+	unsigned int since;          /* ... from this number on */
+	uint32_t now_s;
+	uint32_t into_ms; /* of the second of core->reflection */
+	uint32_t cap;     /* of answers to a net */
 };
-
-static inline void
-syn_lane_begin(struct syn_lane *lane, struct core *core, const struct instant *now,
-               struct actions *out)
-{
-	uint64_t dies_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
-
-	*lane = (struct syn_lane){
-		.core = core,
-		.out = out,
-		.dies_ms = dies_ms,
-		.now_ms = (uint32_t)now->now_ms,
-		.now_s = instant_s(now),
-		.dies_s = (uint32_t)(dies_ms / 1000) + 1,
-		.cap = core->reflect_cap,
-		.is_open = !core->draining && core->policy->reflection.per_port_per_s == 0,
-	};
-}
 
 /* Does the server get no SYN now, whatever is asked about it? */
 static inline bool
-syn_lane_server(const struct syn_lane *lane, const struct service_state *state,
-                const struct segment *seg, const struct backend *b)
+syn_lane_server(const struct syn_lane *lane, const struct segment *seg, const struct backend *b)
 {
 	const struct flow *flow = &seg->flow;
+	bool in_flood = lane->state->cookie_mode;
 
 	if (b == NULL || !backend_is(b, &flow->server, flow->server_port_be))
-		return state->cookie_mode;
+		return in_flood;
 	if (b->down)
 		return false;
-	if (state->cookie_mode)
+	if (in_flood)
 		return true;
 	/* It has taught enough in this second; or there is nothing to learn. */
 	if (backend_curious(b, seg->options))
@@ -55,76 +37,69 @@ syn_lane_server(const struct syn_lane *lane, const struct service_state *state,
 	return !backend_asks_again(b, seg->options, lane->now_s);
 }
 
+/* What needs be asked of each SYN; syn_add() in locate.c has asked for its options. */
 static inline bool
-syn_lane_takes(const struct syn_lane *lane, const struct service_state *state,
-               const struct segment *seg, const struct syn_planned *syn)
+syn_lane_takes(const struct syn_lane *lane, const struct segment *seg,
+               const struct syn_planned *syn)
 {
-	if (seg->found.entry != FLOW_NONE || lane->core->mutations != 0 || !lane->is_open)
+	if (seg->found.entry != FLOW_NONE || (seg->frame[0] & 1))
 		return false;
-	if ((seg->options & (OPTION_MD5 | OPTION_AO)) || (seg->frame[0] & 1))
+	if (lane->state->mode == MODE_PROXY && !syn_lane_server(lane, seg, syn->backend))
 		return false;
-	if (state->mode == MODE_PROXY && !syn_lane_server(lane, state, seg, syn->backend))
+	if (!seg->checksum_good && (!seg->payload_here || !segment_sum_is_whole(seg)))
 		return false;
-	return seg->checksum_good || (seg->payload_here && segment_sum_is_whole(seg));
+	/* Over the cap nothing is counted, and it is dropped by the table. */
+	return lane->cap == 0 || rate_hit_in(&lane->core->reflection, syn->net, lane->into_ms,
+	                                     lane->cap) <= lane->cap;
 }
+
+_Static_assert(offsetof(struct packet, ack) == 16 && offsetof(struct packet, seq) == 20,
+               "what is of the plan is 16 bytes, and both numbers are one word");
 
 /* The answer as act_reply_with() would append it. */
 static inline void
-syn_lane_reply(const struct syn_lane *lane, const struct segment *seg, unsigned int number,
+syn_lane_reply(struct action *a, const struct segment *seg, unsigned int number,
                const struct packet *answer)
 {
-	struct action *a = &lane->out->list[lane->out->n++];
+	uint64_t numbers = (uint64_t)seg->found.cookie << 32 | (seg->seq + 1);
 
 	a->kind = ACTION_REPLY;
 	a->out = SIDE_OUTSIDE;
 	a->seg = number;
-	a->packet = *answer;
-	a->packet.seq = seg->found.cookie;
-	a->packet.ack = seg->seq + 1;
+	memcpy(&a->packet, answer, offsetof(struct packet, ack));
+	memcpy(&a->packet.ack, &numbers, sizeof(numbers));
 	a->packet.tsecr = seg->tsval;
+	a->packet.payload = NULL;
 }
 
-static inline bool
-syn_lane_answers(const struct syn_lane *lane, struct segment *seg, unsigned int number)
+/* Count the SYNs of this service that were answered, up to number `until`. */
+static __attribute__((noinline)) void
+syn_lane_settle(const struct syn_lane *lane, unsigned int until, const struct instant *now)
 {
 	struct core *core = lane->core;
+	struct service_state *state = lane->state;
+	uint64_t dies_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
+	unsigned int n = until - lane->since;
 
-	struct service_state *state = &core->services[seg->found.service];
-	const struct syn_planned *syn = &core->syns[number];
-
-	if (__builtin_expect(!syn_lane_takes(lane, state, seg, syn), 0))
-		return false;
-	/* Over the cap nothing is counted, and it is dropped by the table. */
-	if (lane->cap != 0 &&
-	    rate_hit_up_to(&core->reflection, syn->net, lane->now_ms, lane->cap) > lane->cap)
-		return false;
-
-	core->cookie_out_ms = lane->dies_ms;
-	state->cookies_until_ms = lane->dies_ms;
+	if (n == 0)
+		return;
+	core->cookie_out_ms = dies_ms;
+	state->cookies_until_ms = dies_ms;
 	if (core->params.cookies_until_s != NULL) {
-		uint32_t *until_s = &core->params.cookies_until_s[seg->found.service];
+		uint32_t *until_s = &core->params.cookies_until_s[state - core->services];
+		uint32_t dies_s = (uint32_t)(dies_ms / 1000) + 1;
 		/* Once a second. */
-		if (__atomic_load_n(until_s, __ATOMIC_RELAXED) < lane->dies_s)
-			__atomic_store_n(until_s, lane->dies_s, __ATOMIC_RELAXED);
+		if (__atomic_load_n(until_s, __ATOMIC_RELAXED) < dies_s)
+			__atomic_store_n(until_s, dies_s, __ATOMIC_RELAXED);
 	}
-	state->n_cookies++;
-	sum_add(&state->syn, 1);
-	sum_add(&state->syn_ack, 1);
+	state->n_cookies += n;
+	sum_add(&state->syn, n);
+	sum_add(&state->syn_ack, n);
+	counter_add(&core->counters, COUNTER_syn_received, n);
+	counter_add(&core->counters, COUNTER_syn_ack_sent, n);
+	counter_add(&core->counters, COUNTER_answered_syn_cookie, n);
 	decision_note(state->mode == MODE_HANDOFF ? STATE_HANDOFF : STATE_LISTEN, SIDE_OUTSIDE,
 	              EVENT_SYN);
-	syn_lane_reply(lane, seg, number, &syn->plan->answer);
-	return true;
-}
-
-/* Count what was answered. */
-static inline void
-syn_lane_end(const struct syn_lane *lane)
-{
-	struct counters *counters = &lane->core->counters;
-
-	counter_add(counters, COUNTER_syn_received, lane->n);
-	counter_add(counters, COUNTER_syn_ack_sent, lane->n);
-	counter_add(counters, COUNTER_answered_syn_cookie, lane->n);
 }
 
 /* By itself, so that what it needs stays in registers. */
@@ -132,13 +107,32 @@ __attribute__((noinline)) unsigned int
 syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigned int n,
              const struct instant *now, struct actions *out)
 {
-	struct syn_lane lane;
+	struct action *a = &out->list[out->n];
+	struct syn_lane lane = {
+		.core = core,
+		.since = first,
+		.now_s = instant_s(now),
+		.into_ms = rate_into_ms(&core->reflection, (uint32_t)now->now_ms),
+		.cap = core->reflect_cap,
+	};
 	unsigned int i = first;
 
-	syn_lane_begin(&lane, core, now, out);
-	while (i < n && seg[i].found.lane != SYN_LANE_NEVER && syn_lane_answers(&lane, &seg[i], i))
-		i++;
-	lane.n = i - first;
-	syn_lane_end(&lane);
-	return lane.n;
+	if (core->draining || core->mutations != 0 || core->policy->reflection.per_port_per_s != 0)
+		return 0;
+	lane.state = &core->services[seg[i].found.service];
+	for (; i < n && seg[i].found.lane != SYN_LANE_NEVER; i++, a++) {
+		struct service_state *state = &core->services[seg[i].found.service];
+
+		if (__builtin_expect(state != lane.state, 0)) {
+			syn_lane_settle(&lane, i, now);
+			lane.state = state;
+			lane.since = i;
+		}
+		if (__builtin_expect(!syn_lane_takes(&lane, &seg[i], &core->syns[i]), 0))
+			break;
+		syn_lane_reply(a, &seg[i], i, &core->syns[i].plan->answer);
+	}
+	syn_lane_settle(&lane, i, now);
+	out->n += i - first;
+	return i - first;
 }

@@ -3,24 +3,32 @@
  * The straight lane: SYNs that are answered by cookie, one after the other, with nothing
  * looked at that the burst has in common. A flood is made of them.
  *
- * What takes it is said in two places: of a service by syn_lane_of(), of a SYN by
- * syn_lane_takes() in syn_lane.c. All else goes by the decision table, and so could these:
- * listen_syn() and handoff_syn() come to the same bytes, counts and state, which
- * tests/fuzz/fuzz_syn_lane.c holds against each other. Whatever might make a difference is
- * theirs. Inside lib/proto only.
+ *   takes it                                     does not
+ *   modes proxy and respond, with cookies        calm, or cookies: never; allow or deny lists;
+ *     always or while in cookie mode               bypass; all that is under observe, and all
+ *                                                  that the shadow of an observer decides
+ *   handoff, if it keeps nothing, and no         calm: transparent but with cookies always;
+ *     SYN passes in calm                           what a reload has made handoff
+ *   proxy, of a server that gets no SYN now      of one that is down, or that this SYN may pass
+ *                                                  to, for something to be learned of it
+ *   any options                                  a signature: MD5, AO
+ *   a flow that the index knows nothing of       a candidate in it, or a change of it since the
+ *                                                  burst was located
+ *   a good checksum, to one station              a bad one, or parts elsewhere; to a group
+ *   below the cap of its net                     above it; all while the port has a cap, too,
+ *                                                  and while draining
+ *
+ * It is said in syn_lane_of() for a service, in syn_plan_work_out() for options, in
+ * syn_lane_run() and what it calls for the rest. What does not take it goes by the decision
+ * table, and so could all that does: listen_syn() and handoff_syn() come to the same bytes,
+ * counts and state, which tests/fuzz/fuzz_syn_lane.c holds against each other. Whatever might
+ * make a difference is theirs. Inside lib/proto only.
  */
 #ifndef SYNFRONT_SYN_LANE_H
 #define SYNFRONT_SYN_LANE_H
 
 #include "actions.h"
 #include "core_state.h"
-
-/* When SYNs of a service may take it: for struct service_state and segment_found. */
-enum syn_lane_when {
-	SYN_LANE_ALWAYS,
-	SYN_LANE_IN_COOKIE_MODE,
-	SYN_LANE_NEVER = UINT8_MAX
-};
 
 static inline uint8_t
 syn_lane_of(const struct service_state *state)

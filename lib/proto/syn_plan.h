@@ -63,6 +63,8 @@ syn_plan_work_out(const struct core *core, const struct segment *seg, const stru
 	struct tcp_offer offer = admission_offer(seg, &promise);
 	struct packet *answer = &plan->answer;
 
+	/* As listen_syn() and handoff_syn() have it, what is signed is not answered. */
+	plan->lane = seg->options & (OPTION_MD5 | OPTION_AO) ? SYN_LANE_NEVER : 0;
 	plan->profile = (uint8_t)cookie_profile_of(&offer, seg->is_v4);
 	/* Granted is only what the cookie can bring back. */
 	const struct tcp_offer row = cookie_profile_offer(plan->profile, seg->is_v4);
