@@ -143,8 +143,7 @@ cookie_lane_get_four(const struct cookie_lane *lane, unsigned int at)
 	__m128i low = _mm_set1_epi32(63);
 	__m128i word = _mm_unpacklo_epi64(_mm_unpacklo_epi32(blocks[0], blocks[1]),
 	                                  _mm_unpacklo_epi32(blocks[2], blocks[3]));
-	__m128i profile = _mm_cvtepu8_epi32(
-		_mm_loadu_si32(&lane->profile[at]));
+	__m128i profile = _mm_cvtepu8_epi32(_mm_loadu_si32(&lane->profile[at]));
 	__m128i mac = _mm_srli_epi32(word, 6);
 	__m128i folded = _mm_xor_si128(mac, _mm_srli_epi32(mac, 13));
 

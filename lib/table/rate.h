@@ -123,9 +123,9 @@ rate_hit_in(const struct rate *rate, uint64_t hash, uint32_t into_ms, uint32_t m
 	                                   _mm_loadl_epi64((const __m128i *)(void *)at_b));
 	__m128i second = _mm_set1_epi64x(rate->second);
 
-	if (__builtin_expect(!_mm_testz_si128(_mm_xor_si128(cells, second),
-	                                      _mm_set1_epi64x(RATE_SECONDS)),
-	                     0))
+	if (__builtin_expect(
+		    !_mm_testz_si128(_mm_xor_si128(cells, second), _mm_set1_epi64x(RATE_SECONDS)),
+		    0))
 		cells = rate_cells_turned(cells, rate->second);
 	__m128i now = _mm_srli_epi64(cells, RATE_NOW_SHIFT);
 	uint32_t before = rate_least(

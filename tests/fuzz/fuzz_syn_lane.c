@@ -242,13 +242,13 @@ static void
 listen_to(const struct segment *seg, const struct action *a)
 {
 	bool is_syn_ack = a->kind == ACTION_REPLY && (a->packet.flags & TCP_SYN),
-	     passes = a->kind == ACTION_FORWARD && a->out == SIDE_INSIDE && seg->class == SEGMENT_TCP &&
-	              (seg->flags & TCP_SYN),
+	     passes = a->kind == ACTION_FORWARD && a->out == SIDE_INSIDE &&
+	              seg->class == SEGMENT_TCP && (seg->flags & TCP_SYN),
 	     opens = a->kind == ACTION_SEND && a->out == SIDE_INSIDE && (a->packet.flags & TCP_SYN);
 
 	if (is_syn_ack)
-		talks[SIDE_OUTSIDE] =
-		        (struct talk){ seg->flow, a->packet.ack, a->packet.seq + 1, true };
+		talks[SIDE_OUTSIDE] = (struct talk){ seg->flow, a->packet.ack, a->packet.seq + 1,
+			                             true };
 	else if (passes)
 		talks[SIDE_INSIDE] = (struct talk){ seg->flow, 0, seg->seq + 1, true };
 	else if (opens)
@@ -327,6 +327,8 @@ check_cores(const struct twin *a, const struct twin *b, size_t memory, const str
 		struct core *core = i == 0 ? a->core : b->core;
 
 		core_forget(core);
+		/* Of a burst, and what lies between their fields is anything. */
+		memset(core->plans, 0, sizeof(core->plans));
 		/* When a second is seen to have begun makes no difference. */
 		rate_into_ms(&core->reflection, (uint32_t)now->now_ms);
 		if (core->observer != NULL)
