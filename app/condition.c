@@ -7,8 +7,6 @@
 
 /* A worker that stands still for so long does not come back by itself. */
 #define WORKER_FAILED_MS 5000u
-/* Of the connection table, in percent: from here on new clients cost old ones. */
-#define TABLE_FULL_PERCENT 95u
 
 static void
 look_at_workers(const struct watch *watch, struct health *health)
@@ -61,11 +59,9 @@ condition_look(const struct control *c, struct health *health)
 	if (c->is_refused)
 		health_add(health, HEALTH_DEGRADED,
 		           "the last reload was refused: the file is not what is in force");
-	uint64_t used = stats_usage(c->plane).connections;
-	uint64_t room = c->first->memory.connections;
-	if (used * 100 >= room * TABLE_FULL_PERCENT)
-		health_add(health, HEALTH_DEGRADED,
-		           "the connection table is full: %" PRIu64 " of %" PRIu64, used, room);
+	if (events_is_so(&c->events, EVENT_TABLE_FULL, PRESSURE_CONNECTIONS))
+		health_add(health, HEALTH_DEGRADED, "the connection table is full: %u of %u",
+		           stats_usage(c->plane).connections, c->first->memory.connections);
 }
 
 void
@@ -76,7 +72,7 @@ condition_text(const struct control *c, const struct health *health, char *text,
 	uint32_t n_flooded = 0;
 
 	for (uint32_t i = 0; i < policy->n_services && at < size; i++)
-		if (c->in_cookie_mode[policy->services[i].id])
+		if (events_is_so(&c->events, EVENT_FLOOD, policy->services[i].id))
 			at += (size_t)snprintf(text + at, size - at, "%s%s",
 			                       n_flooded++ == 0 ? "flood: cookies answer for "
 			                                        : ", ",

@@ -8,7 +8,9 @@
 #include <time.h>
 
 #include "board.h"
+#include "clock.h"
 #include "condition.h"
+#include "lists.h"
 #include "log.h"
 #include "stats.h"
 #include "telemetry.h"
@@ -32,15 +34,6 @@ control_block_signals(sigset_t *signals)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static uint64_t
-clock_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* The next signal, or 0 when there was none for so long. */
 static int
 wait_signal(const sigset_t *signals, unsigned int ms)
@@ -60,28 +53,40 @@ step_secrets(struct control *c)
 	secret_step(c->plane->secrets, (uint64_t)wall.tv_sec);
 }
 
+/* That of the end has words of its own. */
 static void
-log_cookie_modes(struct control *c)
+look_at_drain(struct control *c)
 {
-	for (uint32_t i = 0; i < c->live->policy.n_services; i++) {
-		const struct service *s = &c->live->policy.services[i];
-		struct service_view view = stats_service(c->plane, s->id);
-		if (view.cookie_mode == c->in_cookie_mode[s->id])
-			continue;
-		c->in_cookie_mode[s->id] = view.cookie_mode;
-		if (view.is_observed) {
-			log_notice("service %s: would %s cookie mode (observe)", s->name,
-			           view.cookie_mode ? "enter" : "leave");
-			continue;
-		}
-		if (s->mode == MODE_HANDOFF) {
-			log_notice("service %s: %s cookie mode", s->name,
-			           view.cookie_mode ? "enters" : "leaves");
-			continue;
-		}
-		log_notice("service %s: %s cookie mode, %u half-open entries", s->name,
-		           view.cookie_mode ? "enters" : "leaves", view.half_open);
-	}
+	bool is_draining = plane_is_draining(c->plane);
+	struct event *e = NULL;
+
+	if (!c->is_ending)
+		e = events_edge(&c->events, EVENT_DRAIN, 0, "", is_draining);
+	if (e == NULL)
+		return;
+	uint64_t n = plane_live(c->plane);
+	event_u64(e, "remaining", n);
+	if (is_draining)
+		events_send(&c->events, e, CONF_LOG_NOTICE,
+		            "draining: new connections pass to the servers untouched, %" PRIu64
+		            " remain",
+		            n);
+	else
+		events_send(&c->events, e, CONF_LOG_NOTICE,
+		            "drain taken back after %.0f s: clients are answered again",
+		            (double)e->lasted_ms / 1000);
+}
+
+/* What there is to see, and to tell of. */
+static void
+look_around(struct control *c)
+{
+	watch_step(&c->watch);
+	flood_look(&c->flood, c->plane, &c->live->policy, &c->events, c->watch.monotonic_ms);
+	pressure_look(&c->pressure, c->plane, &c->events, c->watch.monotonic_ms);
+	outage_look(&c->outage, c->plane, &c->events);
+	look_at_drain(c);
+	events_step(&c->events, c->watch.monotonic_ms);
 }
 
 /* How things are now, for probes and in words. */
@@ -143,9 +148,9 @@ load_meanwhile(struct control *c, struct conf_error *err)
 		return conf_load(c->path, err);
 	while (!__atomic_load_n(&l.is_done, __ATOMIC_ACQUIRE)) {
 		nanosleep(&pause, NULL);
-		if (clock_ms() - c->watch.monotonic_ms >= STEP_MS) {
+		if (clock_ms(CLOCK_MONOTONIC) - c->watch.monotonic_ms >= STEP_MS) {
 			step_secrets(c);
-			watch_step(&c->watch);
+			look_around(c);
 			report(c);
 		}
 	}
@@ -160,9 +165,11 @@ load_fresh(struct control *c, struct conf_error *err)
 	struct conf *fresh = load_meanwhile(c, err);
 
 	if (fresh != NULL && conf_compare(c->live, fresh, err) == 0 &&
-	    conf_adopt_ids(&c->live->policy, fresh, &c->ids, err) == 0)
+	    conf_adopt_ids(&c->live->policy, fresh, &c->ids, err) == 0 &&
+	    events_configure(&c->events, fresh, err) == 0)
 		return fresh;
 	conf_free(fresh);
+	events_reopen(&c->events, c->live);
 	return NULL;
 }
 
@@ -172,12 +179,39 @@ put_in_force(struct control *c, struct conf *fresh)
 {
 	struct conf *old = c->live;
 
+	flood_forget(&old->policy, &fresh->policy, &c->events);
+	lists_before_policy(&fresh->policy);
 	plane_publish(c->plane, &fresh->policy);
+	lists_after_policy(&fresh->policy);
 	telemetry_set_conf(fresh);
 	c->live = fresh;
 	if (old != c->first)
 		conf_free(old);
 	log_set_level((enum conf_log_level)(c->log_level >= 0 ? c->log_level : fresh->log.level));
+}
+
+static void
+tell_of_refusal(struct control *c, const char *why)
+{
+	struct event *e = events_once(&c->events, EVENT_RELOAD, "");
+
+	event_text(e, "result", "refused");
+	event_text(e, "config", c->path);
+	events_send(&c->events, e, CONF_LOG_ERROR, "not reloaded, nothing has changed: %s", why);
+}
+
+static void
+tell_of_reload(struct control *c)
+{
+	const struct policy *policy = &c->live->policy;
+	struct event *e = events_once(&c->events, EVENT_RELOAD, "");
+
+	event_text(e, "result", "done");
+	event_text(e, "config", c->path);
+	event_u64(e, "services", policy->n_services);
+	event_u64(e, "generation", policy->generation);
+	events_send(&c->events, e, CONF_LOG_NOTICE, "reloaded %s: services %u, generation %" PRIu64,
+	            c->path, policy->n_services, policy->generation);
 }
 
 static void
@@ -191,12 +225,11 @@ reload(struct control *c)
 	struct conf *fresh = load_fresh(c, &err);
 	c->is_refused = fresh == NULL;
 	if (fresh == NULL) {
-		log_error("not reloaded, nothing has changed: %s", err.text);
+		tell_of_refusal(c, err.text);
 		board_end_reload(serves, true, err.text);
 	} else {
 		put_in_force(c, fresh);
-		log_notice("reloaded %s: services %u, generation %" PRIu64, c->path,
-		           fresh->policy.n_services, fresh->policy.generation);
+		tell_of_reload(c);
 		snprintf(text, sizeof(text),
 		         "%.256s is in force on %u worker%s: services %u, generation %" PRIu64,
 		         c->path, c->plane->n_workers, c->plane->n_workers == 1 ? "" : "s",
@@ -211,7 +244,7 @@ reload(struct control *c)
 static bool
 wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms, bool drains)
 {
-	uint64_t now_ms = clock_ms(), end_ms = now_ms + ms;
+	uint64_t now_ms = clock_ms(CLOCK_MONOTONIC), end_ms = now_ms + ms;
 	bool may_be_stale = true;
 
 	do {
@@ -220,9 +253,9 @@ wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms, bool drain
 			return false;
 		may_be_stale = false;
 		step_secrets(c);
-		now_ms = clock_ms();
+		now_ms = clock_ms(CLOCK_MONOTONIC);
 		if (now_ms - c->watch.monotonic_ms >= STEP_MS) {
-			watch_step(&c->watch);
+			look_around(c);
 			report(c);
 		}
 	} while (plane_live(c->plane) != 0 && now_ms < end_ms &&
@@ -230,26 +263,59 @@ wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms, bool drain
 	return true;
 }
 
+static void
+begin_drain(struct control *c)
+{
+	struct event *e = events_edge(&c->events, EVENT_DRAIN, 0, "", true);
+	uint32_t timeout_s = c->live->drain_timeout_s;
+
+	if (e == NULL) { /* an operator has begun it */
+		log_notice("draining for at most %u s", timeout_s);
+		return;
+	}
+	event_u64(e, "remaining", plane_live(c->plane));
+	event_u64(e, "timeout_s", timeout_s);
+	events_send(&c->events, e, CONF_LOG_NOTICE, "draining for at most %u s", timeout_s);
+}
+
+/* `n_reset`: connections that did not end by themselves. */
+static void
+end_drain(struct control *c, uint64_t n_reset, const char *text)
+{
+	struct event *e = events_edge(&c->events, EVENT_DRAIN, 0, "", false);
+
+	if (e == NULL) {
+		log_notice("%s", text);
+		return;
+	}
+	event_u64(e, "reset", n_reset);
+	events_send(&c->events, e, CONF_LOG_NOTICE, "%s", text);
+}
+
 /* Nobody can end well what crosses a port that is lost, so that is not waited for. */
 static void
 finish(struct control *c, const sigset_t *signals)
 {
+	char text[80];
+
+	c->is_ending = true;
 	supervisor_stopping();
 	board_refuse_reloads("the engine is ending: nothing is reloaded any more");
 	plane_drain(c->plane, true);
 	if (!c->watch.is_port_lost) {
-		log_notice("draining for at most %u s", c->live->drain_timeout_s);
+		begin_drain(c);
 		if (!wait_for_end(c, signals, (uint64_t)c->live->drain_timeout_s * 1000, true)) {
-			log_notice("stopping at once");
+			end_drain(c, 0, "stopping at once");
 			return;
 		}
 	}
 	uint64_t n = plane_live(c->plane);
 	if (n == 0) {
-		log_notice("%s", c->watch.is_port_lost ? "no connection remains" : "drained");
+		end_drain(c, 0, c->watch.is_port_lost ? "no connection remains" : "drained");
 		return;
 	}
-	log_notice("resetting the %" PRIu64 " connections that remain", n);
+	snprintf(text, sizeof(text), "resetting the %" PRIu64 " connections that remain", n);
+	end_drain(c, n, text);
 	plane_reset_remaining(c->plane);
 	wait_for_end(c, signals, RESET_TIMEOUT_MS, false);
 }
@@ -263,8 +329,7 @@ control_run(struct control *c, const sigset_t *signals)
 	for (;;) {
 		int sig = wait_signal(signals, STEP_MS);
 		step_secrets(c);
-		watch_step(&c->watch);
-		log_cookie_modes(c);
+		look_around(c);
 		report(c);
 		if (sig == SIGHUP)
 			reload(c);

@@ -5,7 +5,11 @@
 
 #include <signal.h>
 
+#include "events.h"
+#include "flood.h"
+#include "outage.h"
 #include "plane.h"
+#include "pressure.h"
 #include "supervisor.h"
 #include "watch.h"
 
@@ -15,10 +19,14 @@ struct control {
 	struct conf *first; /* ports and sizes come from it for good */
 	struct conf *live;  /* services and limits come from it; may be the same */
 	struct conf_ids ids;
-	int log_level;                     /* of the command line; -1: as configured */
-	bool in_cookie_mode[SERVICES_MAX]; /* as last logged */
-	bool is_refused;                   /* the last reload */
+	int log_level;   /* of the command line; -1: as configured */
+	bool is_refused; /* the last reload */
+	bool is_ending;  /* told to, or a port is lost */
 	struct watch watch;
+	struct events events;
+	struct flood flood;
+	struct pressure pressure;
+	struct outage outage;
 	struct supervisor supervisor;
 };
 

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "ctl_command.h"
 #include "ctl_metrics.h"
 
@@ -56,25 +56,16 @@ ctl_metrics(struct ctl_socket *s, const struct ctl_request *request)
 	return EXIT_OK;
 }
 
-static uint64_t
-clock_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* The head of a request, up to its empty line. False if none comes in time, or it is too long. */
 static bool
 read_request(char text[REQUEST_SIZE])
 {
-	uint64_t end_ms = clock_ms() + REQUEST_TIMEOUT_MS, now_ms;
+	uint64_t end_ms = clock_ms(CLOCK_MONOTONIC) + REQUEST_TIMEOUT_MS, now_ms;
 	struct pollfd fd = { .fd = STDIN_FILENO, .events = POLLIN };
 	size_t n = 0;
 
 	text[0] = '\0';
-	while (n < REQUEST_SIZE - 1 && (now_ms = clock_ms()) < end_ms) {
+	while (n < REQUEST_SIZE - 1 && (now_ms = clock_ms(CLOCK_MONOTONIC)) < end_ms) {
 		if (poll(&fd, 1, (int)(end_ms - now_ms)) <= 0)
 			continue;
 		ssize_t got = read(STDIN_FILENO, text + n, REQUEST_SIZE - 1 - n);

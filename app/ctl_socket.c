@@ -155,7 +155,7 @@ ctl_close(struct ctl_socket *s)
 json_t *
 ctl_ask(struct ctl_socket *s, const char *command, const char *parameters)
 {
-	char text[128];
+	char text[1024]; /* DPDK reads no more */
 	int n = snprintf(text, sizeof(text), "%s%s%s", command, *parameters != '\0' ? "," : "",
 	                 parameters);
 

@@ -85,9 +85,9 @@ ctl_print_list(FILE *out, const json_t *list, const struct ctl_column *all_colum
 			int n = (int)strlen(cell(row, &columns[c], text));
 			widths[c] = n > widths[c] ? n : widths[c];
 		}
-		/* A column stands as its first value does. */
+		/* A column stands as its first value does; what is not known is a number. */
 		const json_t *first = json_object_get(json_array_get(list, 0), columns[c].key);
-		if (!json_is_integer(first))
+		if (!json_is_integer(first) && !json_is_null(first))
 			widths[c] = -widths[c];
 		fprintf(out, "%s%*s", c == 0 ? "" : "  ", print_width(widths, c, n_columns),
 		        columns[c].title);

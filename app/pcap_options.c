@@ -11,8 +11,8 @@ usage(FILE *out)
 {
 	fputs("usage: synfront-pcap --config FILE [--outside IN.pcap] [--inside IN.pcap]\n"
 	      "                     [--write-outside OUT.pcap] [--write-inside OUT.pcap]\n"
-	      "                     [--counters FILE] [--rows FILE] [--seed N] [--until SECONDS]\n"
-	      "                     [--drain-at SECONDS]\n"
+	      "                     [--comment FILE] [--counters FILE] [--rows FILE] [--seed N]\n"
+	      "                     [--until SECONDS] [--drain-at SECONDS]\n"
 	      "       synfront-pcap --config FILE --observe BOTH.pcap [OPTIONS]\n"
 	      "\n"
 	      "Runs the engine over captured frames, in the order of their timestamps.\n"
@@ -22,6 +22,8 @@ usage(FILE *out)
 	      "                       frames that leave by it\n"
 	      "  --observe BOTH.pcap  what would have been done with these frames, of either\n"
 	      "                       direction: all cross, and a table says so at the end\n"
+	      "  --comment FILE       all of these frames, and those that leave, as pcapng, each\n"
+	      "                       with what became of it and why; - is standard output\n"
 	      "  --counters FILE      counters as JSON at the end; - is standard output\n"
 	      "  --rows FILE          which rows of the decision table were taken, one a line\n"
 	      "  --seed N             of all random keys (default 0), and of the secret\n"
@@ -57,6 +59,7 @@ enum {
 	ARG_INSIDE,
 	ARG_WRITE_OUTSIDE,
 	ARG_WRITE_INSIDE,
+	ARG_COMMENT,
 	ARG_COUNTERS,
 	ARG_ROWS,
 	ARG_SEED,
@@ -71,6 +74,7 @@ static const struct option known_options[] = {
 	{ "inside", required_argument, NULL, ARG_INSIDE },
 	{ "write-outside", required_argument, NULL, ARG_WRITE_OUTSIDE },
 	{ "write-inside", required_argument, NULL, ARG_WRITE_INSIDE },
+	{ "comment", required_argument, NULL, ARG_COMMENT },
 	{ "counters", required_argument, NULL, ARG_COUNTERS },
 	{ "rows", required_argument, NULL, ARG_ROWS },
 	{ "seed", required_argument, NULL, ARG_SEED },
@@ -104,6 +108,9 @@ read_options(int argc, char **argv, struct options *o)
 			break;
 		case ARG_WRITE_INSIDE:
 			o->write[SIDE_INSIDE] = optarg;
+			break;
+		case ARG_COMMENT:
+			o->comment = optarg;
 			break;
 		case ARG_COUNTERS:
 			o->counters = optarg;

@@ -21,6 +21,7 @@ struct options {
 	const char *read[SIDE_COUNT];
 	const char *write[SIDE_COUNT];
 	const char *observe; /* a capture of both directions */
+	const char *comment; /* a capture of all frames, with what became of each */
 	const char *counters;
 	const char *rows;
 	bool drains;

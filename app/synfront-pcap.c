@@ -17,6 +17,7 @@
 #include "cookie.h"
 #include "cpu_guard.h"
 #include "neighbour.h"
+#include "pcap_comment.h"
 #include "pcap_files.h"
 #include "pcap_options.h"
 #include "pcap_would.h"
@@ -39,6 +40,7 @@ struct run {
 	struct emit_memo memo;
 	bool notes_rows;
 	struct would would;
+	struct pcap_comment comment;
 	uint64_t now_us;
 	uint64_t next_tick_us;
 	uint32_t sweep_ticks; /* in which all of the index is swept */
@@ -65,6 +67,8 @@ send_frame(struct run *run, enum side out, const uint8_t *frame, uint32_t len)
 {
 	run->n_sent[out]++;
 	pcap_output_add(run->outputs[out], run->now_us, frame, len);
+	if (run->comment.out != NULL)
+		pcap_comment_sent(&run->comment, out, run->now_us, frame, len);
 }
 
 static struct instant
@@ -95,6 +99,21 @@ carry_out_all(struct run *run, const struct segment *seg, uint32_t len)
 	run->actions.n = 0;
 }
 
+/* On the frame in run->frame. */
+static void
+decide(struct run *run, struct segment *seg, const struct instant *now, uint32_t len)
+{
+	struct core_note note;
+
+	if (run->comment.out == NULL) {
+		core_decide(run->core, seg, 1, now, &run->actions);
+		return;
+	}
+	core_decide_noted(run->core, seg, 1, now, &run->actions, &note);
+	pcap_comment_received(&run->comment, seg, &run->actions, &note, run->now_us, run->frame,
+	                      len);
+}
+
 static void
 receive(struct run *run, enum side side, const uint8_t *frame, uint32_t len)
 {
@@ -113,12 +132,13 @@ receive(struct run *run, enum side side, const uint8_t *frame, uint32_t len)
 		                                  mac);
 		if (n != 0) {
 			counter_add(core_counters_own(run->core), COUNTER_answered_neighbour, 1);
+			pcap_comment_neighbour(&run->comment);
 			send_frame(run, side, run->frame, n);
 			return;
 		}
 	}
 	core_locate(run->core, &seg, 1, &now);
-	core_decide(run->core, &seg, 1, &now, &run->actions);
+	decide(run, &seg, &now, len);
 	carry_out_all(run, &seg, len);
 }
 
@@ -129,6 +149,7 @@ tick(struct run *run)
 	run->next_tick_us += TICK_US;
 	secret_step(&run->secrets, run->now_us / 1000000);
 	struct instant now = instant_now(run);
+	run->comment.is_tick = true;
 	if (run->notes_rows)
 		rows_tick(run->core, &now, TICK_BUDGET, &run->actions);
 	else
@@ -375,6 +396,9 @@ main(int argc, char **argv)
 		if (pcap_input_open(&run.inputs[side], options.read[side]) != 0 ||
 		    pcap_output_open(&run.outputs[side], options.write[side]) != 0)
 			goto out;
+	if (pcap_comment_open(&run.comment, options.comment, run.conf->has_inside) != 0)
+		goto out;
+	run.comment.policy = &run.conf->policy;
 	run.notes_rows = options.rows != NULL;
 	rc = run_all(&run, &options);
 	if (rc == EXIT_OK)
@@ -391,6 +415,8 @@ out:
 		if (pcap_output_close(run.outputs[side], options.write[side]) != 0)
 			rc = EXIT_INPUT;
 	}
+	if (pcap_comment_close(&run.comment) != 0)
+		rc = EXIT_INPUT;
 	secret_fini(&run.secrets);
 	free(run.actions.list);
 	free(run.core);

@@ -9,6 +9,8 @@
 #include "control.h"
 #include "cpu_guard.h"
 #include "group_secret.h"
+#include "lists.h"
+#include "lists_keeper.h"
 #include "log.h"
 #include "privilege.h"
 #include "telemetry.h"
@@ -146,7 +148,9 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 {
 	static struct plane plane;
 	static struct control control;
+	static struct lists_keeper keeper;
 	uint8_t master[MASTER_SECRET_SIZE];
+	struct conf_error err;
 	const char *user = options->user != NULL ? options->user : conf->user;
 	sigset_t signals;
 
@@ -156,7 +160,13 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 		log_set_level((enum conf_log_level)options->log_level);
 	warn_of_handoff(conf);
 	control_block_signals(&signals);
+	if (events_init(&control.events, conf, user, &err) != 0) {
+		log_error("%s", err.text);
+		return EXIT_CONFIG;
+	}
 	if (read_master(conf, master) != 0)
+		return EXIT_CONFIG;
+	if (!lists_begin(&conf->policy) || lists_keeper_read(&keeper, conf->lists_file) != 0)
 		return EXIT_CONFIG;
 	int rc = plane_start(&plane, conf, eal_args, n_eal_args, master);
 	explicit_bzero(master, sizeof(master));
@@ -168,8 +178,9 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	control.log_level = options->log_level;
 	control.first = control.live = conf;
 	conf_mark_ids(&control.ids, &conf->policy);
-	watch_init(&control.watch, &plane);
+	watch_init(&control.watch, &plane, &control.events);
 	if (privilege_drop(&plane, user, options->config) == 0) {
+		lists_keeper_start(&keeper);
 		/* No command of ours is answered by a thread that still has privileges. */
 		telemetry_start(&plane, conf, SYNFRONT_VERSION);
 		log_notice("running");
@@ -179,10 +190,14 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 		rc = EXIT_START;
 	}
 	telemetry_stop();
+	lists_keeper_stop(&keeper);
+	lists_detach();
 	plane_stop(&plane);
+	events_end(&control.events);
 	if (rc != EXIT_START && !control_final_account(&control))
 		rc = EXIT_ACCOUNT;
 	plane_fini(&plane);
+	lists_end();
 	if (control.live != conf)
 		conf_free(control.live);
 	return rc;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cpu_guard.h"
+#include "ctl_clock.h"
 #include "ctl_command.h"
 #include "ctl_socket.h"
 #include "ctl_table.h"
@@ -74,6 +75,11 @@ static const struct ctl_column memory_columns[] = {
 	{ "size", "BYTES" },
 };
 
+static const struct ctl_column event_columns[] = {
+	{ "number", "NUMBER" }, { "time", "TIME" },  { "event", "EVENT" },
+	{ "state", "STATE" },   { "subject", "OF" }, { "text", "TEXT" },
+};
+
 #define COLUMNS(c) c, sizeof(c) / sizeof((c)[0])
 
 static const struct command {
@@ -85,7 +91,11 @@ static const struct command {
 	 * an engine, too; `argument` must be given, `word` may be. */
 	int (*run)(struct ctl_socket *s, const struct ctl_request *request);
 	int (*failed)(const char *why, const struct ctl_request *request);
+	int (*alone)(const struct ctl_request *request); /* connects by itself */
 	const char *argument, *word;
+	bool takes_words; /* ... and options of its own */
+	/* It has options and arguments of its own. */
+	int (*options)(int argc, char **argv, struct ctl_request *request);
 } commands[] = {
 	{ "stats", "all counters [of worker N]", LAYOUT_COUNTERS, NULL, 0 },
 	{ "drops", "frames dropped, by reason", LAYOUT_COUNTERS, NULL, 0 },
@@ -96,53 +106,74 @@ static const struct command {
 	{ "memory", "tables and buffers, sizes and use", LAYOUT_LIST, COLUMNS(memory_columns) },
 	{ "drain", "make no new splices [on, the default; off; status]", LAYOUT_OBJECT, NULL, 0 },
 	{ "info", "what runs", LAYOUT_OBJECT, NULL, 0 },
+	{ "events", "what began and what ended, lately", LAYOUT_LIST, COLUMNS(event_columns) },
 	{ "health", "ready, degraded and why, or failed; see the exit status", .run = ctl_health,
 	  .failed = ctl_health_failed },
 	{ "reload", "read the configuration again, until it is in force everywhere [status]",
 	  .run = ctl_reload, .word = "status" },
 	{ "check", "what a reload of FILE would change", .run = ctl_check, .argument = " FILE" },
+	{ "deny", "the live deny list: add or del a prefix, load a file, list", .run = ctl_lists,
+	  .takes_words = true },
+	{ "allow", "the live allow list, which goes before: the same words", .run = ctl_lists,
+	  .takes_words = true },
+	{ "talkers", "the heaviest sources by service and outcome", .run = ctl_talkers,
+	  .takes_words = true },
+	{ "top", "all of it live, on a full screen; tables where there is no terminal",
+	  .alone = ctl_top },
 	{ "metrics", "all figures for Prometheus [openmetrics: in that dialect]",
 	  .run = ctl_metrics, .word = "openmetrics" },
 	{ "scrape", "the same as the answer to an HTTP request on standard input",
 	  .run = ctl_scrape, .failed = ctl_scrape_failed },
+	{ "capture", "frames with what became of them and why, as a pcapng file",
+	  .run = ctl_capture, .options = ctl_capture_options },
+	{ "explain", "what CLIENT[:PORT] has of a service, and what its next SYN and ACK would get",
+	  .run = ctl_explain, .argument = " CLIENT SERVICE", .options = ctl_explain_options },
 };
 
 struct options {
 	const char *instance;
 	const struct command *command;
 	const char *parameter;
-	double watch_s; /* 0: once */
+	struct ctl_request request; /* of a command that is more than a question */
+	double watch_s;             /* 0: once */
 	bool json, all;
 };
 
 static void
 usage(FILE *out)
 {
-	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS] COMMAND\n\n",
+	fputs("usage: synfrontctl [--instance NAME] [--json] [--all] [--watch SECONDS]\n"
+	      "                   [--service NAME] [--for DURATION] [--why TEXT] COMMAND\n"
+	      "       synfrontctl capture [--service NAME] [--client PREFIX] [--outcome NAME]\n"
+	      "                   [--count N] [--seconds N] --write FILE\n\n",
 	      out);
 	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const char *argument = commands[i].argument != NULL ? commands[i].argument : "";
-		int width = 12 - (int)strlen(commands[i].name);
+		int width = 24 - (int)strlen(commands[i].name);
 		fprintf(out, "  %s%-*s %s\n", commands[i].name, width, argument, commands[i].help);
 	}
+	fputs("\n  --client PREFIX     capture: of clients of this address or net\n"
+	      "  --outcome NAME      capture: what ended so: pass, answer, taken, drop, or a "
+	      "counter of\n"
+	      "                      frames; again for more than one\n"
+	      "  --count N           capture: end after so many\n"
+	      "  --seconds N         capture: end after so long\n"
+	      "  -w, --write FILE    capture: where to; - is standard output, for a pipe\n",
+	      out);
 	fputs("\n  --instance NAME   as in the configuration (default: synfront)\n"
 	      "  --json            JSON, one document\n"
 	      "  --all             counters at zero too\n"
 	      "  --watch SECONDS   again and again, counters with their rate\n"
+	      "  --service NAME    of deny, allow, talkers, capture: of this service alone\n"
+	      "  --for DURATION    of deny, allow: until it ends by itself, such as 30s, 10m, 2h, "
+	      "7d\n"
+	      "  --why TEXT        of deny, allow: a reason, for who lists them\n"
 	      "  --version, --help\n"
 	      "\nexit status: 0 done, 1 the engine does not answer or has failed, or the CPU "
 	      "lacks\n"
-	      "something, 2 usage, 3 the file is refused, 4 the engine is degraded\n",
+	      "something, 2 usage, 3 the file, the change or the capture is refused,\n4 the engine "
+	      "is degraded, 5 the capture cannot be written\n",
 	      out);
-}
-
-static double
-clock_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 /* Why nothing was answered about worker `number`, if that is because there is none. */
@@ -197,10 +228,13 @@ print(const struct options *o, const json_t *answer, const json_t *before, doubl
 static int
 run_command(const struct options *o)
 {
-	struct ctl_request request = { .parameter = o->parameter, .json = o->json };
+	struct ctl_request request = o->request;
 	struct ctl_socket s;
 
-	if (ctl_open(&s, o->instance) != 0) {
+	request.parameter = o->parameter;
+	request.json |= o->json;
+	request.command = o->command->name;
+	if (ctl_open(&s, request.instance != NULL ? request.instance : o->instance) != 0) {
 		if (o->command->failed != NULL)
 			return o->command->failed(s.error, &request);
 		fprintf(stderr, "synfrontctl: %s\n", s.error);
@@ -220,6 +254,10 @@ run(const struct options *o)
 	json_t *before = NULL;
 	double before_s = 0;
 
+	if (o->command->alone != NULL) {
+		struct ctl_request request = { .instance = o->instance, .watch_s = o->watch_s };
+		return o->command->alone(&request);
+	}
 	if (o->command->run != NULL)
 		return run_command(o);
 	if (ctl_open(&s, o->instance) != 0) {
@@ -228,7 +266,7 @@ run(const struct options *o)
 	}
 	for (;;) {
 		json_t *answer = ask(&s, o);
-		double now_s = clock_s();
+		double now_s = ctl_clock_s();
 		if (answer == NULL) {
 			fprintf(stderr, "synfrontctl: %s\n", s.error);
 			break;
@@ -279,22 +317,37 @@ choose_parameter(struct options *o, const char *given)
 	return takes_number && strspn(given, "0123456789") == strlen(given) ? 0 : -1;
 }
 
+static const struct command *
+command_of(const char *name)
+{
+	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* `order`: "+" ends at the first word that is no option. */
 static int
-parse_options(int argc, char **argv, struct options *o)
+read_options(int argc, char **argv, const char *order, struct options *o)
 {
 	static const struct option known[] = {
 		{ "instance", required_argument, NULL, 'i' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "watch", required_argument, NULL, 'w' },
+		{ "service", required_argument, NULL, 's' },
+		{ "for", required_argument, NULL, 'f' },
+		{ "why", required_argument, NULL, 'y' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	char *end;
+	char *end, letters[16];
 	int which;
 
-	while ((which = getopt_long(argc, argv, "i:jaw:h", known, NULL)) != -1) {
+	snprintf(letters, sizeof(letters), "%si:jaw:h", order);
+	optind = 0; /* from the first one on, as glibc takes it */
+	while ((which = getopt_long(argc, argv, letters, known, NULL)) != -1) {
 		switch (which) {
 		case 'i':
 			o->instance = optarg;
@@ -310,6 +363,15 @@ parse_options(int argc, char **argv, struct options *o)
 			if (*end != '\0' || !(o->watch_s >= 0.1 && o->watch_s < 1e6))
 				return -1;
 			break;
+		case 's':
+			o->request.service = optarg;
+			break;
+		case 'f':
+			o->request.for_how_long = optarg;
+			break;
+		case 'y':
+			o->request.why = optarg;
+			break;
 		case 'v':
 			puts("synfrontctl " SYNFRONT_VERSION);
 			exit(EXIT_OK);
@@ -320,12 +382,40 @@ parse_options(int argc, char **argv, struct options *o)
 			return -1;
 		}
 	}
-	if (optind == argc || argc - optind > 2)
+	return 0;
+}
+
+/* An option was given that only commands with words have. */
+static bool
+is_of_lists(const struct ctl_request *given)
+{
+	return given->service != NULL || given->for_how_long != NULL || given->why != NULL;
+}
+
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	const struct ctl_request *given = &o->request;
+
+	if (read_options(argc, argv, "+", o) != 0 || optind == argc)
 		return -1;
-	for (unsigned int i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(commands[i].name, argv[optind]) == 0)
-			o->command = &commands[i];
-	if (o->command == NULL || (o->command->run != NULL && o->watch_s > 0))
+	o->command = command_of(argv[optind]);
+	if (o->command != NULL && o->command->options != NULL) {
+		o->parameter = "";
+		if (o->watch_s > 0 || is_of_lists(given))
+			return -1;
+		return o->command->options(argc - optind, argv + optind, &o->request);
+	}
+	if (read_options(argc, argv, "", o) != 0 || optind == argc)
+		return -1;
+	if (o->command == NULL || (o->command->run != NULL && o->watch_s > 0) ||
+	    (o->command->alone != NULL && o->json))
+		return -1;
+	o->request.words = argv + optind + 1;
+	o->request.n_words = (unsigned int)(argc - optind - 1);
+	if (o->command->takes_words)
+		return choose_parameter(o, NULL);
+	if (given->n_words > 1 || is_of_lists(given))
 		return -1;
 	return choose_parameter(o, argv[optind + 1]);
 }

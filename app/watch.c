@@ -4,10 +4,11 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "runtime_path.h"
 
@@ -16,15 +17,6 @@
 /* Between two looks; they are a few hundred milliseconds apart. */
 #define PROCESS_STILL_MS 2000u
 #define WORKER_STILL_MS 1000u
-
-static uint64_t
-clock_ms(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static double
 seconds(uint64_t ms)
@@ -48,6 +40,25 @@ look_at_clock(int64_t step_ms)
 }
 
 static void
+tell_of_worker(struct watch *watch, unsigned int id, bool is_still, uint64_t still_ms)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", id);
+	struct event *e = events_edge(watch->events, EVENT_WORKER_STALLED, id, name, is_still);
+	if (e == NULL)
+		return;
+	if (is_still)
+		events_send(watch->events, e, CONF_LOG_WARNING,
+		            "worker %u stands still: something else has its CPU, or its port's "
+		            "driver does not return; what its queues cannot hold is lost",
+		            id);
+	else
+		events_send(watch->events, e, CONF_LOG_WARNING, "worker %u runs again after %.1f s",
+		            id, seconds(still_ms));
+}
+
+static void
 look_at_workers(struct watch *watch, uint64_t now_ms, bool was_stopped)
 {
 	watch->all_move = true;
@@ -59,30 +70,62 @@ look_at_workers(struct watch *watch, uint64_t now_ms, bool was_stopped)
 
 		watch->all_move &= loops != seen->loops;
 		if (loops != seen->loops || was_stopped) {
-			if (seen->is_still)
-				log_warning("worker %u runs again after %.1f s", i,
-				            seconds(still_ms));
+			tell_of_worker(watch, i, false, still_ms);
 			*seen = (struct watched_worker){ .loops = loops, .since_ms = now_ms };
 		} else if (still_ms >= WORKER_STILL_MS && !seen->is_still) {
 			seen->is_still = true;
-			log_warning("worker %u stands still: something else has its CPU, or its "
-			            "port's driver does not return; what its queues cannot hold "
-			            "is lost",
-			            i);
+			tell_of_worker(watch, i, true, still_ms);
 		}
 	}
 }
 
 /* What was set when the ports came up, and whoever may change interfaces can undo. */
 static void
-look_at_filter(struct plane_port *port, const char *name, bool was_deaf)
+look_at_filter(struct events *events, const struct plane_port *port, enum side side)
 {
-	if (port->link.is_deaf && !was_deaf)
-		log_warning("%s: promiscuous mode of %s was taken off: only frames to its own "
+	struct event *e = events_edge(events, EVENT_PROMISCUOUS_OFF, side, side_name(side),
+	                              port->link.is_deaf);
+
+	if (e == NULL)
+		return;
+	event_text(e, "device", port->conf->device);
+	if (port->link.is_deaf)
+		events_send(events, e, CONF_LOG_WARNING,
+		            "%s: promiscuous mode of %s was taken off: only frames to its own "
 		            "address come in; set it again (ip link set ... promisc on)",
-		            name, port->conf->device);
-	else if (was_deaf && !port->link.is_deaf)
-		log_warning("%s: promiscuous mode of %s is on again", name, port->conf->device);
+		            side_name(side), port->conf->device);
+	else
+		events_send(events, e, CONF_LOG_WARNING, "%s: promiscuous mode of %s is on again",
+		            side_name(side), port->conf->device);
+}
+
+static void
+look_at_link(struct events *events, const struct plane_port *port, enum side side, bool is_down)
+{
+	struct event *e = events_edge(events, EVENT_LINK_DOWN, side, side_name(side), is_down);
+
+	if (e == NULL)
+		return;
+	event_text(e, "device", port->conf->device);
+	if (is_down)
+		events_send(events, e, CONF_LOG_WARNING,
+		            "%s: the link of %s is down: nothing crosses", side_name(side),
+		            port->conf->device);
+	else
+		events_send(events, e, CONF_LOG_WARNING, "%s: the link of %s is up again",
+		            side_name(side), port->conf->device);
+}
+
+static void
+lose_port(struct events *events, const struct plane_port *port, enum side side)
+{
+	struct event *e = events_once(events, EVENT_PORT_LOST, side_name(side));
+
+	event_text(e, "device", port->conf->device);
+	events_send(events, e, CONF_LOG_ERROR,
+	            "%s: %s is lost: its interface, device or peer is gone, and this process "
+	            "cannot have it back",
+	            side_name(side), port->conf->device);
 }
 
 static void
@@ -91,29 +134,43 @@ look_at_links(struct watch *watch)
 	for (unsigned int side = 0; side < watch->plane->n_ports; side++) {
 		struct plane_port *port = &watch->plane->ports[side];
 		enum port_link_state before = port_link_state(&port->link);
-		bool was_deaf = port->link.is_deaf;
 		enum port_link_state now = port_link_look(port);
 
-		look_at_filter(port, side_name(side), was_deaf);
-		if (now == before)
-			continue;
-		switch (now) {
-		case PORT_LINK_UP:
-			log_warning("%s: the link of %s is up again", side_name(side),
-			            port->conf->device);
-			break;
-		case PORT_LINK_DOWN:
-			log_warning("%s: the link of %s is down: nothing crosses", side_name(side),
-			            port->conf->device);
-			break;
-		case PORT_LINK_LOST:
-			watch->is_port_lost = true;
-			log_error("%s: %s is lost: its interface, device or peer is gone, and this "
-			          "process cannot have it back",
-			          side_name(side), port->conf->device);
-			break;
-		}
+		look_at_filter(watch->events, port, (enum side)side);
+		/* One that is lost is down no longer, and never comes up. */
+		if (now != PORT_LINK_LOST)
+			look_at_link(watch->events, port, (enum side)side, now == PORT_LINK_DOWN);
+		else if (now != before)
+			lose_port(watch->events, port, (enum side)side);
+		watch->is_port_lost |= now == PORT_LINK_LOST;
 	}
+}
+
+/* Of workers that share a transmit queue each sees for itself whether it takes what it sends. */
+static void
+tell_of_queue(struct watch *watch, unsigned int id, enum side side, bool is_stuck)
+{
+	const struct plane_port *port = &watch->plane->ports[side];
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s %u", side_name(side), id % port->n_tx);
+	struct event *e = events_edge(watch->events, EVENT_QUEUE_STUCK, id * EVENTS_PORTS + side,
+	                              name, is_stuck);
+	if (e == NULL)
+		return;
+	event_text(e, "device", port->conf->device);
+	event_u64(e, "worker", id);
+	if (is_stuck)
+		events_send(watch->events, e, CONF_LOG_ERROR,
+		            "%s: transmit queue %u of %s takes nothing more: what worker %u sends "
+		            "there is lost. Either its peer reads nothing, or the device has fewer "
+		            "queues than its driver says (ports.%s.queues)",
+		            side_name(side), id % port->n_tx, port->conf->device, id,
+		            side_name(side));
+	else
+		events_send(watch->events, e, CONF_LOG_WARNING,
+		            "%s: transmit queue %u of %s takes frames again", side_name(side),
+		            id % port->n_tx, port->conf->device);
 }
 
 /* What a worker gave to a port and got from it, and whether that goes on. */
@@ -128,19 +185,8 @@ look_at_queues(struct watch *watch, unsigned int id, enum side side, uint64_t re
 
 	if (queue_watch_sends(seen, sent,
 	                      __atomic_load_n(&w->account.tx_full[side], __ATOMIC_RELAXED), is_up,
-	                      watch->monotonic_ms)) {
-		if (seen->is_stuck)
-			log_error("%s: transmit queue %u of %s takes nothing more: what worker %u "
-			          "sends "
-			          "there is lost. Either its peer reads nothing, or the device has "
-			          "fewer "
-			          "queues than its driver says (ports.%s.queues)",
-			          side_name(side), id % port->n_tx, port->conf->device, id,
-			          side_name(side));
-		else
-			log_warning("%s: transmit queue %u of %s takes frames again",
-			            side_name(side), id % port->n_tx, port->conf->device);
-	}
+	                      watch->monotonic_ms))
+		tell_of_queue(watch, id, side, seen->is_stuck);
 	if (id < port->n_rx &&
 	    queue_watch_brings(seen, __atomic_load_n(&w->account.received[side], __ATOMIC_RELAXED),
 	                       received, port->n_rx))
@@ -181,11 +227,11 @@ look_at_telemetry(struct watch *watch)
 }
 
 void
-watch_init(struct watch *watch, struct plane *plane)
+watch_init(struct watch *watch, struct plane *plane, struct events *events)
 {
 	struct sockaddr_un address;
 
-	*watch = (struct watch){ .plane = plane, .telemetry = -1 };
+	*watch = (struct watch){ .plane = plane, .events = events, .telemetry = -1 };
 	if (plane->conf->telemetry && runtime_telemetry(&address, plane->conf->instance) == 0)
 		watch->telemetry = open(address.sun_path, O_PATH | O_CLOEXEC);
 }

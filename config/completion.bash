@@ -31,11 +31,13 @@ _synfront() {
 	--log-level) words=$(_synfront_levels "$program") ;;
 	--user) words=$(compgen -u) ;;
 	--instance) words=$(_synfront_instances) ;;
-	--seed | --until | --drain-at | --watch | --group-secret) ;;
+	--seed | --until | --drain-at | --watch | --group-secret | --service | --for | --why | --client | --count | --seconds | explain) ;;
+	--outcome) words='pass answer taken drop' ;;
 	drain) words='on off status' ;;
 	reload) words=status ;;
 	metrics) words=openmetrics ;;
-	check | --config | --observe | --outside | --inside | --write-* | --counters | --rows | --output) files=yes ;;
+	deny | allow) words='add del list load' ;;
+	check | load | --config | --observe | --outside | --inside | -w | --write | --write-* | --comment | --counters | --rows | --output) files=yes ;;
 	*)
 		words=$(_synfront_options "$program")
 		[[ $word == -* ]] || words=$(_synfront_commands "$program")

@@ -107,6 +107,16 @@ struct log_conf {
 	uint8_t facility; /* LOG_DAEMON ... of <syslog.h>, for openlog() */
 };
 
+/* Where events go beside the log. All of it is live. */
+struct events_conf {
+	const char *file;        /* a line of JSON each; NULL: none */
+	const char *socket;      /* Unix datagrams, "@NAME" in the abstract namespace; NULL: none */
+	uint32_t n_hook;         /* 0: none */
+	const char *const *hook; /* a program, by its whole path, and its arguments */
+	uint32_t hook_timeout_s;
+	uint32_t hook_per_minute;
+};
+
 enum conf_hugepages {
 	CONF_HUGEPAGES_AUTO, /* used when the machine has free ones */
 	CONF_HUGEPAGES_ON,   /* required */
@@ -133,6 +143,8 @@ struct conf {
 	bool secret_shared;      /* other nodes may have sent cookies under it; only with a file */
 	uint32_t drain_timeout_s;
 	struct log_conf log;
+	struct events_conf events;
+	const char *lists_file; /* NULL: live lists are kept in memory alone */
 	bool telemetry;
 	const char *instance; /* EAL's --file-prefix, syslog ident, telemetry path */
 	const char *user;     /* whom to become when the ports are up; NULL: nobody else */
@@ -194,7 +206,7 @@ uint64_t conf_memory_available(const struct conf *conf, const char *path);
 
 /*
  * May `fresh` replace `running` without a restart? Services, limits,
- * handshake (but hold_bytes, which sizes a pool), timeouts, drain_timeout and the
+ * handshake (but hold_bytes, which sizes a pool), timeouts, drain_timeout, events and the
  * log level change live; for anything else -1, and *err names the key, the old and the new value.
  */
 int conf_compare(const struct conf *running, const struct conf *fresh, struct conf_error *err);

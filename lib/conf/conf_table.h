@@ -28,6 +28,7 @@ enum conf_type {
 	CONF_MAC,      /* enum conf_mac as uint8_t; the address itself at count_offset */
 	/* lists: a pointer, and at count_offset a uint32_t; one scalar is a list of one */
 	CONF_TEXTS,     /* const char * */
+	CONF_ARGUMENTS, /* the same, blanks within them allowed: what a program is called with */
 	CONF_LCORES,    /* uint32_t; "2-5" are four */
 	CONF_PORTS,     /* struct port_range; "all" */
 	CONF_PREFIXES,  /* struct prefix */
@@ -77,6 +78,9 @@ struct conf_mapping {
 
 /* The whole file; fills a struct conf. */
 extern const struct conf_mapping conf_root;
+
+/* A part of it, which has a file of its own. */
+extern const struct conf_mapping conf_events;
 
 /* A file of what servers grant; fills a struct service_promise. */
 extern const struct conf_mapping conf_granted;

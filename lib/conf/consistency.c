@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Rules that span keys, in the order of the sections that they are about. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "consistency.h"
 #include "promise_file.h"
@@ -346,13 +348,69 @@ check_secret(struct conf_reader *r, const struct conf_place *root)
 	return conf_fail(r, BELOW(r, &path, root, "secret", "file"), "%s", problem);
 }
 
+/* Whether a program could be run from there; who runs it later may be another user. */
+static int
+check_hook(struct conf_reader *r, const struct conf_place *root)
+{
+	const struct events_conf *e = &r->conf->events;
+	struct path_below path;
+	struct stat status;
+
+	if (e->n_hook == 0)
+		return 0;
+	const struct conf_place *place = BELOW(r, &path, root, "events", "hook");
+	if (e->hook[0][0] != '/')
+		return conf_fail(r, place,
+		                 "found \"%.128s\"; expected the whole path of a program, "
+		                 "beginning with /",
+		                 e->hook[0]);
+	if (stat(e->hook[0], &status) != 0)
+		return conf_fail(r, place, "found \"%.128s\": %s; expected the path of a program",
+		                 e->hook[0], strerror(errno));
+	if (!S_ISREG(status.st_mode) || (status.st_mode & 0111) == 0)
+		return conf_fail(r, place,
+		                 "found \"%.128s\", which cannot be executed; expected the path "
+		                 "of a program",
+		                 e->hook[0]);
+	return 0;
+}
+
+static int
+check_events(struct conf_reader *r, const struct conf_place *root)
+{
+	const struct events_conf *e = &r->conf->events;
+	struct path_below path;
+	struct stat status;
+
+	if (e->socket != NULL && e->socket[0] != '/' && (e->socket[0] != '@' || !e->socket[1]))
+		return conf_fail(r, BELOW(r, &path, root, "events", "socket"),
+		                 "found \"%s\"; expected a path that begins with /, or @ and a "
+		                 "name",
+		                 e->socket);
+	if (e->file != NULL) {
+		/* The folder that it lies in: the file itself may be yet to be made. */
+		char folder[4096];
+		size_t n = strlen(e->file);
+		while (n > 0 && e->file[n - 1] != '/')
+			n--;
+		snprintf(folder, sizeof(folder), "%.*s.", (int)n, e->file);
+		if (e->file[n] == '\0' || stat(folder, &status) != 0)
+			return conf_fail(r, BELOW(r, &path, root, "events", "file"),
+			                 "found \"%.128s\"%s%s; expected a file in a folder that "
+			                 "exists",
+			                 e->file, e->file[n] != '\0' ? ": " : "",
+			                 e->file[n] != '\0' ? strerror(errno) : "");
+	}
+	return check_hook(r, root);
+}
+
 int
 conf_check(struct conf_reader *r, const struct conf_place *root)
 {
 	r->conf->policy.generation = 1;
 	if (check_ports(r, root) != 0 || check_workers(r, root) != 0 ||
 	    check_sources(r, root) != 0 || check_services(r, root) != 0 ||
-	    check_secret(r, root) != 0)
+	    check_secret(r, root) != 0 || check_events(r, root) != 0)
 		return -1;
 	return compile(r, root);
 }

@@ -36,6 +36,7 @@ format_member(const struct conf_key *key, const void *members, uint32_t i, char 
 {
 	switch (key->type) {
 	case CONF_TEXTS:
+	case CONF_ARGUMENTS:
 		snprintf(text, size, "%s", ((const char *const *)members)[i]);
 		break;
 	case CONF_LCORES:

@@ -442,6 +442,12 @@ static const struct conf_key eal_keys[] = {
 };
 static const struct conf_mapping eal_mapping = { "EAL", KEYS(eal_keys), 0 };
 
+static const struct conf_key lists_keys[] = {
+	{ "file", CONF_TEXT, 0, AT(conf, lists_file), .max = 4096, .derived = "memory alone",
+	  .help = "Where they outlive a restart. Its folder is to be writable for `user`." },
+};
+static const struct conf_mapping lists_mapping = { "Live lists", KEYS(lists_keys), 0 };
+
 static const struct conf_key root_keys[] = {
 	{ "ports", CONF_MAPPING, CONF_REQUIRED, .offset = 0, MAPPING(ports_mapping),
 	  .help = "The network ports." },
@@ -468,6 +474,10 @@ static const struct conf_key root_keys[] = {
 	  .max = 86400, .preset = "30s", .zero = "reset at once",
 	  .help = "At SIGTERM: how long connections may end by themselves." },
 	{ "log", CONF_MAPPING, 0, AT(conf, log), MAPPING(log_mapping), .help = "Messages." },
+	{ "events", CONF_MAPPING, 0, AT(conf, events), MAPPING(conf_events),
+	  .help = "Who is told of floods, servers that are down and the like, beside the log." },
+	{ "lists", CONF_MAPPING, 0, .offset = 0, MAPPING(lists_mapping),
+	  .help = "What `synfrontctl deny` and `allow` change while it runs." },
 	{ "telemetry", CONF_BOOL, 0, AT(conf, telemetry), .preset = "true",
 	  .help = "DPDK's telemetry socket, which the operator tool needs." },
 	{ "instance", CONF_NAME, 0, AT(conf, instance), .max = 63, .preset = "synfront",

@@ -238,6 +238,8 @@ conf_expected(const struct conf_key *key, char expected[CONF_EXPECTED_SIZE])
 		[CONF_MAC] = "device, outside (inside port only), or a unicast address such as "
 			     "02:00:00:00:00:01",
 		[CONF_TEXTS] = "a list of texts without white space",
+		[CONF_ARGUMENTS] = "the path of a program, or a list of it and its arguments, "
+				   "without control characters",
 		[CONF_LCORES] = "a list of distinct CPU numbers and ranges such as 2-5",
 		[CONF_PORTS] =
 			"all, or a list of ports from 1 to 65535 and ranges such as 8000-8100",
@@ -275,7 +277,7 @@ format_list(const struct conf_key *key, const void *base, char *text, size_t siz
 
 	for (uint32_t i = 0; i < n && at < size; i++) {
 		const char *comma = i > 0 ? ", " : "";
-		if (key->type == CONF_TEXTS)
+		if (key->type == CONF_TEXTS || key->type == CONF_ARGUMENTS)
 			at += (size_t)snprintf(text + at, size - at, "%s%s", comma,
 			                       ((const char *const *)members)[i]);
 		else if (key->type == CONF_LCORES)
@@ -333,7 +335,7 @@ list_equal(const struct conf_key *key, const void *a, const void *b)
 	if (na != nb)
 		return false;
 	for (uint32_t i = 0; i < na; i++) {
-		if (key->type == CONF_TEXTS &&
+		if ((key->type == CONF_TEXTS || key->type == CONF_ARGUMENTS) &&
 		    strcmp(((const char *const *)ma)[i], ((const char *const *)mb)[i]) != 0)
 			return false;
 		if (key->type == CONF_LCORES &&

@@ -5,6 +5,7 @@
 
 #include "arena.h"
 #include "conf_table.h"
+#include "prefix_text.h"
 #include "reader.h"
 
 enum conf_set {
@@ -41,9 +42,5 @@ bool conf_value_equal(const struct conf_key *key, const void *a, const void *b);
 /* Fill a list key from its node: a sequence, or one scalar. */
 int conf_read_list(struct conf_reader *r, const struct conf_place *place,
                    const struct conf_key *key, void *base);
-
-/* "192.0.2.0/24", "2001:db8::1". */
-#define CONF_PREFIX_SIZE 64
-void conf_format_prefix(const struct prefix *prefix, char text[CONF_PREFIX_SIZE]);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "clock.h"
+
 /* Answers that are kept: who asked looks several times a second. */
 #define KEPT 8u
 /* Control looks four times a second, unless a worker does not take a reload. */
@@ -19,15 +21,6 @@ static struct {
 	struct health health;
 	uint64_t looked_ms; /* 0: not yet */
 } board = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static uint64_t
-clock_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* Under the lock. */
 static void
@@ -115,7 +108,7 @@ board_set_health(const struct health *health)
 {
 	pthread_mutex_lock(&board.lock);
 	board.health = *health;
-	board.looked_ms = clock_ms();
+	board.looked_ms = clock_ms(CLOCK_MONOTONIC);
 	pthread_mutex_unlock(&board.lock);
 }
 
@@ -124,7 +117,7 @@ board_health(struct health *health)
 {
 	pthread_mutex_lock(&board.lock);
 	*health = board.health;
-	uint64_t looked_ms = board.looked_ms, now_ms = clock_ms();
+	uint64_t looked_ms = board.looked_ms, now_ms = clock_ms(CLOCK_MONOTONIC);
 	pthread_mutex_unlock(&board.lock);
 	if (looked_ms != 0 && now_ms > looked_ms + CONTROL_STILL_MS)
 		health_add(health, HEALTH_FAILED, "the control thread has stood still for %.0f s",

@@ -11,6 +11,7 @@
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
 
+#include "capture.h"
 #include "carry_out.h"
 #include "neighbour.h"
 #include "partial_checksum.h"
@@ -92,9 +93,14 @@ static void
 process(struct worker *w, struct rte_mbuf **mbufs, unsigned int n)
 {
 	if (n != 0) {
+		struct capture *capture = __atomic_load_n(&w->plane->capture, __ATOMIC_ACQUIRE);
 		core_locate(w->core, w->segments, n, &w->now);
-		core_decide(w->core, w->segments, n, &w->now, &w->actions);
-		burst_act(w, mbufs);
+		if (likely(capture == NULL)) {
+			core_decide(w->core, w->segments, n, &w->now, &w->actions);
+			burst_act(w, mbufs);
+		} else {
+			capture_burst(w, capture, mbufs, n);
+		}
 	}
 	burst_flush(w);
 }

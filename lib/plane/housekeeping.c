@@ -2,7 +2,10 @@
 /* The clock's work for the core, and what control wants of a worker. */
 #include "housekeeping.h"
 
+#include <rte_branch_prediction.h>
+
 #include "burst.h"
+#include "capture.h"
 #include "mailbox.h"
 #include "plane_state.h"
 
@@ -24,6 +27,23 @@ follow_policy(struct worker *w)
 		core_set_policy(w->core, policy);
 		w->policy = policy;
 	}
+	uint32_t changes = __atomic_load_n(&w->plane->live_changes, __ATOMIC_ACQUIRE);
+	if (changes != w->live_changes) {
+		core_set_lists(w->core, __atomic_load_n(&w->plane->live, __ATOMIC_RELAXED));
+		w->live_changes = changes;
+	}
+}
+
+/* What the clock wants sent. */
+static void
+act(struct worker *w)
+{
+	struct capture *capture = __atomic_load_n(&w->plane->capture, __ATOMIC_ACQUIRE);
+
+	if (likely(capture == NULL))
+		burst_act(w, NULL);
+	else
+		capture_tick(w, capture);
 }
 
 void
@@ -41,10 +61,10 @@ housekeeping(struct worker *w)
 	if (w->now.now_ms - w->last_tick_ms >= TICK_MS) {
 		w->last_tick_ms = w->now.now_ms;
 		core_tick(w->core, &w->now, TICK_BUDGET, &w->actions);
-		burst_act(w, NULL);
+		act(w);
 		if (__atomic_load_n(&plane->resetting, __ATOMIC_RELAXED)) {
 			core_reset_remaining(w->core, &w->now, RESET_MAX, &w->actions);
-			burst_act(w, NULL);
+			act(w);
 		}
 		burst_flush(w);
 		__atomic_store_n(&w->account.remaining, core_live(w->core), __ATOMIC_RELAXED);

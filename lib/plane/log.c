@@ -12,6 +12,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "journal.h"
+
 /* How long a reader of our standard error may be behind before lines are lost. */
 #define PATIENCE_MS 100
 
@@ -31,6 +33,8 @@ log_open(const struct log_conf *conf, const char *ident)
 	log_state.is_syslog = conf->target == CONF_LOG_SYSLOG;
 	if (log_state.is_syslog)
 		openlog(ident, LOG_PID, conf->facility);
+	else
+		journal_open(JOURNAL_SOCKET);
 }
 
 void
@@ -87,14 +91,15 @@ put_line(const char *text, size_t size)
 	pthread_mutex_unlock(&log_state.lock);
 }
 
+static const int priorities[] = {
+	[CONF_LOG_ERROR] = LOG_ERR,     [CONF_LOG_WARNING] = LOG_WARNING,
+	[CONF_LOG_NOTICE] = LOG_NOTICE, [CONF_LOG_INFO] = LOG_INFO,
+	[CONF_LOG_DEBUG] = LOG_DEBUG,
+};
+
 void
 log_message(enum conf_log_level level, const char *format, ...)
 {
-	static const int priorities[] = {
-		[CONF_LOG_ERROR] = LOG_ERR,     [CONF_LOG_WARNING] = LOG_WARNING,
-		[CONF_LOG_NOTICE] = LOG_NOTICE, [CONF_LOG_INFO] = LOG_INFO,
-		[CONF_LOG_DEBUG] = LOG_DEBUG,
-	};
 	static const char *const names[] = {
 		[CONF_LOG_ERROR] = "error: ", [CONF_LOG_WARNING] = "warning: ",
 		[CONF_LOG_NOTICE] = "",       [CONF_LOG_INFO] = "",
@@ -114,6 +119,15 @@ log_message(enum conf_log_level level, const char *format, ...)
 	}
 	int n = snprintf(line, sizeof(line), "synfront: %s%s\n", names[level], text);
 	put_line(line, (size_t)n);
+}
+
+void
+log_fields(enum conf_log_level level, const char *text, const char *fields, size_t size)
+{
+	if ((int)level > __atomic_load_n(&log_state.level, __ATOMIC_RELAXED))
+		return;
+	if (log_state.is_syslog || !journal_send(priorities[level], text, fields, size))
+		log_message(level, "%s", text);
 }
 
 /* Drivers complain about what they can do without, and of what we cannot do without we say

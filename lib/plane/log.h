@@ -17,6 +17,10 @@ FILE *log_stream(void);
 void log_message(enum conf_log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* A message that has fields for the journal, as journal_send() takes them, where the log goes
+ * there. Elsewhere it is a line as any other. */
+void log_fields(enum conf_log_level level, const char *text, const char *fields, size_t size);
+
 #define log_error(...) log_message(CONF_LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_message(CONF_LOG_WARNING, __VA_ARGS__)
 #define log_notice(...) log_message(CONF_LOG_NOTICE, __VA_ARGS__)

@@ -43,6 +43,32 @@ mailbox_ask(struct worker *worker, struct mail *mail)
 	return true;
 }
 
+bool
+mailbox_post(struct worker *worker, struct mail *mail)
+{
+	mail->done = false;
+	return __atomic_load_n(&worker->is_running, __ATOMIC_ACQUIRE) &&
+	       rte_ring_enqueue(worker->mailbox.ring, mail) == 0;
+}
+
+bool
+mailbox_is_done(const struct mail *mail)
+{
+	return __atomic_load_n(&mail->done, __ATOMIC_ACQUIRE);
+}
+
+static void
+list_down(struct worker *worker, struct mail *mail)
+{
+	uint32_t bound = core_backend_bound(worker->core), i = mail->start;
+	uint32_t end = bound - i > LOOKED_AT_MAX ? i + LOOKED_AT_MAX : bound;
+
+	mail->n = 0;
+	for (; i < end && mail->n < mail->max; i++)
+		mail->n += core_down_backend(worker->core, i, &mail->down[mail->n]);
+	mail->next = i < bound ? i : 0;
+}
+
 static void
 list_connections(struct worker *worker, struct mail *mail)
 {
@@ -67,7 +93,11 @@ mailbox_answer(struct worker *worker)
 
 	while (rte_ring_dequeue(worker->mailbox.ring, &p) == 0) {
 		struct mail *mail = p;
-		if (mail->start < core_connection_bound(worker->core))
+		if (mail->run != NULL)
+			mail->run(worker, mail->arg);
+		else if (mail->down != NULL && mail->start < core_backend_bound(worker->core))
+			list_down(worker, mail);
+		else if (mail->down == NULL && mail->start < core_connection_bound(worker->core))
 			list_connections(worker, mail);
 		else
 			mail->n = mail->next = 0;

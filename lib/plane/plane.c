@@ -12,10 +12,12 @@
 #include <unistd.h>
 
 #include "buffers.h"
+#include "capture.h"
 #include "cookie.h"
 #include "eal.h"
 #include "group_secrets.h"
 #include "lcore.h"
+#include "lists.h"
 #include "log.h"
 #include "port.h"
 #include "secret_memory.h"
@@ -111,6 +113,7 @@ start_workers(struct plane *plane)
 		plane->wakes |= plane->n_workers > 1 &&
 		                plane->workers[i]->idle.way == IDLE_INTERRUPTS;
 	}
+	lists_attach(plane);
 	for (unsigned int i = 0; i < plane->n_workers; i++)
 		if (rte_eal_remote_launch(worker_run, plane->workers[i], lcore_of_worker(i)) != 0) {
 			log_error("worker %u does not start", i);
@@ -191,9 +194,9 @@ plane_idle(const struct plane *plane)
 	return idle_text(least);
 }
 
-/* Until each worker has looked at what is published: no frame is received before it has. */
-static void
-wait_for_workers(struct plane *plane)
+/* A worker looks before it receives the next frame. */
+void
+plane_wait(struct plane *plane)
 {
 	/* rte_rcu_qsbr_check() notes what it saw: one who waits at a time. */
 	static pthread_mutex_t waiting = PTHREAD_MUTEX_INITIALIZER;
@@ -210,14 +213,24 @@ plane_publish(struct plane *plane, const struct policy *policy)
 {
 	group_secrets_of(plane->secrets, policy);
 	__atomic_store_n(&plane->policy, policy, __ATOMIC_RELEASE);
-	wait_for_workers(plane);
+	plane_wait(plane);
+}
+
+void
+plane_publish_lists(struct plane *plane, const struct live_set *live)
+{
+	uint32_t changes = __atomic_load_n(&plane->live_changes, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&plane->live, live, __ATOMIC_RELAXED);
+	__atomic_store_n(&plane->live_changes, changes + 1, __ATOMIC_RELEASE);
+	plane_wait(plane);
 }
 
 void
 plane_drain(struct plane *plane, bool on)
 {
 	__atomic_store_n(&plane->draining, on, __ATOMIC_RELAXED);
-	wait_for_workers(plane);
+	plane_wait(plane);
 }
 
 bool
@@ -278,6 +291,7 @@ plane_fini(struct plane *plane)
 		rte_mempool_free(plane->pools[i]);
 		plane->workers[i] = NULL;
 	}
+	capture_fini(plane);
 	rte_free(plane->known.words);
 	explicit_bzero(&plane->known, sizeof(plane->known));
 	if (plane->secrets != NULL) {

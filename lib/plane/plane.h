@@ -21,6 +21,12 @@ int plane_start(struct plane *plane, const struct conf *conf, char *const *eal_a
 /* Make `policy` everybody's; returns when nobody uses the one before any more. */
 void plane_publish(struct plane *plane, const struct policy *policy);
 
+/* The same of the live lists: another set, or one that has changed in place. NULL: there are
+ * none. */
+void plane_publish_lists(struct plane *plane, const struct live_set *live);
+/* Until each worker has looked at what is published: none uses what was there before. */
+void plane_wait(struct plane *plane);
+
 /* No new splices from now on, or again; returns when that is so for each frame to come. */
 void plane_drain(struct plane *plane, bool on);
 bool plane_is_draining(const struct plane *plane);

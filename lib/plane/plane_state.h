@@ -24,6 +24,8 @@
 _Static_assert(CONF_WORKERS_MAX < RTE_MAX_LCORE, "an lcore for each worker, and control's");
 _Static_assert(CONF_WORKERS_MAX <= 64, "a bit for each in `waiting`");
 
+struct capture;
+
 struct plane_port {
 	uint16_t id;
 	const struct port_conf *conf;
@@ -63,9 +65,20 @@ struct plane {
 	 * quiescent and then takes the newest; when all have, the old one is freed. */
 	const struct policy *policy;
 	struct rte_rcu_qsbr *quiescent;
+	/* The live lists, in the same way; workers look at them again when the number, which is
+	 * written last, is another. */
+	const struct live_set *live;
+	uint32_t live_changes;
 
 	uint32_t cookies_until_s[SERVICES_MAX]; /* the workers', see struct core_params */
 	struct known known;                     /* ... */
+
+	/* What is captured, NULL: nothing. Release by telemetry, acquire by workers once a burst;
+	 * freed when all workers have been quiescent since. */
+	struct capture *capture;
+	/* The same until it is freed, and how many there have been: telemetry's own. */
+	struct capture *own_capture;
+	uint64_t n_captures;
 
 	/* Written by control (relaxed), read by workers. */
 	bool draining;

@@ -11,6 +11,8 @@
 
 #include "board.h"
 #include "dpdk_versions.h"
+#include "event_ring.h"
+#include "telemetry_list.h"
 
 #define PIECE_SIZE 120u
 /* An answer of DPDK's has 16 KiB, and a byte may be written as six. */
@@ -18,6 +20,9 @@
 #define CONFIG_PAGE 32u
 
 #define WHEN_SIZE 32
+
+/* A byte of a text may be written as six. */
+#define EVENTS_PAGE 12u
 
 static void
 add_pieces(struct rte_tel_data *array, const char *text)
@@ -31,9 +36,8 @@ add_pieces(struct rte_tel_data *array, const char *text)
 	}
 }
 
-/* A text, as a list of pieces. */
-static void
-add_text(struct rte_tel_data *d, const char *name, const char *text)
+void
+telemetry_add_text(struct rte_tel_data *d, const char *name, const char *text)
 {
 	struct rte_tel_data *array = rte_tel_data_alloc();
 
@@ -72,7 +76,7 @@ add_reload(struct rte_tel_data *d, const struct board_reload *r)
 	when_text(r->wall_s, when);
 	rte_tel_data_add_dict_string(d, "result", result_text(r));
 	rte_tel_data_add_dict_string(d, "when", when);
-	add_text(d, "text", r->text);
+	telemetry_add_text(d, "text", r->text);
 }
 
 int
@@ -126,6 +130,29 @@ telemetry_health(const char *command, const char *params, struct rte_tel_data *d
 		return 0;
 	rte_tel_data_free(reasons);
 	return -1;
+}
+
+int
+telemetry_events(const char *command, const char *params, struct rte_tel_data *d)
+{
+	struct event_record records[EVENTS_PAGE];
+	struct list list = { .n = 0 };
+	char when[WHEN_SIZE];
+
+	(void)command;
+	uint64_t start = params != NULL ? strtoull(params, NULL, 10) : 0;
+	uint32_t n = event_ring_read(start, records, EVENTS_PAGE);
+	for (uint32_t i = 0; i < n; i++) {
+		list.at = 0;
+		when_text(records[i].wall_ms / 1000, when);
+		list_u64(&list, "number", records[i].number);
+		list_text(&list, "time", when);
+		list_text(&list, "event", records[i].event);
+		list_text(&list, "state", records[i].state);
+		list_text(&list, "subject", records[i].subject);
+		list_text(&list, "text", records[i].text);
+	}
+	return list_answer(d, &list, n == EVENTS_PAGE ? records[n - 1].number + 1 : 0);
 }
 
 /* Lines as "PATH VALUE"; what begins with a blank goes on with the one before. */
@@ -196,4 +223,13 @@ telemetry_add_reloads(struct rte_tel_data *d)
 	rte_tel_data_add_dict_uint(d, "reloads_refused", n_refused);
 	rte_tel_data_add_dict_string(d, "last_reload", when);
 	rte_tel_data_add_dict_string(d, "last_reload_result", result_text(&r));
+}
+
+void
+telemetry_control_offer(telemetry_offer offer)
+{
+	offer("/synfront/reload", telemetry_reload,
+	      "Read the configuration again. Parameter: now, a ticket, or none");
+	offer("/synfront/health", telemetry_health, "How the engine is, and why. No parameters");
+	offer("/synfront/events", telemetry_events, "The last events. Parameter: first one");
 }

@@ -56,6 +56,7 @@ struct worker {
 	struct instant now;
 	uint64_t last_tick_ms;
 	const struct policy *policy; /* what the core has now */
+	uint32_t live_changes;       /* ... and of the live lists: plane->live_changes */
 	bool draining;
 	bool is_running;     /* relaxed; false: its mailbox is not read any more */
 	clockid_t cpu_clock; /* relaxed; of its thread, 0: it does not run yet */

@@ -6,6 +6,7 @@
 #include "act.h"
 
 #include "admission.h"
+#include "talkers.h"
 
 static struct action *
 act_append(struct core *core, struct step *step, enum action_kind kind, enum side out,
@@ -17,10 +18,13 @@ act_append(struct core *core, struct step *step, enum action_kind kind, enum sid
 	}
 	struct action *a = &step->out->list[step->out->n++];
 
-	a->kind = (uint8_t)kind;
+	/* One store for the outcome and its kind. */
+	a->what = (uint16_t)(kind | outcome << 8);
 	a->out = (uint8_t)out;
 	a->seg = step->number;
 	core_count(core, outcome);
+	if (__builtin_expect(--core->talk_left[outcome] == 0, 0))
+		talkers_sample(core, step, outcome);
 	return a;
 }
 

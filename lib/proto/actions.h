@@ -28,7 +28,13 @@ enum action_kind {
 #define ACTION_NO_SEGMENT 0xffffffffu
 
 struct action {
-	uint8_t kind; /* enum action_kind */
+	union {
+		struct {
+			uint8_t kind;    /* enum action_kind */
+			uint8_t outcome; /* enum counter: what its segment counts as; not of a SEND */
+		};
+		uint16_t what; /* both, kind in the lower byte */
+	};
 	uint8_t out;  /* enum side it leaves on */
 	uint32_t seg; /* index in the burst */
 	union {

@@ -134,6 +134,7 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven)
 	if (over != COUNTER_COUNT) {
 		core_count(core, over);
 		connect_refuse(core, step, proven);
+		step->reason = (uint8_t)over;
 		return;
 	}
 	struct conn *conn = conn_open_proven(core, step, proven);

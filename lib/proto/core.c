@@ -6,6 +6,7 @@
 
 #include "act.h"
 #include "admission.h"
+#include "admit.h"
 #include "connect.h"
 #include "decision.h"
 #include "entry.h"
@@ -44,7 +45,7 @@ core_set_policy(struct core *core, const struct policy *policy)
 		/* Other threads look at it. */
 		__atomic_store_n(&state->mode, mode, __ATOMIC_RELAXED);
 		state->cookies = service->cookies;
-		state->is_listed = service->n_allow != 0 || service->n_deny != 0;
+		state->is_listed = admit_is_asked(core, service);
 		handoff_set(core, state, is_first);
 		state->plan_key = syn_plan_key(state);
 		state->lane = syn_lane_of(state);
@@ -145,9 +146,9 @@ checksum_matters(enum state state, enum event event, uint8_t flags)
 	return !carried || (event != EVENT_ACK && event != EVENT_DATA) || (flags & TCP_FIN);
 }
 
-/* Service and entry are known: the table's turn. */
+/* Service and entry are known: the table's turn. `is_noted`: somebody wants to know the row. */
 static inline __attribute__((always_inline)) void
-decide_found(struct core *core, struct step *step)
+decide_found(struct core *core, struct step *step, bool is_noted)
 {
 	struct segment *seg = step->seg;
 	enum state state = state_of(core, step->entry);
@@ -161,6 +162,8 @@ decide_found(struct core *core, struct step *step)
 		act_drop(core, step, COUNTER_drop_address);
 		return;
 	}
+	if (is_noted)
+		step->row = decision_number(state, seg->side, event);
 	decision_handlers[state][seg->side][event](core, step);
 }
 
@@ -189,17 +192,20 @@ decide_orphan(struct core *core, struct step *step)
 	seg->found.service = core->conns.sides[step->entry].service;
 	step->service = &orphan_service;
 	step->state = &core->services[seg->found.service];
-	decide_found(core, step);
+	decide_found(core, step, true);
 	return true;
 }
 
 /* A TCP segment of a service of mode handoff: nothing is kept, so its state is the mode's. */
 static inline __attribute__((always_inline)) void
-handoff_decide(struct core *core, struct step *step)
+handoff_decide(struct core *core, struct step *step, bool is_noted)
 {
 	const struct segment *seg = step->seg;
+	enum event event = decision_event(seg);
 
-	decision_handlers[STATE_HANDOFF][seg->side][decision_event(seg)](core, step);
+	if (is_noted)
+		step->row = decision_number(STATE_HANDOFF, seg->side, event);
+	decision_handlers[STATE_HANDOFF][seg->side][event](core, step);
 }
 
 /* The same, off the path of what is enforced. */
@@ -221,7 +227,7 @@ decide_observed(struct core *core, struct step *step)
 		step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
 	if (observe_leaves(core, step)) {
 		if (seg->class == SEGMENT_TCP)
-			decide_found(core, step);
+			decide_found(core, step, true);
 		else
 			foreign_decide(core, step);
 		return;
@@ -241,7 +247,7 @@ decide_kept_by_nobody(struct core *core, struct step *step)
 	if (core->has_orphans && decide_orphan(core, step))
 		return;
 	if (step->state->mode == MODE_HANDOFF && step->seg->class == SEGMENT_TCP)
-		handoff_decide(core, step);
+		handoff_decide(core, step, true);
 	else
 		foreign_decide(core, step);
 }
@@ -252,7 +258,7 @@ _Static_assert(MODE_PROXY<MODE_HANDOFF && MODE_RESPOND<MODE_HANDOFF && MODE_BYPA
                "modes that keep entries come first");
 
 static inline __attribute__((always_inline)) void
-decide_segment(struct core *core, struct step *step)
+decide_segment(struct core *core, struct step *step, bool is_noted)
 {
 	struct segment *seg = step->seg;
 
@@ -269,18 +275,44 @@ decide_segment(struct core *core, struct step *step)
 	step->service = step->state->service;
 	if (seg->class != SEGMENT_TCP || step->state->mode >= MODE_HANDOFF) {
 		if (step->state->is_stateless && seg->class == SEGMENT_TCP)
-			handoff_decide(core, step);
+			handoff_decide(core, step, is_noted);
 		else
 			decide_kept_by_nobody(core, step);
 		return;
 	}
 	step_find(core, step);
-	decide_found(core, step);
+	decide_found(core, step, is_noted);
 }
 
-/* What the shadow would do with the segments of this burst that are observed. */
+/* What the only segment of a list counts as: SENDs may stand before its action. */
+static uint8_t
+outcome_of(const struct actions *out)
+{
+	unsigned int i = 0;
+
+	while (i + 1 < out->n && out->list[i].kind == ACTION_SEND)
+		i++;
+	return out->list[i].outcome;
+}
+
+static void
+note_would(struct core_note *notes, const struct observed *of, enum counter outcome,
+           const struct step *step)
+{
+	if (notes == NULL)
+		return;
+	struct core_note *note = &notes[of->number];
+
+	note->is_observed = true;
+	note->would_outcome = (uint8_t)outcome;
+	note->would_row = step->row;
+	note->would_reason = step->reason;
+}
+
+/* What the shadow would do with the segments of this burst that are observed. `notes` of the
+ * burst, or NULL. */
 static __attribute__((noinline)) void
-decide_shadow(struct core *core, const struct instant *now)
+decide_shadow(struct core *core, const struct instant *now, struct core_note *notes)
 {
 	struct observer *o = core->observer;
 	struct core *shadow = o->shadow;
@@ -298,14 +330,18 @@ decide_shadow(struct core *core, const struct instant *now)
 		step.number = i;
 		step.service = NULL;
 		step.entry = FLOW_NONE;
+		step.row = CORE_ROW_NONE;
+		step.reason = 0;
 		if (seg->class == SEGMENT_TCP && seg->found.service < SERVICES_MAX)
 			step_find_apart(shadow, &step);
 		if (!observe_prepare(shadow, &step, &o->seen, &o->notes[i])) {
 			core_count(shadow, COUNTER_passed_unasked);
+			note_would(notes, &o->notes[i], COUNTER_passed_unasked, &step);
 			continue;
 		}
 		step.entry = FLOW_NONE;
-		decide_segment(shadow, &step);
+		decide_segment(shadow, &step, true);
+		note_would(notes, &o->notes[i], (enum counter)outcome_of(&o->out), &step);
 		observe_settle(shadow, &step, &o->seen, &o->notes[i]);
 	}
 	o->out.n = 0;
@@ -328,10 +364,34 @@ core_decide(struct core *core, struct segment *seg, unsigned int n, const struct
 		step.number = i;
 		step.entry = FLOW_NONE;
 		step.service = NULL;
-		decide_segment(core, &step);
+		decide_segment(core, &step, false);
 	}
 	if (__builtin_expect(core->observer != NULL, 0) && core->observer->n != 0)
-		decide_shadow(core, now);
+		decide_shadow(core, now, NULL);
+}
+
+/* A copy of the code above, so that who wants no notes does not pay for them; apart, so that it
+ * takes no registers from whom it is inlined into. The straight lane, which notes nothing, is left
+ * out. */
+__attribute__((noinline)) void
+core_decide_noted(struct core *core, struct segment *seg, unsigned int n, const struct instant *now,
+                  struct actions *out, struct core_note *notes)
+{
+	struct step step = { .now = now, .out = out };
+
+	pending_settle(&core->pending);
+	for (unsigned int i = 0; i < n; i++) {
+		step.seg = &seg[i];
+		step.number = i;
+		step.entry = FLOW_NONE;
+		step.service = NULL;
+		step.row = CORE_ROW_NONE;
+		step.reason = 0;
+		decide_segment(core, &step, true);
+		notes[i] = (struct core_note){ .row = step.row, .reason = step.reason };
+	}
+	if (__builtin_expect(core->observer != NULL, 0) && core->observer->n != 0)
+		decide_shadow(core, now, notes);
 }
 
 /* ---- time ------------------------------------------------------------ */

@@ -21,6 +21,7 @@
 #include "conn_table.h"
 #include "core_params.h"
 #include "counters.h"
+#include "heavy.h"
 #include "policy.h"
 #include "segment.h"
 
@@ -46,12 +47,34 @@ struct core *core_init(void *memory, const struct core_params *params, const str
 /* Use another policy from now on. The caller frees the old one when this has returned. */
 void core_set_policy(struct core *core, const struct policy *policy);
 
+/* Use another set of live lists from now on (NULL: none), or look again at one that has changed in
+ * place. As for the policy, the one before is the caller's to free when this has returned. */
+struct live_set;
+void core_set_lists(struct core *core, const struct live_set *live);
+
 /* Find the service, entry and cookie of each segment; n at most CORE_BURST_MAX. */
 void core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now);
 
 /* Decide on each segment in order and append to `out`. */
 void core_decide(struct core *core, struct segment *seg, unsigned int n, const struct instant *now,
                  struct actions *out);
+
+/* What was decided of one segment, beside its action. */
+struct core_note {
+	uint8_t row;    /* core_row_name(); CORE_ROW_NONE: not by the table */
+	uint8_t reason; /* enum counter: why it was refused, where its outcome does not say; 0: none */
+	/* Under observe: what would have been. */
+	bool is_observed;
+	uint8_t would_outcome, would_row, would_reason;
+};
+#define CORE_ROW_NONE 0xffu
+
+/* The same as core_decide(), and a note of each segment. Its action says what it counts as. */
+void core_decide_noted(struct core *core, struct segment *seg, unsigned int n,
+                       const struct instant *now, struct actions *out, struct core_note *notes);
+/* "LISTEN.OUTSIDE.SYN", and what the table says of it; both NULL for CORE_ROW_NONE. */
+const char *core_row_name(uint8_t row);
+const char *core_row_answer(uint8_t row);
 
 /* Timers and sweeping. `budget`: most index buckets to look at. Payload
  * pointers in the actions of core_decide() and core_tick() hold until the next
@@ -113,6 +136,30 @@ bool core_connection_view(const struct core *core, uint32_t number, const struct
                           struct connection_view *view);
 /* Entries of the connection table ever used: bound for core_connection_view(). */
 uint32_t core_connection_bound(const struct core *core);
+
+/* A server that is taken for down and has answered before; number from 0 upwards, below
+ * core_backend_bound(). False if it is no such one. Call it on the owner's thread. */
+struct backend_view {
+	struct ip_addr addr;
+	uint16_t port_be;
+};
+bool core_down_backend(const struct core *core, uint32_t number, struct backend_view *view);
+uint32_t core_backend_bound(const struct core *core);
+
+/* Who sends most to a service, of one outcome: [0] the running window, [1] the one before. A copy,
+ * by any thread. False: there is nothing of this number (0..CORE_TALKS_MAX - 1), or it was changing
+ * all the time. `would`: what would have been its outcome under observe. */
+#define CORE_TALKS_MAX 32u
+struct core_talk {
+	uint16_t service;
+	uint8_t outcome; /* enum counter */
+	uint32_t window; /* number of the last one with a frame, of TALK_WINDOW_MS each */
+	struct heavy hosts[2], nets[2];
+};
+bool core_talk(const struct core *core, uint32_t number, bool would, struct core_talk *talk);
+
+/* What it was made with. Any thread. */
+const struct core_params *core_params(const struct core *core);
 
 /* The policy in use: who answers ARP and pings needs to know which addresses are protected. */
 const struct policy *core_policy(const struct core *core);

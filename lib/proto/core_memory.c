@@ -4,6 +4,7 @@
 
 #include "core_state.h"
 #include "observe.h"
+#include "talkers.h"
 
 #define RATE_CELLS 16384u /* 2 rows of 8 bytes: fits the second-level cache beside the rest */
 #define PROVEN_BITS (1u << 20)
@@ -43,6 +44,7 @@ core_memory(const struct core_params *params, struct core_memory_row *rows, unsi
 		{ "sources", params->sources, line(source_table_size(params->sources)) },
 		{ "rates", RATE_CELLS,
 		  3 * line(rate_size(RATE_CELLS)) + line(recent_size(PROVEN_BITS)) },
+		{ "talkers", TALKS_MAX, line(sizeof(struct talkers)) },
 		{ "core", SERVICES_MAX, line(sizeof(struct core)) },
 		{ "observe", params->seen,
 		  params->seen == 0 ? 0 : observer_size(params) + core_size(&shadow) },
@@ -110,6 +112,12 @@ core_init(void *memory, const struct core_params *params, const struct policy *p
 	rate_init(&core->adopt_rate, carve(&at, rate_size(RATE_CELLS)), RATE_CELLS);
 	recent_init(&core->proven, carve(&at, recent_size(PROVEN_BITS)), PROVEN_BITS,
 	            PROVEN_PERIOD_MS);
+	core->talkers = carve(&at, sizeof(*core->talkers));
+	uint64_t random;
+	memcpy(&random, params->seed + sizeof(params->seed) - sizeof(random), sizeof(random));
+	talkers_init(core->talkers, random);
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
+		core->talk_left[i] = 1;
 	if (params->seen != 0) {
 		struct core_params shadow = shadow_params(params);
 

@@ -18,6 +18,7 @@
 #include "gauge.h"
 #include "half_open.h"
 #include "known.h"
+#include "live_set.h"
 #include "path.h"
 #include "pending.h"
 #include "policy.h"
@@ -57,7 +58,7 @@ struct service_state {
 	const struct service *service;
 	uint8_t mode;
 	uint8_t cookies;
-	bool is_listed; /* it has allow or deny lists */
+	bool is_listed; /* it has allow or deny lists, or live ones concern it */
 	uint8_t lane;   /* enum syn_lane_when: may its SYNs take the straight lane? */
 	uint8_t group;  /* whose secret its cookies are made with; 0: the master's */
 	/* Mode handoff: since before there were connections, so that none is known; and with a
@@ -117,11 +118,14 @@ struct fragment {
 };
 
 struct observer;
+struct talkers;
 
 struct core {
 	struct core_params params;
 	const struct policy *policy;
+	const struct live_set *live; /* NULL: there are no live lists */
 	struct counters counters;
+	uint32_t talk_left[COUNTER_COUNT]; /* of each outcome: frames until the next sample */
 	struct flow_index index;
 	struct conn_table conns;
 	struct half_open_table half_open;
@@ -148,6 +152,8 @@ struct core {
 	bool draining;
 	bool hands_off;            /* the policy has a service of mode handoff */
 	bool has_orphans;          /* a reload came while there were connections */
+	uint32_t verdict;          /* without `live`, LIVE_*: of a trial's one client (explain.c) */
+	struct talkers *talkers;   /* talkers.h */
 	struct observer *observer; /* observe.h; NULL: no room for one */
 	uint64_t ticked_s;         /* the last second whose service counts were looked at */
 	struct service_state services[SERVICES_MAX]; /* by id */
@@ -164,8 +170,10 @@ struct core {
 /* One segment being decided on. */
 struct step {
 	struct segment *seg;
-	uint32_t number;     /* of the segment in the burst */
-	uint32_t entry;      /* FLOW_NONE, connection, or FLOW_HALF_OPEN | number */
+	uint32_t number; /* of the segment in the burst */
+	uint32_t entry;  /* FLOW_NONE, connection, or FLOW_HALF_OPEN | number */
+	uint8_t row;     /* of the decision table, where somebody asks for it: struct core_note */
+	uint8_t reason;  /* enum counter: why it was refused, where its outcome does not say */
 	struct flow_slot at; /* of the entry in the index */
 	const struct service *service;
 	struct service_state *state;

@@ -18,6 +18,8 @@ enum counter {
 	COUNTER_COUNT
 };
 
+_Static_assert(COUNTER_COUNT <= 1u << 8, "one byte says which");
+
 enum outcome_class {
 	OUTCOME_PASS,
 	OUTCOME_ANSWER,

@@ -20,3 +20,26 @@ const struct decision_row decision_table[STATE_COUNT][SIDE_COUNT][EVENT_COUNT] =
 #include "decision_table.def"
 #undef ROW
 };
+
+static const struct decision_row *
+row_at(uint8_t row)
+{
+	static const struct decision_row none;
+	unsigned int place = row / EVENTS_ROOM, event = row % EVENTS_ROOM;
+
+	if (place >= STATE_COUNT * SIDE_COUNT || event >= EVENT_COUNT)
+		return &none;
+	return &decision_table[place / SIDE_COUNT][place % SIDE_COUNT][event];
+}
+
+const char *
+core_row_name(uint8_t row)
+{
+	return row_at(row)->name;
+}
+
+const char *
+core_row_answer(uint8_t row)
+{
+	return row_at(row)->answer;
+}

@@ -6,6 +6,7 @@
 #ifndef SYNFRONT_DECISION_H
 #define SYNFRONT_DECISION_H
 
+#include "core.h"
 #include "core_state.h"
 
 enum state {
@@ -47,6 +48,14 @@ extern void (*const decision_handlers[STATE_COUNT][SIDE_COUNT][EVENTS_ROOM])(str
 /* A row whose segment was settled without its handler: told to programs that note the rows
  * which are taken. */
 void decision_note(enum state state, enum side side, enum event event);
+
+/* Rows by number, as struct core_note has them. */
+static inline uint8_t
+decision_number(enum state state, unsigned int side, enum event event)
+{
+	return (uint8_t)((state * SIDE_COUNT + side) * EVENTS_ROOM + event);
+}
+_Static_assert(STATE_COUNT *SIDE_COUNT *EVENTS_ROOM <= CORE_ROW_NONE, "one byte says which");
 
 /* Which event a TCP segment is. RST comes first, then SYN. */
 static inline enum event

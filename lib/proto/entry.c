@@ -66,6 +66,12 @@ state_is_live(unsigned int state)
 }
 
 bool
+conn_is_live(const struct conn *conn)
+{
+	return state_is_live(conn->state);
+}
+
+bool
 conn_remains(const struct conn *conn)
 {
 	return state_is_live(conn->state) || conn->state == CONN_CLOSING;
@@ -378,10 +384,12 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 	uint16_t path = path_get(&core->paths, seg);
 	if (path == 0) {
 		core_count(core, COUNTER_path_full);
+		step->reason = COUNTER_path_full;
 		return NULL;
 	}
 	if (t->used == t->capacity && !conn_evict(core, step->now, step->out)) {
 		core_count(core, COUNTER_table_full);
+		step->reason = COUNTER_table_full;
 		path_put(&core->paths, path);
 		return NULL;
 	}
@@ -389,6 +397,7 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 	if (!flow_index_insert(&core->index, seg->found.hash, number,
 	                       clock_s(step->now, lifetime_s), &step->at)) {
 		core_count(core, COUNTER_index_full);
+		step->reason = COUNTER_index_full;
 		conn_table_give(t, number);
 		path_put(&core->paths, path);
 		return NULL;

@@ -26,6 +26,8 @@ void entry_clear(struct core *core, struct step *step);
 bool conn_find_slot(const struct core *core, uint32_t number, struct flow_slot *at);
 /* May the cookie that opened this connection still be accepted? */
 bool conn_cookie_lives(const struct core *core, uint32_t number, const struct instant *now);
+/* Has it been opened, and not ended? */
+bool conn_is_live(const struct conn *conn);
 /* Does it need the engine? (Everything but TRACKED and SPENT.) */
 bool conn_remains(const struct conn *conn);
 /* Change what a connection counts as. */

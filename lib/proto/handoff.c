@@ -4,6 +4,7 @@
 
 #include "act.h"
 #include "admission.h"
+#include "admit.h"
 #include "fragment.h"
 #include "handshake.h"
 #include "shield.h"
@@ -81,7 +82,7 @@ syn_is_special(struct core *core, struct step *step)
 {
 	const struct service *service = step->service;
 
-	if (!policy_admits(core->policy, service, &step->seg->flow.client)) {
+	if (!admits(core, service, &step->seg->flow.client)) {
 		sum_add(&step->state->refused, 1);
 		refuse(core, step, service->denied, COUNTER_passed_closed, COUNTER_drop_denied);
 		return true;

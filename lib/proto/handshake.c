@@ -8,6 +8,7 @@
 
 #include "act.h"
 #include "admission.h"
+#include "admit.h"
 #include "entry.h"
 #include "incarnation.h"
 #include "pass.h"
@@ -160,6 +161,7 @@ half_open_make(struct core *core, struct step *step, const struct answer *a,
 
 	if (number == FLOW_NONE) {
 		core_count(core, COUNTER_half_open_full);
+		step->reason = COUNTER_half_open_full;
 		return FLOW_NONE;
 	}
 	uint16_t path = path_get(&core->paths, seg);
@@ -214,6 +216,7 @@ static __attribute__((noinline)) void
 refuse(struct core *core, struct step *step, enum refusal how, enum counter dropped)
 {
 	sum_add(&step->state->refused, 1);
+	step->reason = (uint8_t)dropped;
 	if (how == REFUSE_RESET)
 		act_reset(core, step);
 	/* Followed, so that the answer is let through. */
@@ -269,7 +272,7 @@ syn_is_special(struct core *core, struct step *step)
 {
 	const struct service *service = step->service;
 
-	if (!policy_admits(core->policy, service, &step->seg->flow.client)) {
+	if (!admits(core, service, &step->seg->flow.client)) {
 		refuse(core, step, service->denied, COUNTER_drop_denied);
 		return true;
 	}
@@ -287,7 +290,7 @@ special_may_pass(const struct core *core, const struct service_state *state,
 {
 	const struct service *service = state->service;
 
-	if (state->is_listed && !policy_admits(core->policy, service, &seg->flow.client))
+	if (state->is_listed && !admits(core, service, &seg->flow.client))
 		return service->denied == REFUSE_PASS;
 	return (seg->options & (OPTION_MD5 | OPTION_AO)) && service->signed_syn == REFUSE_PASS;
 }

@@ -204,7 +204,9 @@ observe_segment(struct core *core, struct step *step)
 	struct segment *seg = step->seg;
 	struct observed *note = &o->notes[o->n];
 
-	*note = (struct observed){ .ack = seg->ack, .options = seg->options };
+	*note = (struct observed){ .ack = seg->ack,
+		                   .number = step->number,
+		                   .options = seg->options };
 	o->segs[o->n++] = *seg;
 	/* Mode handoff keeps nothing of any connection, and a host's group address is nobody's. */
 	if (seg->class == SEGMENT_TCP && step->service != NULL &&

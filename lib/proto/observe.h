@@ -49,6 +49,7 @@
 /* What the core knows of a segment that its shadow is to judge. */
 struct observed {
 	uint32_t ack;       /* as it came */
+	uint32_t number;    /* of the segment in the burst */
 	uint8_t options;    /* ... */
 	bool is_followed;   /* of a connection that is there */
 	bool is_expected;   /* it completes a handshake of the server's */

@@ -297,6 +297,7 @@ proof_after_end(struct core *core, struct step *step, const struct proven *prove
 	}
 	if (!incarnation_admits(conn, &core->conns.sides[step->entry], proven->irs)) {
 		core_count(core, COUNTER_spent_replayed);
+		step->reason = COUNTER_spent_replayed;
 		act_reset(core, step);
 		return;
 	}

@@ -6,11 +6,14 @@
 #include "admission.h"
 #include "decision.h"
 #include "segment_sum.h"
+#include "talkers.h"
 
 /* A run in the lane. What is counted of a service is counted once for all of its SYNs that come
  * one after the other. */
 struct syn_lane {
 	struct core *core;
+	struct segment *seg; /* of the burst */
+	const struct instant *now;
 	struct service_state *state; /* whose SYNs these are ... */
 	unsigned int since;          /* ... from this number on */
 	uint32_t now_s;
@@ -63,7 +66,7 @@ syn_lane_reply(struct action *a, const struct segment *seg, unsigned int number,
 {
 	uint64_t numbers = (uint64_t)seg->found.cookie << 32 | (seg->seq + 1);
 
-	a->kind = ACTION_REPLY;
+	a->what = ACTION_REPLY | COUNTER_answered_syn_cookie << 8;
 	a->out = SIDE_OUTSIDE;
 	a->seg = number;
 	memcpy(&a->packet, answer, offsetof(struct packet, ack));
@@ -72,13 +75,30 @@ syn_lane_reply(struct action *a, const struct segment *seg, unsigned int number,
 	a->packet.payload = NULL;
 }
 
+/* Those of them whose turn it is to be looked at (talkers.h): act_append() counts one by one. */
+static inline void
+syn_lane_sample(const struct syn_lane *lane, unsigned int until)
+{
+	const enum counter outcome = COUNTER_answered_syn_cookie;
+	uint32_t *left = &lane->core->talk_left[outcome];
+	unsigned int at = lane->since;
+
+	/* From 0 it is a long way, as it is for who takes one first. */
+	while (__builtin_expect(until - at > *left - 1, 0)) {
+		at += *left;
+		const struct step step = { .seg = &lane->seg[at - 1], .now = lane->now };
+		talkers_sample(lane->core, &step, outcome); /* a new *left, of 1 or more */
+	}
+	*left -= until - at;
+}
+
 /* Count the SYNs of this service that were answered, up to number `until`. */
 static __attribute__((noinline)) void
-syn_lane_settle(const struct syn_lane *lane, unsigned int until, const struct instant *now)
+syn_lane_settle(const struct syn_lane *lane, unsigned int until)
 {
 	struct core *core = lane->core;
 	struct service_state *state = lane->state;
-	uint64_t dies_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
+	uint64_t dies_ms = lane->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 	unsigned int n = until - lane->since;
 
 	if (n == 0)
@@ -100,6 +120,7 @@ syn_lane_settle(const struct syn_lane *lane, unsigned int until, const struct in
 	counter_add(&core->counters, COUNTER_answered_syn_cookie, n);
 	decision_note(state->mode == MODE_HANDOFF ? STATE_HANDOFF : STATE_LISTEN, SIDE_OUTSIDE,
 	              EVENT_SYN);
+	syn_lane_sample(lane, until);
 }
 
 /* By itself, so that what it needs stays in registers. */
@@ -110,6 +131,8 @@ syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigne
 	struct action *a = &out->list[out->n];
 	struct syn_lane lane = {
 		.core = core,
+		.seg = seg,
+		.now = now,
 		.since = first,
 		.now_s = instant_s(now),
 		.into_ms = rate_into_ms(&core->reflection, (uint32_t)now->now_ms),
@@ -124,7 +147,7 @@ syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigne
 		struct service_state *state = &core->services[seg[i].found.service];
 
 		if (__builtin_expect(state != lane.state, 0)) {
-			syn_lane_settle(&lane, i, now);
+			syn_lane_settle(&lane, i);
 			lane.state = state;
 			lane.since = i;
 		}
@@ -132,7 +155,7 @@ syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigne
 			break;
 		syn_lane_reply(a, &seg[i], i, &core->syns[i].plan->answer);
 	}
-	syn_lane_settle(&lane, i, now);
+	syn_lane_settle(&lane, i);
 	out->n += i - first;
 	return i - first;
 }

@@ -4,9 +4,9 @@
  * looked at that the burst has in common. A flood is made of them.
  *
  *   takes it                                     does not
- *   modes proxy and respond, with cookies        calm, or cookies: never; allow or deny lists;
- *     always or while in cookie mode               bypass; all that is under observe, and all
- *                                                  that the shadow of an observer decides
+ *   modes proxy and respond, with cookies        calm, or cookies: never; allow or deny lists, of
+ *     always or while in cookie mode               the policy or live; bypass; all that is under
+ *                                                  observe, and all that its shadow decides
  *   handoff, if it keeps nothing, and no         calm: transparent but with cookies always;
  *     SYN passes in calm                           what a reload has made handoff
  *   proxy, of a server that gets no SYN now      of one that is down, or that this SYN may pass
@@ -17,6 +17,8 @@
  *   a good checksum, to one station              a bad one, or parts elsewhere; to a group
  *   below the cap of its net                     above it; all while the port has a cap, too,
  *                                                  and while draining
+ *   a burst of which nobody wants notes          one that a capture looks at, or a trial of
+ *                                                  explain: core_decide_noted()
  *
  * It is said in syn_lane_of() for a service, in syn_plan_work_out() for options, in
  * syn_lane_run() and what it calls for the rest. What does not take it goes by the decision

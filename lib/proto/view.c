@@ -24,6 +24,12 @@ core_counters_own(struct core *core)
 	return &core->counters;
 }
 
+const struct core_params *
+core_params(const struct core *core)
+{
+	return &core->params;
+}
+
 const struct policy *
 core_policy(const struct core *core)
 {
@@ -120,6 +126,24 @@ core_connection_view(const struct core *core, uint32_t number, const struct inst
 	view->flow = conn->flow;
 	view->service = core->conns.sides[number].service;
 	view->expires_s = connection_expires_s(core, number, now);
+	return true;
+}
+
+uint32_t
+core_backend_bound(const struct core *core)
+{
+	return core->backends.capacity;
+}
+
+bool
+core_down_backend(const struct core *core, uint32_t number, struct backend_view *view)
+{
+	const struct backend *b = &core->backends.backends[number];
+
+	/* Of the others many are ports on which nothing ever listened, and that somebody scans. */
+	if (b->port_be == 0 || !b->down || !b->known)
+		return false;
+	*view = (struct backend_view){ .addr = b->addr, .port_be = b->port_be };
 	return true;
 }
 

@@ -89,6 +89,17 @@ backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t p
 	return (uint32_t)(b - table->backends) + 1;
 }
 
+uint32_t
+backend_look(const struct backend_table *table, const struct ip_addr *addr, uint16_t port_be)
+{
+	uint32_t first = ((uint32_t)addr_hash(table->key, addr, port_be) & table->mask) * SET_SIZE;
+
+	for (uint32_t i = first; port_be != 0 && i < first + SET_SIZE; i++)
+		if (backend_is(&table->backends[i], addr, port_be))
+			return i + 1;
+	return BACKEND_NONE;
+}
+
 /* Count a vote of `net`, unless it has voted; true when `enough` have. */
 static bool
 votes_add(struct backend_votes *votes, uint32_t net, unsigned int enough)

@@ -86,6 +86,9 @@ void backend_table_init(struct backend_table *table, void *memory, uint32_t capa
  * there is any, else one that is not down; of these the longest unused. */
 uint32_t backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t port_be,
                       bool create, uint32_t now_s);
+/* The same for whom looks from outside: its use is not noted. */
+uint32_t backend_look(const struct backend_table *table, const struct ip_addr *addr,
+                      uint16_t port_be);
 static inline bool
 backend_is(const struct backend *backend, const struct ip_addr *addr, uint16_t port_be)
 {

@@ -65,6 +65,18 @@ rate_cell(const struct rate *rate, unsigned int row, uint64_t hash)
 
 #define RATE_NOW_SHIFT (RATE_SECOND_BITS + RATE_COUNT_BITS)
 
+static inline uint32_t
+rate_cell_now(uint64_t cell)
+{
+	return (uint32_t)(cell >> RATE_NOW_SHIFT);
+}
+
+static inline uint32_t
+rate_cell_before(uint64_t cell)
+{
+	return (uint32_t)(cell >> RATE_SECOND_BITS) & RATE_COUNT_MAX;
+}
+
 /* The cell as one of the running second. */
 static inline uint64_t
 rate_cell_turned(uint64_t cell, uint32_t second)
@@ -73,8 +85,8 @@ rate_cell_turned(uint64_t cell, uint32_t second)
 
 	if (age == 0)
 		return cell;
-	cell = age == 1 ? cell >> RATE_NOW_SHIFT << RATE_SECOND_BITS : 0;
-	return cell | (second & RATE_SECONDS);
+	uint64_t before = age == 1 ? rate_cell_now(cell) : 0;
+	return before << RATE_SECOND_BITS | (second & RATE_SECONDS);
 }
 
 /* Bring the cells to be read by rate_hit() closer. */
@@ -160,6 +172,21 @@ static inline uint32_t
 rate_hit(struct rate *rate, uint64_t hash, uint32_t now_ms)
 {
 	return rate_hit_up_to(rate, hash, now_ms, UINT32_MAX);
+}
+
+/* Events of `hash` in the last second, by the same reckoning, and nothing is counted. */
+static inline uint32_t
+rate_seen(const struct rate *rate, uint64_t hash, uint32_t now_ms)
+{
+	uint32_t into_ms = now_ms - rate->started_ms, second = rate->second + into_ms / 1000;
+	uint64_t a = rate_cell_turned(*rate_cell(rate, 0, hash), second);
+	uint64_t b = rate_cell_turned(*rate_cell(rate, 1, hash), second);
+	uint32_t now_a = rate_cell_now(a), now_b = rate_cell_now(b);
+	uint32_t before_a = rate_cell_before(a), before_b = rate_cell_before(b);
+	uint32_t before = before_a < before_b ? before_a : before_b;
+
+	return (now_a < now_b ? now_a : now_b) +
+	       (uint32_t)(((uint64_t)before * (1000 - into_ms % 1000) + 999) / 1000);
 }
 
 #define RECENT_FILTERS 3u /* filled; of the period before; being cleared for the next */

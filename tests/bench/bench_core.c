@@ -207,6 +207,8 @@ usage(FILE *out)
 	fputs("usage: bench_core [--row NAME] [--family 4|6] [--entries N] [--services N]\n"
 	      "                  [--variant aesni|vaes256|vaes512] [--checksum-good]\n"
 	      "                  [--workers N] [--repeats N] [--bursts N] [--json] [--memory]\n"
+	      "                  [--capture]\n"
+	      "--capture: with a capture that wants none of the frames\n"
 	      "--workers N: so many cores at once, each with tables of its own, all with one\n"
 	      "policy and one set of secrets; ticks are each worker's\n"
 	      "rows:\n",
@@ -237,6 +239,7 @@ choose(int argc, char **argv, struct choice *to)
 		{ "checksum-good", no_argument, NULL, 'c' },
 		{ "repeats", required_argument, NULL, 'n' },
 		{ "bursts", required_argument, NULL, 'b' },
+		{ "capture", no_argument, NULL, 'x' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "memory", no_argument, NULL, 'm' },
@@ -276,6 +279,9 @@ choose(int argc, char **argv, struct choice *to)
 			break;
 		case 'b':
 			to->bursts = number;
+			break;
+		case 'x':
+			p->captures = true;
 			break;
 		case 'j':
 			to->json = true;

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <x86intrin.h>
 
+#include "capture_ring.h"
 #include "carry_out.h"
 #include "checksum.h"
 #include "cookie.h"
@@ -302,6 +303,28 @@ load_add(struct load *load, const struct load_frame *f)
 	load->sides[load->n++] = f->side;
 }
 
+/* With a capture as a worker decides where there is one (lib/plane/capture_worker.c): of a client
+ * that is not there, so that nothing is copied. */
+static inline void
+decide(struct load *load, unsigned int n)
+{
+	static const struct capture_filter nobody = {
+		.service = SERVICE_NONE,
+		.client = { .quads_be = { 1, 1 } },
+		.mask = { .quads_be = { UINT64_MAX, UINT64_MAX } },
+		.outcomes = { UINT64_MAX, UINT64_MAX },
+	};
+	struct core_note notes[LOAD_BURST];
+	uint8_t outcomes[LOAD_BURST];
+
+	if (!load->params.captures || !capture_may_want(&nobody, load->segments, n)) {
+		core_decide(load->core, load->segments, n, &load->now, &load->actions);
+		return;
+	}
+	core_decide_noted(load->core, load->segments, n, &load->now, &load->actions, notes);
+	load->n_wanted += capture_wanted(&nobody, &load->actions, load->segments, outcomes);
+}
+
 /* By its own name in every build: the guard counts what runs inside. */
 __attribute__((noinline, noclone)) uint64_t
 load_run(struct load *load)
@@ -315,7 +338,7 @@ load_run(struct load *load)
 		load->segments[i].checksum_good = load->params.checksum_good;
 	}
 	core_locate(load->core, load->segments, n, &load->now);
-	core_decide(load->core, load->segments, n, &load->now, &load->actions);
+	decide(load, n);
 	for (unsigned int i = 0; i < load->actions.n; i++) {
 		const struct action *a = &load->actions.list[i];
 		if (a->kind == ACTION_DROP)

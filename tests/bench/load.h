@@ -21,6 +21,7 @@ struct load_params {
 	bool checksum_good;     /* as if hardware had verified received checksums */
 	uint32_t unknown_per_s; /* mode handoff: with a shield; 0: without */
 	uint32_t n_workers;     /* among which the policy divides its limits */
+	bool captures;          /* each frame is noted and looked at, and none is wanted */
 	struct load *beside;    /* another worker, whose policy and secrets this one shares; NULL */
 };
 
@@ -70,7 +71,8 @@ struct load {
 	uint32_t lengths[LOAD_BURST];
 	uint8_t sides[LOAD_BURST];
 	unsigned int n;
-	uint64_t n_out; /* frames that left */
+	uint64_t n_out;    /* frames that left */
+	uint64_t n_wanted; /* by a capture: 0 */
 	uint8_t out[LOAD_FRAME_SIZE] __attribute__((aligned(64)));
 	uint32_t last_seq; /* of the last reply: for building on it */
 	uint32_t last_tsval;

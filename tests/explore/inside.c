@@ -203,7 +203,8 @@ level_head(const struct image *image, const struct instant *now)
 	uint32_t now_s = (uint32_t)(now->now_ms / 1000);
 
 	memset(&core->counters, 0, sizeof(core->counters));
-	memset(&core->proven, 0, sizeof(core->proven)); /* no cap asks for it */
+	memset(core->talk_left, 0, sizeof(core->talk_left)); /* a sample decides on nothing */
+	memset(&core->proven, 0, sizeof(core->proven));      /* no cap asks for it */
 	level_bucket(&core->learn_bucket, LEARN_ALL_PER_S, (uint32_t)now->now_ms);
 	level_bucket(&core->pass_bucket, PASSES_PER_S, (uint32_t)now->now_ms);
 	core->mutations = 0;

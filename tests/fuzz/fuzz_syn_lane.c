@@ -2,12 +2,14 @@
 /*
  * The straight lane of SYNs beside the decision table: two cores that see the same bursts of
  * frames, one with the lane and one without. Actions, the bytes that leave, and all that the
- * cores remember, tables and counters included, are the same; a reload now and then puts services
- * under observe, or takes them out of it.
+ * cores remember, tables, counters and talkers included, are the same; now and then a reload puts
+ * services under observe, or takes them out of it, other live lists come, and a capture wants
+ * notes of each burst, or none any more.
  *
- * Input: which policy, and whether there is room for observe (1), then 12 bytes a frame: what it
- * is (1), service, or what is gone on with (1), client (1), options (1), ISS (2), flags (1), how
- * it is bent: at, by (2), the clock, or a reload (1), payload (1), whether the burst ends (1).
+ * Input: which policy, whether there is room for observe, which live lists and whether there is a
+ * capture (1), then 12 bytes a frame: what it is (1), service, or what is gone on with (1), client
+ * (1), options (1), ISS (2), flags (1), how it is bent: at, by (2), the clock, or what changes (1),
+ * payload (1), whether the burst ends (1).
  */
 #include "fuzz.h"
 
@@ -15,10 +17,10 @@
 #include "core.h"
 #include "core_state.h"
 #include "frame.h"
+#include "lane_policy.h"
 #include "observe.h"
 #include "syn_lane.h"
 
-#define N_SERVICES 8u
 #define BURST_MAX 16u
 #define FRAMES_MAX 48u
 #define ROOM 1024u
@@ -36,13 +38,6 @@ static const struct {
 	{ { 19, 18 }, 20 },
 	{ { 3, 3, 4, 2, 4, 0, 100, 1, 1, 1 }, 12 },
 };
-
-static struct prefix addresses[N_SERVICES][2], denied;
-static const struct port_range port = { 80, 80 };
-static struct service services[N_SERVICES];
-static struct service observed[N_SERVICES]; /* the same, two of them under observe */
-static struct policy policies[2][2];        /* by the cap of the port; by observe */
-static struct secret_ring secrets;
 
 struct lane_burst {
 	struct segment seg[BURST_MAX];
@@ -77,88 +72,6 @@ struct talk {
 
 static struct talk talks[SIDE_COUNT]; /* by the side that it comes from */
 
-static void
-services_make(void)
-{
-	static const struct {
-		uint8_t mode, cookies, calm;
-	} kinds[N_SERVICES] = {
-		{ MODE_RESPOND, COOKIES_ALWAYS, 0 },
-		{ MODE_RESPOND, COOKIES_AUTO, 0 },
-		{ MODE_PROXY, COOKIES_ALWAYS, 0 },
-		{ MODE_PROXY, COOKIES_AUTO, CALM_TRANSPARENT },
-		{ MODE_HANDOFF, COOKIES_ALWAYS, 0 },
-		{ MODE_HANDOFF, COOKIES_AUTO, CALM_TRANSPARENT },
-		{ MODE_RESPOND, COOKIES_ALWAYS, 0 }, /* with a list */
-		{ MODE_PROXY, COOKIES_NEVER, 0 },
-	};
-
-	denied = (struct prefix){ ip_addr_v4(htobe32(0xc6336400)), 120 };
-	for (unsigned int i = 0; i < N_SERVICES; i++) {
-		struct frame_spec v4 = frame_spec_v4(), v6 = frame_spec_v6();
-
-		addresses[i][0] = (struct prefix){ v4.dst, 128 };
-		addresses[i][1] = (struct prefix){ v6.dst, 128 };
-		addresses[i][0].addr.bytes[15] = addresses[i][1].addr.bytes[15] = (uint8_t)(i + 1);
-		services[i] = (struct service){
-			.id = (uint16_t)i,
-			.mode = kinds[i].mode,
-			.cookies = kinds[i].cookies,
-			.calm = kinds[i].calm,
-			.group_id = kinds[i].mode == MODE_HANDOFF ? (uint8_t)(i & 1) + 1 : 0,
-			.promise = { .mss = 1460,
-			             .mss6 = 1440,
-			             .wscale = 7,
-			             .window_scaling = true },
-			.calm_syn_per_s = 2,
-			.unknown_per_s = i == 4 ? 2 : 0,
-			.high = 3,
-			.low = 1,
-			.addresses = addresses[i],
-			.n_addresses = 2,
-			.ports = &port,
-			.n_ports = 1,
-			.deny = i == 6 ? &denied : NULL,
-			.n_deny = i == 6,
-		};
-	}
-}
-
-static void
-policy_make(struct policy *policy, uint32_t per_port_per_s, bool observes)
-{
-	uint32_t a, b;
-
-	*policy = (struct policy){
-		.generation = 1,
-		.services = observes ? observed : services,
-		.n_services = N_SERVICES,
-		.observes = observes,
-		.may_observe = true,
-		.syn_ack_retries = 3,
-		.hold_bytes = 2048,
-		.closed_port = REFUSE_RESET,
-		.sources = { .syn_per_s_host = 4 },
-		.reflection = { .per_net_per_s = 6, .per_port_per_s = per_port_per_s },
-		.timeouts = { 10, 3600, 120, 60, 2, 0, 5, 30 },
-	};
-	FUZZ_CHECK(policy_compile(policy, &a, &b) == NULL);
-}
-
-static void
-policies_make(void)
-{
-	static const uint8_t master[MASTER_SECRET_SIZE] = { 3, 1, 4 };
-
-	services_make();
-	memcpy(observed, services, sizeof(observed));
-	observed[2].observe = observed[5].observe = true;
-	for (unsigned int i = 0; i < 4; i++)
-		policy_make(&policies[i & 1][i >> 1], i & 1 ? 80 : 0, i >> 1);
-	secret_init(&secrets, master, 1700000000);
-	secret_set_groups(&secrets, (const char *[SECRET_SETS]){ [1] = "a", [2] = "b" });
-}
-
 /* ---- frames ---------------------------------------------------------- */
 
 /* The next segment from either side, of a connection that was spoken on last. */
@@ -183,7 +96,7 @@ begin(uint8_t kind, uint8_t service, uint8_t client)
 {
 	struct frame_spec s = kind & 1 ? frame_spec_v6() : frame_spec_v4();
 
-	s.dst.bytes[15] = (uint8_t)(1 + service % (N_SERVICES + 1)); /* or none */
+	s.dst.bytes[15] = (uint8_t)(1 + service % (LANE_SERVICES + 1)); /* or none */
 	s.src.bytes[15] = client & 7;
 	s.src.bytes[kind & 1 ? 5 : 14] ^= client >> 4 & 1; /* another net */
 	s.src_port = (uint16_t)(40000 + (client >> 5));
@@ -194,7 +107,7 @@ begin(uint8_t kind, uint8_t service, uint8_t client)
 /* What comes between the frames of a burst. */
 struct between {
 	uint64_t ms;
-	bool ends, reloads;
+	bool ends, reloads, lists, captures;
 };
 
 static size_t
@@ -231,8 +144,10 @@ read_frame(struct fuzz_input *in, uint8_t *frame, enum side *side, struct betwee
 		frame[at % len] ^= (uint8_t)(1u << (by & 7));
 	if ((kind & 0x8e) == 0x8c)
 		frame[0] |= 1;
-	then->ms += clock < 200 || clock == 255 ? 0 : 1u << (clock & 15);
+	then->ms += clock < 200 || clock >= 253 ? 0 : 1u << (clock & 15);
 	then->reloads |= clock == 255;
+	then->lists |= clock == 254;
+	then->captures |= clock == 253;
 	then->ends = fuzz_u8(in) >= 192;
 	return len;
 }
@@ -257,18 +172,35 @@ listen_to(const struct segment *seg, const struct action *a)
 
 /* ---- two cores --------------------------------------------------------- */
 
+/* What a function finds of those before it on the stack. */
+static __attribute__((noinline)) void
+litter(uint8_t with)
+{
+	volatile uint8_t bytes[8192];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = with;
+}
+
+/* `lane`: as a worker does, which notes a burst that a capture may want. */
 static void
-decide(struct twin *twin, const struct instant *now, bool lane)
+decide(struct twin *twin, const struct instant *now, bool lane, bool captures)
 {
 	struct lane_burst *burst = &twin->burst;
+	struct core_note notes[BURST_MAX];
 	struct outcome *out = &twin->out;
 	struct emit_memo memo = EMIT_MEMO_NEW;
 
+	/* Nothing of it may come to be remembered. */
+	litter(lane ? 0x5a : 0xa5);
 	core_locate(twin->core, burst->seg, burst->n, now);
 	out->actions = (struct actions){ out->list, 0, sizeof(out->list) / sizeof(out->list[0]) };
 	for (unsigned int i = 0; i < burst->n && !lane; i++)
 		burst->seg[i].found.lane = SYN_LANE_NEVER;
-	core_decide(twin->core, burst->seg, burst->n, now, &out->actions);
+	if (lane && captures)
+		core_decide_noted(twin->core, burst->seg, burst->n, now, &out->actions, notes);
+	else
+		core_decide(twin->core, burst->seg, burst->n, now, &out->actions);
 	for (unsigned int i = 0; i < out->actions.n; i++) {
 		const struct action *a = &out->list[i];
 		bool is_new = a->kind == ACTION_SEND;
@@ -294,6 +226,7 @@ check_outcome(const struct outcome *a, const struct outcome *b)
 		const struct action *x = &a->list[i], *y = &b->list[i];
 
 		FUZZ_CHECK(x->kind == y->kind && x->out == y->out && x->seg == y->seg);
+		FUZZ_CHECK(x->kind == ACTION_SEND || x->outcome == y->outcome);
 		FUZZ_CHECK(a->len[i] == b->len[i]);
 		FUZZ_CHECK(x->kind == ACTION_DROP ||
 		           memcmp(a->bytes[i], b->bytes[i],
@@ -327,8 +260,6 @@ check_cores(const struct twin *a, const struct twin *b, size_t memory, const str
 		struct core *core = i == 0 ? a->core : b->core;
 
 		core_forget(core);
-		/* Of a burst, and what lies between their fields is anything. */
-		memset(core->plans, 0, sizeof(core->plans));
 		/* When a second is seen to have begun makes no difference. */
 		rate_into_ms(&core->reflection, (uint32_t)now->now_ms);
 		if (core->observer != NULL)
@@ -340,14 +271,14 @@ check_cores(const struct twin *a, const struct twin *b, size_t memory, const str
 
 /* Both ways. */
 static void
-play(struct twin *a, struct twin *b, const struct instant *now)
+play(struct twin *a, struct twin *b, const struct instant *now, bool captures)
 {
 	static unsigned int n_bursts, n_taken;
 
-	decide(a, now, true);
+	decide(a, now, true, captures);
 	for (unsigned int i = 0; i < a->burst.n; i++)
 		n_taken += a->burst.seg[i].found.lane != SYN_LANE_NEVER;
-	decide(b, now, false);
+	decide(b, now, false, captures);
 	check_outcome(&a->out, &b->out);
 	FUZZ_CHECK(memcmp(core_counters(a->core), core_counters(b->core),
 	                  sizeof(struct counters)) == 0);
@@ -405,6 +336,30 @@ tick(struct twin *a, struct twin *b, struct instant *now, const struct between *
 	FUZZ_CHECK(a->out.actions.n == b->out.actions.n);
 }
 
+/* What may change at any time. */
+struct setting {
+	unsigned int which; /* policy */
+	bool observes, captures;
+	unsigned int list;
+};
+
+static void
+change(struct twin *a, struct twin *b, struct setting *setting, struct between *then)
+{
+	setting->observes ^= then->reloads;
+	setting->captures ^= then->captures;
+	setting->list = (setting->list + then->lists) % LANE_LISTS;
+	for (unsigned int i = 0; i < 2; i++) {
+		struct core *core = i == 0 ? a->core : b->core;
+
+		if (then->lists)
+			core_set_lists(core, lane_lists[setting->list]);
+		if (then->reloads)
+			core_set_policy(core, &lane_policies[setting->which][setting->observes]);
+	}
+	then->reloads = then->lists = then->captures = false;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -412,15 +367,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct between then = { 0 };
 	size_t memory;
 
-	if (policies[0][0].index == NULL)
-		policies_make();
+	if (lane_policies[0][0].index == NULL)
+		lane_policies_make();
 	uint8_t which = fuzz_u8(&in);
-	bool observes = which & 4;
-	struct instant now = { 1000, 1700000000000, secret_current(&secrets) };
-	const struct policy *policy = &policies[which & 1][observes];
+	struct setting setting = { which & 1, which & 4, which & 32, which >> 3 & 3 };
+	struct instant now = { 1000, 1700000000000, secret_current(&lane_secrets) };
+	const struct policy *policy = &lane_policies[setting.which][setting.observes];
 	struct twin *a = twin_make(0, policy, which & 2, &now, &memory);
 	struct twin *b = twin_make(1, policy, which & 2, &now, &memory);
 
+	core_set_lists(a->core, lane_lists[setting.list]);
+	core_set_lists(b->core, lane_lists[setting.list]);
 	memset(talks, 0, sizeof(talks));
 	for (unsigned int i = 0; i < FRAMES_MAX && in.at < in.end; i++) {
 		unsigned int n = a->burst.n++;
@@ -434,13 +391,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!then.ends && a->burst.n < BURST_MAX && in.at < in.end)
 			continue;
 		tick(a, b, &now, &then);
-		play(a, b, &now);
-		if (!then.reloads)
-			continue;
-		observes = !observes;
-		then.reloads = false;
-		core_set_policy(a->core, &policies[which & 1][observes]);
-		core_set_policy(b->core, &policies[which & 1][observes]);
+		play(a, b, &now, setting.captures);
+		change(a, b, &setting, &then);
 	}
 	check_cores(a, b, memory, &now);
 	return 0;

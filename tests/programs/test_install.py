@@ -28,6 +28,8 @@ EXPECTED = {
         "OPERATING.md", "REFERENCE.md", "synfront-adopt.yaml")),
     *("share/doc/synfront/config/ecmp/" + name for name in (
         "README.md", "inner.bird.conf", "inner.frr.conf", "outer.bird.conf", "outer.frr.conf")),
+    *("share/doc/synfront/config/events/" + name for name in (
+        "README.md", "bgp.py", "logrotate.conf", "mail.sh", "synfront.conf", "webhook.sh")),
     "share/doc/synfront/config/grafana/synfront.json",
     *("share/doc/synfront/config/prometheus/" + name for name in (
         "README.md", "alerts.yml", "alerts_test.yml", "prometheus.yml", "telegraf.conf")),

@@ -14,11 +14,15 @@
  *        releases what it calls has none;
  *      - the sanitizer's own thread takes no signals: it is passed over when all threads are
  *        sent one (app/privilege.c);
+ *      - a signal interrupts nobody who waits in accept(): the sanitizer keeps it until that
+ *        returns, and telemetry waits there for as long as no client comes. So its waiting is
+ *        done in poll(), where the sanitizer lets signals through;
  *      - a buffer that one thread frees and another takes: the ring behind a pool of
  *        buffers, by the same rte_ring code in its C11 form, compiled here. A pool
  *        uses it with --mbuf-pool-ops-name=seen.
  */
 #include <dlfcn.h>
+#include <poll.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_launch.h>
@@ -30,6 +34,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 /* ---- frames on random queues ------------------------------------------ */
@@ -205,6 +210,17 @@ syscall(long number, ...)
 		return -1;
 	}
 	return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+int
+accept(int fd, struct sockaddr *restrict from, socklen_t *restrict size)
+{
+	int (*real)(int, struct sockaddr *, socklen_t *) = dlsym(RTLD_NEXT, "accept");
+	struct pollfd waited = { .fd = fd, .events = POLLIN };
+
+	while (poll(&waited, 1, -1) < 0 && errno == EINTR)
+		;
+	return real(fd, from, size);
 }
 
 static int

@@ -24,6 +24,12 @@ def anywhere(function):
     return function
 
 
+def thorough(function):
+    """Marks a test that takes many seconds of a CPU: scripts/test leaves it to --thorough."""
+    function.thorough = True
+    return function
+
+
 class Bench:
     """Shared by all tests; renew() and tidy() stand between them."""
 
@@ -42,9 +48,11 @@ class Bench:
         self.tidy()
         self.line.close()
 
-    def renew(self):
-        """The shared engine is in place and answers."""
+    def renew(self, brings_its_own=False):
+        """The shared engine is in place and answers, unless the test brings what is to be there."""
         self.stack = contextlib.ExitStack()
+        if brings_its_own and self.is_synfront:
+            return
         if self.shared is None:
             self.shared = self.make()
         if self.lab.engine is not self.shared:

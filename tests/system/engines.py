@@ -4,15 +4,27 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 
 from lab import FAVOURED, ROOT, SERVER, wait_for
 
 BUILD = os.environ.get("SYNFRONT_BUILD", os.path.join(ROOT, "build"))
 # TAP ports of DPDK, and the bridge that each joins.
 TAPS = (("sf-outside", "br-out"), ("sf-inside", "br-in"))
+
+
+@contextlib.contextmanager
+def for_anybody(name):
+    """A folder with a copy of a program that any user may run: the tree may lie in one of root."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        shutil.copy(os.path.join(BUILD, "app", name), directory)
+        os.chmod(os.path.join(directory, name), 0o755)
+        yield directory
 
 
 def has_link(lab, device):

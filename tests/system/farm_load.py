@@ -12,7 +12,7 @@ import threading
 import time
 import types
 
-from adopt import Agent
+from adopt import Agent, group_secret
 from bench import Skip
 from farm import BFD_MS, ENGINE, SERVERS6, WIRES, Farm
 from lab import wait_for
@@ -261,7 +261,7 @@ def farm_of(bench, routing, text=ENGINE, bfd_ms=BFD_MS):
         for number in WIRES:
             farm.front(number, text)
         with Agent(types.SimpleNamespace(lab=farm), linger=True,
-                   secret=group_secret(farm)) as agent:
+                   secret=group_secret(farm, farm.engines[1].path)) as agent:
             farm.route(routing)
             web = Nginx(farm)
             web.write("hello", b"hello from behind\n")
@@ -278,16 +278,6 @@ def new_secret(farm, name="secret"):
     path = os.path.join(farm.work, name)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(secrets.token_hex(32) + "\n")
-
-
-def group_secret(farm, config=None):
-    """What the servers get of a master secret, by the configuration that names it."""
-    path = os.path.join(farm.work, "group-%d" % time.monotonic_ns())
-    front = farm.engines[1]
-    farm.run("wire1", os.path.join(front.build, "app/synfront"), "--config", config or front.path,
-             "--group-secret", "default", "--output", path)
-    with open(path) as file:
-        return bytes.fromhex(file.read())
 
 
 @contextlib.contextmanager

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Run the system tests: functions test_* of test_*.py, each with a Bench.
 
-    run.py [--long] [--only PATTERN] [--engine synfront|testpmd|wire] [--workers N]
+    run.py [--long | --brief | --thorough] [--only PATTERN] [--engine synfront|testpmd|wire] [--workers N]
            [--delay SPEC] [--shuffle] [--part K/N] [--later FILE | --from FILE]
            [--figures FILE] [--list]
 
 One lab and one engine serve all tests; a test that needs another engine puts it
-in with Bench.engine(), and the shared one comes back after it. With another
+in with Bench.engine(), and the shared one comes back before the next test that may want it:
+not where a module says BRINGS_ENGINES, since each of its tests puts one in. With another
 engine than synfront only the tests run that must pass with any (@anywhere).
 Parts are for running them beside each other: each has a lab of its own. What fails there may
 have failed for want of a CPU: with --later its name is noted in a file and it counts as neither;
@@ -84,7 +85,11 @@ def part(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--long", action="store_true", help="full matrices")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--long", action="store_true", help="full matrices")
+    extent.add_argument("--brief", action="store_true",
+                        help="without those that take many seconds of a CPU (@thorough)")
+    extent.add_argument("--thorough", action="store_true", help="those alone")
     parser.add_argument("--only", metavar="PATTERN", help="tests whose name has or matches it")
     parser.add_argument("--engine", choices=("synfront", "testpmd", "wire"), default="synfront")
     parser.add_argument("--workers", type=int, default=1)
@@ -106,6 +111,9 @@ def main():
 
     tests = [(name, function) for name, function in collect()
              if not options.only or options.only in name or fnmatch.fnmatch(name, options.only)]
+    if options.brief or options.thorough:
+        tests = [test for test in tests
+                 if getattr(test[1], "thorough", False) == options.thorough]
     if options.names:
         names = set(options.names.read().split())
         tests = [test for test in tests if test[0] in names]
@@ -129,7 +137,7 @@ def main():
                  or getattr(test[1], "anywhere", False)]
         for number, (name, function) in enumerate(tests):
             try:
-                bench.renew()
+                bench.renew(hasattr(sys.modules[function.__module__], "BRINGS_ENGINES"))
             except Exception as error:  # pylint: disable=broad-except
                 print("FAIL  %s and all after it: the engine does not start: %s" % (name, error))
                 count["failed"] += len(tests) - number

@@ -10,10 +10,12 @@ import socket
 import time
 
 from adopt import Proven, agent
-from bench import Skip, anywhere
+from bench import Skip, anywhere, thorough
 from cookies import EPOCH_S
 from lab import wait_for
 from servers import Server, echo, read_all, say_and_close
+
+BRINGS_ENGINES = True
 
 FIRST_PORT = 7000
 
@@ -462,6 +464,7 @@ def test_ends_cleanly(bench):
 
 
 @anywhere
+@thorough
 def test_promise_and_metrics(bench):
     """What the kernel grants is written, and again when it changes; metrics are well formed."""
     server = agent(bench)

@@ -8,9 +8,11 @@ import secrets
 import time
 
 from adopt import CONFIG, Proven, agent
-from bench import anywhere
+from bench import anywhere, thorough
 from cookies import EPOCH_S
 from test_adopt import serve
+
+BRINGS_ENGINES = True
 
 TWO_SECRETS = CONFIG.replace("/group}", "/group, next: %(work)s/group.next}")
 
@@ -37,6 +39,7 @@ def test_first_timeout_of_clocks_apart(bench):
 
 
 @anywhere
+@thorough
 def test_clocks_apart(bench):
     """The front end's clock is 2 s ahead, and 2 s behind, over the change of an epoch."""
     server = agent(bench)
@@ -54,6 +57,7 @@ def test_clocks_apart(bench):
 
 
 @anywhere
+@thorough
 def test_two_secrets(bench):
     """Front ends change their master secret one after the other: cookies of either open a
     connection, and no others. Then the new secret is the only one."""

@@ -10,11 +10,13 @@ import socket
 import struct
 
 from adopt import Agent, group_secret, resets
-from bench import Skip
+from bench import Skip, thorough
 from engines import Synfront
 from lab import SERVER, address, wait_for
 from servers import Server, ask, dial, echo, pattern, read_all
 from traffic import curl
+
+BRINGS_ENGINES = True
 
 TCP_REPAIR = 19
 SERVICES = """services:
@@ -94,6 +96,7 @@ def least_round_trip_ms(connection):
     return struct.unpack_from("=I", raw, 148)[0] / 1000
 
 
+@thorough
 def test_far_client(bench):
     """A client 100 ms away downloads 2 MB (--long: 20) under BBR, which lives by the round trip that
     the server's kernel measures: it never takes it for less than it is."""

@@ -7,10 +7,12 @@ import socket
 
 import frames
 from adopt import Proven, agent, resets
-from bench import Skip, anywhere
+from bench import Skip, anywhere, thorough
 from lab import wait_for
 from servers import Server, echo, say_and_close
 from traffic import Flood
+
+BRINGS_ENGINES = True
 
 IPPROTO_MPTCP = 262
 PORT = 7000
@@ -83,6 +85,7 @@ def test_syncookies_off(bench):
 
 
 @anywhere
+@thorough
 def test_promised_options_off(bench):
     """Each of them: the segment of who was promised it is refused, and the others are served."""
     server = agent(bench)

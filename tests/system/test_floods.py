@@ -8,7 +8,7 @@ that is full, and ports that lose frames (--long). There the share is recorded.
 
 import contextlib
 
-from bench import Skip
+from bench import Skip, thorough
 from crowd import Crowd
 from engines import Synfront
 from frames import (ACK, FIN, LINUX, PSH, RST, SYN, URG, Sender, anywhere, drawn, every_mss, exact,
@@ -18,6 +18,8 @@ from raw import End, USUAL, option
 from servers import ask, dial, echo
 from traffic import Flood
 from witness import Clients, Probes, ports_lost
+
+BRINGS_ENGINES = True
 
 # Answers to one net per second; what the ports carry with ease is a multiple.
 REFLECTION_CAP = 1000
@@ -299,6 +301,7 @@ def silent_server(bench, port):
                                "tcp flags syn drop; }" % port)
 
 
+@thorough
 def test_silent_handshakes(bench):
     """Handshakes of many real addresses that say nothing, until each limit behind the
     handshake is met; clients of other services and prefixes do not feel it."""
@@ -322,6 +325,7 @@ def test_silent_handshakes(bench):
               until=("evicted",))
 
 
+@thorough
 def test_silent_handshakes_without_room(bench):
     """The two tables that all services share, without what guards them: the pending
     records with no limit on connecting ones, the connections with all of them
@@ -351,6 +355,7 @@ def offer_of(bench, port, family, host_number=SERVER):
                 "timestamps": option(answer, "Timestamp") is not None}
 
 
+@thorough
 def test_poisoned_learning(bench):
     """SYNs with nothing or little in their options, while a server is unknown and when it
     is known; SYN-ACKs that claim to be the server's; proofs of clients that vanish. What

@@ -4,6 +4,7 @@
 import os
 import sys
 
+from bench import thorough
 from engines import Synfront, tell
 from lab import ROOT, address, wait_for
 from test_responder import HOME, Responder
@@ -118,6 +119,7 @@ def test_replayed_over_virtio(bench):
     answers_each(bench, "virtio")
 
 
+@thorough
 def test_handshakes_beside_a_replay(bench):
     """handshakes.py: every client of the kernel's gets in while testpmd replays SYNs to the same
     address, as fast as it goes."""

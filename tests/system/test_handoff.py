@@ -8,7 +8,7 @@ import threading
 
 from scapy.layers.inet import TCP
 
-from bench import Skip
+from bench import Skip, thorough
 from engines import Synfront, Wire
 from frames import ACK, Sender, anywhere as all_over
 from lab import wait_for
@@ -16,6 +16,8 @@ from raw import End, GHOST_SERVER, PLAIN, Wiretap, option
 from servers import Both, Server, ask, dial, echo, read
 from test_transfer import both_ways
 from traffic import Flood
+
+BRINGS_ENGINES = True
 
 PORT = 80
 SIZE = 4 << 20
@@ -140,6 +142,7 @@ def slow_server(bench, size):
                          check=False)
 
 
+@thorough
 def test_reload_and_restart_in_mid_transfer(bench):
     """A reload with other promises, a restart and a kill lose no connection."""
     size = 6 << 20
@@ -159,7 +162,7 @@ def test_reload_and_restart_in_mid_transfer(bench):
         transfer.end()
         nothing_of_ours(engine)
         bench.tidy()
-        bench.renew()
+        bench.renew(brings_its_own=True)
 
 
 # The server's frames take the cable, all others the engine; none of them twice.

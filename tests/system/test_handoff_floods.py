@@ -15,6 +15,8 @@ from fast_flood import CPUS, SHARED_CPU, FastFlood, prepare
 from lab import ATTACKER, address, wait_for
 from test_adopt_engine import prepared, text_of
 
+BRINGS_ENGINES = True
+
 SERVICES = """services:
   - name: web
     addresses: [198.51.100.10, "2001:db8:1::10"]

@@ -10,7 +10,7 @@ import time
 from scapy.layers.inet import TCP
 
 from adopt import CONFIG, resets
-from bench import Skip
+from bench import Skip, thorough
 from cookies import EPOCH_S
 from farm_load import Newcomers
 from lab import wait_for
@@ -19,6 +19,8 @@ from servers import Server, echo
 from test_adopt_engine import handed_over, prepared, text_of, url
 from engines import Synfront
 from traffic import curl
+
+BRINGS_ENGINES = True
 
 PORT = 7000
 CALM = """services:
@@ -84,6 +86,7 @@ def switched(bench):
         yield agent, switch
 
 
+@thorough
 def test_syn_in_calm_ack_in_cookie_mode(bench):
     """The server's own handshake has begun, with a half-open connection or by its own cookie."""
     with switched(bench) as (agent, switch):
@@ -117,6 +120,7 @@ def test_syn_by_cookie_ack_in_calm(bench):
         assert agent.count("opened") == opened + len(clients)
 
 
+@thorough
 def test_syn_again_in_cookie_mode(bench):
     """The server's SYN-ACK is lost, and to the SYN that is sent again a cookie answers: the client
     has another ISS than the half-open connection that the server keeps."""
@@ -175,6 +179,7 @@ def more(clients, number):
     wait_for("clients to be served; not: %s" % clients.failed, lambda: clients.served >= want, 60)
 
 
+@thorough
 def test_agent_comes_and_goes_in_calm(bench):
     """It is attached, taken out and attached while clients come whose SYNs pass; then cookies
     answer."""
@@ -195,6 +200,7 @@ def test_agent_comes_and_goes_in_calm(bench):
     assert not clients.failed, clients.failed
 
 
+@thorough
 def test_agent_is_replaced_in_a_flood(bench):
     """An upgrade: it ends, or is killed, and another takes its program over, with the same maps and
     with some of another size; clients come by cookie all the time."""

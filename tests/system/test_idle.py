@@ -7,6 +7,7 @@ import os
 import time
 
 from accounts import leaves_well
+from bench import thorough
 from engines import Synfront, XdpSynfront, shuffled
 from injected import Vhost, threads_of
 from lab import wait_for
@@ -85,6 +86,7 @@ def test_af_xdp(bench):
     tried(bench, "AF_XDP", "interrupts")
 
 
+@thorough
 def test_virtio(bench):
     """The peer of vhost-user is asked for interrupts while the worker sleeps; so is the next one."""
     with Vhost(bench, "idle", server=True) as vhost:

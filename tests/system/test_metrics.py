@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tomllib
 
+from bench import thorough
 from engines import BUILD
 from lab import ROOT, prefix_address, wait_for
 from servers import ask, dial, echo
@@ -191,6 +192,7 @@ def queries():
                                                  "$instance", ".*")
 
 
+@thorough
 def test_prometheus_and_dashboard(bench):
     """A real Prometheus scrapes through the socket; in a flood its alert fires, and every query of
     the dashboard has data."""

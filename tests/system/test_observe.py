@@ -3,10 +3,13 @@
 
 import contextlib
 
+from bench import thorough
 from engines import Synfront
 from lab import wait_for
 from servers import Server, ask, dial, echo
 from test_handoff import PORT, Transfer, slow_server
+
+BRINGS_ENGINES = True
 
 ECHO_PORT = 81
 SIZE = 6 << 20
@@ -40,6 +43,7 @@ def nothing_done(engine):
         assert not stats[name], (name, stats[name])
 
 
+@thorough
 def test_observe_ends_in_mid_transfer(bench):
     """Transfers and silent connections of both families live through the reload that ends observe,
     and what is new is split."""
@@ -71,7 +75,7 @@ def test_observe_ends_in_mid_transfer(bench):
         for connection in silent:
             assert ask(connection, b"and now?") == b"and now?"
         bench.tidy()
-        bench.renew()
+        bench.renew(brings_its_own=True)
 
 
 def once_more(bench):

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from bench import Skip, anywhere
+from bench import Skip, anywhere, thorough
 from engines import BUILD, Synfront, Wire
 from lab import prefix_address, wait_for
 from raw import End
@@ -81,7 +81,7 @@ def test_open_secret_file_is_refused(bench):
     conf = os.path.join(bench.lab.work, "open.yaml")
     with open(conf, "w") as file:
         file.write(bench.lab.engine.text.replace("@INSTANCE@", "x")
-                   .replace("@WORK@/secret", path))
+                   .replace("@WORK@/secret", path).replace("@WORK@", bench.lab.work))
     done = synfront("--check", "--config", conf)
     assert done.returncode and path in done.stdout, done.stdout
 
@@ -149,6 +149,7 @@ def test_drain_by_control(bench):
             assert ask(other, b"at once") == b"at once"
 
 
+@thorough
 def test_stop_under_load(bench):
     """SIGTERM: transfers end in peace, new clients pass meanwhile, then it ends with
     an account that adds up."""

@@ -4,10 +4,13 @@ owner of its connection, and segments of one flow overtake each other."""
 
 import time
 
+from bench import thorough
 from engines import Synfront, shuffled
 from lab import wait_for
 from party import Party, converse
 from servers import ask, dial, echo
+
+BRINGS_ENGINES = True
 
 SERVICES = ("state", "cookie", "lazy", "calm")
 WORKERS = 4
@@ -21,6 +24,7 @@ def engine(bench):
     return bench.engine(found)
 
 
+@thorough
 def test_any_worker(bench):
     """Bytes arrive as sent, no connection is lost, each has one owner."""
     shared = engine(bench)

@@ -15,6 +15,8 @@ from injected import Vhost, stopped, thread_stopped, threads_of
 from lab import SERVER, address, wait_for
 from servers import ask, dial, echo
 
+BRINGS_ENGINES = True
+
 PORT_LOST = 5
 # From the fault to the line in the log, and the state in `synfrontctl ports`.
 SEEN_S = 1.0

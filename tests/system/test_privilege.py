@@ -11,10 +11,10 @@ import signal
 import socket
 import stat
 import subprocess
-import tempfile
 import time
 
-from engines import BUILD, Synfront
+from bench import thorough
+from engines import BUILD, Synfront, for_anybody
 from injected import hang
 from lab import ROOT, wait_for
 from servers import ask, dial, echo
@@ -110,6 +110,7 @@ def test_user(bench):
         assert ask(connection, b"and again") == b"and again"
 
 
+@thorough
 def test_user_while_clients_ask(bench):
     """Clients of telemetry, for each of which DPDK makes a thread, come and go while
     privileges are given up: it starts, and no thread has kept any."""
@@ -242,11 +243,8 @@ def test_files_are_for_nobody_else(bench):
 def test_ctl_of_another_user(bench):
     """It says what is missing, and not that nothing runs; root and the engine's user ask on."""
     engine = bench.lab.engine
-    with tempfile.TemporaryDirectory() as directory:
-        os.chmod(directory, 0o755)
-        program = os.path.join(directory, "synfrontctl")
-        shutil.copy(os.path.join(BUILD, "app/synfrontctl"), program)
-        os.chmod(program, 0o755)
+    with for_anybody("synfrontctl") as folder:
+        program = os.path.join(folder, "synfrontctl")
         who = pwd.getpwnam(USER)
         done = subprocess.run((program, "--instance", engine.tag, "info"), cwd="/", timeout=60,
                               user=who.pw_uid, group=who.pw_gid, extra_groups=[], check=False,

@@ -11,12 +11,15 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from accounts import buffers_at_rest
+from bench import thorough
 from engines import Synfront
 from frames import ACK, LINUX, RST, SYN, Sender, host, within
 from lab import CLIENT, SERVER, address, wait_for
 from raw import USUAL, Wiretap
 from servers import dial, echo
 from traffic import Flood
+
+BRINGS_ENGINES = True
 
 N_PACKETS = 20
 RETRIES = 2
@@ -83,6 +86,7 @@ def packets(lab, family, flags, port, options=(), data=b"", source=None, sport=N
     return made
 
 
+@thorough
 def test_bytes_out_per_byte_in(bench):
     """Each kind of answer; what is stateless sends at most one, state its retries."""
     lab = bench.lab
@@ -137,6 +141,7 @@ def test_bytes_out_per_byte_in(bench):
             assert columns["out_per_in"] <= 1.1 * kind.most, (kind.name, columns)
 
 
+@thorough
 def test_cap_per_prefix(bench):
     """From one /24 and one /64 more is sent than the cap answers, of each kind."""
     lab = bench.lab

@@ -13,6 +13,8 @@ from farm_load import FLOOD_PER_S, N_REGULARS, Regulars, crowded, farm_of, gap, 
 from lab import wait_for
 from traffic import Flood
 
+BRINGS_ENGINES = True
+
 # What an upgrade brings: a second service.
 NEXT = ENGINE.replace("limits:\n", """  - name: next
     addresses: [198.51.100.10, "2001:db8:1::10"]

@@ -11,6 +11,8 @@ from lab import SERVER, address
 from servers import Both, Server, dial, exchange
 from test_scaleout_secrets import COOKIES
 
+BRINGS_ENGINES = True
+
 JUMBO = 9000
 SIZE = 1 << 20
 HEADERS = {4: 28, 6: 48}

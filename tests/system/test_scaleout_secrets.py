@@ -8,11 +8,13 @@ import os
 import socket
 import time
 
-from adopt import CONFIG
+from adopt import CONFIG, group_secret
 from cookies import EPOCH_S
 from farm import ENGINE, SERVERS6, WIRES
-from farm_load import Newcomers, crowded, farm_of, group_secret, new_secret, only_long, settle
+from farm_load import Newcomers, crowded, farm_of, new_secret, only_long, settle
 from lab import wait_for
+
+BRINGS_ENGINES = True
 
 COOKIES = ENGINE.replace("    calm: transparent\n    calm_syn_per_s: 400\n", "    cookies: always\n")
 LIFE_S = 60

@@ -5,9 +5,12 @@ it does for an explanation of what does not differ."""
 
 import fnmatch
 
+from bench import thorough
 from engines import Synfront, Wire
 from scanners import all_reports
 from servers import Server, echo
+
+BRINGS_ENGINES = True
 
 # Ports of services with a server and without one, and a port of no service.
 WEB, OPEN, EMPTY, OUTSIDE = 80, 7000, 7001, 6998
@@ -49,6 +52,7 @@ def explain(probe, item):
             if fnmatch.fnmatchcase(probe, key[0]) and fnmatch.fnmatchcase(item, key[1])]
 
 
+@thorough
 def test_scanners(bench):
     """nmap -sS -sA -sN -sF -sX -O, masscan, zmap, hping3: plain and behind."""
     bench.nginx()

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 
-from bench import Skip
+from bench import Skip, thorough
 from engines import BUILD
 from servers import ask, dial, echo
 
@@ -76,6 +76,7 @@ def test_no_secret_in_core_dumps(bench):
             os.remove(path)
 
 
+@thorough
 def test_no_secret_in_log_and_telemetry(bench):
     """With the log at its most talkative."""
     engine = bench.lab.engine

@@ -8,7 +8,7 @@ import signal
 import time
 
 from accounts import Fault, attempt, leaves_well
-from bench import Skip
+from bench import Skip, thorough
 from engines import BUILD, Synfront
 from injected import is_sanitized
 from raw import End
@@ -73,6 +73,7 @@ def test_no_hugepages(bench):
     leaves_well(bench)
 
 
+@thorough
 def test_many_workers_on_ordinary_pages(bench):
     """Each worker's buffers find room in the memory that is asked for."""
     text = bench.config().replace("count: %d" % bench.options.workers, "count: %d" % MANY_WORKERS)

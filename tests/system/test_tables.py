@@ -12,6 +12,8 @@ from raw import End
 from servers import Server, ask, dial, echo, read
 from traffic import Flood
 
+BRINGS_ENGINES = True
+
 SMALL = """
 ports:
   outside: {device: "net_tap0,iface=sf-outside"}

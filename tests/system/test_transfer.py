@@ -11,7 +11,7 @@ import time
 
 from scapy.layers.inet import IP, TCP
 
-from bench import anywhere
+from bench import anywhere, thorough
 from lab import SERVER, address, prefix_address, wait_for
 from raw import End, fragmentation_needed, payload
 from servers import (Both, ask, dial, digest_back, echo, exchange, outcome, read, read_all,
@@ -246,6 +246,7 @@ def test_1000_connections_at_once(bench):
 
 
 @anywhere
+@thorough
 def test_20000_short_connections(bench):
     """Few client ports, and the server closes first: each port is used again while
     the entry before is still closing. None may hang."""

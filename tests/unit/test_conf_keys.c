@@ -49,6 +49,8 @@ static const struct scaffold scaffolds[] = {
 	{ "timeouts", PORTS WEB "timeouts:\n", PORTS WEB, 2 },
 	{ "secret", PORTS WEB "secret:\n", PORTS WEB, 2 },
 	{ "log", PORTS WEB "log:\n", PORTS WEB, 2 },
+	{ "events", PORTS WEB "events:\n", PORTS WEB, 2 },
+	{ "lists", PORTS WEB "lists:\n", PORTS WEB, 2 },
 	{ "eal", PORTS WEB "eal:\n", PORTS WEB, 2 },
 };
 

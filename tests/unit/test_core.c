@@ -51,6 +51,9 @@ main(void)
 		{ .pName = "shield", .pTests = core_shield_tests },
 		{ .pName = "observe", .pTests = core_observe_tests },
 		{ .pName = "syn lane", .pTests = core_syn_lane_tests },
+		{ .pName = "lists", .pTests = core_lists_tests },
+		{ .pName = "talkers", .pTests = core_talkers_tests },
+		{ .pName = "explain", .pTests = core_explain_tests },
 		{ .pName = "rows", .pTests = rows_tests },
 		CU_SUITE_INFO_NULL,
 	};

@@ -28,6 +28,22 @@ is_down(struct lab *lab)
 	return lab_count(lab, COUNTER_backend_down) > lab_count(lab, COUNTER_backend_up);
 }
 
+/* How many are listed as down, and that these are the lab's server. */
+static unsigned int
+n_down(struct lab *lab)
+{
+	struct backend_view view;
+	unsigned int n = 0;
+
+	for (uint32_t i = 0; i < core_backend_bound(lab->core); i++) {
+		if (!core_down_backend(lab->core, i, &view))
+			continue;
+		EQUAL(view.port_be, __builtin_bswap16(lab->server_port));
+		n++;
+	}
+	return n;
+}
+
 /* While it is down a SYN gets what a closed port would give. */
 LAB_TEST(test_backend_down_after_three_nets)
 {
@@ -35,9 +51,11 @@ LAB_TEST(test_backend_down_after_three_nets)
 	lab_teach(lab);
 	for (uint16_t i = 0; i < 3; i++) {
 		CHECK(!is_down(lab));
+		EQUAL(n_down(lab), 0);
 		refuse(lab, (uint16_t)(1000 + i), 1 + i);
 	}
 	CHECK(is_down(lab));
+	EQUAL(n_down(lab), 1);
 	CLIENT(TCP_SYN, 50, 0, .client_port = 2000);
 	OUTCOME_IS(answered_rst);
 	EQUAL(ONLY(SIDE_OUTSIDE)->seg.flags, TCP_RST | TCP_ACK);

@@ -6,7 +6,9 @@
 #include "core_lab.h"
 
 #include "core_state.h"
+#include "live_set.h"
 #include "syn_lane.h"
+#include "talkers.h"
 
 #define SYN_OF(...) \
 	(&(struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_SYN, .seq = 9, ##__VA_ARGS__ })
@@ -45,7 +47,8 @@ n_taken(struct lab *lab, const struct lab_seg *specs, unsigned int n, unsigned i
 	EQUAL(lab_grew(lab, COUNTER_syn_ack_sent), taken);
 	EQUAL(out.n, taken);
 	for (unsigned int i = 0; i < taken; i++)
-		CHECK(list[i].kind == ACTION_REPLY && list[i].seg == first + i);
+		CHECK(list[i].kind == ACTION_REPLY && list[i].seg == first + i &&
+		      list[i].outcome == COUNTER_answered_syn_cookie);
 	lab->n_received += taken;
 	return taken;
 }
@@ -91,6 +94,29 @@ LAB_TEST_ONCE(test_syn_lane_listed_left)
 	lab->services[1].n_deny = 1;
 	start(lab);
 	LEAVES();
+}
+
+/* As soon as a live list concerns it, and no longer. */
+LAB_TEST_ONCE(test_syn_lane_listed_live_left)
+{
+	const struct prefix nobody = { ip_addr_v4(htobe32(0x01020300)), 120 };
+	struct live_set *set = live_set_new(1, 1);
+
+	CHECK(set != NULL);
+	start(lab);
+	core_set_lists(lab->core, set);
+	TAKES();
+	CHECK(live_set_put(set, &nobody, 1 + 0, LIVE_DENY)); /* of another service */
+	core_set_lists(lab->core, set);
+	TAKES();
+	CHECK(live_set_put(set, &nobody, 1 + 1, LIVE_DENY));
+	core_set_lists(lab->core, set);
+	LEAVES();
+	core_set_policy(lab->core, &lab->policy);
+	LEAVES();
+	core_set_lists(lab->core, NULL);
+	TAKES();
+	live_set_free(set);
 }
 
 LAB_TEST_ONCE(test_syn_lane_handoff_by_calm)
@@ -397,10 +423,72 @@ LAB_TEST_ONCE(test_syn_lane_cookies_are_out)
 	EQUAL(core_service_view(lab->core, 1).syn_ack, 2);
 }
 
+/* What was sampled of SYNs that were answered by cookie. */
+static struct core_talk
+talk_of_cookies(const struct lab *lab)
+{
+	struct core_talk talk;
+
+	for (uint32_t i = 0; i < CORE_TALKS_MAX; i++)
+		if (core_talk(lab->core, i, false, &talk) && talk.service == 1 &&
+		    talk.outcome == COUNTER_answered_syn_cookie)
+			return talk;
+	return (struct core_talk){ 0 };
+}
+
+/* Those are sampled whose turn it is, in the midst of a burst, at its end, and beyond it. */
+LAB_TEST_ONCE(test_syn_lane_is_sampled)
+{
+	struct lab_seg specs[5];
+	struct ip_addr client = (lab->variant->is_v6 ? frame_spec_v6() : frame_spec_v4()).src;
+	uint32_t *left;
+
+	start(lab);
+	left = &lab->core->talk_left[COUNTER_answered_syn_cookie];
+	for (uint16_t i = 0; i < 5; i++)
+		specs[i] = *SYN_OF(.client = i);
+	*left = 3;
+	/* None after it, for a while. */
+	lab->core->talkers->gaps[COUNTER_answered_syn_cookie] = (struct talk_gap){
+		1 << 12, (uint32_t)lab->now_ms, 0
+	};
+	EQUAL(n_taken(lab, specs, 5, 0), 5);
+	struct core_talk talk = talk_of_cookies(lab);
+	EQUAL(talk.hosts[0].n_samples, 1);
+	EQUAL(talk.hosts[0].slots[0].count, 1 << 12);
+	EQUAL(talk.nets[0].slots[0].key,
+	      lab->variant->is_v6
+	              ? __builtin_bswap64(client.quads_be[0]) + (2u << 16)
+	              : (__builtin_bswap32(client.words_be[3]) & 0xffffff00u) + (2u << 8));
+
+	*left = 6;
+	EQUAL(n_taken(lab, specs, 5, 0), 5);
+	EQUAL(*left, 1);
+	EQUAL(talk_of_cookies(lab).hosts[0].n_samples, 1);
+	*left = 5;
+	EQUAL(n_taken(lab, specs, 5, 0), 5);
+	EQUAL(talk_of_cookies(lab).hosts[0].n_samples, 2);
+}
+
+/* So slowly that each one counts. */
+LAB_TEST(test_syn_lane_sampled_when_calm)
+{
+	const struct lab_seg specs[] = { *SYN_OF(), *SYN_OF(.client = 3) };
+
+	start(lab);
+	for (unsigned int i = 0; i < 50; i++) {
+		EQUAL(n_taken(lab, specs, 2, 0), 2);
+		lab_tick(lab, 1);
+	}
+	EQUAL(talk_of_cookies(lab).hosts[0].n_samples, 100);
+	EQUAL(talk_of_cookies(lab).hosts[0].weight, 100);
+}
+
 CU_TestInfo core_syn_lane_tests[] = {
 	CHECK_TEST(test_syn_lane_always_taken),
 	CHECK_TEST(test_syn_lane_in_cookie_mode_taken),
 	CHECK_TEST(test_syn_lane_listed_left),
+	CHECK_TEST(test_syn_lane_listed_live_left),
 	CHECK_TEST(test_syn_lane_handoff_by_calm),
 	CHECK_TEST(test_syn_lane_handoff_by_reload_left),
 	CHECK_TEST(test_syn_lane_bypass_left),
@@ -418,5 +506,7 @@ CU_TestInfo core_syn_lane_tests[] = {
 	CHECK_TEST(test_syn_lane_bad_checksum_left),
 	CHECK_TEST(test_syn_lane_run_ends),
 	CHECK_TEST(test_syn_lane_cookies_are_out),
+	CHECK_TEST(test_syn_lane_is_sampled),
+	CHECK_TEST(test_syn_lane_sampled_when_calm),
 	CU_TEST_INFO_NULL,
 };

@@ -380,6 +380,7 @@ main(void)
 	CU_SuiteInfo suites[] = {
 		{ .pName = "path", .pTests = worker_tests },
 		{ .pName = "buffers", .pTests = worker_buffer_tests },
+		{ .pName = "capture", .pTests = worker_capture_tests },
 		{ .pName = "owners", .pTests = worker_owner_tests },
 		{ .pName = "time", .pTests = worker_time_tests },
 		{ .pName = "idle", .pTests = worker_idle_tests },

@@ -87,6 +87,6 @@ uint32_t worker_lab_splice(struct worker_lab *lab);
 #define LAB_RESPOND 82
 
 extern CU_TestInfo worker_tests[], worker_buffer_tests[], worker_owner_tests[], worker_time_tests[],
-	worker_idle_tests[];
+	worker_idle_tests[], worker_capture_tests[];
 
 #endif

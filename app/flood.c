@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "flood.h"
+
+#include "prefix_text.h"
+#include "stats.h"
+#include "talkers_top.h"
+
+/* A rate over less than this would be chance. */
+#define RATE_MS 200u
+
+unsigned int
+flood_prefixes(const struct plane *plane, const struct service *service,
+               struct event_prefix *prefixes)
+{
+	static struct talker list[EVENT_PREFIXES_MAX];
+	unsigned int n = talkers_of_service(plane, service->id, list, EVENT_PREFIXES_MAX);
+
+	for (unsigned int i = 0; i < n; i++) {
+		conf_format_prefix(&list[i].prefix, prefixes[i].text);
+		prefixes[i].percent = list[i].share * 100;
+	}
+	return n;
+}
+
+/* What came since the rates were last worked out, per second. */
+static uint32_t
+rate_of(const struct flood_service *f, uint64_t syns, uint64_t gone_ms)
+{
+	return (uint32_t)((syns - f->syns) * 1000 / gone_ms);
+}
+
+static void
+begin(struct event *e, const struct service *s, const struct service_view *view,
+      struct flood_service *f, struct events *events)
+{
+	f->syns_begin = view->syn;
+	f->rate_max = f->rate;
+	event_u64(e, "syn_per_s", f->rate);
+	event_u64(e, "observe", view->is_observed);
+	if (view->is_observed) {
+		events_send(events, e, CONF_LOG_NOTICE,
+		            "service %s: would enter cookie mode (observe), %u SYN/s", s->name,
+		            f->rate);
+	} else if (s->mode == MODE_HANDOFF) {
+		events_send(events, e, CONF_LOG_NOTICE, "service %s: enters cookie mode, %u SYN/s",
+		            s->name, f->rate);
+	} else {
+		event_u64(e, "half_open", view->half_open);
+		events_send(events, e, CONF_LOG_NOTICE,
+		            "service %s: enters cookie mode, %u half-open entries, %u SYN/s",
+		            s->name, view->half_open, f->rate);
+	}
+}
+
+static void
+end(struct event *e, const struct service *s, const struct service_view *view,
+    const struct flood_service *f, struct events *events)
+{
+	uint64_t syns = view->syn - f->syns_begin;
+	double seconds = (double)e->lasted_ms / 1000;
+
+	event_u64(e, "syns", syns);
+	event_u64(e, "syn_per_s_max", f->rate_max);
+	event_u64(e, "observe", view->is_observed);
+	if (view->is_observed)
+		events_send(events, e, CONF_LOG_NOTICE,
+		            "service %s: would leave cookie mode (observe), after %.0f s", s->name,
+		            seconds);
+	else if (s->mode == MODE_HANDOFF)
+		events_send(events, e, CONF_LOG_NOTICE,
+		            "service %s: leaves cookie mode, after %.0f s", s->name, seconds);
+	else
+		events_send(events, e, CONF_LOG_NOTICE,
+		            "service %s: leaves cookie mode, %u half-open entries, after %.0f s",
+		            s->name, view->half_open, seconds);
+}
+
+void
+flood_look(struct flood *flood, const struct plane *plane, const struct policy *policy,
+           struct events *events, uint64_t now_ms)
+{
+	uint64_t gone_ms = flood->looked_ms != 0 ? now_ms - flood->looked_ms : 0;
+	bool is_first = flood->looked_ms == 0, is_due = is_first || gone_ms >= RATE_MS;
+
+	for (uint32_t i = 0; i < policy->n_services; i++) {
+		const struct service *s = &policy->services[i];
+		struct flood_service *f = &flood->services[s->id];
+		struct service_view view = stats_service(plane, s->id);
+
+		if (is_due && !is_first)
+			f->rate = rate_of(f, view.syn, gone_ms);
+		if (is_due)
+			f->syns = view.syn;
+		f->rate_max = f->rate > f->rate_max ? f->rate : f->rate_max;
+		struct event *e = events_edge(events, EVENT_FLOOD, s->id, s->name,
+		                              view.cookie_mode);
+		if (e == NULL)
+			continue;
+		e->n_prefixes = flood_prefixes(plane, s, e->prefixes);
+		if (view.cookie_mode)
+			begin(e, s, &view, f, events);
+		else
+			end(e, s, &view, f, events);
+	}
+	if (is_due)
+		flood->looked_ms = now_ms;
+}
+
+static bool
+has(const struct policy *policy, uint16_t id)
+{
+	for (uint32_t i = 0; i < policy->n_services; i++)
+		if (policy->services[i].id == id)
+			return true;
+	return false;
+}
+
+void
+flood_forget(const struct policy *old, const struct policy *fresh, struct events *events)
+{
+	for (uint32_t i = 0; i < old->n_services; i++) {
+		const struct service *s = &old->services[i];
+		if (!events_is_so(events, EVENT_FLOOD, s->id) || has(fresh, s->id))
+			continue;
+		struct event *e = events_edge(events, EVENT_FLOOD, s->id, s->name, false);
+		event_text(e, "why", "the service is gone");
+		events_send(events, e, CONF_LOG_NOTICE,
+		            "service %s: is gone, and its cookie mode with it", s->name);
+	}
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Floods: when the services enter and leave cookie mode, and how many SYNs come. */
+#ifndef SYNFRONT_FLOOD_H
+#define SYNFRONT_FLOOD_H
+
+#include "events.h"
+#include "plane_state.h"
+
+struct flood {
+	uint64_t looked_ms; /* when the rates were last worked out; 0: never */
+	struct flood_service {
+		uint64_t syns;           /* then */
+		uint64_t syns_begin;     /* when its flood began */
+		uint32_t rate, rate_max; /* SYNs per second; the most in this flood */
+	} services[SERVICES_MAX];        /* by id */
+};
+
+/* Look at all services of the policy in force; a few times a second. */
+void flood_look(struct flood *flood, const struct plane *plane, const struct policy *policy,
+                struct events *events, uint64_t now_ms);
+/* A reload puts `fresh` in the place of `old`: the floods of services that go are over. */
+void flood_forget(const struct policy *old, const struct policy *fresh, struct events *events);
+
+/*
+ * Whom the flood on a service comes from, the heaviest first: where its events have their
+ * `prefixes` from, and the one place to change for them. How many, EVENT_PREFIXES_MAX at most; 0:
+ * that is not known, and the events have no such member.
+ */
+unsigned int flood_prefixes(const struct plane *plane, const struct service *service,
+                            struct event_prefix *prefixes);
+
+#endif

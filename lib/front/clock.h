@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The clocks of a control thread. Workers have their own, from the TSC. */
+#ifndef SYNFRONT_CLOCK_H
+#define SYNFRONT_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+/* Milliseconds on a clock of clock_gettime(2). */
+static inline uint64_t
+clock_ms(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+#endif

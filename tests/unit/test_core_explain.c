@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is said that a client's next segments would get is what they get, and saying it leaves no
+ * trace: not a byte of the core is another one after it.
+ */
+#include "core_lab.h"
+#include "explain.h"
+#include "live_set.h"
+
+/* Asks, and holds the core against what it was. */
+struct explained {
+	struct explain_facts facts;
+	struct explain_answer answer;
+};
+
+static struct segment
+flow_of(struct lab *lab, const struct lab_seg *spec)
+{
+	static uint8_t frame[FRAME_SIZE];
+	uint8_t options[64], payload[8];
+	struct frame_spec f = lab_frame(lab, spec, options, payload);
+	size_t len = frame_build(frame, &f);
+	struct segment seg;
+
+	segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, spec->side);
+	return seg;
+}
+
+static struct explained
+explain_of(struct lab *lab, const struct lab_seg *spec)
+{
+	const struct instant now = { lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+	size_t size = core_size(&lab->params),
+	       trial_size = (explain_size(&lab->params) + 63) & ~63ul;
+	uint8_t *before = check_copy(lab->core, size);
+	uint8_t *memory = aligned_alloc(64, 2 * trial_size);
+	uint32_t words[LAB_KNOWN];
+	struct known known;
+	struct core *trials[2];
+	struct explained e;
+	/* Only addresses and ports are of interest; clocks of the lab's ends stay as they are. */
+	struct segment seg = flow_of(lab, spec);
+
+	memcpy(words, lab->known_words, sizeof(words));
+	uint32_t trial_words[LAB_KNOWN] __attribute__((aligned(64)));
+	known_init(&known, trial_words, LAB_KNOWN, (const uint8_t *)&lab->known.key);
+	for (unsigned int i = 0; i < 2; i++)
+		trials[i] = explain_init(memory + i * trial_size, &lab->params, &lab->policy,
+		                         &known, &now);
+	explain_copy(lab->core, &seg.flow, seg.tags, &now, &e.facts, trials);
+	explain_ask(trials, &seg.flow, seg.tags, &now, &e.answer);
+	CHECK(memcmp(before, lab->core, size) == 0);
+	CHECK(memcmp(words, lab->known_words, sizeof(words)) == 0);
+	free(memory);
+	free(before);
+	return e;
+}
+
+static struct explained
+explain(struct lab *lab)
+{
+	const struct lab_seg spec = { .side = SIDE_OUTSIDE,
+		                      .flags = TCP_SYN,
+		                      .no_timestamps = true };
+
+	return explain_of(lab, &spec);
+}
+
+/* The last step's outcome, as the verdict foretold it. */
+static void
+came_true(struct lab *lab, const struct explain_verdict *v)
+{
+	CHECK(v->is_asked);
+	if (!CHECK(lab_grew(lab, (enum counter)v->outcome) == 1))
+		printf("    said %s, was %s\n", counter_infos[v->outcome].name, lab_outcome(lab));
+}
+
+static bool
+row_is(const struct explain_verdict *v, const char *name)
+{
+	const char *row = core_row_name(v->note.row);
+
+	return row != NULL && strcmp(row, name) == 0;
+}
+
+LAB_TEST(test_explain_calm_handshake)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	struct explained e = explain(lab);
+
+	CHECK(!e.facts.has_entry && !e.facts.cookie_mode && e.facts.is_admitted);
+	CHECK(e.facts.backend_known && !e.facts.backend_down);
+	CHECK(row_is(&e.answer.syn, "LISTEN.OUTSIDE.SYN"));
+	CHECK(e.answer.syn.has_syn_ack && e.answer.proof.asks_server);
+	CHECK(row_is(&e.answer.proof, "SYN_RECEIVED.OUTSIDE.ACK"));
+	EQUAL(e.answer.ack.outcome, COUNTER_answered_rst); /* it proves nothing */
+	lab_syn_ack(lab);
+	came_true(lab, &e.answer.syn);
+	e = explain(lab);
+	CHECK(e.facts.is_half_open);
+	EQUAL(e.facts.n_sent, 1);
+	CHECK(row_is(&e.answer.ack, "SYN_RECEIVED.OUTSIDE.ACK"));
+	lab_tick(lab, 1500);
+	EQUAL(explain(lab).facts.n_sent, 2);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	came_true(lab, &e.answer.ack);
+}
+
+/* A server that is not known: the SYN passes. */
+LAB_TEST(test_explain_unknown_server)
+{
+	lab_start(lab);
+	struct explained e = explain(lab);
+
+	CHECK(!e.facts.backend_known && !e.answer.syn.has_syn_ack && !e.answer.proof.is_asked);
+	lab_syn(lab);
+	came_true(lab, &e.answer.syn);
+	OUTCOME_IS(passed_syn);
+}
+
+LAB_TEST(test_explain_connection_on_its_way)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_connecting(lab);
+	struct explained e = explain(lab);
+
+	CHECK(e.facts.has_entry && e.facts.state == CONN_CONNECTING);
+	EQUAL(e.facts.n_sent, 1);
+	CHECK(row_is(&e.answer.ack, "CONNECTING.OUTSIDE.ACK"));
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	came_true(lab, &e.answer.ack);
+}
+
+/* What its handshake with the server has got to is looked up where the trial has it, not where the
+ * core does. */
+LAB_TEST(test_explain_second_connection_on_its_way)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_connecting(lab);
+	lab->client_port++;
+	lab_connecting(lab);
+	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 8);
+	struct explained e = explain(lab);
+
+	CHECK(e.facts.has_entry && e.facts.state == CONN_CONNECTING);
+	CHECK(row_is(&e.answer.ack, "CONNECTING.OUTSIDE.ACK"));
+	CLIENT(TCP_ACK, lab->irs + 9, lab->iss + 1);
+	came_true(lab, &e.answer.ack);
+}
+
+LAB_TEST(test_explain_splice)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	struct explained e = explain(lab);
+
+	CHECK(e.facts.has_entry && e.facts.state == CONN_SPLICED);
+	CHECK(row_is(&e.answer.ack, "SPLICED.OUTSIDE.ACK"));
+	EQUAL(e.answer.ack.outcome, COUNTER_spliced);
+	CHECK(row_is(&e.answer.syn, "SPLICED.OUTSIDE.SYN"));
+	EQUAL(e.answer.syn.outcome, COUNTER_answered_ack);
+}
+
+static void
+deny(struct lab *lab, struct prefix *prefix, enum refusal how)
+{
+	const struct lab_seg spec = { .side = SIDE_OUTSIDE, .flags = TCP_SYN };
+	struct segment seg = flow_of(lab, &spec);
+
+	*prefix = (struct prefix){ seg.flow.client, 128 };
+	lab->services[0].deny = prefix;
+	lab->services[0].n_deny = 1;
+	lab->services[0].denied = (uint8_t)how;
+}
+
+/* Not the outcome alone says why: a RST is one whatever it is for. */
+static void
+denied(struct lab *lab, enum refusal how, enum counter outcome)
+{
+	struct prefix prefix;
+
+	deny(lab, &prefix, how);
+	lab_start(lab);
+	lab_teach(lab);
+	struct explained e = explain(lab);
+	CHECK(!e.facts.is_admitted);
+	EQUAL(e.answer.syn.outcome, outcome);
+	EQUAL(e.answer.syn.note.reason, COUNTER_drop_denied);
+	CHECK(!e.answer.proof.is_asked);
+	lab_syn(lab);
+	came_true(lab, &e.answer.syn);
+}
+
+LAB_TEST(test_explain_denied_drop)
+{
+	denied(lab, REFUSE_DROP, COUNTER_drop_denied);
+}
+
+LAB_TEST(test_explain_denied_reset)
+{
+	denied(lab, REFUSE_RESET, COUNTER_answered_rst);
+}
+
+/* By a live list; an allow there goes before the deny of the service. */
+LAB_TEST(test_explain_live_lists)
+{
+	const struct lab_seg spec = { .side = SIDE_OUTSIDE, .flags = TCP_SYN };
+	struct live_set *set = live_set_new(1, 1);
+	struct prefix prefix;
+
+	deny(lab, &prefix, REFUSE_DROP);
+	lab->services[0].n_deny = 0;
+	lab_start(lab);
+	lab_teach(lab);
+	CHECK(live_set_put(set, &prefix, 0, LIVE_DENY));
+	core_set_lists(lab->core, set);
+	struct explained e = explain_of(lab, &spec);
+	CHECK(!e.facts.is_admitted && !e.answer.proof.is_asked);
+	EQUAL(e.answer.syn.outcome, COUNTER_drop_denied);
+	lab_syn(lab);
+	came_true(lab, &e.answer.syn);
+
+	lab->services[0].n_deny = 1;
+	CHECK(live_set_put(set, &prefix, 0, LIVE_ALLOW));
+	core_set_lists(lab->core, set);
+	e = explain_of(lab, &spec);
+	CHECK(e.facts.is_admitted);
+	EQUAL(e.answer.syn.outcome, COUNTER_answered_syn_state);
+	lab_syn(lab);
+	came_true(lab, &e.answer.syn);
+	core_set_lists(lab->core, NULL);
+	live_set_free(set);
+}
+
+/* In a flood: by cookie, whose proof opens; and what a source has is told. */
+LAB_TEST_ONCE(test_explain_flood)
+{
+	lab->services[0].high = 8;
+	lab->services[0].low = 3;
+	lab->policy.sources.half_open_net = lab->policy.sources.syn_per_s_net = 1000;
+	lab->policy.reflection.per_net_per_s = 1000;
+	lab_start(lab);
+	lab_teach(lab);
+	for (unsigned int i = 0; i < 20; i++)
+		lab_syn_of(lab, i, 1);
+	struct explained e = explain(lab);
+
+	CHECK(e.facts.cookie_mode);
+	EQUAL(e.answer.syn.outcome, COUNTER_answered_syn_cookie);
+	EQUAL(e.answer.proof.outcome, COUNTER_taken_proof);
+	CHECK(e.answer.proof.asks_server);
+	lab_syn_ack(lab);
+	came_true(lab, &e.answer.syn);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	came_true(lab, &e.answer.proof);
+
+	const struct lab_seg one = {
+		.side = SIDE_OUTSIDE, .flags = TCP_SYN, .client_port = 1000, .client = 1
+	};
+	e = explain_of(lab, &one);
+	CHECK(e.facts.is_half_open);
+	EQUAL(e.facts.net.half_open, 8);
+	CHECK(e.facts.net.syn_per_s >= 8 && e.facts.answers_per_s >= 20);
+}
+
+/* The cap of its net is met: the first SYN that is not answered is foretold. */
+LAB_TEST_ONCE(test_explain_reflection_cap)
+{
+	struct explained e;
+	unsigned int i = 0;
+
+	lab->policy.reflection.per_net_per_s = 10;
+	lab_start(lab);
+	lab_teach(lab);
+	for (; i < 100; i++) {
+		const struct lab_seg next = { .side = SIDE_OUTSIDE,
+			                      .flags = TCP_SYN,
+			                      .client_port = (uint16_t)(1000 + i),
+			                      .client = 1 };
+		e = explain_of(lab, &next);
+		lab_syn_of(lab, i, 1);
+		came_true(lab, &e.answer.syn);
+		if (e.answer.syn.outcome == COUNTER_drop_reflection)
+			break;
+	}
+	CHECK(i >= 9 && i <= 10);
+	EQUAL(e.facts.answers_per_s, 10);
+}
+
+/* Proven, and over a limit: the proof gets a RST, and the reason is the limit. */
+LAB_TEST_ONCE(test_explain_limit)
+{
+	lab->services[0].max_connections = 1;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_open_of(lab, 1, 3);
+	struct explained e = explain(lab);
+
+	CHECK(e.answer.syn.has_syn_ack);
+	EQUAL(e.answer.proof.outcome, COUNTER_answered_rst);
+	EQUAL(e.answer.proof.note.reason, COUNTER_limit_service_connections);
+	CHECK(!e.answer.proof.asks_server);
+	lab_syn_ack(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	came_true(lab, &e.answer.proof);
+	EQUAL(lab_grew(lab, COUNTER_limit_service_connections), 1);
+}
+
+/* All entries are taken: said, and the answer is by cookie. */
+LAB_TEST_ONCE(test_explain_full)
+{
+	lab->params.half_open = 8;
+	lab_start(lab);
+	lab_teach(lab);
+	for (unsigned int i = 0; i < 8; i++)
+		lab_syn_of(lab, i, i);
+	struct explained e = explain(lab);
+
+	CHECK(e.facts.is_full);
+	EQUAL(e.answer.syn.outcome, COUNTER_answered_syn_cookie);
+	EQUAL(e.answer.syn.note.reason, COUNTER_half_open_full);
+	/* One of those that have one. */
+	const struct lab_seg one = {
+		.side = SIDE_OUTSIDE, .flags = TCP_SYN, .client_port = 1003, .client = 3
+	};
+	e = explain_of(lab, &one);
+	CHECK(e.facts.is_half_open && row_is(&e.answer.ack, "SYN_RECEIVED.OUTSIDE.ACK"));
+	EQUAL(e.answer.ack.outcome, COUNTER_taken_proof);
+	lab_syn(lab);
+	OUTCOME_IS(answered_syn_cookie);
+}
+
+LAB_TEST_ONCE(test_explain_closed_port)
+{
+	lab->server_port = LAB_CLOSED;
+	lab_start(lab);
+	EQUAL(explain(lab).facts.service, SERVICE_CLOSED);
+}
+
+/* Flows of one client, of all services, found in steps. */
+LAB_TEST(test_explain_flows)
+{
+	struct explain_flow flows[4];
+	uint64_t at = 0;
+	uint32_t n = 0, n_steps = 0;
+
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	CLIENT(TCP_SYN, 7, 0, .client_port = 4242, .options = OPTION_MSS, .mss = 1000,
+	       .no_timestamps = true);
+	lab_syn_of(lab, 5, 9); /* of somebody else */
+	const struct lab_seg spec = { .side = SIDE_OUTSIDE,
+		                      .flags = TCP_SYN,
+		                      .no_timestamps = true };
+	struct segment seg = flow_of(lab, &spec);
+	do {
+		n += explain_flows(lab->core, &seg.flow.client, &at, 1, flows + n, 4 - n);
+		n_steps++;
+	} while (at != 0);
+	EQUAL(n, 2);
+	CHECK(n_steps > 2);
+	CHECK(!flows[0].is_half_open && flows[0].state == CONN_SPLICED);
+	CHECK(flows[1].is_half_open && be16toh(flows[1].flow.client_port_be) == 4242);
+	EQUAL(flows[1].tags, seg.tags);
+	/* Given back: not shown any more. */
+	lab_tick(lab, 60000);
+	at = 0;
+	n = explain_flows(lab->core, &seg.flow.client, &at, 1000, flows, 4);
+	EQUAL(n, 1);
+}
+
+CU_TestInfo core_explain_tests[] = {
+	CHECK_TEST(test_explain_calm_handshake),
+	CHECK_TEST(test_explain_unknown_server),
+	CHECK_TEST(test_explain_connection_on_its_way),
+	CHECK_TEST(test_explain_second_connection_on_its_way),
+	CHECK_TEST(test_explain_splice),
+	CHECK_TEST(test_explain_denied_drop),
+	CHECK_TEST(test_explain_denied_reset),
+	CHECK_TEST(test_explain_live_lists),
+	CHECK_TEST(test_explain_flood),
+	CHECK_TEST(test_explain_reflection_cap),
+	CHECK_TEST(test_explain_limit),
+	CHECK_TEST(test_explain_full),
+	CHECK_TEST(test_explain_closed_port),
+	CHECK_TEST(test_explain_flows),
+	CU_TEST_INFO_NULL,
+};
