@@ -9,13 +9,12 @@
 #include "talkers.h"
 
 /* A run in the lane. What is counted of a service is counted once for all of its SYNs that come
- * one after the other. */
+ * one after the other, and what is counted of all once for the run. */
 struct syn_lane {
 	struct core *core;
-	struct segment *seg; /* of the burst */
-	const struct instant *now;
 	struct service_state *state; /* whose SYNs these are ... */
 	unsigned int since;          /* ... from this number on */
+	uint64_t dies_ms;            /* when a cookie that is sent now does */
 	uint32_t now_s;
 	uint32_t into_ms; /* of the second of core->reflection */
 	uint32_t cap;     /* of answers to a net */
@@ -75,52 +74,66 @@ syn_lane_reply(struct action *a, const struct segment *seg, unsigned int number,
 	a->packet.payload = NULL;
 }
 
-/* Those of them whose turn it is to be looked at (talkers.h): act_append() counts one by one. */
-static inline void
-syn_lane_sample(const struct syn_lane *lane, unsigned int until)
+/* Cookies of this service are out, which other workers ask for. */
+static __attribute__((noinline)) void
+syn_lane_tell(const struct syn_lane *lane)
 {
-	const enum counter outcome = COUNTER_answered_syn_cookie;
-	uint32_t *left = &lane->core->talk_left[outcome];
-	unsigned int at = lane->since;
+	const struct core *core = lane->core;
+	uint32_t *until_s = &core->params.cookies_until_s[lane->state - core->services];
+	uint32_t dies_s = (uint32_t)(lane->dies_ms / 1000) + 1;
 
-	/* From 0 it is a long way, as it is for who takes one first. */
-	while (__builtin_expect(until - at > *left - 1, 0)) {
-		at += *left;
-		const struct step step = { .seg = &lane->seg[at - 1], .now = lane->now };
-		talkers_sample(lane->core, &step, outcome); /* a new *left, of 1 or more */
-	}
-	*left -= until - at;
+	/* Once a second. */
+	if (__atomic_load_n(until_s, __ATOMIC_RELAXED) < dies_s)
+		__atomic_store_n(until_s, dies_s, __ATOMIC_RELAXED);
 }
 
-/* Count the SYNs of this service that were answered, up to number `until`. */
+/* Count the SYNs of this service that were answered, up to number `until`. By itself, as nothing
+ * of it is needed for the next service. */
 static __attribute__((noinline)) void
 syn_lane_settle(const struct syn_lane *lane, unsigned int until)
 {
-	struct core *core = lane->core;
 	struct service_state *state = lane->state;
-	uint64_t dies_ms = lane->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 	unsigned int n = until - lane->since;
 
 	if (n == 0)
 		return;
-	core->cookie_out_ms = dies_ms;
-	state->cookies_until_ms = dies_ms;
-	if (core->params.cookies_until_s != NULL) {
-		uint32_t *until_s = &core->params.cookies_until_s[state - core->services];
-		uint32_t dies_s = (uint32_t)(dies_ms / 1000) + 1;
-		/* Once a second. */
-		if (__atomic_load_n(until_s, __ATOMIC_RELAXED) < dies_s)
-			__atomic_store_n(until_s, dies_s, __ATOMIC_RELAXED);
-	}
+	state->cookies_until_ms = lane->dies_ms;
 	state->n_cookies += n;
 	sum_add(&state->syn, n);
 	sum_add(&state->syn_ack, n);
+	decision_note(state->mode == MODE_HANDOFF ? STATE_HANDOFF : STATE_LISTEN, SIDE_OUTSIDE,
+	              EVENT_SYN);
+	if (lane->core->params.cookies_until_s != NULL)
+		syn_lane_tell(lane);
+}
+
+/* Of a run of n those whose turn it is to be looked at (talkers.h): act_append() counts one by
+ * one. */
+static inline void
+syn_lane_sample(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
+{
+	const enum counter outcome = COUNTER_answered_syn_cookie;
+	uint32_t *left = &core->talk_left[outcome];
+	unsigned int at = 0;
+
+	/* From 0 it is a long way, as it is for who takes one first. */
+	while (__builtin_expect(n - at > *left - 1, 0)) {
+		at += *left;
+		const struct step step = { .seg = &seg[at - 1], .now = now };
+		talkers_sample(core, &step, outcome); /* a new *left, of 1 or more */
+	}
+	*left -= n - at;
+}
+
+/* Count all n of them, from this one on. */
+static __attribute__((noinline)) void
+syn_lane_end(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
+{
+	core->cookie_out_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 	counter_add(&core->counters, COUNTER_syn_received, n);
 	counter_add(&core->counters, COUNTER_syn_ack_sent, n);
 	counter_add(&core->counters, COUNTER_answered_syn_cookie, n);
-	decision_note(state->mode == MODE_HANDOFF ? STATE_HANDOFF : STATE_LISTEN, SIDE_OUTSIDE,
-	              EVENT_SYN);
-	syn_lane_sample(lane, until);
+	syn_lane_sample(core, seg, n, now);
 }
 
 /* By itself, so that what it needs stays in registers. */
@@ -131,8 +144,7 @@ syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigne
 	struct action *a = &out->list[out->n];
 	struct syn_lane lane = {
 		.core = core,
-		.seg = seg,
-		.now = now,
+		.dies_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u,
 		.since = first,
 		.now_s = instant_s(now),
 		.into_ms = rate_into_ms(&core->reflection, (uint32_t)now->now_ms),
@@ -156,6 +168,8 @@ syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigne
 		syn_lane_reply(a, &seg[i], i, &core->syns[i].plan->answer);
 	}
 	syn_lane_settle(&lane, i);
+	if (i != first)
+		syn_lane_end(core, &seg[first], i - first, now);
 	out->n += i - first;
 	return i - first;
 }

@@ -117,27 +117,60 @@ _Static_assert(offsetof(struct backend, mss) == offsetof(struct backend, port_be
                                offsetof(struct backend, port_be) + 8,
                "what a backend has shown lies behind its port");
 
-/* A plan that is not the burst's last one: one that is kept, if it would be made again. It is
- * copied, since its place may be another's before the burst is decided. */
+/* What a plan is kept under beside memo->said and ->stamp, for this server. */
+static inline uint64_t
+syn_plan_to(const struct segment *seg, const struct service_state *state)
+{
+	return state->plan_key | (unsigned int)seg->is_v4 << 1;
+}
+
+/* Where it would be kept. */
+static inline struct syn_plan_kept *
+syn_plan_place(struct core *core, uint64_t said, uint64_t to, uint64_t shown)
+{
+	uint64_t mixed = (said ^ to << 32 ^ shown << 8) * 0x9e3779b97f4a7c15u;
+
+	return &core->plans_kept[mixed >> (64 - SYN_PLANS_BITS)];
+}
+
+/* It is copied, since its place may be another's before the burst is decided. */
+static inline void
+syn_plan_take(struct syn_plan_memo *memo, const struct syn_plan_kept *kept)
+{
+	*memo->next = kept->plan;
+	memo->plan = memo->next++;
+}
+
+/* Make a plan, and keep it. */
+static __attribute__((noinline)) void
+syn_plan_keep(struct core *core, const struct segment *seg, const struct service_state *state,
+              const struct backend *backend, const struct instant *now, struct syn_plan_memo *memo)
+{
+	uint64_t to = syn_plan_to(seg, state), shown = syn_plan_shown(backend);
+	struct syn_plan_kept *kept = syn_plan_place(core, memo->said, to, shown);
+
+	kept->said = memo->said;
+	kept->to = to;
+	kept->shown = shown;
+	kept->stamp = memo->stamp;
+	syn_plan_work_out(core, seg, state->service, backend, now, &kept->plan);
+	syn_plan_take(memo, kept);
+}
+
+/* A plan that is not the burst's last one: one that is kept, if it would be made again. Ends in a
+ * call with the same arguments, so that finding it saves no registers. */
 static __attribute__((noinline)) void
 syn_plan_turn(struct core *core, const struct segment *seg, const struct service_state *state,
               const struct backend *backend, const struct instant *now, struct syn_plan_memo *memo)
 {
-	uint64_t to = state->plan_key | (unsigned int)seg->is_v4 << 1;
-	uint64_t shown = syn_plan_shown(backend);
-	uint64_t mixed = (memo->said ^ to << 32 ^ shown << 8) * 0x9e3779b97f4a7c15u;
-	struct syn_plan_kept *kept = &core->plans_kept[mixed >> (64 - SYN_PLANS_BITS)];
+	uint64_t to = syn_plan_to(seg, state), shown = syn_plan_shown(backend);
+	const struct syn_plan_kept *kept = syn_plan_place(core, memo->said, to, shown);
 
 	if (((kept->said ^ memo->said) | (kept->to ^ to) | (kept->shown ^ shown) |
-	     (kept->stamp ^ memo->stamp)) != 0) {
-		kept->said = memo->said;
-		kept->to = to;
-		kept->shown = shown;
-		kept->stamp = memo->stamp;
-		syn_plan_work_out(core, seg, state->service, backend, now, &kept->plan);
-	}
-	*memo->next = kept->plan;
-	memo->plan = memo->next++;
+	     (kept->stamp ^ memo->stamp)) == 0)
+		syn_plan_take(memo, kept);
+	else
+		syn_plan_keep(core, seg, state, backend, now, memo);
 }
 
 /* The backend of a server where it was found last, or where it is. */
@@ -182,7 +215,7 @@ syn_plan_make(struct core *core, const struct segment *seg, const struct service
 	if (state->mode == MODE_PROXY)
 		backend = syn_plan_backend(core, seg, memo);
 	/* A backend is a line, as the state of a service: its low bits are free. */
-	uint64_t to = (uintptr_t)backend | state->plan_key | (unsigned int)seg->is_v4 << 1;
+	uint64_t to = (uintptr_t)backend | syn_plan_to(seg, state);
 	memcpy(&said, &seg->options, sizeof(said));
 	if (__builtin_expect(said != memo->said || to != memo->to, 0)) {
 		memo->said = said;

@@ -106,15 +106,18 @@ rate_into_ms(struct rate *rate, uint32_t now_ms)
 	return __builtin_expect(into_ms >= 1000, 0) ? rate_turn(rate, now_ms) : into_ms;
 }
 
-/* Both as cells of the running second. */
+/* The same of both at once. */
 static inline __m128i
 rate_cells_turned(__m128i cells, uint32_t second)
 {
-	uint64_t a = (uint64_t)_mm_cvtsi128_si64(cells);
-	uint64_t b = (uint64_t)_mm_extract_epi64(cells, 1);
+	const __m128i bits = _mm_set1_epi64x(RATE_SECONDS);
+	__m128i running = _mm_set1_epi64x(second & RATE_SECONDS);
+	__m128i age = _mm_and_si128(_mm_sub_epi64(running, cells), bits);
+	__m128i before = _mm_slli_epi64(_mm_srli_epi64(cells, RATE_NOW_SHIFT), RATE_SECOND_BITS);
+	__m128i turned = _mm_and_si128(before, _mm_cmpeq_epi64(age, _mm_set1_epi64x(1)));
 
-	return _mm_set_epi64x((int64_t)rate_cell_turned(b, second),
-	                      (int64_t)rate_cell_turned(a, second));
+	return _mm_blendv_epi8(_mm_or_si128(turned, running), cells,
+	                       _mm_cmpeq_epi64(age, _mm_setzero_si128()));
 }
 
 /* The lesser of two words' lower halves, in the lower one. */
