@@ -9,7 +9,7 @@
 #ifndef SYNFRONT_COOKIE_LANE_H
 #define SYNFRONT_COOKIE_LANE_H
 
-#include <emmintrin.h>
+#include <smmintrin.h>
 
 #include "cookie.h"
 
@@ -30,6 +30,7 @@ cookie_encrypt_fn cookie_encrypt_vaes512; /* needs AVX-512F, VAES */
 struct cookie_lane {
 	struct cookie_row row[3];   /* IPv4: one block each; IPv6: three. [0] takes the MACs */
 	uint8_t number[COOKIE_ROW]; /* whose they are: the caller's */
+	uint8_t profile[COOKIE_ROW];
 	const struct epoch_keys *keys;
 	uint32_t parity;
 	bool is_v4;
@@ -62,6 +63,7 @@ cookie_lane_add(struct cookie_lane *lane, bool is_v4, const struct flow *flow, u
 	__m128i irs_word = _mm_cvtsi32_si128((int)irs);
 
 	lane->number[at] = (uint8_t)number;
+	lane->profile[at] = (uint8_t)profile;
 	if (is_v4) {
 		__m128i client = _mm_cvtsi32_si128((int)flow->client.words_be[3]);
 		__m128i server = _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]);
@@ -131,6 +133,24 @@ cookie_lane_get(const struct cookie_lane *lane, unsigned int at, uint32_t profil
 
 	memcpy(&word, lane->row[0].blocks[at], sizeof(word));
 	return (word & ~63u) | (lane->parity << 5 ^ profile ^ cookie_fold(word >> 6));
+}
+
+/* The same for four, from `at` on, of the profiles that they were added with. */
+static inline __m128i
+cookie_lane_get_four(const struct cookie_lane *lane, unsigned int at)
+{
+	const __m128i *blocks = (const __m128i *)lane->row[0].blocks[at];
+	__m128i low = _mm_set1_epi32(63);
+	__m128i word = _mm_unpacklo_epi64(_mm_unpacklo_epi32(blocks[0], blocks[1]),
+	                                  _mm_unpacklo_epi32(blocks[2], blocks[3]));
+	__m128i profile = _mm_cvtepu8_epi32(_mm_loadu_si32(&lane->profile[at]));
+	__m128i mac = _mm_srli_epi32(word, 6);
+	__m128i folded = _mm_xor_si128(mac, _mm_srli_epi32(mac, 13));
+
+	folded = _mm_xor_si128(folded, _mm_srli_epi32(folded, 6));
+	folded = _mm_and_si128(_mm_xor_si128(folded, profile), low);
+	return _mm_xor_si128(_mm_or_si128(_mm_andnot_si128(low, word), folded),
+	                     _mm_set1_epi32((int)(lane->parity << 5)));
 }
 
 #endif

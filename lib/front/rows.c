@@ -37,6 +37,12 @@ call(handler *function, struct core *core, struct step *step)
 #include "decision_table.def"
 #undef ROW
 
+void
+decision_note(enum state state, enum side side, enum event event)
+{
+	taken[state][side][event] = true;
+}
+
 void (*const decision_handlers[STATE_COUNT][SIDE_COUNT][EVENTS_ROOM])(struct core *core,
                                                                       struct step *step) = {
 #define ROW(state, side, event, function, text) \

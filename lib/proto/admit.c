@@ -3,6 +3,7 @@
 
 #include "core.h"
 #include "observe.h"
+#include "syn_lane.h"
 
 uint32_t
 live_verdict(const struct core *core, const struct service *service, const struct ip_addr *client)
@@ -35,7 +36,10 @@ core_set_lists(struct core *core, const struct live_set *live)
 	for (uint32_t i = 0; i < core->policy->n_services; i++) {
 		const struct service *service = &core->policy->services[i];
 
-		core->services[service->id].is_listed = admit_is_asked(core, service);
+		struct service_state *state = &core->services[service->id];
+
+		state->is_listed = admit_is_asked(core, service);
+		state->lane = syn_lane_of(state);
 	}
 	if (core->observer != NULL)
 		core_set_lists(core->observer->shadow, live);

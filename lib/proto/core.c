@@ -14,6 +14,7 @@
 #include "handoff.h"
 #include "handshake.h"
 #include "observe.h"
+#include "syn_lane.h"
 #include "syn_plan.h"
 #include "track.h"
 
@@ -29,6 +30,7 @@ core_set_policy(struct core *core, const struct policy *policy)
 	bool is_first = core->policy == NULL;
 
 	core->policy = policy;
+	core_forget(core);
 	core->hands_off = false;
 	core->reflect_cap = limit_share(core, policy->reflection.per_net_per_s);
 	for (uint32_t i = 0; i < SERVICES_MAX; i++)
@@ -46,6 +48,7 @@ core_set_policy(struct core *core, const struct policy *policy)
 		state->is_listed = admit_is_asked(core, service);
 		handoff_set(core, state, is_first);
 		state->plan_key = syn_plan_key(state);
+		state->lane = syn_lane_of(state);
 	}
 	if (core->observer != NULL)
 		core_set_policy(core->observer->shadow, policy);
@@ -109,6 +112,15 @@ refuse_closed(struct core *core, struct step *step)
 	}
 }
 
+/* Is it more than a segment of a connection that no service has? Answers to the host's own
+ * connections, and connections that have always been there, have none either. */
+static inline bool
+closed_matters(const struct core *core, const struct segment *seg)
+{
+	return core->observer != NULL || seg->class != SEGMENT_TCP ||
+	       (seg->side == SIDE_OUTSIDE && decision_event(seg) == EVENT_SYN);
+}
+
 static __attribute__((noinline)) void
 decide_closed(struct core *core, struct step *step)
 {
@@ -116,8 +128,6 @@ decide_closed(struct core *core, struct step *step)
 
 	if (__builtin_expect(core->observer != NULL, 0) && observe_covers(core, seg))
 		observe_segment(core, step);
-	/* Answers to the host's own connections, and connections that have always
-	 * been there, have no service either: only SYNs are refused. */
 	else if (seg->class != SEGMENT_TCP)
 		foreign_decide(core, step);
 	else if (seg->side != SIDE_OUTSIDE || decision_event(seg) != EVENT_SYN)
@@ -172,7 +182,7 @@ decide_orphan(struct core *core, struct step *step)
 {
 	struct segment *seg = step->seg;
 
-	if (!core->has_orphans || seg->class != SEGMENT_TCP || decision_event(seg) == EVENT_SYN)
+	if (seg->class != SEGMENT_TCP || decision_event(seg) == EVENT_SYN)
 		return false;
 	seg->found.hash = flow_hash(&core->hash_key, &seg->flow, seg->tags);
 	step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
@@ -234,7 +244,7 @@ decide_kept_by_nobody(struct core *core, struct step *step)
 		decide_observed(core, step);
 		return;
 	}
-	if (decide_orphan(core, step))
+	if (core->has_orphans && decide_orphan(core, step))
 		return;
 	if (step->state->mode == MODE_HANDOFF && step->seg->class == SEGMENT_TCP)
 		handoff_decide(core, step, true);
@@ -253,9 +263,9 @@ decide_segment(struct core *core, struct step *step, bool is_noted)
 	struct segment *seg = step->seg;
 
 	if (__builtin_expect(seg->found.service >= SERVICES_MAX, 0)) {
-		if (decide_orphan(core, step))
+		if (core->has_orphans && decide_orphan(core, step))
 			return;
-		if (seg->found.service == SERVICE_CLOSED)
+		if (seg->found.service == SERVICE_CLOSED && closed_matters(core, seg))
 			decide_closed(core, step);
 		else
 			act_forward(core, step, COUNTER_passed_other);
@@ -345,6 +355,11 @@ core_decide(struct core *core, struct segment *seg, unsigned int n, const struct
 
 	pending_settle(&core->pending);
 	for (unsigned int i = 0; i < n; i++) {
+		if (seg[i].found.lane != SYN_LANE_NEVER) {
+			i += syn_lane_run(core, seg, i, n, now, out);
+			if (i == n)
+				break;
+		}
 		step.seg = &seg[i];
 		step.number = i;
 		step.entry = FLOW_NONE;
@@ -356,7 +371,8 @@ core_decide(struct core *core, struct segment *seg, unsigned int n, const struct
 }
 
 /* A copy of the code above, so that who wants no notes does not pay for them; apart, so that it
- * takes no registers from whom it is inlined into. */
+ * takes no registers from whom it is inlined into. The straight lane, which notes nothing, is left
+ * out. */
 __attribute__((noinline)) void
 core_decide_noted(struct core *core, struct segment *seg, unsigned int n, const struct instant *now,
                   struct actions *out, struct core_note *notes)

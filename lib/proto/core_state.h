@@ -11,6 +11,7 @@
 #include "cookie_lane.h"
 #include "core_params.h"
 #include "counters.h"
+#include "destination.h"
 #include "emit.h"
 #include "flow_hash.h"
 #include "flow_index.h"
@@ -41,6 +42,14 @@
 #define UNCONFIRMED_S 10u      /* TRACKED: for the SYN-ACK, or an adopted flow's other direction */
 #define WINDOW_MAX (65535u << 14) /* the largest that any receiver can offer */
 
+/* When SYNs of a service may take the straight lane (syn_lane.h): for struct service_state and
+ * segment_found. */
+enum syn_lane_when {
+	SYN_LANE_ALWAYS,
+	SYN_LANE_IN_COOKIE_MODE,
+	SYN_LANE_NEVER = UINT8_MAX
+};
+
 /* What changes about a service while the engine runs. Written by the worker;
  * cookie_mode, half_open, connections and the sums are read by others, relaxed. What a SYN
  * needs is the first line. */
@@ -50,6 +59,7 @@ struct service_state {
 	uint8_t mode;
 	uint8_t cookies;
 	bool is_listed; /* it has allow or deny lists, or live ones concern it */
+	uint8_t lane;   /* enum syn_lane_when: may its SYNs take the straight lane? */
 	uint8_t group;  /* whose secret its cookies are made with; 0: the master's */
 	/* Mode handoff: since before there were connections, so that none is known; and with a
 	 * shield. */
@@ -79,7 +89,19 @@ struct syn_plan {
 	struct packet answer;   /* all but the numbers and TSecr */
 	struct tcp_offer offer; /* the client's, cut to what is promised for its server */
 	uint8_t profile;        /* of the cookie */
+	uint8_t lane;           /* SYN_LANE_NEVER: not for what its options say; else 0 */
 };
+
+/* A plan of an earlier burst, and all that it was made of. */
+struct syn_plan_kept {
+	uint64_t said;  /* the option fields of struct segment */
+	uint64_t to;    /* syn_plan_key() and family; 0: nothing is kept here */
+	uint64_t shown; /* what the server has shown: syn_plan_shown() */
+	uint64_t stamp; /* time and window: syn_plan_stamp() */
+	struct syn_plan plan;
+};
+
+#define SYN_PLANS_BITS 7u
 
 /* One SYN of a burst. Good as long as segment.profile is not PROFILE_UNMADE. */
 struct syn_planned {
@@ -140,6 +162,9 @@ struct core {
 	struct syn_plan plans[CORE_BURST_MAX + 1]; /* the last for a SYN by itself */
 	/* Of the burst: SYNs by family, and ACKs by family and parity, two tries each. */
 	struct cookie_lane syn_lanes[2], ack_lanes[2][2];
+	/* Of the policy, from burst to burst: what would be found out again. */
+	struct destinations destinations;
+	struct syn_plan_kept plans_kept[1u << SYN_PLANS_BITS];
 };
 
 /* One segment being decided on. */
@@ -160,6 +185,14 @@ static inline void
 core_count(struct core *core, enum counter which)
 {
 	counter_add(&core->counters, which, 1);
+}
+
+/* Remember nothing that was asked of another policy. */
+static inline void
+core_forget(struct core *core)
+{
+	destinations_init(&core->destinations, core->policy);
+	memset(core->plans_kept, 0, sizeof(core->plans_kept));
 }
 
 /* The secrets behind cookies of a service. */

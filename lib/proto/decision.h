@@ -45,6 +45,10 @@ extern const struct decision_row decision_table[STATE_COUNT][SIDE_COUNT][EVENT_C
 extern void (*const decision_handlers[STATE_COUNT][SIDE_COUNT][EVENTS_ROOM])(struct core *core,
                                                                              struct step *step);
 
+/* A row whose segment was settled without its handler: told to programs that note the rows
+ * which are taken. */
+void decision_note(enum state state, enum side side, enum event event);
+
 /* Rows by number, as struct core_note has them. */
 static inline uint8_t
 decision_number(enum state state, unsigned int side, enum event event)

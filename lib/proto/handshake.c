@@ -46,7 +46,8 @@ static __attribute__((noinline)) void
 plan_late(struct core *core, struct step *step)
 {
 	struct segment *seg = step->seg;
-	struct syn_plan_memo memo = { .next = &core->plans[CORE_BURST_MAX] };
+	struct syn_plan_memo memo = { .stamp = syn_plan_stamp(core, step->now),
+		                      .next = &core->plans[CORE_BURST_MAX] };
 	struct syn_planned *syn = &core->syns[step->number];
 	const struct syn_plan *plan = syn_plan_make(core, seg, step->state, step->now, &memo, syn);
 	struct cookie_job job = {

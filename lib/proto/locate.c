@@ -7,6 +7,7 @@
  */
 #include "core.h"
 
+#include "syn_lane.h"
 #include "syn_plan.h"
 
 _Static_assert(FLOW_NONE == UINT32_MAX && SERVICE_NONE == UINT16_MAX &&
@@ -35,8 +36,8 @@ locate_index(struct core *core, struct segment *s, bool hands_off)
 	memset(&s->found, 0xff, sizeof(s->found));
 	if (s->class == SEGMENT_OTHER)
 		return;
-	s->found.service = policy_find_id(core->policy, &s->flow.server, s->is_v4,
-	                                  __builtin_bswap16(s->flow.server_port_be));
+	s->found.service = destination_service(&core->destinations, core->policy, &s->flow,
+	                                       s->is_v4);
 	if (s->found.service >= SERVICES_MAX)
 		return;
 	if (hands_off && is_handoff(core, s)) {
@@ -51,15 +52,14 @@ locate_index(struct core *core, struct segment *s, bool hands_off)
 static inline void
 locate_entry(struct core *core, struct segment *s)
 {
-	if (flow_index_lacks(&core->index, s->found.hash))
-		return;
-	struct flow_walk walk = flow_walk_start(&core->index, s->found.hash);
+	struct flow_slot at;
+	uint32_t entry = flow_index_first(&core->index, s->found.hash, &at);
 
-	s->found.entry = flow_walk_next(&walk);
-	s->found.at_bucket = walk.at.bucket;
-	s->found.at_slot = (uint8_t)walk.at.slot;
-	if (s->found.entry == FLOW_NONE)
+	if (entry == FLOW_NONE)
 		return;
+	s->found.entry = entry;
+	s->found.at_bucket = at.bucket;
+	s->found.at_slot = (uint8_t)at.slot;
 	if (s->found.entry & FLOW_HALF_OPEN)
 		__builtin_prefetch(&core->half_open.entries[FLOW_NUMBER(s->found.entry)]);
 	else
@@ -105,6 +105,7 @@ syn_add(struct core *core, struct segment *seg, unsigned int number, const struc
 	syn->net = source_net_hash_of(&core->hash_key, &s->flow.client, s->is_v4);
 	rate_prefetch(&core->reflection, syn->net);
 	s->found.profile = plan->profile;
+	s->found.lane = syn_lane_now(state) | plan->lane;
 	if (hands_off) {
 		const struct secret_set *secrets = service_secrets(state, now);
 		lane_switch(seg, &core->syn_lanes[s->is_v4], secrets, secrets->epoch & 1,
@@ -141,12 +142,19 @@ ack_add(struct core *core, struct segment *seg, unsigned int number, const struc
 static void
 syn_finish(struct segment *seg, struct cookie_lane *lane)
 {
-	cookie_lane_run(lane);
-	for (unsigned int i = 0; i < lane->n; i++) {
-		struct segment *s = &seg[lane->number[i]];
+	unsigned int i = 0;
 
-		s->found.cookie = cookie_lane_get(lane, i, s->found.profile);
+	cookie_lane_run(lane);
+	for (; i + 4 <= lane->n; i += 4) {
+		__m128i cookies = cookie_lane_get_four(lane, i);
+
+		seg[lane->number[i]].found.cookie = (uint32_t)_mm_cvtsi128_si32(cookies);
+		seg[lane->number[i + 1]].found.cookie = (uint32_t)_mm_extract_epi32(cookies, 1);
+		seg[lane->number[i + 2]].found.cookie = (uint32_t)_mm_extract_epi32(cookies, 2);
+		seg[lane->number[i + 3]].found.cookie = (uint32_t)_mm_extract_epi32(cookies, 3);
 	}
+	for (; i < lane->n; i++)
+		seg[lane->number[i]].found.cookie = cookie_lane_get(lane, i, lane->profile[i]);
 }
 
 static void
@@ -186,7 +194,7 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
              bool hands_off)
 {
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
-	struct syn_plan_memo memo = { .next = core->plans };
+	struct syn_plan_memo memo = { .stamp = syn_plan_stamp(core, now), .next = core->plans };
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct segment *s = &seg[i];

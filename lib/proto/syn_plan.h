@@ -27,20 +27,23 @@ syn_ack_window_of_kernel(uint32_t mss)
 }
 
 /* For struct service_state: services whose promise is their own (mode handoff) have a key of
- * their own, others one for each mode. Leaves bit 1, and those of a backend's address, free. */
+ * their own, others one for each mode, which is that of the policy as in syn_plan_work_out().
+ * Leaves bit 1, and those of a backend's address, free. */
 static inline uint64_t
 syn_plan_key(const struct service_state *state)
 {
-	const void *whose = state->mode == MODE_HANDOFF ? state : NULL;
+	const struct service *service = state->service;
+	const void *whose = service->mode == MODE_HANDOFF ? state : NULL;
 
-	return (uintptr_t)whose | (unsigned int)state->mode << 2 | 1;
+	return (uintptr_t)whose | (unsigned int)service->mode << 2 | 1;
 }
 
 /* The last plan of a burst. A SYN that says the same to the same is answered
  * the same: in a flood most do. */
 struct syn_plan_memo {
-	uint64_t said; /* the option fields of struct segment */
-	uint64_t to;   /* backend, syn_plan_key() and family; 0: nothing yet */
+	uint64_t said;  /* the option fields of struct segment */
+	uint64_t to;    /* backend, syn_plan_key() and family; 0: nothing yet */
+	uint64_t stamp; /* syn_plan_stamp() */
 	const struct syn_plan *plan;
 	struct syn_plan *next; /* where the next one goes, and those after it */
 	/* The server that was last looked for, and what was found; port 0: nothing is. */
@@ -60,6 +63,8 @@ syn_plan_work_out(const struct core *core, const struct segment *seg, const stru
 	struct tcp_offer offer = admission_offer(seg, &promise);
 	struct packet *answer = &plan->answer;
 
+	/* As listen_syn() and handoff_syn() have it, what is signed is not answered. */
+	plan->lane = seg->options & (OPTION_MD5 | OPTION_AO) ? SYN_LANE_NEVER : 0;
 	plan->profile = (uint8_t)cookie_profile_of(&offer, seg->is_v4);
 	/* Granted is only what the cookie can bring back. */
 	const struct tcp_offer row = cookie_profile_offer(plan->profile, seg->is_v4);
@@ -89,10 +94,104 @@ syn_plan_work_out(const struct core *core, const struct segment *seg, const stru
 	}
 }
 
+/* Time and window as they go into plans: one of these, and another plan, each 4 ms. */
+static inline uint64_t
+syn_plan_stamp(const struct core *core, const struct instant *now)
+{
+	return now->wall_ms >> COOKIE_TS_UNIT_SHIFT << 16 | syn_ack_window(core, MODE_PROXY);
+}
+
+/* All of a backend that a promise is made of: MSS, scale, and which options it has. */
+static inline uint64_t
+syn_plan_shown(const struct backend *backend)
+{
+	uint64_t shown;
+
+	if (backend == NULL)
+		return 0;
+	memcpy(&shown, &backend->port_be, sizeof(shown));
+	return shown >> 16;
+}
+_Static_assert(offsetof(struct backend, mss) == offsetof(struct backend, port_be) + 2 &&
+                       offsetof(struct backend, sack_votes) ==
+                               offsetof(struct backend, port_be) + 8,
+               "what a backend has shown lies behind its port");
+
+/* What a plan is kept under beside memo->said and ->stamp, for this server. */
+static inline uint64_t
+syn_plan_to(const struct segment *seg, const struct service_state *state)
+{
+	return state->plan_key | (unsigned int)seg->is_v4 << 1;
+}
+
+/* Where it would be kept. */
+static inline struct syn_plan_kept *
+syn_plan_place(struct core *core, uint64_t said, uint64_t to, uint64_t shown)
+{
+	uint64_t mixed = (said ^ to << 32 ^ shown << 8) * 0x9e3779b97f4a7c15u;
+
+	return &core->plans_kept[mixed >> (64 - SYN_PLANS_BITS)];
+}
+
+/* It is copied, since its place may be another's before the burst is decided. */
+static inline void
+syn_plan_take(struct syn_plan_memo *memo, const struct syn_plan_kept *kept)
+{
+	*memo->next = kept->plan;
+	memo->plan = memo->next++;
+}
+
+/* Make a plan, and keep it. */
+static __attribute__((noinline)) void
+syn_plan_keep(struct core *core, const struct segment *seg, const struct service_state *state,
+              const struct backend *backend, const struct instant *now, struct syn_plan_memo *memo)
+{
+	uint64_t to = syn_plan_to(seg, state), shown = syn_plan_shown(backend);
+	struct syn_plan_kept *kept = syn_plan_place(core, memo->said, to, shown);
+
+	kept->said = memo->said;
+	kept->to = to;
+	kept->shown = shown;
+	kept->stamp = memo->stamp;
+	syn_plan_work_out(core, seg, state->service, backend, now, &kept->plan);
+	syn_plan_take(memo, kept);
+}
+
+/* A plan that is not the burst's last one: one that is kept, if it would be made again. Ends in a
+ * call with the same arguments, so that finding it saves no registers. */
+static __attribute__((noinline)) void
+syn_plan_turn(struct core *core, const struct segment *seg, const struct service_state *state,
+              const struct backend *backend, const struct instant *now, struct syn_plan_memo *memo)
+{
+	uint64_t to = syn_plan_to(seg, state), shown = syn_plan_shown(backend);
+	const struct syn_plan_kept *kept = syn_plan_place(core, memo->said, to, shown);
+
+	if (((kept->said ^ memo->said) | (kept->to ^ to) | (kept->shown ^ shown) |
+	     (kept->stamp ^ memo->stamp)) == 0)
+		syn_plan_take(memo, kept);
+	else
+		syn_plan_keep(core, seg, state, backend, now, memo);
+}
+
+/* The backend of a server where it was found last, or where it is. */
+static inline struct backend *
+syn_plan_seek(struct core *core, const struct flow *flow)
+{
+	struct destination *place = destination_place(&core->destinations, flow);
+	struct backend *b = backend_at(&core->backends, place->backend);
+
+	if (b != NULL && backend_is(b, &flow->server, flow->server_port_be)) {
+		b->seen_s = (uint16_t)core->sources.now_s;
+		return b;
+	}
+	place->backend = backend_find(&core->backends, &flow->server, flow->server_port_be, false,
+	                              core->sources.now_s);
+	return backend_at(&core->backends, place->backend);
+}
+
 /* The server of a SYN, if it is known. */
 static inline struct backend *
-syn_plan_backend(struct core *core, const struct segment *seg, const struct instant *now,
-                 struct syn_plan_memo *memo)
+syn_plan_backend(struct core *core, const struct segment *seg, struct syn_plan_memo *memo)
 {
 	const struct flow *flow = &seg->flow;
 
@@ -100,9 +199,7 @@ syn_plan_backend(struct core *core, const struct segment *seg, const struct inst
 	    !ip_addr_equal(&memo->server, &flow->server)) {
 		memo->server = flow->server;
 		memo->server_port_be = flow->server_port_be;
-		memo->backend = backend_at(
-			&core->backends, backend_find(&core->backends, &flow->server,
-		                                      flow->server_port_be, false, instant_s(now)));
+		memo->backend = syn_plan_seek(core, flow);
 	}
 	return memo->backend;
 }
@@ -116,15 +213,14 @@ syn_plan_make(struct core *core, const struct segment *seg, const struct service
 	uint64_t said;
 
 	if (state->mode == MODE_PROXY)
-		backend = syn_plan_backend(core, seg, now, memo);
+		backend = syn_plan_backend(core, seg, memo);
 	/* A backend is a line, as the state of a service: its low bits are free. */
-	uint64_t to = (uintptr_t)backend | state->plan_key | (unsigned int)seg->is_v4 << 1;
+	uint64_t to = (uintptr_t)backend | syn_plan_to(seg, state);
 	memcpy(&said, &seg->options, sizeof(said));
 	if (__builtin_expect(said != memo->said || to != memo->to, 0)) {
 		memo->said = said;
 		memo->to = to;
-		memo->plan = memo->next;
-		syn_plan_work_out(core, seg, state->service, backend, now, memo->next++);
+		syn_plan_turn(core, seg, state, backend, now, memo);
 	}
 	syn->backend = backend;
 	return syn->plan = memo->plan;

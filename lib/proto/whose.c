@@ -17,8 +17,7 @@ core_whose(struct core *core, const struct segment *seg, const struct instant *n
 
 	if (seg->class == SEGMENT_OTHER || seg->class == SEGMENT_MALFORMED)
 		return CORE_HERE;
-	id = policy_find_id(core->policy, &seg->flow.server, seg->is_v4,
-	                    __builtin_bswap16(seg->flow.server_port_be));
+	id = destination_service(&core->destinations, core->policy, &seg->flow, seg->is_v4);
 	/* After a reload there may be connections of services that are no more. */
 	if (id == SERVICE_NONE && core->policy->generation == 1)
 		return CORE_HERE;

@@ -8,6 +8,10 @@
  * with 2^-30 a pair at most, below the chance in any index that fits a machine.
  * A difference in the client alone cannot be undone by the four bytes of ports
  * and the tags but over four rounds.
+ *
+ * Of an IPv4 flow all that differs fits into one block: four rounds under a key of
+ * their own before each and after the last. Two blocks that differ have 25 active S-boxes at
+ * least.
  */
 #include <immintrin.h>
 
@@ -15,9 +19,31 @@
 
 #define TARGET __attribute__((target("aes,sse4.1")))
 
+static inline TARGET uint64_t
+flow_hash_v4(const struct flow_hash_key *key, const struct flow *flow, uint32_t tags)
+{
+	const __m128i *k = (const __m128i *)key->bytes;
+	/* The last word of the server, and the ports behind it. */
+	__m128i ends = _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]);
+	__m128i rest = _mm_unpacklo_epi32(_mm_cvtsi32_si128((int)flow->client.words_be[3]),
+	                                  _mm_cvtsi32_si128((int)tags));
+	__m128i x = _mm_xor_si128(_mm_unpacklo_epi64(ends, rest), k[0]);
+
+	x = _mm_aesenc_si128(x, k[1]);
+	x = _mm_aesenc_si128(x, k[2]);
+	x = _mm_aesenc_si128(x, k[3]);
+	x = _mm_aesenc_si128(x, k[0]);
+	return (uint64_t)_mm_cvtsi128_si64(x);
+}
+_Static_assert(__builtin_offsetof(struct flow, client_port_be) == 32 &&
+                       __builtin_offsetof(struct flow, server_port_be) == 34,
+               "the ports are read with the end of the server's address");
+
 TARGET uint64_t
 flow_hash(const struct flow_hash_key *key, const struct flow *flow, uint32_t tags)
 {
+	if (ip_addr_is_v4(&flow->client))
+		return flow_hash_v4(key, flow, tags);
 	const __m128i *k = (const __m128i *)key->bytes;
 	__m128i x = _mm_loadu_si128((const __m128i *)flow->client.bytes);
 	uint32_t ports;

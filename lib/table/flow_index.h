@@ -143,18 +143,6 @@ flow_walk_start(const struct flow_index *index, uint64_t hash)
 	return walk;
 }
 
-/* Whether there is no candidate at all: what a flood finds, for one step less. */
-static inline bool
-flow_index_lacks(const struct flow_index *index, uint64_t hash)
-{
-	const struct flow_bucket *home = &index->buckets[flow_index_home(index, hash)];
-	__m128i tags = _mm_load_si128((const __m128i *)home->tag);
-	__m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)flow_index_tag(hash)));
-	uint32_t lanes = (1u << 2 * FLOW_SLOTS) - 1; /* the eighth is `spilled` */
-
-	return ((uint32_t)_mm_movemask_epi8(equal) & lanes) == 0 && home->spilled == 0;
-}
-
 static inline uint32_t
 flow_walk_next(struct flow_walk *walk)
 {
@@ -173,6 +161,31 @@ flow_walk_next(struct flow_walk *walk)
 	walk->at.slot = (uint32_t)__builtin_ctz(walk->matches);
 	walk->matches &= walk->matches - 1;
 	return bucket->entry[walk->at.slot];
+}
+
+/* The first candidate, as a walk has it, and its place; FLOW_NONE, and mostly no place, if
+ * there is none. A flood finds none, and a connection finds its entry at home. */
+static inline uint32_t
+flow_index_first(const struct flow_index *index, uint64_t hash, struct flow_slot *at)
+{
+	uint32_t bucket = flow_index_home(index, hash);
+	const struct flow_bucket *home = &index->buckets[bucket];
+	__m128i tags = _mm_load_si128((const __m128i *)home->tag);
+	__m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)flow_index_tag(hash)));
+	uint32_t lanes = (1u << 2 * FLOW_SLOTS) - 1; /* the eighth is `spilled` */
+	uint32_t bits = (uint32_t)_mm_movemask_epi8(equal) & lanes;
+
+	if (bits == 0 && home->spilled == 0)
+		return FLOW_NONE;
+	uint32_t slot = bits != 0 ? (uint32_t)__builtin_ctz(bits) / 2 : 0;
+	if (bits != 0 && !(home->moved >> slot & 1)) {
+		*at = (struct flow_slot){ bucket, slot };
+		return home->entry[slot];
+	}
+	struct flow_walk walk = flow_walk_start(index, hash);
+	uint32_t entry = flow_walk_next(&walk);
+	*at = walk.at;
+	return entry;
 }
 
 /* Insert; false if there is no room. *at is where. May move other entries, so

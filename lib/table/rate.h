@@ -13,6 +13,7 @@
 #ifndef SYNFRONT_RATE_H
 #define SYNFRONT_RATE_H
 
+#include <smmintrin.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -96,41 +97,78 @@ rate_prefetch(const struct rate *rate, uint64_t hash)
 		__builtin_prefetch(rate_cell(rate, row, hash), 1, 3);
 }
 
-/* Count one event of `hash`, unless that were more than `most` in a second; returns
- * events in the last second, this one included: those of the running second, and of the
- * one before as far as it still counts (as if it had been even, rounded up). */
+/* How far into the running second we are; a new one has begun if need be. */
 static inline uint32_t
-rate_hit_up_to(struct rate *rate, uint64_t hash, uint32_t now_ms, uint32_t most)
+rate_into_ms(struct rate *rate, uint32_t now_ms)
 {
 	uint32_t into_ms = now_ms - rate->started_ms;
 
-	if (__builtin_expect(into_ms >= 1000, 0))
-		into_ms = rate_turn(rate, now_ms);
-	uint64_t *at_a = rate_cell(rate, 0, hash), *at_b = rate_cell(rate, 1, hash);
-	uint64_t a = *at_a, b = *at_b;
+	return __builtin_expect(into_ms >= 1000, 0) ? rate_turn(rate, now_ms) : into_ms;
+}
 
-	if (__builtin_expect((((uint32_t)a ^ rate->second) | ((uint32_t)b ^ rate->second)) &
-	                             RATE_SECONDS,
-	                     0)) {
-		a = rate_cell_turned(a, rate->second);
-		b = rate_cell_turned(b, rate->second);
-	}
-	/* `now` is uppermost: the lesser cell has the lesser one. */
-	uint32_t now = rate_cell_now(a < b ? a : b) + 1;
-	uint32_t before_a = rate_cell_before(a), before_b = rate_cell_before(b);
-	uint32_t before = before_a < before_b ? before_a : before_b;
-	uint32_t seen = now - (now >> RATE_COUNT_BITS); /* stops at the most */
+/* The same of both at once. */
+static inline __m128i
+rate_cells_turned(__m128i cells, uint32_t second)
+{
+	const __m128i bits = _mm_set1_epi64x(RATE_SECONDS);
+	__m128i running = _mm_set1_epi64x(second & RATE_SECONDS);
+	__m128i age = _mm_and_si128(_mm_sub_epi64(running, cells), bits);
+	__m128i before = _mm_slli_epi64(_mm_srli_epi64(cells, RATE_NOW_SHIFT), RATE_SECOND_BITS);
+	__m128i turned = _mm_and_si128(before, _mm_cmpeq_epi64(age, _mm_set1_epi64x(1)));
+
+	return _mm_blendv_epi8(_mm_or_si128(turned, running), cells,
+	                       _mm_cmpeq_epi64(age, _mm_setzero_si128()));
+}
+
+/* The lesser of two words' lower halves, in the lower one. */
+static inline uint32_t
+rate_least(__m128i words)
+{
+	return (uint32_t)_mm_cvtsi128_si32(
+		_mm_min_epu32(words, _mm_shuffle_epi32(words, _MM_SHUFFLE(1, 0, 3, 2))));
+}
+
+/* rate_hit_up_to() for who knows that, from rate_into_ms(), for many of one moment. The cells
+ * of both rows lie in one vector. */
+static inline uint32_t
+rate_hit_in(const struct rate *rate, uint64_t hash, uint32_t into_ms, uint32_t most)
+{
+	uint64_t *at_a = rate_cell(rate, 0, hash), *at_b = rate_cell(rate, 1, hash);
+	__m128i cells = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(void *)at_a),
+	                                   _mm_loadl_epi64((const __m128i *)(void *)at_b));
+	__m128i second = _mm_set1_epi64x(rate->second);
+
+	if (__builtin_expect(
+		    !_mm_testz_si128(_mm_xor_si128(cells, second), _mm_set1_epi64x(RATE_SECONDS)),
+		    0))
+		cells = rate_cells_turned(cells, rate->second);
+	__m128i now = _mm_srli_epi64(cells, RATE_NOW_SHIFT);
+	uint32_t before = rate_least(
+		_mm_srli_epi64(_mm_slli_epi64(cells, RATE_COUNT_BITS), RATE_NOW_SHIFT));
+	uint32_t least = rate_least(now) + 1;
+	uint32_t grown = least - (least >> RATE_COUNT_BITS); /* stops at the most */
+	uint32_t seen = grown;
 
 	if (before != 0)
 		seen += (uint32_t)(((uint64_t)before * (1000 - into_ms) + 999) / 1000);
 	if (__builtin_expect(seen > most, 0))
 		return seen;
 	/* A cell above the least belongs to other keys as well: it need not grow. One at the
-	 * most does not: the limit wraps to 0. Without branches, for none could foretell. */
-	uint64_t limit = (uint64_t)now << RATE_NOW_SHIFT;
-	*at_a = a + ((uint64_t)(a < limit) << RATE_NOW_SHIFT);
-	*at_b = b + ((uint64_t)(b < limit) << RATE_NOW_SHIFT);
+	 * most does not. Without branches, for none could foretell. */
+	__m128i grows = _mm_cmpgt_epi32(_mm_set1_epi64x(grown), now);
+	cells = _mm_add_epi64(cells, _mm_slli_epi64(_mm_srli_epi32(grows, 31), RATE_NOW_SHIFT));
+	_mm_storel_epi64((__m128i *)(void *)at_a, cells);
+	_mm_storeh_pd((double *)(void *)at_b, _mm_castsi128_pd(cells));
 	return seen;
+}
+
+/* Count one event of `hash`, unless that were more than `most` in a second; returns
+ * events in the last second, this one included: those of the running second, and of the
+ * one before as far as it still counts (as if it had been even, rounded up). */
+static inline uint32_t
+rate_hit_up_to(struct rate *rate, uint64_t hash, uint32_t now_ms, uint32_t most)
+{
+	return rate_hit_in(rate, hash, rate_into_ms(rate, now_ms), most);
 }
 
 static inline uint32_t

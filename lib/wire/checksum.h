@@ -3,6 +3,7 @@
 #ifndef SYNFRONT_CHECKSUM_H
 #define SYNFRONT_CHECKSUM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -61,6 +62,15 @@ checksum_fold(uint64_t sum)
 	low += high;
 	low += low < high;
 	return (uint16_t)((low + (low << 16 | low >> 16)) >> 16);
+}
+
+/* Does a sum of words that are not all zero fold to 0xffff, as that of a whole packet with
+ * its checksum does? 2^16 is 1 modulo 0xffff, so a sum and its fold have one remainder; the
+ * compiler makes a product and a compare of it. */
+static inline bool
+checksum_is_whole(uint64_t sum)
+{
+	return sum % 0xffff == 0;
 }
 
 /*

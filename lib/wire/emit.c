@@ -29,7 +29,7 @@ put_word(uint8_t *at, uint32_t word)
 
 /* Every option or pair of them fills whole words, so no padding follows. */
 static uint8_t *
-put_options(uint8_t *at, const struct packet *p, struct emit_memo *memo)
+put_options(uint8_t *at, const struct packet *p, struct emit_fixed *fixed)
 {
 	if (p->options & OPTION_MSS)
 		at = put_word(at, TCPOPT_WORD_MSS | p->mss);
@@ -37,7 +37,7 @@ put_options(uint8_t *at, const struct packet *p, struct emit_memo *memo)
 		at = put_word(at, p->options & OPTION_SACK_PERMITTED ? TCPOPT_WORD_SACK_TS
 		                                                     : TCPOPT_WORD_TS);
 		at = put_word(at, p->tsval);
-		memo->tsecr_off = (uint8_t)(TCP_DATA_OFF + (at - memo->tail));
+		fixed->tsecr_off = (uint8_t)(TCP_DATA_OFF + (at - fixed->tail));
 		at = put_word(at, 0);
 	} else if (p->options & OPTION_SACK_PERMITTED) {
 		at = put_word(at, TCPOPT_WORD_SACK);
@@ -48,40 +48,57 @@ put_options(uint8_t *at, const struct packet *p, struct emit_memo *memo)
 }
 
 /* Sums are of words as they lie in memory, so that they fold to what is stored. */
-static __attribute__((noinline)) void
-memo_fill(struct emit_memo *memo, const struct packet *p)
+static void
+fixed_fill(struct emit_fixed *fixed, const struct packet *p)
 {
 	uint32_t ipv4[3];
 
-	memset(memo, 0, sizeof(*memo));
-	memcpy(memo->said, p, sizeof(memo->said));
-	uint8_t *end = put_options(memo->tail + TCP_HEADER_SIZE - TCP_DATA_OFF, p, memo);
-	memo->header_len = (uint8_t)(TCP_DATA_OFF + (end - memo->tail));
-	memo->len = (uint16_t)(memo->header_len + p->payload_len);
-	put_word(memo->tail,
-	         (uint32_t)memo->header_len << 26 | (uint32_t)p->flags << 16 | p->window);
-	memo->sum = checksum_add((uint64_t)htobe32(PROTO_TCP) + htobe32(memo->len), memo->tail,
-	                         sizeof(memo->tail));
+	memset(fixed, 0, sizeof(*fixed));
+	uint8_t *end = put_options(fixed->tail + TCP_HEADER_SIZE - TCP_DATA_OFF, p, fixed);
+	fixed->header_len = (uint8_t)(TCP_DATA_OFF + (end - fixed->tail));
+	fixed->len = (uint16_t)(fixed->header_len + p->payload_len);
+	put_word(fixed->tail,
+	         (uint32_t)fixed->header_len << 26 | (uint32_t)p->flags << 16 | p->window);
+	fixed->sum = checksum_add((uint64_t)htobe32(PROTO_TCP) + htobe32(fixed->len), fixed->tail,
+	                          sizeof(fixed->tail));
 
-	ipv4[0] = htobe32(IPV4_WORD0 | ((uint32_t)memo->len + IPV4_HEADER_SIZE));
+	ipv4[0] = htobe32(IPV4_WORD0 | ((uint32_t)fixed->len + IPV4_HEADER_SIZE));
 	ipv4[1] = htobe32(IPV4_WORD1);
 	ipv4[2] = htobe32(IPV4_WORD2);
-	memcpy(&memo->ipv4_first, ipv4, sizeof(memo->ipv4_first));
-	memo->ipv4_sum = checksum_fold((uint64_t)ipv4[0] + ipv4[1] + ipv4[2]);
+	memcpy(&fixed->ipv4_first, ipv4, sizeof(fixed->ipv4_first));
+	fixed->ipv4_sum = checksum_fold((uint64_t)ipv4[0] + ipv4[1] + ipv4[2]);
 }
 _Static_assert(offsetof(struct packet, ack) == 16 && offsetof(struct packet, seq) == 20,
                "what packets have in common is 16 bytes, what follows one word");
-_Static_assert(TCP_DATA_OFF == 12 && sizeof(((struct emit_memo *)0)->tail) == 48,
+_Static_assert(TCP_DATA_OFF == 12 && sizeof(((struct emit_fixed *)0)->tail) == 48,
                "three vectors from the data offset to the end of the longest header");
 
-static inline void
+/* Another packet than the last one: what it says may be kept from before. */
+static __attribute__((noinline)) void
+memo_turn(struct emit_memo *memo, const struct packet *p)
+{
+	memcpy(memo->said, p, sizeof(memo->said));
+	uint64_t mixed = (memo->said[0] ^ memo->said[1]) * 0x9e3779b97f4a7c15u;
+	struct emit_kept *kept = &memo->kept[mixed >> 32 & (EMIT_KEPT - 1)];
+
+	if (kept->unsaid[0] != ~memo->said[0] || kept->unsaid[1] != ~memo->said[1]) {
+		kept->unsaid[0] = ~memo->said[0];
+		kept->unsaid[1] = ~memo->said[1];
+		fixed_fill(&kept->fixed, p);
+	}
+	memo->last = kept->fixed;
+}
+
+/* The fixed bytes of this packet. */
+static inline const struct emit_fixed *
 memo_for(struct emit_memo *memo, const struct packet *p)
 {
 	__m128i said = _mm_loadu_si128((const __m128i *)memo->said);
 	__m128i says = _mm_loadu_si128((const __m128i *)p);
 
 	if (__builtin_expect(_mm_movemask_epi8(_mm_cmpeq_epi8(said, says)) != 0xffff, 0))
-		memo_fill(memo, p);
+		memo_turn(memo, p);
+	return &memo->last;
 }
 
 static inline void
@@ -98,25 +115,25 @@ copy_vectors(uint8_t *to, const uint8_t *from, unsigned int n)
  * written: reading them back would wait for the stores to reach the cache.
  */
 static inline void
-write_tcp(uint8_t *tcp, uint32_t ports_be, const struct packet *p, const struct emit_memo *memo,
+write_tcp(uint8_t *tcp, uint32_t ports_be, const struct packet *p, const struct emit_fixed *fixed,
           uint64_t addresses, enum emit_checksum checksum)
 {
-	uint64_t sum = memo->sum + addresses + ports_be, numbers;
+	uint64_t sum = fixed->sum + addresses + ports_be, numbers;
 
 	memcpy(&numbers, &p->ack, sizeof(numbers));
 	numbers = htobe64(numbers);
 	bytes_put_u32_be(tcp, ports_be);
 	memcpy(tcp + TCP_SEQ_OFF, &numbers, sizeof(numbers));
-	copy_vectors(tcp + TCP_DATA_OFF, memo->tail, 3);
+	copy_vectors(tcp + TCP_DATA_OFF, fixed->tail, 3);
 	sum = checksum_carry(sum, numbers);
-	if (memo->tsecr_off != 0) {
+	if (fixed->tsecr_off != 0) {
 		uint32_t tsecr_be = htobe32(p->tsecr);
 
-		bytes_put_u32_be(tcp + memo->tsecr_off, tsecr_be);
+		bytes_put_u32_be(tcp + fixed->tsecr_off, tsecr_be);
 		sum = checksum_carry(sum, tsecr_be);
 	}
 	if (p->payload_len != 0) {
-		memcpy(tcp + memo->header_len, p->payload, p->payload_len);
+		memcpy(tcp + fixed->header_len, p->payload, p->payload_len);
 		if (checksum == EMIT_CHECKSUM_SOFTWARE)
 			sum = checksum_carry(sum, checksum_add(0, p->payload, p->payload_len));
 	}
@@ -124,19 +141,19 @@ write_tcp(uint8_t *tcp, uint32_t ports_be, const struct packet *p, const struct 
 	bytes_put_u16_be(tcp + TCP_CHECK_OFF,
 	                 checksum == EMIT_CHECKSUM_OFFLOAD
 	                         ? checksum_fold(addresses + htobe32(PROTO_TCP) +
-	                                         (uint64_t)htobe32(memo->len))
+	                                         (uint64_t)htobe32(fixed->len))
 	                         : (uint16_t)~checksum_fold(sum));
 }
 
 static inline void
-write_ipv4(uint8_t *ip, uint32_t src_be, uint32_t dst_be, const struct emit_memo *memo,
+write_ipv4(uint8_t *ip, uint32_t src_be, uint32_t dst_be, const struct emit_fixed *fixed,
            enum emit_checksum checksum)
 {
 	uint16_t check_be = 0;
 
 	if (checksum == EMIT_CHECKSUM_SOFTWARE)
-		check_be = (uint16_t)~checksum_fold((uint64_t)memo->ipv4_sum + src_be + dst_be);
-	memcpy(ip, &memo->ipv4_first, sizeof(memo->ipv4_first));
+		check_be = (uint16_t)~checksum_fold((uint64_t)fixed->ipv4_sum + src_be + dst_be);
+	memcpy(ip, &fixed->ipv4_first, sizeof(fixed->ipv4_first));
 	bytes_put_u16_be(ip + IPV4_TTL_OFF, htobe16(IPV4_WORD2 >> 16));
 	bytes_put_u16_be(ip + IPV4_CHECK_OFF, check_be);
 	bytes_put_u32_be(ip + IPV4_SRC_OFF, src_be);
@@ -176,22 +193,22 @@ write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool 
 	const struct ip_addr *src = from_client ? &flow->client : &flow->server;
 	const struct ip_addr *dst = from_client ? &flow->server : &flow->client;
 	unsigned int l4_off = l3_off + (is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE);
+	const struct emit_fixed *fixed = memo_for(memo, p);
+	unsigned int end = l4_off + fixed->len;
 	uint64_t addresses;
 
-	memo_for(memo, p);
-	unsigned int end = l4_off + memo->len;
 	if (!emit_may_offload(end, l3_off))
 		checksum = EMIT_CHECKSUM_SOFTWARE;
 	if (is_v4) {
 		uint32_t src_be = src->words_be[3], dst_be = dst->words_be[3];
 
-		write_ipv4(frame + l3_off, src_be, dst_be, memo, checksum);
+		write_ipv4(frame + l3_off, src_be, dst_be, fixed, checksum);
 		addresses = (uint64_t)src_be + dst_be;
 	} else {
-		write_ipv6(frame + l3_off, src, dst, memo->len);
+		write_ipv6(frame + l3_off, src, dst, fixed->len);
 		addresses = sum_addr(src) + sum_addr(dst);
 	}
-	write_tcp(frame + l4_off, ports_of(flow, from_client), p, memo, addresses, checksum);
+	write_tcp(frame + l4_off, ports_of(flow, from_client), p, fixed, addresses, checksum);
 	return end < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : end;
 }
 

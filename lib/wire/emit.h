@@ -38,13 +38,8 @@ struct packet {
 	const uint8_t *payload; /* copied behind the header; NULL if none */
 };
 
-/*
- * The bytes of the last packet that do not depend on its flow and its numbers. Whoever
- * emits a burst keeps one: in a flood every answer says the same. Any memo will do for
- * any packet; it starts as EMIT_MEMO_NEW and is emit_*()'s alone.
- */
-struct emit_memo {
-	uint64_t said[2];    /* the first 16 bytes of the packet that it was made for */
+/* The bytes of a packet that do not depend on its flow and its numbers. */
+struct emit_fixed {
 	uint64_t ipv4_first; /* of the IPv4 header: all before TTL, in network byte order */
 	uint64_t sum;        /* of `tail`, and of the pseudo-header without addresses */
 	uint32_t ipv4_sum;   /* of the IPv4 header without addresses */
@@ -53,6 +48,22 @@ struct emit_memo {
 	uint8_t tsecr_off;   /* from its begin; 0: none */
 	/* The TCP header from the data offset on, checksum and TSecr zero, then zeros. */
 	uint8_t tail[48];
+};
+
+#define EMIT_KEPT 16u
+
+/*
+ * The fixed bytes of the last packet, and of some before it. Whoever emits a burst keeps
+ * one: in a flood most answers say the same, or one of a few things. Any memo will do for
+ * any packet; it starts as EMIT_MEMO_NEW and is emit_*()'s alone.
+ */
+struct emit_memo {
+	uint64_t said[2]; /* the first 16 bytes of the packet that `last` was made for */
+	struct emit_fixed last;
+	struct emit_kept {
+		uint64_t unsaid[2]; /* the complement of what was said: zero is of no packet */
+		struct emit_fixed fixed;
+	} kept[EMIT_KEPT];
 };
 
 #define EMIT_MEMO_NEW ((struct emit_memo){ .said = { ~0ull, ~0ull } }) /* of no packet */

@@ -9,6 +9,7 @@
 #include "icmp.h"
 #include "ipv6_chain.h"
 #include "parse_lane.h"
+#include "segment_sum.h"
 #include "tcp_options.h"
 
 static inline void
@@ -139,7 +140,7 @@ ipv4_checksum_ok(const uint8_t *ip, uint32_t header_len)
 
 	if (header_len > IPV4_HEADER_SIZE)
 		sum = checksum_add(sum, ip + IPV4_HEADER_SIZE, header_len - IPV4_HEADER_SIZE);
-	return checksum_fold(sum) == 0xffff;
+	return checksum_is_whole(sum);
 }
 
 static inline void
@@ -297,48 +298,11 @@ segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len, uint
 		parse_any(seg, frame, head, len, side);
 }
 
-/* A segment of less than 64 bytes, in as few steps as its length has bits. */
-static inline uint64_t
-sum_short(uint64_t sum, const uint8_t *at, uint32_t len)
-{
-	if (len & 32) {
-		sum = checksum_add_32(sum, at);
-		at += 32;
-	}
-	if (len & 16) {
-		sum = checksum_add_u64(checksum_add_u64(sum, at), at + 8);
-		at += 16;
-	}
-	if (len & 8) {
-		sum = checksum_add_u64(sum, at);
-		at += 8;
-	}
-	if (len & 4) {
-		sum = checksum_carry(sum, bytes_get_u32_be(at));
-		at += 4;
-	}
-	return (len & 3) == 0 ? sum : checksum_carry(sum, checksum_add(0, at, len & 3));
-}
-
 bool
 segment_checksum_ok(struct segment *seg)
 {
 	if (seg->checksum_good || !seg->payload_here)
 		return seg->checksum_good;
-	uint32_t len = (uint32_t)seg->l4_len + seg->payload_len;
-	uint64_t sum = htobe32(len) + (uint64_t)htobe32(PROTO_TCP);
-	const struct ip_addr *client = &seg->flow.client, *server = &seg->flow.server;
-
-	if (seg->is_v4) {
-		sum += (uint64_t)client->words_be[3] + server->words_be[3];
-	} else {
-		sum = checksum_add_u64(checksum_add_u64(sum, client->bytes), client->bytes + 8);
-		sum = checksum_add_u64(checksum_add_u64(sum, server->bytes), server->bytes + 8);
-	}
-	if (len < 64)
-		sum = sum_short(sum, seg->frame + seg->l4_off, len);
-	else
-		sum = checksum_carry(sum, checksum_add(0, seg->frame + seg->l4_off, len));
-	seg->checksum_good = checksum_fold(sum) == 0xffff;
+	seg->checksum_good = segment_sum_is_whole(seg);
 	return seg->checksum_good;
 }

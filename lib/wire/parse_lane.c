@@ -53,30 +53,48 @@ _Static_assert(offsetof(struct segment, fault) == offsetof(struct segment, class
                        offsetof(struct segment, l4_off) == offsetof(struct segment, class) + 6,
                "class to l4_off are one word");
 
-/* The TCP header at `l4_off` of a packet that ends at `end`, of which all is there. */
-static inline __attribute__((always_inline)) bool
-lane_tcp(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32_t end,
-         enum side side)
+_Static_assert(offsetof(struct segment, fragment_id) == offsetof(struct segment, tags) + 4 &&
+                       offsetof(struct segment, payload_len) ==
+                               offsetof(struct segment, frame_len) + 4 &&
+                       offsetof(struct segment, side) == offsetof(struct segment, frame_len) + 6 &&
+                       offsetof(struct segment, checksum_good) ==
+                               offsetof(struct segment, frame_len) + 7,
+               "tags and fragment_id are one word, frame_len to checksum_good another");
+
+/* All but addresses and options. */
+static inline __attribute__((always_inline)) void
+lane_fill(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32_t end,
+          uint32_t header_len, enum side side)
 {
 	const uint8_t *tcp = frame + l4_off;
-	uint32_t len = end - l4_off, header_len = (tcp[TCP_DATA_OFF] >> 4) * 4u;
-	uint32_t ports = bytes_get_u32_be(tcp);
+	uint64_t none = 0,
+		 lengths = end | (uint64_t)(end - l4_off - header_len) << 32 | (uint64_t)side << 48;
 
-	if (header_len < TCP_HEADER_SIZE || header_len > len || (ports & 0xffff) == 0 ||
-	    ports >> 16 == 0 || has_bad_flags(tcp[TCP_FLAGS_OFF]))
-		return false;
 	_mm_storeu_si128((__m128i *)(void *)&seg->flow.client_port_be,
 	                 _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)tcp),
 	                                  _mm_load_si128((const __m128i *)tcp_order[side])));
 	seg->l4_len = (uint8_t)header_len;
 	memcpy(&seg->class, l4_off == LANE_V4_L4_OFF ? lane_v4_is : lane_v6_is, sizeof(lane_v4_is));
 	seg->frame = frame;
-	seg->tags = 0;
-	seg->fragment_id = 0;
-	seg->side = (uint8_t)side;
-	seg->checksum_good = false;
-	seg->frame_len = end;
-	seg->payload_len = (uint16_t)(len - header_len);
+	memcpy(&seg->tags, &none, sizeof(none));
+	memcpy(&seg->frame_len, &lengths, sizeof(lengths));
+}
+
+/* The TCP header at `l4_off` of a packet that ends at `end`, of which all is there. */
+static inline __attribute__((always_inline)) bool
+lane_tcp(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32_t end,
+         enum side side)
+{
+	const uint8_t *tcp = frame + l4_off;
+	uint32_t ports = bytes_get_u32_be(tcp);
+
+	if ((ports & 0xffff) == 0 || ports >> 16 == 0)
+		return false;
+	uint32_t len = end - l4_off, header_len = (tcp[TCP_DATA_OFF] >> 4) * 4u;
+
+	if (header_len < TCP_HEADER_SIZE || header_len > len || has_bad_flags(tcp[TCP_FLAGS_OFF]))
+		return false;
+	lane_fill(seg, frame, l4_off, end, header_len, side);
 	if (!tcp_layout_read(seg, tcp, header_len))
 		tcp_options_parse(seg, tcp, header_len);
 	return true;
@@ -122,7 +140,7 @@ lane_v4(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 
 	if (end > head || end < LANE_V4_L4_OFF + TCP_HEADER_SIZE ||
 	    (bytes_get_u32_be(ip + IPV4_FRAGMENT_OFF) & WHOLE_TCP_MASK) != WHOLE_TCP ||
-	    checksum_fold(sum_ipv4(ip)) != 0xffff || odd_net[src & 0xff] | odd_net[dst & 0xff] ||
+	    !checksum_is_whole(sum_ipv4(ip)) || odd_net[src & 0xff] | odd_net[dst & 0xff] ||
 	    src == dst)
 		return false;
 	put_addrs_v4(seg, ip + IPV4_SRC_OFF, side);
@@ -149,6 +167,63 @@ lane_v6(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 	return lane_tcp(seg, frame, LANE_V6_L4_OFF, end, side);
 }
 
+/*
+ * The SYN that most floods are made of: IPv4 without options, 20 bytes of TCP options as Linux
+ * lays them out, from outside. All that must be as it is lies in two vectors and a word; what
+ * follows from it is written as constants.
+ */
+#define SYN_SIZE (LANE_V4_L4_OFF + 40u)
+#define SYN_IP_OFF ETH_TYPE_OFF
+#define SYN_TCP_OFF (LANE_V4_L4_OFF + TCP_DATA_OFF)
+#define ANY4 0, 0, 0, 0
+static const uint8_t syn_fixed[2][16] __attribute__((aligned(16))) = {
+	/* EtherType, version, TOS, length, id, fragment, TTL, protocol, checksum, source */
+	{ 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0, 0, 0x3f, 0xff, 0, 0xff, ANY4 },
+	/* data offset, flags, window, checksum, urgent; MSS; SACK-permitted, timestamps */
+	{ 0xff, 0xff, 0, 0, ANY4, 0xff, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff },
+};
+static const uint8_t syn_is[2][16] __attribute__((aligned(16))) = {
+	{ 0x08, 0x00, 0x45, 0, 0, 60, 0, 0, 0, 0, 0, PROTO_TCP, ANY4 },
+	{ 0xa0, TCP_SYN, 0, 0, ANY4, TCPOPT_MSS, 4, 0, 0, TCPOPT_SACK_PERMITTED, 2,
+	  TCPOPT_TIMESTAMPS, 10 },
+};
+/* ... and the scale behind them, without its value: NOP, window scale, 3. */
+#define SYN_SCALE_MASK htobe32(0xffffff00u)
+#define SYN_SCALE htobe32(TCPOPT_WORD_WSCALE)
+
+static inline bool
+has_shape_of_syn(const uint8_t *frame)
+{
+	const __m128i *fixed = (const __m128i *)syn_fixed, *is = (const __m128i *)syn_is;
+	__m128i ip = _mm_loadu_si128((const __m128i *)(frame + SYN_IP_OFF));
+	__m128i tcp = _mm_loadu_si128((const __m128i *)(frame + SYN_TCP_OFF));
+	__m128i same = _mm_and_si128(_mm_cmpeq_epi8(_mm_and_si128(ip, fixed[0]), is[0]),
+	                             _mm_cmpeq_epi8(_mm_and_si128(tcp, fixed[1]), is[1]));
+
+	return _mm_movemask_epi8(same) == 0xffff &&
+	       (bytes_get_u32_be(frame + SYN_SIZE - 4) & SYN_SCALE_MASK) == SYN_SCALE;
+}
+
+static inline bool
+lane_syn(struct segment *seg, const uint8_t *frame, uint32_t head)
+{
+	const uint8_t *ip = frame + ETH_HEADER_SIZE, *tcp = frame + LANE_V4_L4_OFF;
+
+	/* One look at the flags: what is no SYN shall not pay for the rest. */
+	if (head < SYN_SIZE || frame[SYN_TCP_OFF + 1] != TCP_SYN || !has_shape_of_syn(frame))
+		return false;
+	uint32_t src = bytes_get_u32_be(ip + IPV4_SRC_OFF),
+		 dst = bytes_get_u32_be(ip + IPV4_DST_OFF), ports = bytes_get_u32_be(tcp);
+
+	if (!checksum_is_whole(sum_ipv4(ip)) || odd_net[src & 0xff] | odd_net[dst & 0xff] ||
+	    src == dst || (ports & 0xffff) == 0 || ports >> 16 == 0)
+		return false;
+	put_addrs_v4(seg, ip + IPV4_SRC_OFF, SIDE_OUTSIDE);
+	lane_fill(seg, frame, LANE_V4_L4_OFF, SYN_SIZE, 40, SIDE_OUTSIDE);
+	tcp_layout_fill_40(seg, tcp);
+	return true;
+}
+
 bool
 parse_lane(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side)
 {
@@ -156,6 +231,8 @@ parse_lane(struct segment *seg, const uint8_t *frame, uint32_t head, enum side s
 		return false;
 	uint32_t type = bytes_get_u32_be(frame + ETH_TYPE_OFF);
 
+	if (side == SIDE_OUTSIDE && lane_syn(seg, frame, head))
+		return true;
 	if ((type & TYPE_V4_MASK) == TYPE_V4)
 		return lane_v4(seg, frame, head, side);
 	if ((type & TYPE_V6_MASK) == TYPE_V6 && head >= LANE_V6_L4_OFF + TCP_HEADER_SIZE)

@@ -86,6 +86,7 @@ struct segment_found {
 	uint8_t probe;      /* ... of SEG.SEQ, as a keep-alive or window probe has it */
 	uint8_t profile;    /* of the cookie made or proven */
 	uint8_t at_slot;    /* where the candidate stands */
+	uint8_t lane;       /* SYN: enum syn_lane_when of its service */
 	uint32_t at_bucket; /* ... */
 	uint32_t cookie;    /* SYN: the ISS to answer with */
 };

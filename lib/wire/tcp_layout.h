@@ -21,6 +21,7 @@
 #define TCPOPT_WORD_MSS TCPOPT_WORD(TCPOPT_MSS, 4, 0, 0)
 #define TCPOPT_WORD_WSCALE TCPOPT_WORD(TCPOPT_NOP, TCPOPT_WSCALE, 3, 0)
 #define TCPOPT_WORD_SACK TCPOPT_WORD(TCPOPT_NOP, TCPOPT_NOP, TCPOPT_SACK_PERMITTED, 2)
+#define TCPOPT_WORD_SACK_END TCPOPT_WORD(TCPOPT_SACK_PERMITTED, 2, TCPOPT_EOL, TCPOPT_EOL)
 #define TCPOPT_WORD_TS TCPOPT_WORD(TCPOPT_NOP, TCPOPT_NOP, TCPOPT_TIMESTAMPS, 10)
 #define TCPOPT_WORD_SACK_TS TCPOPT_WORD(TCPOPT_SACK_PERMITTED, 2, TCPOPT_TIMESTAMPS, 10)
 
@@ -57,12 +58,9 @@ tcp_layout_timestamps(struct segment *seg, const uint8_t *tcp, unsigned int off)
  * MSS, SACK-permitted, timestamps, NOP, window scale: Linux, Android. All but the scale
  * lies in 16 bytes, and so do the fields that it fills.
  */
-static inline bool
-tcp_layout_read_40(struct segment *seg, const uint8_t *tcp)
+static inline void
+tcp_layout_fill_40(struct segment *seg, const uint8_t *tcp)
 {
-	const __m128i mask = _mm_setr_epi8(-1, -1, 0, 0, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0);
-	const __m128i kinds = _mm_setr_epi8(TCPOPT_MSS, 4, 0, 0, TCPOPT_SACK_PERMITTED, 2,
-	                                    TCPOPT_TIMESTAMPS, 10, 0, 0, 0, 0, 0, 0, 0, 0);
 	/* MSS, nothing, TSval, TSecr in host order */
 	const __m128i order = _mm_setr_epi8(-1, -1, -1, -1, 3, 2, -1, -1, 11, 10, 9, 8, 15, 14, 13,
 	                                    12);
@@ -70,14 +68,24 @@ tcp_layout_read_40(struct segment *seg, const uint8_t *tcp)
 	                                            OPTION_TIMESTAMPS,
 	                                    26, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 	__m128i options = _mm_loadu_si128((const __m128i *)(tcp + TCP_HEADER_SIZE));
-	uint32_t last = bytes_get_u32(tcp + 36);
 
-	if (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(options, mask), kinds)) != 0xffff ||
-	    last >> 8 != TCPOPT_WORD_WSCALE >> 8)
-		return false;
 	_mm_storeu_si128((__m128i *)(void *)&seg->options,
 	                 _mm_or_si128(_mm_shuffle_epi8(options, order), known));
-	seg->wscale = tcp_wscale((uint8_t)last);
+	seg->wscale = tcp_wscale(tcp[39]);
+}
+
+static inline bool
+tcp_layout_read_40(struct segment *seg, const uint8_t *tcp)
+{
+	const __m128i mask = _mm_setr_epi8(-1, -1, 0, 0, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0);
+	const __m128i kinds = _mm_setr_epi8(TCPOPT_MSS, 4, 0, 0, TCPOPT_SACK_PERMITTED, 2,
+	                                    TCPOPT_TIMESTAMPS, 10, 0, 0, 0, 0, 0, 0, 0, 0);
+	__m128i options = _mm_loadu_si128((const __m128i *)(tcp + TCP_HEADER_SIZE));
+
+	if (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(options, mask), kinds)) != 0xffff ||
+	    bytes_get_u32(tcp + 36) >> 8 != TCPOPT_WORD_WSCALE >> 8)
+		return false;
+	tcp_layout_fill_40(seg, tcp);
 	return true;
 }
 _Static_assert(offsetof(struct segment, ts_off) == offsetof(struct segment, options) + 1 &&
@@ -85,6 +93,26 @@ _Static_assert(offsetof(struct segment, ts_off) == offsetof(struct segment, opti
                        offsetof(struct segment, tsval) == offsetof(struct segment, options) + 8 &&
                        offsetof(struct segment, tsecr) == offsetof(struct segment, options) + 12,
                "what a segment's options say is one vector");
+
+/*
+ * MSS, NOP, window scale, then SACK-permitted and timestamps: FreeBSD; or NOP, NOP,
+ * timestamps, SACK-permitted, end, end: macOS. `header_len` is 40 or 44 bytes.
+ */
+static inline bool
+tcp_layout_read_bsd(struct segment *seg, const uint8_t *tcp, unsigned int header_len)
+{
+	uint32_t scale = bytes_get_u32(tcp + 24), third = bytes_get_u32(tcp + 28);
+
+	if (scale >> 8 != TCPOPT_WORD_WSCALE >> 8 ||
+	    third != (header_len == 40 ? TCPOPT_WORD_SACK_TS : TCPOPT_WORD_TS) ||
+	    (header_len == 44 && bytes_get_u32(tcp + 40) != TCPOPT_WORD_SACK_END))
+		return false;
+	seg->options = OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS;
+	seg->mss = bytes_get_u16(tcp + 22);
+	seg->wscale = tcp_wscale((uint8_t)scale);
+	tcp_layout_timestamps(seg, tcp, 30);
+	return true;
+}
 
 /* False, with the fields of a header without options, if the layout is another one. */
 static inline bool
@@ -121,7 +149,7 @@ tcp_layout_read(struct segment *seg, const uint8_t *tcp, unsigned int header_len
 		seg->wscale = tcp_wscale((uint8_t)scale);
 		return true;
 	}
-	return false;
+	return (header_len == 40 || header_len == 44) && tcp_layout_read_bsd(seg, tcp, header_len);
 }
 
 #endif

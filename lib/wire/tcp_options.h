@@ -43,6 +43,7 @@ struct tcp_offer {
 	uint8_t wscale; /* shift 0..14, or WSCALE_NONE */
 	bool sack;
 	bool timestamps;
+	uint8_t zero; /* nothing lies between: offers are kept, and compared as memory */
 };
 
 /* Read the options between the 20th byte of the TCP header `tcp` and its end

@@ -45,6 +45,8 @@ prepare(const struct bench_row *row, const struct load_params *params, unsigned 
 	p.payload_len = row->payload_len;
 	p.unproven = row->unproven;
 	p.unknown_per_s = row->unknown_per_s;
+	if (row->n_services != 0)
+		p.n_services = row->n_services;
 	if (row->tables == BENCH_OPEN || row->tables == BENCH_OPENS)
 		connections += row->tables == BENCH_OPEN ? p.entries : n_frames;
 	if (row->tables == BENCH_HALF_OPEN || row->tables == BENCH_HALF_OPENS)

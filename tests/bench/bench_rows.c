@@ -119,6 +119,35 @@ fill_mix(struct load *load)
 	}
 }
 
+/* What a flood looks like that is less kind: any layout of options, any service, both
+ * families, and one segment in a hundred of a real connection. */
+static void
+fill_syn_mixed(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++) {
+		uint32_t kind = load_random(load);
+
+		if (kind % 100 == 0) {
+			uint32_t flow = load_random(load) % load->params.entries;
+			load_add(load, &(struct load_frame){
+					       .flow = flow,
+					       .seq = load_client_seq(flow) + 1,
+					       .ack = load_random(load),
+					       .flags = TCP_ACK,
+					       .payload_len = (uint16_t)load->params.payload_len });
+			continue;
+		}
+		load_add(load,
+		         &(struct load_frame){ .flow = 0x10000000u + (load_random(load) & 0xffffff),
+		                               .seq = load_random(load),
+		                               .flags = TCP_SYN,
+		                               .syn_options = true,
+		                               .layout = (kind >> 8 & 0xffff) % LOAD_LAYOUTS,
+		                               .other_family = kind >> 24 & 1,
+		                               .tsval = load_random(load) });
+	}
+}
+
 /* The first ACK of a connection: SYNs first, whose cookies it echoes. */
 static void
 fill_ack_first(struct load *load)
@@ -158,6 +187,8 @@ const struct bench_row bench_rows[BENCH_ROWS] = {
 	{ "syn-cookie", "SYN answered by cookie", fill_syn, .mode = MODE_RESPOND },
 	{ "syn-cookie-bare", "the same, SYN without options", fill_syn_bare, .mode = MODE_RESPOND },
 	{ "syn-cookie-proxy", "the same, with a server behind", fill_syn },
+	{ "syn-mixed", "the same: five layouts of options, 20 services, both families, 1 % data",
+	  fill_syn_mixed, .tables = BENCH_OPEN, .payload_len = 6, .n_services = 20 },
 	{ "syn-state", "SYN answered with state", fill_syn, .mode = MODE_RESPOND, .by_state = true,
 	  .tables = BENCH_HALF_OPENS },
 	{ "syn-duplicate", "SYN of a half-open entry again", fill_syn_duplicate,

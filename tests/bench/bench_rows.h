@@ -5,7 +5,7 @@
 
 #include "load.h"
 
-#define BENCH_ROWS 20u
+#define BENCH_ROWS 21u
 
 /* What a row needs of the tables. */
 enum bench_tables {
@@ -30,6 +30,7 @@ struct bench_row {
 	bool is_floor;
 	uint32_t payload_len;
 	uint32_t unknown_per_s; /* mode handoff: of its shield; 0: none */
+	uint32_t n_services;    /* 0: as asked for */
 };
 
 extern const struct bench_row bench_rows[BENCH_ROWS];

@@ -189,19 +189,32 @@ load_fini(struct load *load)
 	free(load);
 }
 
+/* The options of a SYN; where TSval stands follows from the layout. */
+static const struct {
+	uint8_t bytes[24];
+	uint8_t len, tsval_off; /* 0: none */
+} layouts[LOAD_LAYOUTS] = {
+	[LOAD_LINUX] = { { 2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7 },
+	                 20,
+	                 8 },
+	[LOAD_WINDOWS] = { { 2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2 }, 12, 0 },
+	[LOAD_MACOS] = { { 2, 4, 5, 0xb4, 1, 3, 3, 6, 1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 4, 2 },
+	                 24,
+	                 12 },
+	[LOAD_FREEBSD] = { { 2, 4, 5, 0xb4, 1, 3, 3, 6, 4, 2, 8, 10 }, 20, 12 },
+	[LOAD_SCANNER] = { { 2, 4, 5, 0xb4 }, 4, 0 },
+};
+
 static unsigned int
 put_options(uint8_t *o, const struct load_frame *f)
 {
 	uint8_t *start = o;
 
 	if (f->syn_options) {
-		put32(o, 0x02040000u | 1460);
-		put16(o + 4, 0x0402);
-		put16(o + 6, 0x080a);
-		put32(o + 8, f->tsval);
-		put32(o + 12, f->tsecr);
-		put32(o + 16, 0x01030307);
-		o += 20;
+		memcpy(o, layouts[f->layout].bytes, layouts[f->layout].len);
+		if (layouts[f->layout].tsval_off != 0)
+			put32(o + layouts[f->layout].tsval_off, f->tsval);
+		o += layouts[f->layout].len;
 	} else if (f->timestamps) {
 		put32(o, 0x0101080a);
 		put32(o + 4, f->tsval);
@@ -213,12 +226,12 @@ put_options(uint8_t *o, const struct load_frame *f)
 
 /* The client of a flow is its number, spread over addresses and ports. */
 static void
-put_endpoints(const struct load *load, const struct load_frame *f, struct ip_addr *client,
-              struct ip_addr *server, uint16_t *port)
+put_endpoints(const struct load *load, const struct load_frame *f, bool is_v4,
+              struct ip_addr *client, struct ip_addr *server, uint16_t *port)
 {
 	uint32_t service = load->params.n_services == 1 ? 0 : f->flow % load->params.n_services;
 
-	if (load->params.is_v4) {
+	if (is_v4) {
 		*client = ip_addr_v4(__builtin_bswap32(0x0a000000u + (f->flow >> 4)));
 		*server = ip_addr_v4(__builtin_bswap32(SERVER_V4 + service));
 	} else {
@@ -241,9 +254,10 @@ load_add(struct load *load, const struct load_frame *f)
 	uint8_t options[40];
 	unsigned int options_len = put_options(options, f);
 	unsigned int tcp_len = 20 + options_len + f->payload_len;
+	bool is_v4 = load->params.is_v4 != f->other_family;
 	uint64_t sum;
 
-	put_endpoints(load, f, &client, &server, &port);
+	put_endpoints(load, f, is_v4, &client, &server, &port);
 	memcpy(frame,
 	       f->side == SIDE_OUTSIDE ? "\2\0\0\0\0\2\2\0\0\0\0\1" : "\2\0\0\0\0\1\2\0\0\0\0\2",
 	       12);
@@ -251,7 +265,7 @@ load_add(struct load *load, const struct load_frame *f)
 		src = &server;
 		dst = &client;
 	}
-	if (load->params.is_v4) {
+	if (is_v4) {
 		put16(frame + 12, 0x0800);
 		put32(ip, 0x45000000u | (20 + tcp_len));
 		put32(ip + 4, 0x00004000);

@@ -25,6 +25,16 @@ struct load_params {
 	struct load *beside;    /* another worker, whose policy and secrets this one shares; NULL */
 };
 
+/* What the options of a SYN look like, by who sends them. */
+enum load_layout {
+	LOAD_LINUX,
+	LOAD_WINDOWS,
+	LOAD_MACOS,
+	LOAD_FREEBSD,
+	LOAD_SCANNER, /* MSS alone */
+	LOAD_LAYOUTS
+};
+
 /* One frame to be made: a flow (numbered) and what its TCP header says. */
 struct load_frame {
 	uint32_t flow;
@@ -34,7 +44,9 @@ struct load_frame {
 	uint8_t side;
 	bool timestamps;
 	bool syn_options;
-	uint16_t port; /* of the server; 0: the service's */
+	uint8_t layout;    /* of these: enum load_layout */
+	bool other_family; /* than the load's */
+	uint16_t port;     /* of the server; 0: the service's */
 	uint16_t payload_len;
 };
 

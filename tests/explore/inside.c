@@ -109,11 +109,15 @@ static const uint8_t *
 load_core(struct core *core, const uint8_t *at)
 {
 	const uint8_t *end = at + size_of_core(core);
+	const struct policy *policy = core->policy;
 	struct region r[REGIONS];
 
 	regions_of(core, r);
 	for (unsigned int i = 0; i < REGIONS; at += r[i].size, i++)
 		memcpy(r[i].at, at, r[i].size);
+	/* What is remembered is no part of an image. */
+	if (core->policy != policy)
+		core_forget(core);
 	const struct pending_table *pending = &core->pending;
 	for (uint32_t i = 0; i < pending->n_blocks; i++, at += WORLD_HOLD_BYTES)
 		memcpy(pending->data + (size_t)i * PENDING_BLOCK_SIZE, at, WORLD_HOLD_BYTES);

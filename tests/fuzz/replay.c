@@ -2,11 +2,12 @@
 /*
  * A driver for compilers without a fuzzing engine: every file of the corpus,
  * then -runs=N inputs made from them by small random changes, the same ones each
- * time. What fails aborts; -save=FILE keeps the input at hand there first.
+ * time. What fails aborts; with -save=FILE the input at hand is kept there then.
  *
  *   fuzz_NAME [-runs=N] [-seed=N] [-save=FILE] FILE|DIRECTORY...
  */
 #include <dirent.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "fuzz.h"
@@ -19,7 +20,7 @@ struct input {
 	size_t size;
 };
 
-static struct input inputs[INPUTS_MAX];
+static struct input inputs[INPUTS_MAX], at_hand;
 static unsigned int n_inputs;
 static const char *save_path;
 
@@ -77,18 +78,26 @@ read_path(const char *path)
 		free(names);
 }
 
+/* Nothing comes after it but the end, whatever state the library is in. */
+static void
+save(int number)
+{
+	FILE *file = fopen(save_path, "wb");
+
+	if (file != NULL) {
+		fwrite(at_hand.bytes, 1, at_hand.size, file);
+		fclose(file);
+	}
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
 static void
 run(const uint8_t *bytes, size_t size)
 {
-	FILE *file = save_path != NULL ? fopen(save_path, "wb") : NULL;
-
-	if (file != NULL) {
-		fwrite(bytes, 1, size, file);
-		fclose(file);
-	}
-	uint8_t *copy = fuzz_copy(bytes, size, size);
-	LLVMFuzzerTestOneInput(copy, size);
-	free(copy);
+	at_hand = (struct input){ fuzz_copy(bytes, size, size), size };
+	LLVMFuzzerTestOneInput(at_hand.bytes, size);
+	free(at_hand.bytes);
 }
 
 /* One to four changes: a byte, a bit, a stretch of another input, a cut. */
@@ -144,6 +153,10 @@ main(int argc, char **argv)
 			save_path = argv[i] + 6;
 		else if (argv[i][0] != '-') /* other options are libFuzzer's */
 			read_path(argv[i]);
+	}
+	if (save_path != NULL) {
+		signal(SIGABRT, save);
+		signal(SIGSEGV, save);
 	}
 	for (unsigned int i = 0; i < n_inputs; i++)
 		run(inputs[i].bytes, inputs[i].size);

@@ -67,6 +67,25 @@ LAB_TEST(test_lists_deny_comes_and_goes)
 	leave(lab, set);
 }
 
+/* However many SYNs the straight lane has taken. */
+LAB_TEST(test_lists_deny_comes_while_cookies_are_out)
+{
+	struct live_set *set = live_new(lab);
+
+	lab->services[1].cookies = COOKIES_ALWAYS;
+	lab->server_port = LAB_RESPOND;
+	lab_start(lab);
+	lab_syn_of(lab, 1, 0);
+	OUTCOME_IS(answered_syn_cookie);
+	put(lab, set, true, 1u + 1, LIVE_DENY);
+	lab_syn_of(lab, 2, 0);
+	OUTCOME_IS(drop_denied);
+	put(lab, set, true, 1u + 1, 0);
+	lab_syn_of(lab, 3, 0);
+	OUTCOME_IS(answered_syn_cookie);
+	leave(lab, set);
+}
+
 LAB_TEST(test_lists_deny_of_one_service_is_not_anothers)
 {
 	struct live_set *set = live_new(lab);
@@ -160,6 +179,7 @@ LAB_TEST_ONCE(test_lists_observed_crosses)
 
 CU_TestInfo core_lists_tests[] = {
 	CHECK_TEST(test_lists_deny_comes_and_goes),
+	CHECK_TEST(test_lists_deny_comes_while_cookies_are_out),
 	CHECK_TEST(test_lists_deny_of_one_service_is_not_anothers),
 	CHECK_TEST(test_lists_allow_goes_before_the_configuration),
 	CHECK_TEST(test_lists_outlive_a_policy),

@@ -60,6 +60,36 @@ test_flow_hash_any_input_bit_flips_half_of_the_output(void)
 	}
 }
 
+/* Addresses and ports of IPv4, and the tags: all that such flows differ in. */
+static void
+test_flow_hash_v4_any_input_bit_flips_half_of_the_output(void)
+{
+	uint64_t state = 26;
+
+	for (unsigned int bit = 0; bit < 128; bit++) {
+		unsigned int flips[64] = { 0 };
+
+		for (unsigned int i = 0; i < N_SAMPLES; i++) {
+			struct flow_hash_key key;
+			uint32_t in[4];
+			uint64_t hash[2];
+
+			fill(&key, sizeof(key), &state);
+			fill(in, sizeof(in), &state);
+			for (unsigned int k = 0; k < 2; k++) {
+				struct flow flow = { ip_addr_v4(in[0]), ip_addr_v4(in[1]),
+					             (uint16_t)in[2], (uint16_t)(in[2] >> 16) };
+
+				hash[k] = flow_hash(&key, &flow, in[3]);
+				in[bit / 32] ^= 1u << bit % 32;
+			}
+			for (unsigned int o = 0; o < 64; o++)
+				flips[o] += (hash[0] ^ hash[1]) >> o & 1;
+		}
+		assert_avalanche(flips);
+	}
+}
+
 static void
 test_addr_hash_any_input_bit_flips_half_of_the_output(void)
 {
@@ -164,6 +194,7 @@ main(void)
 {
 	CU_TestInfo tests[] = {
 		CHECK_TEST(test_flow_hash_any_input_bit_flips_half_of_the_output),
+		CHECK_TEST(test_flow_hash_v4_any_input_bit_flips_half_of_the_output),
 		CHECK_TEST(test_addr_hash_any_input_bit_flips_half_of_the_output),
 		CHECK_TEST(test_flow_hash_any_key_byte_counts),
 		CHECK_TEST(test_flow_hash_swapped_ends_differ),

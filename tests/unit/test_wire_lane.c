@@ -25,6 +25,9 @@ static const struct {
 	{ { 2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 2, 7 }, 20 },
 	{ { 2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2 }, 12 },
 	{ { 2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 3 }, 12 },
+	{ { 2, 4, 5, 0xb4, 1, 3, 3, 6, 4, 2, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8 }, 20 },
+	{ { 2, 4, 5, 0xb4, 1, 3, 3, 6, 1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 4, 2 }, 24 },
+	{ { 2, 4, 5, 0xb4, 1, 3, 3, 6, 1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 4, 2, 1 }, 24 },
 	{ { 1, 1, 8, 10, 9, 8, 7, 6, 5, 4, 3, 2 }, 12 },
 	{ { 1, 1, 8, 11, 9, 8, 7, 6, 5, 4, 3, 2 }, 12 },
 	{ { 1, 1, 5, 10, 9, 8, 7, 6, 5, 4, 3, 2 }, 12 },
@@ -201,6 +204,58 @@ test_checksum_fold_naive_same(void)
 	CU_ASSERT_EQUAL(n_different, 0);
 }
 
+/* The addresses of a frame from outside, as the parser would have them. */
+static void
+put_addresses(struct segment *seg, const uint8_t *frame, bool is_v6)
+{
+	const uint8_t *at = frame + frame_l3_off(frame) + (is_v6 ? 8 : 12);
+	uint32_t src, dst;
+
+	if (is_v6) {
+		memcpy(&seg->flow.client, at, sizeof(seg->flow.client));
+		memcpy(&seg->flow.server, at + 16, sizeof(seg->flow.server));
+		return;
+	}
+	memcpy(&src, at, sizeof(src));
+	memcpy(&dst, at + 4, sizeof(dst));
+	seg->flow.client = ip_addr_v4(src);
+	seg->flow.server = ip_addr_v4(dst);
+}
+
+/* Each bit of addresses and TCP belongs to the sum, of all layouts, with data and without. */
+static void
+test_segment_sum_every_bit_counts(void)
+{
+	unsigned int n_unseen = 0, n_bad = 0;
+
+	for (unsigned int i = 0; i < 4 * sizeof(layouts) / sizeof(layouts[0]); i++) {
+		struct frame_spec spec = i & 1 ? frame_spec_v6() : frame_spec_v4();
+		uint8_t frame[FRAME_SIZE];
+		struct segment seg;
+
+		spec.options = layouts[i / 4].bytes;
+		spec.options_len = layouts[i / 4].len;
+		spec.payload = (const uint8_t *)"abc";
+		spec.payload_len = i & 2 ? 3 : 0;
+		spec.seq = 0x89abcdefu + i;
+		size_t len = frame_build(frame, &spec);
+		segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, SIDE_OUTSIDE);
+		n_bad += !segment_checksum_ok(&seg);
+		for (size_t bit = 8 * (frame_l3_off(frame) + (i & 1 ? 8 : 12)); bit < 8 * len;
+		     bit++) {
+			struct segment bent = seg;
+
+			frame[bit / 8] ^= (uint8_t)(1u << (bit & 7));
+			put_addresses(&bent, frame, i & 1);
+			bent.checksum_good = false;
+			n_unseen += segment_checksum_ok(&bent);
+			frame[bit / 8] ^= (uint8_t)(1u << (bit & 7));
+		}
+	}
+	CU_ASSERT_EQUAL(n_bad, 0);
+	CU_ASSERT_EQUAL(n_unseen, 0);
+}
+
 int
 main(void)
 {
@@ -208,6 +263,7 @@ main(void)
 		CHECK_TEST(test_lane_random_frames_same_segment),
 		CHECK_TEST(test_lane_usual_frames_taken),
 		CHECK_TEST(test_checksum_fold_naive_same),
+		CHECK_TEST(test_segment_sum_every_bit_counts),
 		CU_TEST_INFO_NULL,
 	};
 

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The straight lane of SYNs beside the decision table: two cores that see the same bursts of
+ * frames, one with the lane and one without. Actions, the bytes that leave, and all that the
+ * cores remember, tables, counters and talkers included, are the same; now and then a reload puts
+ * services under observe, or takes them out of it, other live lists come, and a capture wants
+ * notes of each burst, or none any more.
+ *
+ * Input: which policy, whether there is room for observe, which live lists and whether there is a
+ * capture (1), then 12 bytes a frame: what it is (1), service, or what is gone on with (1), client
+ * (1), options (1), ISS (2), flags (1), how it is bent: at, by (2), the clock, or what changes (1),
+ * payload (1), whether the burst ends (1).
+ */
+#include "fuzz.h"
+
+#include "carry_out.h"
+#include "core.h"
+#include "core_state.h"
+#include "frame.h"
+#include "lane_policy.h"
+#include "observe.h"
+#include "syn_lane.h"
+
+#define BURST_MAX 16u
+#define FRAMES_MAX 48u
+#define ROOM 1024u
+#define KNOWN 16u
+
+static const struct {
+	uint8_t bytes[24], len;
+} layouts[] = {
+	{ { 2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 1, 3, 3, 7 }, 20 },
+	{ { 2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2 }, 12 },
+	{ { 2, 4, 5, 0xa0, 1, 3, 3, 6, 1, 1, 8, 10, 0, 0, 0, 5, 0, 0, 0, 0, 4, 2 }, 24 },
+	{ { 2, 4, 5, 0xb4, 1, 3, 3, 6, 4, 2, 8, 10, 0, 0, 0, 7 }, 20 },
+	{ { 2, 4, 2, 0 }, 4 },
+	{ { 0 }, 0 },
+	{ { 19, 18 }, 20 },
+	{ { 3, 3, 4, 2, 4, 0, 100, 1, 1, 1 }, 12 },
+};
+
+struct lane_burst {
+	struct segment seg[BURST_MAX];
+	uint8_t frames[BURST_MAX][FRAME_SIZE];
+	unsigned int n;
+};
+
+/* What came of a burst. */
+struct outcome {
+	struct action list[BURST_MAX * (1 + ACTIONS_PER_EVENT) + CORE_BURST_MAX];
+	struct actions actions;
+	uint8_t bytes[BURST_MAX * (1 + ACTIONS_PER_EVENT) + CORE_BURST_MAX][ROOM];
+	unsigned int len[BURST_MAX * (1 + ACTIONS_PER_EVENT) + CORE_BURST_MAX];
+};
+
+/* One of the two, in one block with all that it may point to: a pointer into one block points as
+ * far into the other. */
+struct twin {
+	struct known known;
+	uint32_t known_words[KNOWN];
+	struct lane_burst burst;
+	struct outcome out;
+	struct core *core; /* behind this, the rest of the block */
+} __attribute__((aligned(64)));
+
+/* What was sent last, to a client or to a server: what answers it. */
+struct talk {
+	struct flow flow;
+	uint32_t seq, ack;
+	bool is_there;
+};
+
+static struct talk talks[SIDE_COUNT]; /* by the side that it comes from */
+
+/* ---- frames ---------------------------------------------------------- */
+
+/* The next segment from either side, of a connection that was spoken on last. */
+static struct frame_spec
+go_on(const struct talk *talk, enum side side)
+{
+	struct frame_spec s = ip_addr_is_v4(&talk->flow.client) ? frame_spec_v4() : frame_spec_v6();
+	const struct flow *flow = &talk->flow;
+
+	s.src = side == SIDE_OUTSIDE ? flow->client : flow->server;
+	s.dst = side == SIDE_OUTSIDE ? flow->server : flow->client;
+	s.src_port = be16toh(side == SIDE_OUTSIDE ? flow->client_port_be : flow->server_port_be);
+	s.dst_port = be16toh(side == SIDE_OUTSIDE ? flow->server_port_be : flow->client_port_be);
+	s.seq = talk->seq;
+	s.ack = talk->ack;
+	s.flags = side == SIDE_OUTSIDE ? TCP_ACK : TCP_SYN | TCP_ACK;
+	return s;
+}
+
+static struct frame_spec
+begin(uint8_t kind, uint8_t service, uint8_t client)
+{
+	struct frame_spec s = kind & 1 ? frame_spec_v6() : frame_spec_v4();
+
+	s.dst.bytes[15] = (uint8_t)(1 + service % (LANE_SERVICES + 1)); /* or none */
+	s.src.bytes[15] = client & 7;
+	s.src.bytes[kind & 1 ? 5 : 14] ^= client >> 4 & 1; /* another net */
+	s.src_port = (uint16_t)(40000 + (client >> 5));
+	s.flags = TCP_SYN;
+	return s;
+}
+
+/* What comes between the frames of a burst. */
+struct between {
+	uint64_t ms;
+	bool ends, reloads, lists, captures;
+};
+
+static size_t
+read_frame(struct fuzz_input *in, uint8_t *frame, enum side *side, struct between *then)
+{
+	static const uint8_t payload[8] = "payload";
+	uint8_t kind = fuzz_u8(in), service = fuzz_u8(in), client = fuzz_u8(in),
+		layout = fuzz_u8(in) % (sizeof(layouts) / sizeof(layouts[0]));
+	bool goes_on = (client & 8) && talks[service & 1].is_there;
+
+	*side = goes_on ? (enum side)(service & 1) : SIDE_OUTSIDE;
+	struct frame_spec s = goes_on ? go_on(&talks[*side], *side) : begin(kind, service, client);
+	uint32_t seq = 0x01010000u * fuzz_u16(in);
+	uint8_t flags = fuzz_u8(in);
+	if (!goes_on || *side == SIDE_INSIDE)
+		s.seq = seq;
+	if (flags >= 224)
+		s.flags = flags;
+	if (!goes_on)
+		s.ack = s.flags == TCP_SYN ? 0 : s.seq * 3;
+	if (s.flags & TCP_SYN) {
+		s.options = layouts[layout].bytes;
+		s.options_len = layouts[layout].len;
+	}
+	uint8_t at = fuzz_u8(in), by = fuzz_u8(in), clock = fuzz_u8(in), more = fuzz_u8(in);
+	s.payload = payload;
+	s.payload_len = more < 224 ? 0 : more & 7;
+	s.bad_tcp_checksum = (kind & 0x70) == 0x70;
+	s.n_tags = (kind & 0x0e) == 0x0e;
+	s.tpid[0] = 0x8100;
+	s.tci[0] = 5;
+	size_t len = frame_build(frame, &s);
+	if (by >= 240)
+		frame[at % len] ^= (uint8_t)(1u << (by & 7));
+	if ((kind & 0x8e) == 0x8c)
+		frame[0] |= 1;
+	then->ms += clock < 200 || clock >= 253 ? 0 : 1u << (clock & 15);
+	then->reloads |= clock == 255;
+	then->lists |= clock == 254;
+	then->captures |= clock == 253;
+	then->ends = fuzz_u8(in) >= 192;
+	return len;
+}
+
+/* Remember what the ends may answer. */
+static void
+listen_to(const struct segment *seg, const struct action *a)
+{
+	bool is_syn_ack = a->kind == ACTION_REPLY && (a->packet.flags & TCP_SYN),
+	     passes = a->kind == ACTION_FORWARD && a->out == SIDE_INSIDE &&
+	              seg->class == SEGMENT_TCP && (seg->flags & TCP_SYN),
+	     opens = a->kind == ACTION_SEND && a->out == SIDE_INSIDE && (a->packet.flags & TCP_SYN);
+
+	if (is_syn_ack)
+		talks[SIDE_OUTSIDE] = (struct talk){ seg->flow, a->packet.ack, a->packet.seq + 1,
+			                             true };
+	else if (passes)
+		talks[SIDE_INSIDE] = (struct talk){ seg->flow, 0, seg->seq + 1, true };
+	else if (opens)
+		talks[SIDE_INSIDE] = (struct talk){ a->flow, 0, a->packet.seq + 1, true };
+}
+
+/* ---- two cores --------------------------------------------------------- */
+
+/* What a function finds of those before it on the stack. */
+static __attribute__((noinline)) void
+litter(uint8_t with)
+{
+	volatile uint8_t bytes[8192];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = with;
+}
+
+/* `lane`: as a worker does, which notes a burst that a capture may want. */
+static void
+decide(struct twin *twin, const struct instant *now, bool lane, bool captures)
+{
+	struct lane_burst *burst = &twin->burst;
+	struct core_note notes[BURST_MAX];
+	struct outcome *out = &twin->out;
+	struct emit_memo memo = EMIT_MEMO_NEW;
+
+	/* Nothing of it may come to be remembered. */
+	litter(lane ? 0x5a : 0xa5);
+	core_locate(twin->core, burst->seg, burst->n, now);
+	out->actions = (struct actions){ out->list, 0, sizeof(out->list) / sizeof(out->list[0]) };
+	for (unsigned int i = 0; i < burst->n && !lane; i++)
+		burst->seg[i].found.lane = SYN_LANE_NEVER;
+	if (lane && captures)
+		core_decide_noted(twin->core, burst->seg, burst->n, now, &out->actions, notes);
+	else
+		core_decide(twin->core, burst->seg, burst->n, now, &out->actions);
+	for (unsigned int i = 0; i < out->actions.n; i++) {
+		const struct action *a = &out->list[i];
+		bool is_new = a->kind == ACTION_SEND;
+		uint8_t *bytes = is_new ? out->bytes[i] : burst->frames[a->seg];
+		const struct segment *seg = is_new ? NULL : &burst->seg[a->seg];
+
+		out->len[i] = 0;
+		if (!lane)
+			listen_to(seg, a);
+		if (a->kind == ACTION_DROP)
+			continue;
+		out->len[i] = carry_out(bytes, seg, a, EMIT_CHECKSUM_SOFTWARE, &memo);
+		if (!is_new)
+			memcpy(out->bytes[i], bytes, ROOM);
+	}
+}
+
+static void
+check_outcome(const struct outcome *a, const struct outcome *b)
+{
+	FUZZ_CHECK(a->actions.n == b->actions.n);
+	for (unsigned int i = 0; i < a->actions.n; i++) {
+		const struct action *x = &a->list[i], *y = &b->list[i];
+
+		FUZZ_CHECK(x->kind == y->kind && x->out == y->out && x->seg == y->seg);
+		FUZZ_CHECK(x->kind == ACTION_SEND || x->outcome == y->outcome);
+		FUZZ_CHECK(a->len[i] == b->len[i]);
+		FUZZ_CHECK(x->kind == ACTION_DROP ||
+		           memcmp(a->bytes[i], b->bytes[i],
+		                  x->kind == ACTION_SEND ? a->len[i] : ROOM) == 0);
+	}
+}
+
+/* The same, or pointing to the same. */
+static void
+check_memory(const void *a, const void *b, size_t size, uint64_t apart)
+{
+	const uint64_t *x = a, *y = b;
+	uint64_t n_other = 0;
+
+	for (size_t i = 0; i < size / sizeof(*x); i++)
+		n_other += x[i] != y[i] && y[i] - x[i] != apart;
+	for (size_t i = 0; i < size / sizeof(*x) && n_other != 0; i++)
+		if (x[i] != y[i] && y[i] - x[i] != apart)
+			fprintf(stderr, "at %zu: %jx, %jx\n", i * sizeof(*x), (uintmax_t)x[i],
+			        (uintmax_t)y[i]);
+	FUZZ_CHECK(n_other == 0);
+}
+
+static void
+check_cores(const struct twin *a, const struct twin *b, size_t memory, const struct instant *now)
+{
+	uint64_t apart = (uintptr_t)b - (uintptr_t)a;
+
+	/* Where plans are kept depends on addresses. */
+	for (unsigned int i = 0; i < 2; i++) {
+		struct core *core = i == 0 ? a->core : b->core;
+
+		core_forget(core);
+		/* When a second is seen to have begun makes no difference. */
+		rate_into_ms(&core->reflection, (uint32_t)now->now_ms);
+		if (core->observer != NULL)
+			core_forget(core->observer->shadow);
+	}
+	check_memory(a->known_words, b->known_words, sizeof(a->known_words), apart);
+	check_memory(a->core, b->core, memory, apart);
+}
+
+/* Both ways. */
+static void
+play(struct twin *a, struct twin *b, const struct instant *now, bool captures)
+{
+	static unsigned int n_bursts, n_taken;
+
+	decide(a, now, true, captures);
+	for (unsigned int i = 0; i < a->burst.n; i++)
+		n_taken += a->burst.seg[i].found.lane != SYN_LANE_NEVER;
+	decide(b, now, false, captures);
+	check_outcome(&a->out, &b->out);
+	FUZZ_CHECK(memcmp(core_counters(a->core), core_counters(b->core),
+	                  sizeof(struct counters)) == 0);
+	/* It is no test of anything if nothing ever takes the lane. */
+	FUZZ_CHECK(++n_bursts < 1000 || n_taken > 0);
+	a->burst.n = b->burst.n = 0;
+}
+
+/* `number`: 0 or 1. The block is used again by the next input. */
+static struct twin *
+twin_make(unsigned int number, const struct policy *policy, bool may_observe,
+          const struct instant *now, size_t *memory)
+{
+	static struct twin *blocks[2][2];
+	struct core_params params = { .connections = 32,
+		                      .half_open = 8,
+		                      .backends = 8,
+		                      .paths = 8,
+		                      .sources = 32,
+		                      .held = 8,
+		                      .hold_bytes = 2048,
+		                      .n_workers = 1,
+		                      .seen = may_observe ? 64 : 0,
+		                      .seed = { 5, 6, 7 },
+		                      .has_inside = true };
+
+	*memory = core_size(&params);
+	struct twin **block = &blocks[may_observe][number];
+	if (*block == NULL)
+		*block = aligned_alloc(64, sizeof(**block) + *memory);
+	struct twin *twin = *block;
+	if (twin == NULL)
+		abort();
+	/* What is not touched stays the same. */
+	memset(twin + 1, 0, *memory);
+	known_init(&twin->known, twin->known_words, KNOWN, params.seed);
+	params.known = &twin->known;
+	twin->core = core_init(twin + 1, &params, policy, now);
+	twin->burst.n = 0;
+	return twin;
+}
+
+/* Time goes on for both, and what is due happens. */
+static void
+tick(struct twin *a, struct twin *b, struct instant *now, const struct between *then)
+{
+	uint64_t now_ms = 1000 + then->ms;
+
+	now->wall_ms += now_ms - now->now_ms;
+	now->now_ms = now_ms;
+	a->out.actions = (struct actions){ a->out.list, 0, CORE_BURST_MAX };
+	b->out.actions = (struct actions){ b->out.list, 0, CORE_BURST_MAX };
+	core_tick(a->core, now, 64, &a->out.actions);
+	core_tick(b->core, now, 64, &b->out.actions);
+	FUZZ_CHECK(a->out.actions.n == b->out.actions.n);
+}
+
+/* What may change at any time. */
+struct setting {
+	unsigned int which; /* policy */
+	bool observes, captures;
+	unsigned int list;
+};
+
+static void
+change(struct twin *a, struct twin *b, struct setting *setting, struct between *then)
+{
+	setting->observes ^= then->reloads;
+	setting->captures ^= then->captures;
+	setting->list = (setting->list + then->lists) % LANE_LISTS;
+	for (unsigned int i = 0; i < 2; i++) {
+		struct core *core = i == 0 ? a->core : b->core;
+
+		if (then->lists)
+			core_set_lists(core, lane_lists[setting->list]);
+		if (then->reloads)
+			core_set_policy(core, &lane_policies[setting->which][setting->observes]);
+	}
+	then->reloads = then->lists = then->captures = false;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input in = { data, data + size };
+	struct between then = { 0 };
+	size_t memory;
+
+	if (lane_policies[0][0].index == NULL)
+		lane_policies_make();
+	uint8_t which = fuzz_u8(&in);
+	struct setting setting = { which & 1, which & 4, which & 32, which >> 3 & 3 };
+	struct instant now = { 1000, 1700000000000, secret_current(&lane_secrets) };
+	const struct policy *policy = &lane_policies[setting.which][setting.observes];
+	struct twin *a = twin_make(0, policy, which & 2, &now, &memory);
+	struct twin *b = twin_make(1, policy, which & 2, &now, &memory);
+
+	core_set_lists(a->core, lane_lists[setting.list]);
+	core_set_lists(b->core, lane_lists[setting.list]);
+	memset(talks, 0, sizeof(talks));
+	for (unsigned int i = 0; i < FRAMES_MAX && in.at < in.end; i++) {
+		unsigned int n = a->burst.n++;
+		enum side side;
+		uint32_t len = (uint32_t)read_frame(&in, a->burst.frames[n], &side, &then);
+
+		memcpy(b->burst.frames[n], a->burst.frames[n], FRAME_SIZE);
+		b->burst.n++;
+		segment_parse(&a->burst.seg[n], a->burst.frames[n], len, len, side);
+		segment_parse(&b->burst.seg[n], b->burst.frames[n], len, len, side);
+		if (!then.ends && a->burst.n < BURST_MAX && in.at < in.end)
+			continue;
+		tick(a, b, &now, &then);
+		play(a, b, &now, setting.captures);
+		change(a, b, &setting, &then);
+	}
+	check_cores(a, b, memory, &now);
+	return 0;
+}
