@@ -93,7 +93,8 @@ read_word(struct question *q, const struct policy *policy, const char *word, cha
 	return q->service != NULL;
 }
 
-/* The address of the service that is of the client's family, and not that of a whole net. */
+/* The address of the service that is of the client's family, and neither that of a whole net
+ * nor, if there is another, the client's own. */
 static bool
 choose_server(struct question *q)
 {
@@ -106,6 +107,8 @@ choose_server(struct question *q)
 		q->flow.server = p->addr;
 		if (p->len < 128)
 			q->flow.server.bytes[15] |= 1;
+		if (p->len < 128 && ip_addr_equal(&q->flow.server, &q->flow.client))
+			q->flow.server.bytes[15] ^= p->len < 127 ? 3 : 1;
 		q->flow.server_port_be = htobe16(s->ports[0].first);
 		return true;
 	}
@@ -172,7 +175,8 @@ is_meant(const struct question *q, const struct explain_flow *flow)
 	       (q->port == 0 || flow->flow.client_port_be == htobe16(q->port));
 }
 
-/* The one that is asked for comes first, whatever number of others there is. */
+/* The one that is asked for comes first, whatever number of others there is. If it has none, it is
+ * taken to ask the server that its others ask. */
 static void
 add_flow(struct question *q, const struct explain_flow *flow, unsigned int worker)
 {
@@ -189,6 +193,10 @@ add_flow(struct question *q, const struct explain_flow *flow, unsigned int worke
 		q->flows[0] = *flow;
 	} else if (at < FLOWS_MAX) {
 		q->flows[at] = *flow;
+	}
+	if (!q->is_found && flow->service == q->service->id) {
+		q->flow.server = flow->flow.server;
+		q->flow.server_port_be = flow->flow.server_port_be;
 	}
 	q->n_flows = at < FLOWS_MAX ? at + 1 : FLOWS_MAX;
 }

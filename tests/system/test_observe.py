@@ -2,6 +2,7 @@
 """Observe: everything crosses, and when it ends by a reload no connection breaks."""
 
 import contextlib
+import json
 
 from bench import thorough
 from engines import Synfront
@@ -111,6 +112,34 @@ def test_observe_flood_crosses(bench):
     shown = engine.control("services").splitlines()[0].split()
     assert shown[-4:] == ["OBSERVE", "WOULD-SYN-ACK", "WOULD-OPENED", "WOULD-REFUSED"], shown
     wait_for("cookie mode to end", lambda: would(engine, "cookie_mode_left"), 60)
+
+
+def test_observe_explain_with_two_workers(bench):
+    """Whoever holds the connection, what is asked of it is found, and what a deny would do is said,
+    while all of it crosses."""
+    engine = start(bench, 2)
+    bench.keep(Server(bench.lab, ECHO_PORT, echo))
+    # A client whose address is the first of the service's own, and who is new.
+    new = json.loads(engine.control("--json", "explain", "198.51.100.1:1", "seen"))
+    assert new["state"] == "none" and new["syn"]["outcome"].startswith("passed_"), new
+    open_ones = [bench.keep(dial(bench.lab, ECHO_PORT, family)) for family in (4, 6) * 6]
+    for connection in open_ones:
+        assert ask(connection, b"crosses") == b"crosses"
+    for connection in open_ones:
+        host, source = connection.getsockname()[:2]
+        own = "%s:%d" % ("[%s]" % host if ":" in host else host, source)
+        mine = json.loads(engine.control("--json", "explain", own, "seen"))
+        assert mine["observed"] == 1 and mine["state"] != "none", mine
+        assert mine["client"] == own and mine["flows"][0].startswith(own + " "), mine
+    host = open_ones[0].getsockname()[0]
+    assert "observe    all of it crosses" in engine.control("explain", host, "seen")
+    engine.control("deny", "add", host)
+    denied = json.loads(engine.control("--json", "explain", host + ":1", "seen"))
+    assert denied["admitted"] == 0 and denied["syn"]["reason"], denied
+    with dial(bench.lab, ECHO_PORT) as connection:
+        assert ask(connection, b"in all the same") == b"in all the same"
+    assert would(engine, denied["syn"]["outcome"]) >= 1, engine.counters()
+    engine.control("deny", "del", host)
 
 
 def test_observe_wants_a_start(bench):

@@ -425,7 +425,10 @@ run_burst(struct lab *lab, struct burst *burst)
 	lab->before = *core_counters(lab->core);
 	lab->n_received += burst->n;
 	core_locate(lab->core, burst->seg, burst->n, &now);
-	core_decide(lab->core, burst->seg, burst->n, &now, &lab->actions);
+	if (lab->is_noted)
+		core_decide_noted(lab->core, burst->seg, burst->n, &now, &lab->actions, lab->notes);
+	else
+		core_decide(lab->core, burst->seg, burst->n, &now, &lab->actions);
 	note_all_opened(lab, burst);
 	carry_out_all(lab, burst);
 	check_account(lab);

@@ -114,6 +114,8 @@ struct lab {
 	struct port_range ports[LAB_SERVICES];
 
 	struct actions actions;
+	bool is_noted; /* by core_decide_noted() */
+	struct core_note notes[LAB_BURST];
 	struct emit_memo memo;
 	struct lab_out out[LAB_OUT_MAX];
 	unsigned int n_out;
@@ -266,6 +268,6 @@ extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_t
 	core_corners_tests[], core_rare_tests[], core_learned_tests[], core_fragments_tests[],
 	core_caps_tests[], core_orphans_tests[], core_waiting_tests[], core_adopted_tests[],
 	core_handoff_tests[], core_shield_tests[], core_observe_tests[], core_lists_tests[],
-	core_talkers_tests[], core_explain_tests[], core_syn_lane_tests[];
+	core_talkers_tests[], core_explain_tests[], core_syn_lane_tests[], core_noted_tests[];
 
 #endif

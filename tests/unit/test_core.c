@@ -50,6 +50,7 @@ main(void)
 		{ .pName = "handoff", .pTests = core_handoff_tests },
 		{ .pName = "shield", .pTests = core_shield_tests },
 		{ .pName = "observe", .pTests = core_observe_tests },
+		{ .pName = "noted", .pTests = core_noted_tests },
 		{ .pName = "syn lane", .pTests = core_syn_lane_tests },
 		{ .pName = "lists", .pTests = core_lists_tests },
 		{ .pName = "talkers", .pTests = core_talkers_tests },
