@@ -11,6 +11,7 @@ from lab import SERVER, wait_for
 from machine import PATIENCE_S, Machine
 
 HUGEPAGES = 160  # of 2 MB
+PCI = "/sys/bus/pci/devices/"
 
 
 class Device:
@@ -89,12 +90,16 @@ class Guest(Machine):
             raise RuntimeError("the guest has these NICs: %s" % found)
         return found
 
-    def bind(self, driver):
+    def unbind(self):
         for address in self.addresses:
-            place = "/sys/bus/pci/devices/" + address
-            self.run("[ ! -e {0}/driver ] || echo {1} >{0}/driver/unbind; "
-                     "echo {2} >{0}/driver_override; "
-                     "echo {1} >/sys/bus/pci/drivers_probe".format(place, address, driver))
+            self.run("[ ! -e {0}/driver ] || echo {1} >{0}/driver/unbind".format(
+                PCI + address, address))
+
+    def bind(self, driver):
+        self.unbind()
+        for address in self.addresses:
+            self.run("echo {2} >{0}/driver_override; echo {1} >/sys/bus/pci/drivers_probe".format(
+                PCI + address, address, driver))
 
     # The engine
 

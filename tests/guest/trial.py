@@ -86,6 +86,7 @@ class Trial(Checks):
     def says_why(self):
         """No driver; then one that wants physical addresses, without hugepages."""
         seen = []
+        self.guest.unbind()  # a kernel may have that of virtio built in
         for driver, reason in (("", "no driver"), ("uio_pci_generic", "IOVA as PA")):
             if driver:
                 self.guest.bind(driver)
