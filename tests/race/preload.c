@@ -36,6 +36,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 /* ---- frames on random queues ------------------------------------------ */
 
@@ -175,7 +176,7 @@ rte_telemetry_register_cmd(const char *cmd, telemetry_cb fn, const char *help)
 
 /* Does this thread block all signals that can be? */
 static bool
-is_deaf(long pid, long tid)
+blocks_all(long pid, long tid)
 {
 	char path[64], line[256];
 	unsigned long long blocked = 0;
@@ -192,6 +193,20 @@ is_deaf(long pid, long tid)
 	return blocked >> (SIGRTMIN - 1) == UINT64_MAX >> (SIGRTMIN - 1);
 }
 
+/* And goes on doing so: one that is about to be made, or in a handler, does for a moment. */
+static bool
+is_deaf(long pid, long tid)
+{
+	for (unsigned int ms = 0; ms < 50; ms++) {
+		if (!blocks_all(pid, tid))
+			return false;
+		usleep(1000);
+	}
+	return true;
+}
+
+/* Signal 0 asks whether a thread is there: one that has been sent a signal and has not had it
+ * yet must not seem to be gone, since what the signal does is taken back then. */
 long
 syscall(long number, ...)
 {
@@ -205,7 +220,7 @@ syscall(long number, ...)
 	va_end(list);
 	if (real == NULL)
 		real = dlsym(RTLD_NEXT, "syscall");
-	if (number == SYS_tgkill && is_deaf(a[0], a[1])) {
+	if (number == SYS_tgkill && a[2] != 0 && is_deaf(a[0], a[1])) {
 		errno = ESRCH;
 		return -1;
 	}
