@@ -72,6 +72,12 @@ def curl(lab, url, *argv):
     return int(last.split(" ")[0]), last.partition(" ")[2], body
 
 
+def promtool_is_silent(text):
+    done = promtool("check", "metrics", stdin=text)
+    assert done.returncode == 0 and not done.stdout.strip(), done.stdout
+
+
+@thorough
 def test_promtool_has_nothing_to_say(bench):
     """`synfrontctl metrics`, also with figures in every counter that a little traffic moves."""
     engine = bench.lab.engine
@@ -79,8 +85,18 @@ def test_promtool_has_nothing_to_say(bench):
     with dial(bench.lab, port) as connection:
         assert ask(connection, b"counted") == b"counted"
     text = engine.control("metrics")
-    done = promtool("check", "metrics", stdin=text)
-    assert done.returncode == 0 and not done.stdout.strip(), done.stdout
+    promtool_is_silent(text)
+    with metrics_socket(bench.lab, engine.tag) as url:
+        promtool_is_silent(curl(bench.lab, url)[2])
+
+
+def test_series(bench):
+    """Each once, the same in both dialects, without an address, and not too many."""
+    engine = bench.lab.engine
+    port = bench.serve("bulk", echo)
+    with dial(bench.lab, port) as connection:
+        assert ask(connection, b"counted") == b"counted"
+    text = engine.control("metrics")
     found = samples(text)
     assert len(found) == len([line for line in text.splitlines() if line[0] != "#"]), "one twice"
     strict = engine.control("metrics", "openmetrics")
@@ -118,7 +134,7 @@ def test_scrape(bench):
     with metrics_socket(bench.lab, engine.tag) as url:
         status, kind, body = curl(bench.lab, url)
         assert status == 200 and kind.startswith("text/plain; version=0.0.4"), (status, kind)
-        assert not promtool("check", "metrics", stdin=body).stdout.strip()
+        assert set(samples(body)) == set(samples(engine.control("metrics")))
         accept = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
         status, kind, body = curl(bench.lab, url, "-H", accept)
         assert status == 200 and kind.startswith("application/openmetrics-text; version=1.0.0")
@@ -133,6 +149,7 @@ def test_scrape(bench):
         assert status == 503 and "not running" in body, body
 
 
+@thorough
 def test_alerts(_bench):
     """The rules are good, and fire when they should and only then: promtool's unit tests."""
     done = promtool("check", "rules", os.path.join(PROMETHEUS, "alerts.yml"))
