@@ -31,10 +31,15 @@ rate_of(const struct flood_service *f, uint64_t syns, uint64_t gone_ms)
 	return (uint32_t)((syns - f->syns) * 1000 / gone_ms);
 }
 
-/* In cookie mode, at `now_ms`. */
+/* In cookie mode, at `now_ms`; a flood begins if none is under way. */
 static void
-see(struct flood_service *f, const struct service_view *view, uint64_t now_ms)
+see(struct flood_service *f, const struct service_view *view, bool is_calm, uint64_t now_ms)
 {
+	if (is_calm && !f->is_owed) {
+		f->begun_ms = now_ms;
+		f->syns_begin = view->syn;
+		f->is_owed = true;
+	}
 	f->seen_ms = now_ms;
 	f->syns_seen = view->syn;
 	f->is_seen = true;
@@ -52,8 +57,6 @@ static void
 begin(struct event *e, const struct service *s, const struct service_view *view,
       struct flood_service *f, struct events *events)
 {
-	f->begun_ms = f->seen_ms;
-	f->syns_begin = view->syn;
 	f->rate_max = f->rate;
 	event_u64(e, "syn_per_s", f->rate);
 	event_u64(e, "observe", view->is_observed);
@@ -93,15 +96,17 @@ end(struct event *e, const struct service *s, const struct service_view *view,
 
 static void
 tell(const struct service *s, const struct service_view *view, struct flood_service *f,
-     const struct plane *plane, struct events *events, uint64_t now_ms)
+     const struct plane *plane, struct events *events, bool has_rate, uint64_t now_ms)
 {
-	bool is_so = view->cookie_mode || (events_is_so(events, EVENT_FLOOD, s->id) &&
-	                                   now_ms - f->seen_ms < FLOOD_CALM_MS);
+	bool is_so = events_is_so(events, EVENT_FLOOD, s->id)
+	                     ? view->cookie_mode || now_ms - f->seen_ms < FLOOD_CALM_MS
+	                     : f->is_owed && has_rate;
 	struct event *e = events_edge(events, EVENT_FLOOD, s->id, s->name, is_so);
 
 	if (e == NULL)
 		return;
 	if (is_so) {
+		f->is_owed = false;
 		e->n_prefixes = flood_prefixes(plane, s, e->prefixes);
 		begin(e, s, view, f, events);
 	} else {
@@ -129,10 +134,10 @@ flood_look(struct flood *flood, const struct plane *plane, const struct policy *
 			f->syns = view.syn;
 		f->rate_max = f->rate > f->rate_max ? f->rate : f->rate_max;
 		if (view.cookie_mode)
-			see(f, &view, now_ms);
+			see(f, &view, !events_is_so(events, EVENT_FLOOD, s->id), now_ms);
 		else if (f->is_seen)
 			lapse(f, plane, s);
-		tell(s, &view, f, plane, events, now_ms);
+		tell(s, &view, f, plane, events, is_due && !is_first, now_ms);
 	}
 	if (is_due)
 		flood->looked_ms = now_ms;

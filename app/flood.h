@@ -5,7 +5,9 @@
  * A flood that comes in bursts takes a service out of cookie mode after each second of rest, and
  * back into it. Clients do not notice; who is called for each beginning and each end would. So
  * a flood is over for the events when the service has been out of cookie mode for FLOOD_CALM_MS,
- * and then ended when it left. Bursts that are closer than that are one flood.
+ * and then ended when it left. Bursts that are closer than that are one flood. Its beginning is
+ * told when the rate of SYNs has been counted over a time in which it had begun, RATE_MS later at
+ * most.
  */
 #ifndef SYNFRONT_FLOOD_H
 #define SYNFRONT_FLOOD_H
@@ -25,6 +27,7 @@ struct flood {
 		uint64_t seen_ms;        /* ... and last */
 		uint64_t syns_seen;      /* then */
 		bool is_seen;            /* at the last look */
+		bool is_owed;            /* it has begun, and that is not told */
 		unsigned int n_prefixes; /* whom it came from, when cookie mode was last left */
 		struct event_prefix prefixes[EVENT_PREFIXES_MAX];
 	} services[SERVICES_MAX]; /* by id */

@@ -138,10 +138,52 @@ test_bursts_of_five_seconds_are_one_flood(void)
 	check_bursts(5000, 5000, "\"seconds\":54.8,", "\"syns\":1690250,");
 }
 
+/* It begins between two times at which rates are counted: the one told is not of before it. */
+static void
+test_beginning_has_its_rate(void)
+{
+	begin();
+	pass(2000, false, 0);
+	now_ms += 50;
+	view.cookie_mode = true;
+	view.syn += 512;
+	flood_look(&flood, plane, &policy, &events, now_ms);
+	CU_ASSERT_EQUAL(times("\"state\":\"begin\""), 0);
+	now_ms += LOOK_MS - 50;
+	view.syn += 1488;
+	flood_look(&flood, plane, &policy, &events, now_ms);
+	CU_ASSERT_EQUAL(times("\"state\":\"begin\""), 1);
+	CU_ASSERT_EQUAL(times("\"syn_per_s\":10000,"), 1);
+	pass(FLOOD_CALM_MS, false, 0);
+	CU_ASSERT_EQUAL(times("\"seconds\":0.1,"), 1);
+	CU_ASSERT_EQUAL(times("\"syns\":1488,"), 1);
+	end();
+}
+
+/* Cookie mode is over before rates are counted: it is told all the same. */
+static void
+test_flash_is_told(void)
+{
+	begin();
+	pass(2000, false, 0);
+	now_ms += 50;
+	view.cookie_mode = true;
+	view.syn += 2000;
+	flood_look(&flood, plane, &policy, &events, now_ms);
+	now_ms += 50;
+	view.cookie_mode = false;
+	flood_look(&flood, plane, &policy, &events, now_ms);
+	pass(FLOOD_CALM_MS, false, 0);
+	CU_ASSERT_EQUAL(times("\"state\":\"begin\""), 1);
+	CU_ASSERT_EQUAL(times("\"state\":\"end\""), 1);
+	end();
+}
+
 static void
 test_floods_apart_are_two(void)
 {
 	begin();
+	pass(LOOK_MS, false, 0);
 	for (unsigned int i = 0; i < 2; i++) {
 		pass(3000, true, 50000);
 		CU_ASSERT_EQUAL(times("\"state\":\"begin\""), i + 1);
@@ -175,6 +217,8 @@ main(void)
 	CU_TestInfo tests[] = {
 		CHECK_TEST(test_bursts_of_a_second_are_one_flood),
 		CHECK_TEST(test_bursts_of_five_seconds_are_one_flood),
+		CHECK_TEST(test_beginning_has_its_rate),
+		CHECK_TEST(test_flash_is_told),
 		CHECK_TEST(test_floods_apart_are_two),
 		CHECK_TEST(test_service_that_goes_ends_it),
 		CU_TEST_INFO_NULL,
