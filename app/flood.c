@@ -117,27 +117,34 @@ tell(const struct service *s, const struct service_view *view, struct flood_serv
 }
 
 void
+flood_begin(struct flood *flood, uint64_t now_ms)
+{
+	memset(flood, 0, sizeof(*flood));
+	flood->looked_ms = now_ms;
+}
+
+void
 flood_look(struct flood *flood, const struct plane *plane, const struct policy *policy,
            struct events *events, uint64_t now_ms)
 {
-	uint64_t gone_ms = flood->looked_ms != 0 ? now_ms - flood->looked_ms : 0;
-	bool is_first = flood->looked_ms == 0, is_due = is_first || gone_ms >= RATE_MS;
+	uint64_t gone_ms = now_ms - flood->looked_ms;
+	bool is_due = gone_ms >= RATE_MS;
 
 	for (uint32_t i = 0; i < policy->n_services; i++) {
 		const struct service *s = &policy->services[i];
 		struct flood_service *f = &flood->services[s->id];
 		struct service_view view = stats_service(plane, s->id);
 
-		if (is_due && !is_first)
+		if (is_due) {
 			f->rate = rate_of(f, view.syn, gone_ms);
-		if (is_due)
 			f->syns = view.syn;
+		}
 		f->rate_max = f->rate > f->rate_max ? f->rate : f->rate_max;
 		if (view.cookie_mode)
 			see(f, &view, !events_is_so(events, EVENT_FLOOD, s->id), now_ms);
 		else if (f->is_seen)
 			lapse(f, plane, s);
-		tell(s, &view, f, plane, events, is_due && !is_first, now_ms);
+		tell(s, &view, f, plane, events, is_due, now_ms);
 	}
 	if (is_due)
 		flood->looked_ms = now_ms;

@@ -18,7 +18,7 @@
 #define FLOOD_CALM_MS 10000u
 
 struct flood {
-	uint64_t looked_ms; /* when the rates were last worked out; 0: never */
+	uint64_t looked_ms; /* when the rates were last worked out */
 	struct flood_service {
 		uint64_t syns;           /* then */
 		uint64_t syns_begin;     /* when its flood began */
@@ -33,6 +33,8 @@ struct flood {
 	} services[SERVICES_MAX]; /* by id */
 };
 
+/* The workers begin, and their counts of SYNs at zero. */
+void flood_begin(struct flood *flood, uint64_t now_ms);
 /* Look at all services of the policy in force; a few times a second. */
 void flood_look(struct flood *flood, const struct plane *plane, const struct policy *policy,
                 struct events *events, uint64_t now_ms);

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "check.h"
+#include "clock.h"
 #include "control.h"
 #include "cpu_guard.h"
 #include "group_secret.h"
@@ -174,6 +175,7 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	if (rc != 0)
 		return EXIT_START;
 
+	flood_begin(&control.flood, clock_ms(CLOCK_MONOTONIC));
 	control.plane = &plane;
 	control.path = options->config;
 	control.log_level = options->log_level;

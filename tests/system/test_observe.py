@@ -114,7 +114,8 @@ def test_observe_flood_crosses(bench):
     found = samples(metrics)
     assert found['synfront_would_syn_ack_total{service="seen"}'] >= row["would_syn_ack"], found
     assert found["synfront_would_cookie_mode_entered_total"] >= 1, found
-    assert "service seen: would enter cookie mode (observe)" in engine.process.output()
+    wait_for("the log to say so", lambda: "service seen: would enter cookie mode (observe)"
+             in engine.process.output())
     shown = engine.control("services").splitlines()[0].split()
     assert shown[-4:] == ["OBSERVE", "WOULD-SYN-ACK", "WOULD-OPENED", "WOULD-REFUSED"], shown
     wait_for("cookie mode to end", lambda: would(engine, "cookie_mode_left"), 60)

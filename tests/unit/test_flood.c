@@ -51,10 +51,10 @@ begin(void)
 	conf.events = (struct events_conf){ .file = path, .hook_per_minute = 1 };
 	unlink(path);
 	CU_ASSERT_EQUAL_FATAL(events_init(&events, &conf, NULL, &err), 0);
-	memset(&flood, 0, sizeof(flood));
 	memset(&view, 0, sizeof(view));
 	talkers_prefix = 0;
 	now_ms = 1000000;
+	flood_begin(&flood, now_ms);
 }
 
 /* What has been told so far. */
@@ -160,6 +160,19 @@ test_beginning_has_its_rate(void)
 	end();
 }
 
+/* The first look comes when all of a burst has come. */
+static void
+test_flood_at_the_start_has_its_rate(void)
+{
+	begin();
+	now_ms += 400;
+	view.cookie_mode = true;
+	view.syn = 20000;
+	flood_look(&flood, plane, &policy, &events, now_ms);
+	CU_ASSERT_EQUAL(times("\"syn_per_s\":50000,"), 1);
+	end();
+}
+
 /* Cookie mode is over before rates are counted: it is told all the same. */
 static void
 test_flash_is_told(void)
@@ -183,7 +196,6 @@ static void
 test_floods_apart_are_two(void)
 {
 	begin();
-	pass(LOOK_MS, false, 0);
 	for (unsigned int i = 0; i < 2; i++) {
 		pass(3000, true, 50000);
 		CU_ASSERT_EQUAL(times("\"state\":\"begin\""), i + 1);
@@ -218,6 +230,7 @@ main(void)
 		CHECK_TEST(test_bursts_of_a_second_are_one_flood),
 		CHECK_TEST(test_bursts_of_five_seconds_are_one_flood),
 		CHECK_TEST(test_beginning_has_its_rate),
+		CHECK_TEST(test_flood_at_the_start_has_its_rate),
 		CHECK_TEST(test_flash_is_told),
 		CHECK_TEST(test_floods_apart_are_two),
 		CHECK_TEST(test_service_that_goes_ends_it),
