@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "ctl_clock.h"
+#include "clock.h"
 #include "ctl_table.h"
 #include "ctl_talkers.h"
 #include "top_rates.h"
@@ -89,7 +89,7 @@ figures_ask(struct top_figures *f, struct ctl_socket *s)
 		figures_free(f);
 		return -1;
 	}
-	f->at_s = ctl_clock_s();
+	f->at_s = clock_s(CLOCK_MONOTONIC);
 	return 0;
 }
 
