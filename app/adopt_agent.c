@@ -13,6 +13,7 @@
 
 #include "adopt_socket.h"
 #include "checks.h"
+#include "fresh_file.h"
 #include "log.h"
 #include "program.h"
 #include "adopt_report.h"
@@ -167,17 +168,14 @@ write_metrics(const struct agent *a)
 {
 	bool is_attached[AGENT_INTERFACES_MAX];
 	struct adopt_report report;
-	char fresh[512];
+	struct fresh_file file;
 
 	/* No name that a collector reads while it is written. */
-	snprintf(fresh, sizeof(fresh), "%.500s.new", a->conf->metrics_file);
-	FILE *file = fopen(fresh, "we");
-	if (file == NULL)
+	if (fresh_file_begin(&file, a->conf->metrics_file) != 0)
 		return;
 	fill_report(a, &report, is_attached);
-	adopt_report_metrics(file, &report);
-	if (fclose(file) != 0 || rename(fresh, a->conf->metrics_file) != 0)
-		unlink(fresh);
+	adopt_report_metrics(file.out, &report);
+	fresh_file_end(&file, FRESH_FILE_WHOLE);
 }
 
 static void

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl_clock.h"
+#include "clock.h"
 #include "ctl_command.h"
 
 #define CAPTURE "/synfront/capture"
@@ -155,7 +155,7 @@ wait_for_output(struct writing *w)
 {
 	struct pollfd p = { .fd = w->fd, .events = POLLOUT };
 
-	while (!is_told_to_end && !(w->end_s != 0 && ctl_clock_s() >= w->end_s)) {
+	while (!is_told_to_end && !(w->end_s != 0 && clock_s(CLOCK_MONOTONIC) >= w->end_s)) {
 		int n = poll(&p, 1, KEEP_MS);
 		if (n > 0)
 			return true;
@@ -280,7 +280,7 @@ is_enough(const struct writing *w)
 {
 	return is_told_to_end || w->error != 0 ||
 	       (w->options->n_frames != 0 && w->n_written >= w->options->n_frames) ||
-	       (w->end_s != 0 && ctl_clock_s() >= w->end_s);
+	       (w->end_s != 0 && clock_s(CLOCK_MONOTONIC) >= w->end_s);
 }
 
 /* For a while, or until nobody reads the pipe any more, though there is nothing to write. */
@@ -354,7 +354,7 @@ write_capture(struct writing *w, const struct ctl_request *request)
 	if (w->fd < 0)
 		w->error = errno;
 	if (w->options->seconds != 0)
-		w->end_s = ctl_clock_s() + w->options->seconds;
+		w->end_s = clock_s(CLOCK_MONOTONIC) + w->options->seconds;
 	rc = run(w);
 	if (w->fd > STDERR_FILENO && close(w->fd) != 0 && w->error == 0)
 		w->error = errno;

@@ -2,15 +2,12 @@
 #include "lists_keeper.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "clock.h"
+#include "fresh_file.h"
 #include "list_line.h"
 #include "lists.h"
 #include "log.h"
@@ -114,22 +111,7 @@ write_entry(void *arg, const struct list_view *view)
 	return true;
 }
 
-/* The file's name is on disk when its folder is. */
-static int
-sync_folder(const char *path)
-{
-	char copy[PATH_MAX];
-
-	snprintf(copy, sizeof(copy), "%s", path);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	int rc = fsync(fd);
-	close(fd);
-	return rc;
-}
-
-static int
+static void
 write_all(FILE *out)
 {
 	struct writing w = { out, clock_ms(CLOCK_REALTIME) / 1000 };
@@ -141,30 +123,17 @@ write_all(FILE *out)
 	do
 		next = lists_each(next, PART, write_entry, &w);
 	while (next != 0);
-	return fflush(out) == 0 && !ferror(out) && fsync(fileno(out)) == 0 ? 0 : -1;
 }
 
 static int
 write_file(const char *path)
 {
-	char fresh[PATH_MAX];
+	struct fresh_file file;
 
-	if (snprintf(fresh, sizeof(fresh), "%s.new", path) >= (int)sizeof(fresh)) {
-		errno = ENAMETOOLONG;
+	if (fresh_file_begin(&file, path) != 0)
 		return -1;
-	}
-	FILE *out = fopen(fresh, "we");
-	if (out == NULL)
-		return -1;
-	int rc = write_all(out), why = errno;
-	if (fclose(out) != 0 && rc == 0) {
-		rc = -1;
-		why = errno;
-	}
-	errno = why;
-	if (rc != 0 || rename(fresh, path) != 0)
-		return -1;
-	return sync_folder(path);
+	write_all(file.out);
+	return fresh_file_end(&file, FRESH_FILE_KEPT);
 }
 
 static void

@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "cpu_guard.h"
-#include "ctl_clock.h"
 #include "ctl_command.h"
 #include "ctl_socket.h"
 #include "ctl_table.h"
@@ -266,7 +266,7 @@ run(const struct options *o)
 	}
 	for (;;) {
 		json_t *answer = ask(&s, o);
-		double now_s = ctl_clock_s();
+		double now_s = clock_s(CLOCK_MONOTONIC);
 		if (answer == NULL) {
 			fprintf(stderr, "synfrontctl: %s\n", s.error);
 			break;

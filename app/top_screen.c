@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl_clock.h"
+#include "clock.h"
 
 #define TALKERS_LEAST 3 /* lines that services leave to them, if there are that many */
 #define KEY_ESCAPE 27
@@ -229,7 +229,7 @@ static void
 wait_until(struct view *v, double at_s)
 {
 	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
-	double left_ms = 1000 * (at_s - ctl_clock_s());
+	double left_ms = 1000 * (at_s - clock_s(CLOCK_MONOTONIC));
 	int n = poll(&in, 1, left_ms < 0 ? 0 : left_ms < 1e9 ? (int)left_ms + 1 : 1000000000);
 
 	if ((n < 0 && errno != EINTR) || (n > 0 && (in.revents & ~POLLIN) != 0))
@@ -244,8 +244,8 @@ watch(struct view *v)
 	double next_s = 0;
 
 	while (!v->wants_to_end && !is_stopped) {
-		if (ctl_clock_s() >= next_s) {
-			next_s = ctl_clock_s() + v->interval_s;
+		if (clock_s(CLOCK_MONOTONIC) >= next_s) {
+			next_s = clock_s(CLOCK_MONOTONIC) + v->interval_s;
 			if (!v->is_paused)
 				v->is_there = top_source_take(v->source) == 0;
 		}

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "ctl_clock.h"
+#include "clock.h"
 #include "ctl_table.h"
 #include "ctl_talkers.h"
 #include "top_rates.h"
@@ -89,7 +89,7 @@ figures_ask(struct top_figures *f, struct ctl_socket *s)
 		figures_free(f);
 		return -1;
 	}
-	f->at_s = ctl_clock_s();
+	f->at_s = clock_s(CLOCK_MONOTONIC);
 	return 0;
 }
 
@@ -209,6 +209,42 @@ make_heading(struct top_tables *t, const struct top_source *source)
 	         json_array_size(source->now.services));
 }
 
+const char *const top_bar_names[TOP_BARS] = { "SYNs", "answers", "proven", "refused" };
+
+static json_int_t
+bar_value(const json_t *row, unsigned int bar)
+{
+	static const char *const keys[TOP_BARS] = { "syn", "syn_ack", "opened", "refused" };
+
+	return json_integer_value(json_object_get(row, keys[bar])); /* 0: not known */
+}
+
+static json_int_t
+bar_scale(const json_t *services)
+{
+	json_int_t most = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(services, i, row)
+	{
+		for (unsigned int bar = 0; bar < TOP_BARS; bar++)
+			most = bar_value(row, bar) > most ? bar_value(row, bar) : most;
+	}
+	return most;
+}
+
+unsigned int
+top_bar(const struct top_tables *t, size_t service, unsigned int bar, unsigned int width)
+{
+	json_int_t value = bar_value(json_array_get(t->services, service), bar);
+
+	if (value <= 0 || width == 0)
+		return 0;
+	unsigned int n = (unsigned int)((double)value * width / (double)t->bar_scale + 0.5);
+	return n > 0 ? n : 1;
+}
+
 void
 top_tables_make(struct top_tables *t, const struct top_source *source, enum top_order order,
                 const char *service)
@@ -217,6 +253,7 @@ top_tables_make(struct top_tables *t, const struct top_source *source, enum top_
 
 	make_heading(t, source);
 	make_services(t, source, seconds, order);
+	t->bar_scale = bar_scale(t->services);
 	make_workers(t, source, seconds);
 	make_talkers(t, source, service);
 	t->ports = top_rates(source->now.ports, source->before.ports, "side", port_figures,
@@ -229,34 +266,6 @@ top_tables_free(struct top_tables *t)
 	json_decref(t->services);
 	json_decref(t->ports);
 	json_decref(t->talkers);
-}
-
-const char *const top_bar_names[TOP_BARS] = { "SYNs", "answers", "proven", "refused" };
-
-static json_int_t
-bar_value(const json_t *row, unsigned int bar)
-{
-	static const char *const keys[TOP_BARS] = { "syn", "syn_ack", "opened", "refused" };
-
-	return json_integer_value(json_object_get(row, keys[bar])); /* 0: not known */
-}
-
-unsigned int
-top_bar(const struct top_tables *t, size_t service, unsigned int bar, unsigned int width)
-{
-	json_int_t value = bar_value(json_array_get(t->services, service), bar), max = 0;
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(t->services, i, row)
-	{
-		for (unsigned int b = 0; b < TOP_BARS; b++)
-			max = bar_value(row, b) > max ? bar_value(row, b) : max;
-	}
-	if (value <= 0 || width == 0)
-		return 0;
-	unsigned int n = (unsigned int)((double)value * width / (double)max + 0.5);
-	return n > 0 ? n : 1;
 }
 
 void

@@ -38,6 +38,7 @@ extern const char *const top_order_names[TOP_ORDERS];
 struct top_tables {
 	char heading[160], workers[512]; /* lines */
 	json_t *services, *ports, *talkers;
+	json_int_t bar_scale; /* what the longest bar stands for */
 };
 
 /* Ask, connecting first if need be. 0, or -1: there is no engine now, and what was known of it is

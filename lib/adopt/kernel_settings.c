@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "kernel_settings.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "fresh_file.h"
 
 #define MSS_LEAST 536u
 #define MSS6_LEAST 1220u
@@ -115,25 +115,16 @@ word(bool value)
 int
 granted_write(const struct granted *granted, const char *path)
 {
-	char fresh[PATH_MAX];
+	struct fresh_file file;
 
-	snprintf(fresh, sizeof(fresh), "%.4000s.new", path);
-	FILE *file = fopen(fresh, "we");
-	if (file == NULL)
+	if (fresh_file_begin(&file, path) != 0)
 		return -1;
-	fprintf(file,
+	fprintf(file.out,
 	        "# What this server's kernel grants; written by synfront-adopt.\n"
 	        "mss: %u\nmss6: %u\nwscale: %u\nwindow_scaling: %s\nsack: %s\ntimestamps: %s\n",
 	        granted->mss, granted->mss6, granted->wscale, word(granted->window_scaling),
 	        word(granted->sack), word(granted->timestamps));
-	bool is_good = fflush(file) == 0 && fsync(fileno(file)) == 0;
-	is_good &= fclose(file) == 0;
-	if (is_good && rename(fresh, path) == 0)
-		return 0;
-	int why = errno;
-	unlink(fresh);
-	errno = why;
-	return -1;
+	return fresh_file_end(&file, FRESH_FILE_KEPT);
 }
 
 /* What a client that has been promised it loses with its first segment. */

@@ -314,8 +314,8 @@ replace(const struct list_wish *asked, const struct prefix *prefixes, uint32_t n
 
 	wish.until_s = end_of(asked->until_s);
 	/* The first one makes what the others need beside room: a name, a reason. */
-	for (uint32_t i = 0; i < n && i < 1 && result == LIST_DONE; i++) {
-		wish.prefix = prefixes[i];
+	if (n > 0 && result == LIST_DONE) {
+		wish.prefix = prefixes[0];
 		result = add(&wish);
 	}
 	if (result != LIST_DONE)

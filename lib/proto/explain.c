@@ -430,12 +430,13 @@ explain_ask(struct core *trials[2], const struct flow *flow, uint32_t tags,
 	struct packet ack = next_ack(trials[1], flow, tags);
 
 	memset(answer, 0, sizeof(*answer));
+	/* First: both trials have one cache of known flows, to which a proof adds this one. */
+	answer->ack = decide(trials[1], flow, tags, &ack, now, &said);
 	answer->syn = decide(trials[0], flow, tags, &syn, now, &said);
 	if (answer->syn.has_syn_ack) {
 		struct packet proof = ack_of(&said);
 		answer->proof = decide(trials[0], flow, tags, &proof, now, &said);
 	}
-	answer->ack = decide(trials[1], flow, tags, &ack, now, &said);
 }
 
 /* ---- flows of a client ------------------------------------------------- */

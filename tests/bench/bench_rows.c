@@ -56,18 +56,22 @@ fill_syn_closed(struct load *load)
 		                                     .port = 81 });
 }
 
+/* The client's next data on the connection of a flow. */
+static void
+add_data(struct load *load, uint32_t flow)
+{
+	load_add(load, &(struct load_frame){ .flow = flow,
+	                                     .seq = load_client_seq(flow) + 1,
+	                                     .ack = load_random(load),
+	                                     .flags = TCP_ACK,
+	                                     .payload_len = (uint16_t)load->params.payload_len });
+}
+
 static void
 fill_client_data(struct load *load)
 {
-	for (unsigned int i = 0; i < LOAD_BURST; i++) {
-		uint32_t flow = load_random(load) % load->params.entries;
-		load_add(load,
-		         &(struct load_frame){ .flow = flow,
-		                               .seq = load_client_seq(flow) + 1,
-		                               .ack = load_random(load),
-		                               .flags = TCP_ACK,
-		                               .payload_len = (uint16_t)load->params.payload_len });
-	}
+	for (unsigned int i = 0; i < LOAD_BURST; i++)
+		add_data(load, load_random(load) % load->params.entries);
 }
 
 static void
@@ -110,12 +114,7 @@ fill_mix(struct load *load)
 			                                     .syn_options = true,
 			                                     .tsval = 1 });
 		else
-			load_add(load, &(struct load_frame){
-					       .flow = flow,
-					       .seq = load_client_seq(flow) + 1,
-					       .ack = load_random(load),
-					       .flags = TCP_ACK,
-					       .payload_len = (uint16_t)load->params.payload_len });
+			add_data(load, flow);
 	}
 }
 
@@ -128,13 +127,7 @@ fill_syn_mixed(struct load *load)
 		uint32_t kind = load_random(load);
 
 		if (kind % 100 == 0) {
-			uint32_t flow = load_random(load) % load->params.entries;
-			load_add(load, &(struct load_frame){
-					       .flow = flow,
-					       .seq = load_client_seq(flow) + 1,
-					       .ack = load_random(load),
-					       .flags = TCP_ACK,
-					       .payload_len = (uint16_t)load->params.payload_len });
+			add_data(load, load_random(load) % load->params.entries);
 			continue;
 		}
 		load_add(load,

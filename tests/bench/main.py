@@ -12,16 +12,19 @@ import growth
 import handoff
 import idle
 import kernel
+import lists
 import nics
 import plot
 import proxy
+import scrape
 import shared_memory
 import wan
 from results import Results
 from stage import BUILD, machine
 
 TOPICS = {"ports": shared_memory, "kernel": kernel, "proxy": proxy, "flood": first_byte, "growth": growth,
-          "idle": idle, "adopt": adopt_packets, "handoff": handoff, "wan": wan}
+          "idle": idle, "scrape": scrape, "lists": lists, "adopt": adopt_packets, "handoff": handoff,
+          "wan": wan}
 
 
 def options():

@@ -174,6 +174,9 @@ const char *lab_outcome(const struct lab *lab);
 /* Memory for lab->params, as the last lab left it, and its return. */
 void lab_memory_take(struct lab *lab);
 void lab_memory_leave(struct lab *lab);
+/* What the lab's own files share: the time, and that what left is seen no more. */
+struct instant lab_now(const struct lab *lab);
+void lab_clear_out(struct lab *lab);
 void lab_start(struct lab *lab);
 /* Another one, not started, as this one is before lab_start(): a worker beside it, on the
  * same cookies. lab_leave() ends it. */

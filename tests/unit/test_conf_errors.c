@@ -1,52 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Each way in which a configuration can be wrong, with the words and the place
  * of its error. */
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "check.h"
-#include "conf.h"
+#include "conf_wrong.h"
 
 #define OUTSIDE "ports: {outside: {device: net_null0}}\n"
-#define PORTS "ports: {outside: {device: net_null0}, inside: {device: net_null1}}\n"
-#define WEB "services: [{name: web, addresses: 192.0.2.1, ports: 80, mode: proxy}]\n"
-#define GOOD PORTS WEB
 /* Line 2 begins the list; a test goes on from line 7. */
 #define LIST                                                                                 \
 	PORTS "services:\n- name: web\n  addresses: 192.0.2.1\n  ports: [80, 443]\n  mode: " \
 	      "proxy\n"
-
-struct wrong {
-	const char *yaml;
-	const char *error;
-};
-
-static void
-show(const char *got, const char *want)
-{
-	fputs("\n  got:  ", stdout);
-	fputs(got, stdout);
-	fputs("\n  want: ", stdout);
-	puts(want);
-}
-
-static void
-check_wrong(const struct wrong *cases, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct conf_error err;
-		struct conf *conf = conf_parse(cases[i].yaml, strlen(cases[i].yaml), "t", &err);
-
-		CU_ASSERT_PTR_NULL(conf);
-		if (conf == NULL && strcmp(err.text, cases[i].error) != 0)
-			show(err.text, cases[i].error);
-		CU_ASSERT_STRING_EQUAL(conf == NULL ? err.text : "", cases[i].error);
-		conf_free(conf);
-	}
-}
-
-#define CHECK_WRONG(cases) check_wrong(cases, sizeof(cases) / sizeof((cases)[0]))
 
 static void
 test_yaml_broken_is_refused(void)
@@ -367,90 +328,6 @@ test_services_that_disagree_are_refused(void)
 	CHECK_WRONG(cases);
 }
 
-/* Writes a secret file with the mode and parses a configuration that names it.
- * True if it was accepted; else its error is in *err. */
-__attribute__((nonnull)) static bool
-secret_accepted(const char *path, const void *bytes, size_t len, mode_t mode,
-                struct conf_error *err)
-{
-	char yaml[512];
-	FILE *f = fopen(path, "w");
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	CU_ASSERT_EQUAL(fwrite(bytes, 1, len, f), len);
-	fclose(f);
-	CU_ASSERT_EQUAL(chmod(path, mode), 0);
-	snprintf(yaml, sizeof(yaml), GOOD "secret:\n  file: %s\n", path);
-
-	struct conf *conf = conf_parse(yaml, strlen(yaml), "t", err);
-	bool accepted = conf != NULL;
-	if (accepted) {
-		uint8_t master[MASTER_SECRET_SIZE];
-		CU_ASSERT_EQUAL(conf_read_secret(conf, master, err), 0);
-		/* Hex digits of 0x5a and 0x5b, or the bytes themselves: see the caller. */
-		for (size_t i = 0; i < sizeof(master); i++)
-			CU_ASSERT_EQUAL(master[i], i < sizeof(master) / 2 ? 0x5a : 0x5b);
-	}
-	conf_free(conf);
-	unlink(path);
-	return accepted;
-}
-
-static void
-test_secret_file_unfit_is_refused(void)
-{
-	char dir[] = "/tmp/test_conf_XXXXXX", path[64], hex[67], raw[100], want[256];
-	struct conf_error err;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/secret", dir);
-	memset(raw, 0x5b, sizeof(raw));
-	memset(raw, 0x5a, 16);
-	for (int i = 0; i < 64; i++)
-		hex[i] = (i < 32 ? "5A5a" : "5B5b")[i % 4];
-	hex[64] = hex[65] = '\n';
-
-	CU_ASSERT_TRUE(secret_accepted(path, hex, 64, 0600, &err));
-	CU_ASSERT_TRUE(secret_accepted(path, hex, 65, 0400, &err));
-	CU_ASSERT_TRUE(secret_accepted(path, raw, 32, 0600, &err));
-	CU_ASSERT_TRUE(secret_accepted(path, raw, 100, 0600, &err));
-
-	CU_ASSERT_FALSE(secret_accepted(path, raw, 31, 0600, &err));
-	snprintf(want, sizeof(want),
-	         "t:4:9: secret.file: found \"%s\" with 31 bytes; expected 64 hex digits "
-	         "or at least 32 bytes",
-	         path);
-	CU_ASSERT_STRING_EQUAL(err.text, want);
-	CU_ASSERT_FALSE(secret_accepted(path, raw, 0, 0600, &err));
-	CU_ASSERT_FALSE(secret_accepted(path, raw + 16, 64, 0600, &err));
-	snprintf(want, sizeof(want),
-	         "t:4:9: secret.file: found \"%s\" with two equal halves; expected 32 random bytes",
-	         path);
-	CU_ASSERT_STRING_EQUAL(err.text, want);
-
-	static const mode_t modes[] = { 0640, 0604, 0620, 0602, 0610, 0601 };
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-		CU_ASSERT_FALSE(secret_accepted(path, raw, 32, modes[i], &err));
-		snprintf(want, sizeof(want),
-		         "t:4:9: secret.file: found \"%s\" with mode %04o; expected 0600 or "
-		         "0400: no access for group and others",
-		         path, modes[i]);
-		CU_ASSERT_STRING_EQUAL(err.text, want);
-	}
-
-	const struct wrong cases[] = {
-		{ GOOD "secret:\n  file: /nonexistent/secret\n",
-		  "t:4:9: secret.file: found "
-		  "\"/nonexistent/secret\": No such file or directory; expected a file that can be "
-		  "read" },
-		{ GOOD "secret:\n  file: /\n",
-		  "t:4:9: secret.file: found \"/\", not a regular file; expected "
-		  "one" },
-	};
-	CHECK_WRONG(cases);
-	CU_ASSERT_EQUAL(rmdir(dir), 0);
-}
-
 static void
 test_file_unreadable_is_refused(void)
 {
@@ -493,7 +370,6 @@ static CU_TestInfo tests[] = {
 	CHECK_TEST(test_workers_that_disagree_are_refused),
 	CHECK_TEST(test_limits_that_disagree_are_refused),
 	CHECK_TEST(test_services_that_disagree_are_refused),
-	CHECK_TEST(test_secret_file_unfit_is_refused),
 	CHECK_TEST(test_file_unreadable_is_refused),
 	CHECK_TEST(test_text_cut_anywhere_is_survived),
 	CU_TEST_INFO_NULL,

@@ -26,34 +26,67 @@ flow_of(struct lab *lab, const struct lab_seg *spec)
 	return seg;
 }
 
+/* Trials with a copy of what weighs on a flow, in memory of their own. */
+struct trial_pair {
+	struct instant now;
+	uint8_t *memory;
+	struct known known;
+	struct core *trials[2];
+	uint32_t words[LAB_KNOWN] __attribute__((aligned(64)));
+};
+
+static void
+pair_take(struct lab *lab, struct trial_pair *pair, const struct segment *seg,
+          struct explain_facts *facts)
+{
+	size_t size = (explain_size(&lab->params) + 63) & ~63ul;
+
+	pair->now = (struct instant){ lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
+	pair->memory = aligned_alloc(64, 2 * size);
+	known_init(&pair->known, pair->words, LAB_KNOWN, (const uint8_t *)&lab->known.key);
+	for (unsigned int i = 0; i < 2; i++)
+		pair->trials[i] = explain_init(pair->memory + i * size, &lab->params, &lab->policy,
+		                               &pair->known, &pair->now);
+	explain_copy(lab->core, &seg->flow, seg->tags, &pair->now, facts, pair->trials);
+}
+
 static struct explained
 explain_of(struct lab *lab, const struct lab_seg *spec)
 {
-	const struct instant now = { lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
-	size_t size = core_size(&lab->params),
-	       trial_size = (explain_size(&lab->params) + 63) & ~63ul;
+	size_t size = core_size(&lab->params);
 	uint8_t *before = check_copy(lab->core, size);
-	uint8_t *memory = aligned_alloc(64, 2 * trial_size);
 	uint32_t words[LAB_KNOWN];
-	struct known known;
-	struct core *trials[2];
+	struct trial_pair pair;
 	struct explained e;
 	/* Only addresses and ports are of interest; clocks of the lab's ends stay as they are. */
 	struct segment seg = flow_of(lab, spec);
 
 	memcpy(words, lab->known_words, sizeof(words));
-	uint32_t trial_words[LAB_KNOWN] __attribute__((aligned(64)));
-	known_init(&known, trial_words, LAB_KNOWN, (const uint8_t *)&lab->known.key);
-	for (unsigned int i = 0; i < 2; i++)
-		trials[i] = explain_init(memory + i * trial_size, &lab->params, &lab->policy,
-		                         &known, &now);
-	explain_copy(lab->core, &seg.flow, seg.tags, &now, &e.facts, trials);
-	explain_ask(trials, &seg.flow, seg.tags, &now, &e.answer);
+	pair_take(lab, &pair, &seg, &e.facts);
+	explain_ask(pair.trials, &seg.flow, seg.tags, &pair.now, &e.answer);
 	CHECK(memcmp(before, lab->core, size) == 0);
 	CHECK(memcmp(words, lab->known_words, sizeof(words)) == 0);
-	free(memory);
+	free(pair.memory);
 	free(before);
 	return e;
+}
+
+/* What a trial makes of a segment that is not among those that are asked for. */
+static enum counter
+outcome_in_trial(struct lab *lab, const struct lab_seg *spec)
+{
+	struct action list[CORE_BURST_MAX + 2 * ACTIONS_PER_EVENT];
+	struct actions out = { .list = list, .max = sizeof(list) / sizeof(list[0]) };
+	struct segment seg = flow_of(lab, spec);
+	struct explain_facts facts;
+	struct trial_pair pair;
+
+	pair_take(lab, &pair, &seg, &facts);
+	core_locate(pair.trials[0], &seg, 1, &pair.now);
+	core_decide(pair.trials[0], &seg, 1, &pair.now, &out);
+	EQUAL(out.n, 1);
+	free(pair.memory);
+	return (enum counter)list[0].outcome;
 }
 
 static struct explained
@@ -267,6 +300,58 @@ LAB_TEST_ONCE(test_explain_flood)
 	CHECK(e.facts.net.syn_per_s >= 8 && e.facts.answers_per_s >= 20);
 }
 
+/* A cookie of another worker's may be out, up to the last millisecond of its life: data that proves
+ * none may be that of its client. */
+LAB_TEST(test_explain_cookies_of_another_worker)
+{
+	const struct lab_seg data = { .side = SIDE_OUTSIDE,
+		                      .flags = TCP_ACK,
+		                      .seq = 5000,
+		                      .ack = 6000,
+		                      .payload_len = 8,
+		                      .no_timestamps = true };
+	uint32_t *until_s = lab_share_cookies(lab);
+
+	lab_start(lab);
+	lab_teach(lab);
+	until_s[lab->services[0].id] = (uint32_t)(lab->now_ms / 1000) + 2;
+	lab_tick(lab, 1000ull * until_s[lab->services[0].id] - 1 - lab->now_ms);
+	EQUAL(outcome_in_trial(lab, &data), COUNTER_drop_unproven_data);
+	lab_in(lab, &data);
+	OUTCOME_IS(drop_unproven_data);
+	lab_tick(lab, 1);
+	EQUAL(outcome_in_trial(lab, &data), COUNTER_answered_rst);
+	lab_in(lab, &data);
+	OUTCOME_IS(answered_rst);
+}
+
+/* A shield has let too much pass that is not known: the next ACK of a known flow passes, and that of
+ * another does not. */
+LAB_TEST(test_explain_shield)
+{
+	const struct lab_seg stranger = {
+		.side = SIDE_OUTSIDE, .flags = TCP_SYN, .client_port = 2000, .no_timestamps = true
+	};
+
+	lab->services[2].unknown_per_s = 100;
+	lab->server_port = LAB_HANDOFF;
+	lab_start(lab);
+	SERVER(TCP_ACK, 7000, 8000);
+	do
+		CLIENT(TCP_ACK, 5000, 6000, .client_port = 3000, .options = OPTION_TIMESTAMPS,
+		       .tsval = 1, .tsecr = 2);
+	while (lab_grew(lab, COUNTER_passed_handoff));
+	OUTCOME_IS(drop_unknown);
+	struct explained e = explain(lab);
+	CHECK(e.facts.is_known);
+	EQUAL(e.answer.ack.outcome, COUNTER_passed_handoff);
+	e = explain_of(lab, &stranger);
+	CHECK(!e.facts.is_known);
+	EQUAL(e.answer.ack.outcome, COUNTER_drop_unknown);
+	CLIENT(TCP_ACK, 5000, 6000, .no_timestamps = true);
+	OUTCOME_IS(passed_handoff);
+}
+
 /* The cap of its net is met: the first SYN that is not answered is foretold. */
 LAB_TEST_ONCE(test_explain_reflection_cap)
 {
@@ -384,6 +469,8 @@ CU_TestInfo core_explain_tests[] = {
 	CHECK_TEST(test_explain_denied_reset),
 	CHECK_TEST(test_explain_live_lists),
 	CHECK_TEST(test_explain_flood),
+	CHECK_TEST(test_explain_cookies_of_another_worker),
+	CHECK_TEST(test_explain_shield),
 	CHECK_TEST(test_explain_reflection_cap),
 	CHECK_TEST(test_explain_limit),
 	CHECK_TEST(test_explain_full),

@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "event_sink.h"
+#include "written.h"
 
 #define LINE "{\"number\":1}\n"
 #define LINE_SIZE (sizeof(LINE) - 1)
@@ -18,18 +19,6 @@
 
 static char folder[] = "/tmp/synfront-sink-XXXXXX";
 static char path[64], other[64];
-
-static const char *
-text_of(const char *name)
-{
-	static char text[4096];
-	int fd = open(name, O_RDONLY);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
 
 static struct event_file
 opened(void)

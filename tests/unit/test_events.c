@@ -6,9 +6,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "check.h"
 #include "event_ring.h"
-#include "events.h"
+#include "events_written.h"
 #include "journal.h"
 #include "log.h"
 
@@ -19,42 +18,6 @@
 static struct events events;
 static char folder[] = "/tmp/synfront-events-XXXXXX";
 static char path[64], said_path[64];
-
-/* Of a file, all of it. */
-static const char *
-text_of(const char *name)
-{
-	static char text[65536];
-	int fd = open(name, O_RDONLY);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
-
-static unsigned int
-times(const char *text, const char *what)
-{
-	unsigned int n = 0;
-
-	while ((text = strstr(text, what)) != NULL) {
-		text++;
-		n++;
-	}
-	return n;
-}
-
-static void
-begin(void)
-{
-	struct conf conf = { .source = "t", .instance = "test" };
-	struct conf_error err;
-
-	conf.events = (struct events_conf){ .file = path, .hook_per_minute = 1 };
-	unlink(path);
-	CU_ASSERT_EQUAL_FATAL(events_init(&events, &conf, NULL, &err), 0);
-}
 
 /* Says that it is so, and sends what is news. */
 static bool
@@ -70,7 +33,7 @@ look(unsigned int id, bool is_so)
 static void
 test_each_edge_is_told_once(void)
 {
-	begin();
+	events_begin(&events, path);
 	CU_ASSERT_FALSE(look(3, false));
 	for (int round = 0; round < 2; round++) {
 		CU_ASSERT_TRUE(look(3, true));
@@ -81,11 +44,11 @@ test_each_edge_is_told_once(void)
 		CU_ASSERT_FALSE(look(3, false));
 	}
 	const char *text = text_of(path);
-	CU_ASSERT_EQUAL(times(text, "\"state\":\"begin\""), 2);
-	CU_ASSERT_EQUAL(times(text, "\"state\":\"end\""), 2);
-	CU_ASSERT_EQUAL(times(text, "\"begin\":1,"), 1);
-	CU_ASSERT_EQUAL(times(text, "\"number\":4,"), 1);
-	CU_ASSERT_EQUAL(times(text, "\n"), 4);
+	CU_ASSERT_EQUAL(n_times(text, "\"state\":\"begin\""), 2);
+	CU_ASSERT_EQUAL(n_times(text, "\"state\":\"end\""), 2);
+	CU_ASSERT_EQUAL(n_times(text, "\"begin\":1,"), 1);
+	CU_ASSERT_EQUAL(n_times(text, "\"number\":4,"), 1);
+	CU_ASSERT_EQUAL(n_times(text, "\n"), 4);
 	events_end(&events);
 }
 
@@ -106,7 +69,7 @@ test_kinds_and_ids_are_apart(void)
 		      { EVENT_DRAIN, 1 } };
 	unsigned int n = 0;
 
-	begin();
+	events_begin(&events, path);
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
 		for (unsigned int id = 0; id < kinds[k].n; id++, n++)
 			CU_ASSERT_PTR_NOT_NULL(events_edge(&events, kinds[k].kind, id, "x", true));
@@ -127,16 +90,16 @@ test_kinds_and_ids_are_apart(void)
 static void
 test_the_end_ends_what_is_so(void)
 {
-	begin();
+	events_begin(&events, path);
 	look(1, true);
 	look(2, true);
 	look(2, false);
 	events_end(&events);
 	const char *text = text_of(path);
-	CU_ASSERT_EQUAL(times(text, "\"state\":\"end\""), 2);
-	CU_ASSERT_EQUAL(times(text, "\"begin\":1,"), 1);
-	CU_ASSERT_EQUAL(times(text, "\"service\":\"web\""), 4);
-	CU_ASSERT_EQUAL(times(text, "\"why\":\"the engine ends\""), 1);
+	CU_ASSERT_EQUAL(n_times(text, "\"state\":\"end\""), 2);
+	CU_ASSERT_EQUAL(n_times(text, "\"begin\":1,"), 1);
+	CU_ASSERT_EQUAL(n_times(text, "\"service\":\"web\""), 4);
+	CU_ASSERT_EQUAL(n_times(text, "\"why\":\"the engine ends\""), 1);
 }
 
 /* A reload opens the file anew, and one that cannot be opened changes nothing. */
@@ -152,20 +115,20 @@ test_a_reload_opens_the_file_anew(void)
 
 	snprintf(other, sizeof(other), "%s.1", path);
 	snprintf(missing, sizeof(missing), "%s/none/there", folder);
-	begin();
+	events_begin(&events, path);
 	look(1, true);
 	CU_ASSERT_EQUAL(rename(path, other), 0);
 	look(1, false);
-	CU_ASSERT_EQUAL(times(text_of(other), "\n"), 2);
+	CU_ASSERT_EQUAL(n_times(text_of(other), "\n"), 2);
 	conf.events = (struct events_conf){ .file = path, .hook_per_minute = 1 };
 	CU_ASSERT_EQUAL(events_configure(&events, &conf, &err), 0);
 	look(1, true);
-	CU_ASSERT_EQUAL(times(text_of(path), "\n"), 1);
+	CU_ASSERT_EQUAL(n_times(text_of(path), "\n"), 1);
 	/* The same with a reload that is refused. */
 	CU_ASSERT_EQUAL(rename(path, other), 0);
 	events_reopen(&events, &conf);
 	look(1, false);
-	CU_ASSERT_EQUAL(times(text_of(path), "\n"), 1);
+	CU_ASSERT_EQUAL(n_times(text_of(path), "\n"), 1);
 
 	conf.events.file = missing;
 	CU_ASSERT_EQUAL(events_configure(&events, &conf, &err), -1);
@@ -173,11 +136,11 @@ test_a_reload_opens_the_file_anew(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "No such file or directory; expected a file"));
 	events_reopen(&events, &conf);
 	look(1, true);
-	CU_ASSERT_EQUAL(times(text_of(path), "\n"), 2);
+	CU_ASSERT_EQUAL(n_times(text_of(path), "\n"), 2);
 	conf.events.file = NULL;
 	CU_ASSERT_EQUAL(events_configure(&events, &conf, &err), 0);
 	look(1, false);
-	CU_ASSERT_EQUAL(times(text_of(path), "\n"), 2);
+	CU_ASSERT_EQUAL(n_times(text_of(path), "\n"), 2);
 	events_end(&events);
 	conf_free(running);
 	unlink(other);
@@ -188,7 +151,7 @@ test_the_ring_keeps_the_last(void)
 {
 	struct event_record records[EVENT_RING_SIZE];
 
-	begin();
+	events_begin(&events, path);
 	/* Numbers begin anew with this process's next engine, which there is none of. */
 	for (unsigned int i = 0; i < EVENT_RING_SIZE + 10; i++)
 		look(1, i % 2 == 0);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "events_written.h"
 #include "flood.h"
 #include "stats.h"
 #include "talkers_top.h"
@@ -17,7 +17,6 @@ static struct service_view view;
 static const struct plane *const plane = NULL; /* only handed on */
 static uint64_t now_ms, talkers_prefix;
 static char path[] = "/tmp/synfront-flood-XXXXXX";
-static char text[65536];
 
 /* In the place of the engine's. */
 struct service_view
@@ -45,38 +44,17 @@ talkers_of_service(const struct plane *p, uint16_t service, struct talker *list,
 static void
 begin(void)
 {
-	struct conf conf = { .source = "t", .instance = "test" };
-	struct conf_error err;
-
-	conf.events = (struct events_conf){ .file = path, .hook_per_minute = 1 };
-	unlink(path);
-	CU_ASSERT_EQUAL_FATAL(events_init(&events, &conf, NULL, &err), 0);
+	events_begin(&events, path);
 	memset(&view, 0, sizeof(view));
 	talkers_prefix = 0;
 	now_ms = 1000000;
 	flood_begin(&flood, now_ms);
 }
 
-/* What has been told so far. */
-static const char *
-told(void)
-{
-	FILE *file = fopen(path, "r");
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-	fclose(file);
-	return text;
-}
-
 static unsigned int
-times(const char *what)
+n_told(const char *what)
 {
-	unsigned int n = 0;
-
-	for (const char *at = told(); (at = strstr(at, what)) != NULL; at++)
-		n++;
-	return n;
+	return n_times(text_of(path), what);
 }
 
 /* So many SYNs a second, in cookie mode or out of it. */
@@ -108,14 +86,14 @@ check_bursts(uint32_t burst_ms, uint32_t rest_ms, const char *lasted, const char
 		pass(burst_ms, true, i == 3 ? 90000 : 50000);
 		pass(rest_ms, false, 10);
 	}
-	CU_ASSERT_EQUAL(times("\"state\":\"begin\""), 1);
-	CU_ASSERT_EQUAL(times("\"state\":\"end\""), 0);
+	CU_ASSERT_EQUAL(n_told("\"state\":\"begin\""), 1);
+	CU_ASSERT_EQUAL(n_told("\"state\":\"end\""), 0);
 	pass(FLOOD_CALM_MS, false, 10);
 	pass(60000, false, 10);
-	CU_ASSERT_EQUAL(times("\"state\":\"begin\""), 1);
-	CU_ASSERT_EQUAL(times("\"state\":\"end\""), 1);
+	CU_ASSERT_EQUAL(n_told("\"state\":\"begin\""), 1);
+	CU_ASSERT_EQUAL(n_told("\"state\":\"end\""), 1);
 	/* The whole of it, and nothing of the calm after it. */
-	const char *last = strstr(told(), "\"state\":\"end\"");
+	const char *last = strstr(text_of(path), "\"state\":\"end\"");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(last);
 	CU_ASSERT_PTR_NOT_NULL(strstr(last, lasted));
 	CU_ASSERT_PTR_NOT_NULL(strstr(last, syns));
@@ -148,15 +126,15 @@ test_beginning_has_its_rate(void)
 	view.cookie_mode = true;
 	view.syn += 512;
 	flood_look(&flood, plane, &policy, &events, now_ms);
-	CU_ASSERT_EQUAL(times("\"state\":\"begin\""), 0);
+	CU_ASSERT_EQUAL(n_told("\"state\":\"begin\""), 0);
 	now_ms += LOOK_MS - 50;
 	view.syn += 1488;
 	flood_look(&flood, plane, &policy, &events, now_ms);
-	CU_ASSERT_EQUAL(times("\"state\":\"begin\""), 1);
-	CU_ASSERT_EQUAL(times("\"syn_per_s\":10000,"), 1);
+	CU_ASSERT_EQUAL(n_told("\"state\":\"begin\""), 1);
+	CU_ASSERT_EQUAL(n_told("\"syn_per_s\":10000,"), 1);
 	pass(FLOOD_CALM_MS, false, 0);
-	CU_ASSERT_EQUAL(times("\"seconds\":0.1,"), 1);
-	CU_ASSERT_EQUAL(times("\"syns\":1488,"), 1);
+	CU_ASSERT_EQUAL(n_told("\"seconds\":0.1,"), 1);
+	CU_ASSERT_EQUAL(n_told("\"syns\":1488,"), 1);
 	end();
 }
 
@@ -169,7 +147,7 @@ test_flood_at_the_start_has_its_rate(void)
 	view.cookie_mode = true;
 	view.syn = 20000;
 	flood_look(&flood, plane, &policy, &events, now_ms);
-	CU_ASSERT_EQUAL(times("\"syn_per_s\":50000,"), 1);
+	CU_ASSERT_EQUAL(n_told("\"syn_per_s\":50000,"), 1);
 	end();
 }
 
@@ -187,8 +165,8 @@ test_flash_is_told(void)
 	view.cookie_mode = false;
 	flood_look(&flood, plane, &policy, &events, now_ms);
 	pass(FLOOD_CALM_MS, false, 0);
-	CU_ASSERT_EQUAL(times("\"state\":\"begin\""), 1);
-	CU_ASSERT_EQUAL(times("\"state\":\"end\""), 1);
+	CU_ASSERT_EQUAL(n_told("\"state\":\"begin\""), 1);
+	CU_ASSERT_EQUAL(n_told("\"state\":\"end\""), 1);
 	end();
 }
 
@@ -198,13 +176,13 @@ test_floods_apart_are_two(void)
 	begin();
 	for (unsigned int i = 0; i < 2; i++) {
 		pass(3000, true, 50000);
-		CU_ASSERT_EQUAL(times("\"state\":\"begin\""), i + 1);
+		CU_ASSERT_EQUAL(n_told("\"state\":\"begin\""), i + 1);
 		pass(FLOOD_CALM_MS - LOOK_MS, false, 10);
-		CU_ASSERT_EQUAL(times("\"state\":\"end\""), i);
+		CU_ASSERT_EQUAL(n_told("\"state\":\"end\""), i);
 		pass(LOOK_MS, false, 10);
-		CU_ASSERT_EQUAL(times("\"state\":\"end\""), i + 1);
+		CU_ASSERT_EQUAL(n_told("\"state\":\"end\""), i + 1);
 	}
-	CU_ASSERT_EQUAL(times("\"seconds\":2.8,"), 2);
+	CU_ASSERT_EQUAL(n_told("\"seconds\":2.8,"), 2);
 	end();
 }
 
@@ -218,8 +196,8 @@ test_service_that_goes_ends_it(void)
 	pass(3000, true, 50000);
 	pass(2000, false, 10);
 	flood_forget(&policy, &none, &events);
-	CU_ASSERT_EQUAL(times("\"state\":\"end\""), 1);
-	CU_ASSERT_EQUAL(times("\"why\":\"the service is gone\""), 1);
+	CU_ASSERT_EQUAL(n_told("\"state\":\"end\""), 1);
+	CU_ASSERT_EQUAL(n_told("\"why\":\"the service is gone\""), 1);
 	end();
 }
 

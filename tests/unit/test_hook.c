@@ -13,6 +13,7 @@
 
 #include "check.h"
 #include "hook.h"
+#include "written.h"
 
 #define PATIENCE_MS 20000
 
@@ -20,19 +21,6 @@ static struct hook hook;
 static uint64_t now_ms;
 static char folder[] = "/tmp/synfront-hook-XXXXXX";
 static char path[64], ready[64];
-
-static const char *
-text_of(const char *name)
-{
-	static char text[65536];
-	int fd = open(name, O_RDONLY);
-	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
-
-	if (fd >= 0)
-		close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
 
 static void
 rest(void)

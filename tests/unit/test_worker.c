@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A worker's path: what is received is decided on and sent, or freed, and counted. */
 #include "cookie.h"
+#include "egress.h"
 #include "worker_lab.h"
 
 static const char services[] =
@@ -129,6 +130,31 @@ test_worker_sends_others_first(void)
 	CU_ASSERT_EQUAL_FATAL(lab.n_sent, 1);
 	CU_ASSERT_EQUAL(lab.sent[0].bytes[12], 0x88);
 	CU_ASSERT_EQUAL(lab.plane.workers[0]->account.tx_full[SIDE_OUTSIDE], 1);
+	worker_lab_fini(&lab);
+}
+
+/* ... nor where it was staged behind them. */
+static void
+test_worker_sends_first_what_is_staged_first(void)
+{
+	struct frame_spec f = worker_lab_segment(SIDE_OUTSIDE, LAB_RESPOND, 0x02, 1000, 0);
+	uint8_t frame[FRAME_SIZE];
+
+	start();
+	struct worker *w = lab.plane.workers[0];
+	struct rte_mbuf *syn = worker_lab_mbuf(&lab, frame, frame_build(frame, &f), 0);
+	struct rte_mbuf *other = worker_lab_mbuf(&lab, frame, worker_lab_other(frame), 0);
+	w->segments[0].class = SEGMENT_TCP;
+	w->actions.list[w->actions.n++] = (struct action){ .kind = ACTION_FORWARD,
+		                                           .out = SIDE_INSIDE,
+		                                           .seg = 0 };
+	egress_act(w, &syn);
+	egress_stage_first(w, SIDE_INSIDE, other);
+	lab.tx_room = 1;
+	egress_flush(w);
+	CU_ASSERT_EQUAL_FATAL(lab.n_sent, 1);
+	CU_ASSERT_PTR_EQUAL(lab.sent[0].mbuf, other);
+	CU_ASSERT_EQUAL(w->account.tx_full[SIDE_INSIDE], 1);
 	worker_lab_fini(&lab);
 }
 
@@ -364,6 +390,7 @@ CU_TestInfo worker_tests[] = {
 	CHECK_TEST(test_worker_takes_all_that_comes),
 	CHECK_TEST(test_worker_drops),
 	CHECK_TEST(test_worker_sends_others_first),
+	CHECK_TEST(test_worker_sends_first_what_is_staged_first),
 	CHECK_TEST(test_worker_tx_full),
 	CHECK_TEST(test_worker_tx_few_at_a_time),
 	CHECK_TEST(test_worker_unfit),
