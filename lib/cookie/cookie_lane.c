@@ -7,14 +7,16 @@ static __attribute__((noinline)) void
 run_v6(struct cookie_lane *lane, cookie_encrypt_fn *encrypt)
 {
 	__m128i *x = (__m128i *)lane->row[0].blocks;
+	const unsigned int n = lane->n; /* what is stored to the rows might be it */
 
-	encrypt(&lane->keys->v6, &lane->row[0], lane->n);
+	encrypt(&lane->keys->v6, &lane->row[0], n);
 	for (unsigned int block = 1; block < 3; block++) {
 		const __m128i *next = (const __m128i *)lane->row[block].blocks;
 
-		for (unsigned int i = 0; i < lane->n; i++)
+#pragma GCC unroll 8
+		for (unsigned int i = 0; i < n; i++)
 			x[i] = _mm_xor_si128(x[i], next[i]);
-		encrypt(&lane->keys->v6, &lane->row[0], lane->n);
+		encrypt(&lane->keys->v6, &lane->row[0], n);
 	}
 }
 

@@ -52,22 +52,27 @@ _Static_assert(__builtin_offsetof(struct flow, client_port_be) == 32 &&
                        __builtin_offsetof(struct flow, server_port_be) == 34,
                "the ports are read with the end of the server's address");
 
-/* Add one cookie: at most COOKIE_ROW. Blocks are laid out as cookie.h says. `is_v4` is the
- * lane's, for the caller who knows it. */
-static inline void
-cookie_lane_add(struct cookie_lane *lane, bool is_v4, const struct flow *flow, uint32_t irs,
-                unsigned int profile, unsigned int number)
+/* The mask of a profile: as long as the lane's keys are the same. */
+static inline const __m128i *
+cookie_lane_mask(const struct cookie_lane *lane, unsigned int profile)
+{
+	return (const __m128i *)lane->keys->profile_mask[profile & 31];
+}
+
+/* cookie_lane_add() for who has the profile's mask. */
+static inline __attribute__((always_inline)) void
+cookie_lane_put(struct cookie_lane *lane, bool is_v4, const struct flow *flow, uint32_t irs,
+                const __m128i *mask_of_profile, unsigned int profile, unsigned int number)
 {
 	unsigned int at = lane->n++;
-	__m128i mask = _mm_load_si128((const __m128i *)lane->keys->profile_mask[profile & 31]);
-	__m128i irs_word = _mm_cvtsi32_si128((int)irs);
+	__m128i mask = _mm_load_si128(mask_of_profile);
 
 	lane->number[at] = (uint8_t)number;
 	lane->profile[at] = (uint8_t)profile;
 	if (is_v4) {
 		__m128i client = _mm_cvtsi32_si128((int)flow->client.words_be[3]);
 		__m128i server = _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]);
-		__m128i block = _mm_unpacklo_epi64(_mm_unpacklo_epi32(client, irs_word), server);
+		__m128i block = _mm_unpacklo_epi64(_mm_insert_epi32(client, (int)irs, 1), server);
 
 		_mm_store_si128((__m128i *)lane->row[0].blocks[at], _mm_xor_si128(block, mask));
 		return;
@@ -76,11 +81,20 @@ cookie_lane_add(struct cookie_lane *lane, bool is_v4, const struct flow *flow, u
 	__m128i server = _mm_loadu_si128((const __m128i *)flow->server.bytes);
 	__m128i ports = _mm_srli_si128(_mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]),
 	                               4);
-	__m128i last = _mm_unpacklo_epi32(ports, irs_word);
+	__m128i last = _mm_insert_epi32(ports, (int)irs, 1);
 
 	_mm_store_si128((__m128i *)lane->row[0].blocks[at], client);
 	_mm_store_si128((__m128i *)lane->row[1].blocks[at], server);
 	_mm_store_si128((__m128i *)lane->row[2].blocks[at], _mm_xor_si128(last, mask));
+}
+
+/* Add one cookie: at most COOKIE_ROW. Blocks are laid out as cookie.h says. `is_v4` is the
+ * lane's, for the caller who knows it. */
+static inline void
+cookie_lane_add(struct cookie_lane *lane, bool is_v4, const struct flow *flow, uint32_t irs,
+                unsigned int profile, unsigned int number)
+{
+	cookie_lane_put(lane, is_v4, flow, irs, cookie_lane_mask(lane, profile), profile, number);
 }
 
 /* Add two, of this client ISS and of the next: the first at an even place, with the

@@ -44,7 +44,7 @@ struct action {
 	/* SEND only; not set otherwise. */
 	struct link link;
 	struct flow flow;
-	uint8_t unused[24];
+	uint8_t unused[16];
 };
 _Static_assert(sizeof(struct action) == 128, "found by a shift");
 

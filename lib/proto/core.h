@@ -76,9 +76,9 @@ void core_decide_noted(struct core *core, struct segment *seg, unsigned int n,
 const char *core_row_name(uint8_t row);
 const char *core_row_answer(uint8_t row);
 
-/* Timers and sweeping. `budget`: most index buckets to look at. Payload
- * pointers in the actions of core_decide() and core_tick() hold until the next
- * call of either. */
+/* Timers and sweeping. `budget`: most index buckets to look at. Pointers
+ * in the actions of core_decide() and core_tick() hold until the next call of either or of
+ * core_locate(). */
 void core_tick(struct core *core, const struct instant *now, unsigned int budget,
                struct actions *out);
 

@@ -98,7 +98,9 @@ struct syn_plan_kept {
 	uint64_t to;    /* syn_plan_key() and family; 0: nothing is kept here */
 	uint64_t shown; /* what the server has shown: syn_plan_shown() */
 	uint64_t stamp; /* time and window: syn_plan_stamp() */
+	uint32_t burst; /* the last one that needed it: until the next it stays as it is */
 	struct syn_plan plan;
+	struct emit_fixed made; /* for its answer */
 };
 
 #define SYN_PLANS_BITS 7u
@@ -108,6 +110,7 @@ struct syn_planned {
 	const struct syn_plan *plan;
 	struct backend *backend; /* where its server was known; by now another's, perhaps */
 	uint64_t net;            /* source_net_hash() of the client */
+	uint64_t net_at;         /* rate_at() of it in core->reflection */
 };
 
 /* A datagram whose first fragment crossed. */
@@ -148,6 +151,7 @@ struct core {
 	uint32_t n_adopting;  /* TRACKED candidates */
 	uint64_t futile_ms;   /* when eviction last found no victim */
 	uint32_t mutations;   /* of the index, in this burst */
+	uint32_t n_bursts;    /* located so far */
 	uint32_t reflect_cap; /* this core's share of the policy's per_net_per_s */
 	bool draining;
 	bool hands_off;            /* the policy has a service of mode handoff */
@@ -158,8 +162,9 @@ struct core {
 	uint64_t ticked_s;         /* the last second whose service counts were looked at */
 	struct service_state services[SERVICES_MAX]; /* by id */
 	struct fragment fragments[FRAGMENTS_TRACKED];
-	struct syn_planned syns[CORE_BURST_MAX];   /* by number of the segment in the burst */
-	struct syn_plan plans[CORE_BURST_MAX + 1]; /* the last for a SYN by itself */
+	struct syn_planned syns[CORE_BURST_MAX]; /* by number of the segment in the burst */
+	/* Those for which there was no place; the last for a SYN by itself. */
+	struct syn_plan plans[CORE_BURST_MAX + 1];
 	/* Of the burst: SYNs by family, and ACKs by family and parity, two tries each. */
 	struct cookie_lane syn_lanes[2], ack_lanes[2][2];
 	/* Of the policy, from burst to burst: what would be found out again. */

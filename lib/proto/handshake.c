@@ -47,6 +47,7 @@ plan_late(struct core *core, struct step *step)
 {
 	struct segment *seg = step->seg;
 	struct syn_plan_memo memo = { .stamp = syn_plan_stamp(core, step->now),
+		                      .burst = core->n_bursts,
 		                      .next = &core->plans[CORE_BURST_MAX] };
 	struct syn_planned *syn = &core->syns[step->number];
 	const struct syn_plan *plan = syn_plan_make(core, seg, step->state, step->now, &memo, syn);
@@ -114,6 +115,7 @@ syn_by_cookie(struct core *core, struct step *step, const struct syn_plan *plan)
 	p->seq = seg->found.cookie;
 	p->ack = seg->seq + 1;
 	p->tsecr = seg->tsval;
+	p->made = NULL; /* laid out afresh: what the straight lane is held against */
 }
 
 void

@@ -2,8 +2,8 @@
 /*
  * core_locate(): which service and which entry each segment of a burst concerns, and the
  * cookies for all that need one. In passes, so that what one segment waits for from
- * memory overlaps with that of the others: services and index lines, then entries and
- * the plans of answers, then MACs.
+ * memory overlaps with that of the others: services and index lines, and the plans of answers
+ * to SYNs; then entries; then MACs.
  */
 #include "core.h"
 
@@ -31,29 +31,10 @@ is_handoff(const struct core *core, const struct segment *s)
 }
 
 static inline void
-locate_index(struct core *core, struct segment *s, bool hands_off)
-{
-	memset(&s->found, 0xff, sizeof(s->found));
-	if (s->class == SEGMENT_OTHER)
-		return;
-	s->found.service = destination_service(&core->destinations, core->policy, &s->flow,
-	                                       s->is_v4);
-	if (s->found.service >= SERVICES_MAX)
-		return;
-	if (hands_off && is_handoff(core, s)) {
-		locate_handoff(core, s);
-		return;
-	}
-	s->found.hash = flow_hash(&core->hash_key, &s->flow, s->tags);
-	flow_index_prefetch(&core->index, s->found.hash);
-	__builtin_prefetch(&core->services[s->found.service], 1, 3);
-}
-
-static inline void
-locate_entry(struct core *core, struct segment *s)
+locate_entry(struct core *core, const struct flow_index *index, struct segment *s)
 {
 	struct flow_slot at;
-	uint32_t entry = flow_index_first(&core->index, s->found.hash, &at);
+	uint32_t entry = flow_index_first(index, s->found.hash, &at);
 
 	if (entry == FLOW_NONE)
 		return;
@@ -91,32 +72,161 @@ lane_switch(struct segment *seg, struct cookie_lane *lane, const struct secret_s
 	cookie_lane_start(lane, secrets, parity, lane->is_v4);
 }
 
-/* `hands_off`: services may have keys of their own. */
+/* How segments of a destination are looked up. */
+enum locate_way {
+	LOCATE_KEPT,    /* connections are kept of it, or were */
+	LOCATE_HANDOFF, /* mode handoff */
+	LOCATE_NOTHING  /* of no service */
+};
+
+/* What segments have in common with the one before them, if both go to the same place; and what
+ * SYNs do, if both say the same, too. In a flood nearly all do. */
+struct alike {
+	struct destination *place;
+	uint16_t service;
+	uint8_t way;    /* enum locate_way */
+	bool is_sought; /* `backend` holds: of the server, if there is any */
+
+	uint32_t found; /* of struct segment_found: profile, no slot, lane */
+	uint64_t said;  /* the option fields of struct segment */
+	const struct syn_plan *plan;
+	struct backend *backend;
+	struct cookie_lane *cookies; /* for cookies under this key ... */
+	const __m128i *mask;         /* ... and profile */
+	uint8_t profile;
+	struct syn_plan_memo memo;
+	/* Copies, which no store can change: they stay in registers. */
+	struct flow_index index;
+	struct rate reflection;
+};
+
+#define SAID_NOTHING UINT64_MAX /* by no SYN: segment.zero is 0 */
+_Static_assert(offsetof(struct segment, zero) == offsetof(struct segment, options) + 7 &&
+                       offsetof(struct segment_found, at_slot) ==
+                               offsetof(struct segment_found, profile) + 1 &&
+                       offsetof(struct segment_found, lane) ==
+                               offsetof(struct segment_found, profile) + 2,
+               "what a SYN says lies in 8 bytes, what it takes in 4");
+
+/* From here on it is about this place. */
+static inline void
+alike_begin(const struct core *core, struct alike *alike, struct destination *place)
+{
+	alike->place = place;
+	alike->said = SAID_NOTHING;
+	alike->is_sought = false;
+	alike->service = place->service;
+	if (alike->service >= SERVICES_MAX)
+		alike->way = LOCATE_NOTHING;
+	else
+		alike->way = core->services[alike->service].mode == MODE_HANDOFF ? LOCATE_HANDOFF
+		                                                                 : LOCATE_KEPT;
+}
+
+/* Another destination than the one before. */
+static inline void
+alike_turn(struct core *core, const struct segment *s, struct alike *alike)
+{
+	alike_begin(core, alike,
+	            destination_find(&core->destinations, core->policy, &s->flow, s->is_v4));
+}
+
+/* A SYN that says something else than the one before, or to somebody else. */
+static inline void
+alike_turn_syn(struct core *core, struct segment *seg, unsigned int number,
+               const struct instant *now, struct alike *alike)
+{
+	const struct segment *s = &seg[number];
+	const struct service_state *state = &core->services[alike->service];
+	struct cookie_lane *lane = &core->syn_lanes[s->is_v4];
+	if (!alike->is_sought) {
+		alike->is_sought = true;
+		alike->backend = state->mode == MODE_PROXY
+		                         ? syn_plan_seek(core, alike->place, &s->flow)
+		                         : NULL;
+	}
+	const struct syn_plan *plan = syn_plan_for(core, s, state, alike->backend, now,
+	                                           &alike->memo);
+
+	alike->found = 0xff00ff00u | (uint32_t)(syn_lane_now(state) | plan->lane) << 16 |
+	               plan->profile;
+	alike->said = alike->memo.said;
+	alike->plan = plan;
+	if (core->hands_off) {
+		const struct secret_set *secrets = service_secrets(state, now);
+		lane_switch(seg, lane, secrets, secrets->epoch & 1, syn_finish);
+	}
+	alike->cookies = lane;
+	alike->mask = cookie_lane_mask(lane, plan->profile);
+	alike->profile = plan->profile;
+}
+
 static inline __attribute__((always_inline)) void
-syn_add(struct core *core, struct segment *seg, unsigned int number, const struct instant *now,
-        struct syn_plan_memo *memo, bool hands_off)
+syn_add(struct core *core, struct segment *s, unsigned int number, const struct alike *alike,
+        bool is_v4)
+{
+	struct syn_planned *syn = &core->syns[number];
+
+	syn->plan = alike->plan;
+	syn->backend = alike->backend;
+	syn->net = source_net_hash_of(&core->hash_key, &s->flow.client, is_v4);
+	syn->net_at = rate_prefetch(&alike->reflection, syn->net);
+	memcpy(&s->found.profile, &alike->found, sizeof(alike->found));
+	cookie_lane_put(alike->cookies, is_v4, &s->flow, s->seq, alike->mask, alike->profile,
+	                number);
+}
+
+/* The first pass, of a segment to the place that `alike` is about. */
+static inline __attribute__((always_inline)) void
+locate_first(struct core *core, struct segment *seg, unsigned int number, const struct instant *now,
+             struct alike *alike, bool is_v4)
 {
 	struct segment *s = &seg[number];
-	const struct service_state *state = &core->services[s->found.service];
-	struct syn_planned *syn = &core->syns[number];
-	const struct syn_plan *plan;
+	uint64_t said;
 
-	plan = syn_plan_make(core, s, state, now, memo, syn);
-	syn->net = source_net_hash_of(&core->hash_key, &s->flow.client, s->is_v4);
-	rate_prefetch(&core->reflection, syn->net);
-	s->found.profile = plan->profile;
-	s->found.lane = syn_lane_now(state) | plan->lane;
-	if (hands_off) {
-		const struct secret_set *secrets = service_secrets(state, now);
-		lane_switch(seg, &core->syn_lanes[s->is_v4], secrets, secrets->epoch & 1,
-		            syn_finish);
+	if (__builtin_expect(alike->way != LOCATE_KEPT, 0)) {
+		if (alike->way == LOCATE_NOTHING)
+			return;
+		locate_handoff(core, s);
+	} else {
+		s->found.hash = flow_hash_of(&core->hash_key, &s->flow, s->tags, is_v4);
+		flow_index_prefetch(&alike->index, s->found.hash);
 	}
-	if (s->is_v4)
-		cookie_lane_add(&core->syn_lanes[true], true, &s->flow, s->seq, plan->profile,
-		                number);
-	else
-		cookie_lane_add(&core->syn_lanes[false], false, &s->flow, s->seq, plan->profile,
-		                number);
+	if (!segment_opens(s))
+		return;
+	memcpy(&said, &s->options, sizeof(said));
+	if (__builtin_expect(said != alike->said, 0))
+		alike_turn_syn(core, seg, number, now, alike);
+	syn_add(core, s, number, alike, is_v4);
+}
+
+static inline __attribute__((always_inline)) void
+locate_all_first(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
+{
+	struct alike alike = {
+		.memo = { .stamp = syn_plan_stamp(core, now),
+		          .burst = ++core->n_bursts,
+		          .next = core->plans },
+		.index = core->index,
+		.reflection = core->reflection,
+	};
+
+	/* Whatever stands in a place is true. */
+	alike_begin(core, &alike, &core->destinations.places[0]);
+	for (unsigned int i = 0; i < n; i++) {
+		struct segment *s = &seg[i];
+
+		memset(&s->found, 0xff, sizeof(s->found));
+		if (s->class == SEGMENT_OTHER)
+			continue;
+		if (__builtin_expect(!destination_is(alike.place, &s->flow), 0))
+			alike_turn(core, s, &alike);
+		s->found.service = alike.service;
+		if (s->is_v4)
+			locate_first(core, seg, i, now, &alike, true);
+		else
+			locate_first(core, seg, i, now, &alike, false);
+	}
 }
 
 /* Both tries at once: of SEG.SEQ - 1, and of SEG.SEQ for what may be a probe. Whether the
@@ -175,10 +285,10 @@ ack_finish(struct segment *seg, struct cookie_lane *lane)
 /* Is there anything to be looked up in what is kept of its service? False: not even the cookie
  * of an ACK. */
 static inline bool
-locate_kept(struct core *core, struct segment *s, bool hands_off)
+locate_kept(struct core *core, const struct flow_index *index, struct segment *s, bool hands_off)
 {
 	if (!hands_off || !is_handoff(core, s)) {
-		locate_entry(core, s);
+		locate_entry(core, index, s);
 		return true;
 	}
 	if (!core->services[s->found.service].is_shielded)
@@ -194,22 +304,23 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
              bool hands_off)
 {
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
-	struct syn_plan_memo memo = { .stamp = syn_plan_stamp(core, now), .next = core->plans };
+	/* A copy, which no store can change: it stays in registers. */
+	const struct flow_index index = core->index;
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct segment *s = &seg[i];
 
+		/* A SYN, for which no more is to be found out than its entry. */
+		if (s->found.profile != PROFILE_UNMADE) {
+			locate_kept(core, &index, s, hands_off);
+			continue;
+		}
 		if (s->found.service >= SERVICES_MAX || s->class != SEGMENT_TCP)
 			continue;
-		bool kept = locate_kept(core, s, hands_off);
-		if (s->side != SIDE_OUTSIDE)
-			continue;
-		uint8_t control = s->flags & (TCP_SYN | TCP_ACK | TCP_RST);
-		if (control == TCP_SYN) {
-			syn_add(core, seg, i, now, &memo, hands_off);
-		} else if (control == TCP_ACK && s->found.entry == FLOW_NONE && gate_open && kept) {
+		bool kept = locate_kept(core, &index, s, hands_off);
+		if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK &&
+		    s->side == SIDE_OUTSIDE && s->found.entry == FLOW_NONE && gate_open && kept)
 			ack_add(core, seg, i, now, hands_off);
-		}
 	}
 }
 
@@ -221,9 +332,7 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 	core->mutations = 0;
 	core->sources.now_s = instant_s(now);
 	lanes_start(core, now->secrets);
-	/* One loop for both: the look-up of the service is worth inlining once only. */
-	for (unsigned int i = 0; i < n; i++)
-		locate_index(core, &seg[i], hands_off);
+	locate_all_first(core, seg, n, now);
 	if (__builtin_expect(hands_off, 0))
 		locate_burst(core, seg, n, now, true);
 	else

@@ -13,12 +13,31 @@
 struct syn_lane {
 	struct core *core;
 	struct service_state *state; /* whose SYNs these are ... */
+	uint64_t found;              /* ... as syn_lane_found() of them is ... */
 	unsigned int since;          /* ... from this number on */
+	const struct syn_plan *plan; /* the one that was asked for last, of this state: whose
+	                              * server gets no SYN now, whatever is asked about it */
 	uint64_t dies_ms;            /* when a cookie that is sent now does */
 	uint32_t now_s;
-	uint32_t into_ms; /* of the second of core->reflection */
-	uint32_t cap;     /* of answers to a net */
+	bool is_capped;
+	struct rate_burst nets; /* answers to a net */
 };
+
+/* Of a SYN that has no entry: all that was found from `entry` on, up to the profile, as one word.
+ * Nobody asks for a proof of it. */
+static inline uint64_t
+syn_lane_found(uint16_t service)
+{
+	return FLOW_NONE | (uint64_t)service << 32 | (uint64_t)PROOF_UNCHECKED << 48 |
+	       (uint64_t)PROOF_UNCHECKED << 56;
+}
+_Static_assert(offsetof(struct segment_found, service) ==
+                               offsetof(struct segment_found, entry) + 4 &&
+                       offsetof(struct segment_found, proof) ==
+                               offsetof(struct segment_found, entry) + 6 &&
+                       offsetof(struct segment_found, probe) ==
+                               offsetof(struct segment_found, entry) + 7,
+               "entry to probe are one word");
 
 /* Does the server get no SYN now, whatever is asked about it? */
 static inline bool
@@ -39,39 +58,61 @@ syn_lane_server(const struct syn_lane *lane, const struct segment *seg, const st
 	return !backend_asks_again(b, seg->options, lane->now_s);
 }
 
-/* What needs be asked of each SYN; syn_add() in locate.c has asked for its options. */
+/* Another plan than the SYN before had: is its server asked nothing? A plan is for one server, one
+ * state's mode and what is said, and nothing of these changes while the lane runs. */
 static inline bool
-syn_lane_takes(const struct syn_lane *lane, const struct segment *seg,
-               const struct syn_planned *syn)
+syn_lane_turn(struct syn_lane *lane, const struct segment *seg, const struct syn_planned *syn)
 {
-	if (seg->found.entry != FLOW_NONE || (seg->frame[0] & 1))
-		return false;
 	if (lane->state->mode == MODE_PROXY && !syn_lane_server(lane, seg, syn->backend))
 		return false;
-	if (!seg->checksum_good && (!seg->payload_here || !segment_sum_is_whole(seg)))
+	lane->plan = syn->plan;
+	return true;
+}
+
+/* What needs be asked of each SYN; alike_turn_syn() in locate.c has asked for its options. */
+static inline bool
+syn_lane_takes(struct syn_lane *lane, const struct segment *seg, const struct syn_planned *syn)
+{
+	if (seg->frame[0] & 1)
+		return false;
+	if (__builtin_expect(syn->plan != lane->plan, 0) && !syn_lane_turn(lane, seg, syn))
+		return false;
+	if (!segment_sum_is_whole(seg))
 		return false;
 	/* Over the cap nothing is counted, and it is dropped by the table. */
-	return lane->cap == 0 || rate_hit_in(&lane->core->reflection, syn->net, lane->into_ms,
-	                                     lane->cap) <= lane->cap;
+	return !lane->is_capped || rate_burst_hit(&lane->nets, &syn->net, syn->net_at);
 }
 
 _Static_assert(offsetof(struct packet, ack) == 16 && offsetof(struct packet, seq) == 20,
                "what is of the plan is 16 bytes, and both numbers are one word");
+_Static_assert(offsetof(struct packet, made) ==
+                       offsetof(struct packet, payload) + sizeof(const uint8_t *),
+               "no payload, and what is made, are copied as one");
+_Static_assert(offsetof(struct action, kind) == 0 && offsetof(struct action, outcome) == 1 &&
+                       offsetof(struct action, out) == 2 && offsetof(struct action, seg) == 4,
+               "what is done, where, and with which segment are one word");
+
+/* The first word of the action for segment `number`. */
+static inline uint64_t
+syn_lane_head(unsigned int number)
+{
+	return (ACTION_REPLY | COUNTER_answered_syn_cookie << 8 | SIDE_OUTSIDE << 16) |
+	       (uint64_t)number << 32;
+}
 
 /* The answer as act_reply_with() would append it. */
 static inline void
-syn_lane_reply(struct action *a, const struct segment *seg, unsigned int number,
+syn_lane_reply(struct action *a, const struct segment *seg, uint64_t head,
                const struct packet *answer)
 {
 	uint64_t numbers = (uint64_t)seg->found.cookie << 32 | (seg->seq + 1);
 
-	a->what = ACTION_REPLY | COUNTER_answered_syn_cookie << 8;
-	a->out = SIDE_OUTSIDE;
-	a->seg = number;
+	memcpy(a, &head, sizeof(head));
 	memcpy(&a->packet, answer, offsetof(struct packet, ack));
 	memcpy(&a->packet.ack, &numbers, sizeof(numbers));
 	a->packet.tsecr = seg->tsval;
-	a->packet.payload = NULL;
+	memcpy(&a->packet.payload, &answer->payload,
+	       sizeof(answer->payload) + sizeof(answer->made));
 }
 
 /* Cookies of this service are out, which other workers ask for. */
@@ -87,9 +128,8 @@ syn_lane_tell(const struct syn_lane *lane)
 		__atomic_store_n(until_s, dies_s, __ATOMIC_RELAXED);
 }
 
-/* Count the SYNs of this service that were answered, up to number `until`. By itself, as nothing
- * of it is needed for the next service. */
-static __attribute__((noinline)) void
+/* Count the SYNs of this service that were answered, up to number `until`. */
+static inline void
 syn_lane_settle(const struct syn_lane *lane, unsigned int until)
 {
 	struct service_state *state = lane->state;
@@ -103,8 +143,18 @@ syn_lane_settle(const struct syn_lane *lane, unsigned int until)
 	sum_add(&state->syn_ack, n);
 	decision_note(state->mode == MODE_HANDOFF ? STATE_HANDOFF : STATE_LISTEN, SIDE_OUTSIDE,
 	              EVENT_SYN);
-	if (lane->core->params.cookies_until_s != NULL)
+	if (__builtin_expect(lane->core->params.cookies_until_s != NULL, 0))
 		syn_lane_tell(lane);
+}
+
+/* Those of another service follow. */
+static inline void
+syn_lane_serve(struct syn_lane *lane, uint64_t found, uint16_t service, unsigned int since)
+{
+	lane->state = &lane->core->services[service];
+	lane->found = found;
+	lane->since = since;
+	lane->plan = NULL;
 }
 
 /* Of a run of n those whose turn it is to be looked at (talkers.h): act_append() counts one by
@@ -141,31 +191,33 @@ __attribute__((noinline)) unsigned int
 syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigned int n,
              const struct instant *now, struct actions *out)
 {
+	const uint64_t next = syn_lane_head(1) - syn_lane_head(0);
 	struct action *a = &out->list[out->n];
-	struct syn_lane lane = {
-		.core = core,
-		.dies_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u,
-		.since = first,
-		.now_s = instant_s(now),
-		.into_ms = rate_into_ms(&core->reflection, (uint32_t)now->now_ms),
-		.cap = core->reflect_cap,
-	};
+	uint64_t head = syn_lane_head(first);
 	unsigned int i = first;
+	struct syn_lane lane;
 
 	if (core->draining || core->mutations != 0 || core->policy->reflection.per_port_per_s != 0)
 		return 0;
-	lane.state = &core->services[seg[i].found.service];
-	for (; i < n && seg[i].found.lane != SYN_LANE_NEVER; i++, a++) {
-		struct service_state *state = &core->services[seg[i].found.service];
+	lane.core = core;
+	lane.dies_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
+	lane.now_s = instant_s(now);
+	lane.is_capped = core->reflect_cap != 0;
+	lane.nets = rate_burst_start(&core->reflection, (uint32_t)now->now_ms, core->reflect_cap);
+	syn_lane_serve(&lane, syn_lane_found(seg[i].found.service), seg[i].found.service, i);
+	for (; i < n && seg[i].found.lane != SYN_LANE_NEVER; i++, a++, head += next) {
+		uint64_t found;
 
-		if (__builtin_expect(state != lane.state, 0)) {
+		memcpy(&found, &seg[i].found.entry, sizeof(found));
+		if (__builtin_expect(found != lane.found, 0)) {
+			if (seg[i].found.entry != FLOW_NONE)
+				break;
 			syn_lane_settle(&lane, i);
-			lane.state = state;
-			lane.since = i;
+			syn_lane_serve(&lane, found, seg[i].found.service, i);
 		}
 		if (__builtin_expect(!syn_lane_takes(&lane, &seg[i], &core->syns[i]), 0))
 			break;
-		syn_lane_reply(a, &seg[i], i, &core->syns[i].plan->answer);
+		syn_lane_reply(a, &seg[i], head, &core->syns[i].plan->answer);
 	}
 	syn_lane_settle(&lane, i);
 	if (i != first)

@@ -28,14 +28,15 @@ syn_ack_window_of_kernel(uint32_t mss)
 
 /* For struct service_state: services whose promise is their own (mode handoff) have a key of
  * their own, others one for each mode, which is that of the policy as in syn_plan_work_out().
- * Leaves bit 1, and those of a backend's address, free. */
+ * Leaves bit 1 free, and where no service has its own those of a backend's address. The same in
+ * each core: so are the places of plans. */
 static inline uint64_t
 syn_plan_key(const struct service_state *state)
 {
 	const struct service *service = state->service;
-	const void *whose = service->mode == MODE_HANDOFF ? state : NULL;
+	uint64_t whose = service->mode == MODE_HANDOFF ? service->id + 1u : 0;
 
-	return (uintptr_t)whose | (unsigned int)service->mode << 2 | 1;
+	return whose << 6 | (unsigned int)service->mode << 2 | 1;
 }
 
 /* The last plan of a burst. A SYN that says the same to the same is answered
@@ -44,12 +45,9 @@ struct syn_plan_memo {
 	uint64_t said;  /* the option fields of struct segment */
 	uint64_t to;    /* backend, syn_plan_key() and family; 0: nothing yet */
 	uint64_t stamp; /* syn_plan_stamp() */
+	uint32_t burst; /* core->n_bursts */
 	const struct syn_plan *plan;
-	struct syn_plan *next; /* where the next one goes, and those after it */
-	/* The server that was last looked for, and what was found; port 0: nothing is. */
-	struct ip_addr server;
-	uint16_t server_port_be;
-	struct backend *backend;
+	struct syn_plan *next; /* where one goes that finds no place, and those after it */
 };
 
 _Static_assert(offsetof(struct segment, zero) == offsetof(struct segment, options) + 7,
@@ -133,15 +131,7 @@ syn_plan_place(struct core *core, uint64_t said, uint64_t to, uint64_t shown)
 	return &core->plans_kept[mixed >> (64 - SYN_PLANS_BITS)];
 }
 
-/* It is copied, since its place may be another's before the burst is decided. */
-static inline void
-syn_plan_take(struct syn_plan_memo *memo, const struct syn_plan_kept *kept)
-{
-	*memo->next = kept->plan;
-	memo->plan = memo->next++;
-}
-
-/* Make a plan, and keep it. */
+/* Make a plan, and keep it: but not in the place of one that this burst needs. */
 static __attribute__((noinline)) void
 syn_plan_keep(struct core *core, const struct segment *seg, const struct service_state *state,
               const struct backend *backend, const struct instant *now, struct syn_plan_memo *memo)
@@ -149,35 +139,43 @@ syn_plan_keep(struct core *core, const struct segment *seg, const struct service
 	uint64_t to = syn_plan_to(seg, state), shown = syn_plan_shown(backend);
 	struct syn_plan_kept *kept = syn_plan_place(core, memo->said, to, shown);
 
+	if (kept->to != 0 && kept->burst == memo->burst) {
+		syn_plan_work_out(core, seg, state->service, backend, now, memo->next);
+		memo->plan = memo->next++;
+		return;
+	}
 	kept->said = memo->said;
 	kept->to = to;
 	kept->shown = shown;
 	kept->stamp = memo->stamp;
+	kept->burst = memo->burst;
 	syn_plan_work_out(core, seg, state->service, backend, now, &kept->plan);
-	syn_plan_take(memo, kept);
+	emit_make(&kept->made, &kept->plan.answer);
+	kept->plan.answer.made = &kept->made;
+	memo->plan = &kept->plan;
 }
 
-/* A plan that is not the burst's last one: one that is kept, if it would be made again. Ends in a
- * call with the same arguments, so that finding it saves no registers. */
-static __attribute__((noinline)) void
+/* A plan that is not the burst's last one: one that is kept, if it would be made again. */
+static inline void
 syn_plan_turn(struct core *core, const struct segment *seg, const struct service_state *state,
               const struct backend *backend, const struct instant *now, struct syn_plan_memo *memo)
 {
 	uint64_t to = syn_plan_to(seg, state), shown = syn_plan_shown(backend);
-	const struct syn_plan_kept *kept = syn_plan_place(core, memo->said, to, shown);
+	struct syn_plan_kept *kept = syn_plan_place(core, memo->said, to, shown);
 
 	if (((kept->said ^ memo->said) | (kept->to ^ to) | (kept->shown ^ shown) |
-	     (kept->stamp ^ memo->stamp)) == 0)
-		syn_plan_take(memo, kept);
-	else
+	     (kept->stamp ^ memo->stamp)) != 0) {
 		syn_plan_keep(core, seg, state, backend, now, memo);
+		return;
+	}
+	kept->burst = memo->burst;
+	memo->plan = &kept->plan;
 }
 
-/* The backend of a server where it was found last, or where it is. */
+/* The backend of a server where it was found last, or where it is; `place` is the server's. */
 static inline struct backend *
-syn_plan_seek(struct core *core, const struct flow *flow)
+syn_plan_seek(struct core *core, struct destination *place, const struct flow *flow)
 {
-	struct destination *place = destination_place(&core->destinations, flow);
 	struct backend *b = backend_at(&core->backends, place->backend);
 
 	if (b != NULL && backend_is(b, &flow->server, flow->server_port_be)) {
@@ -189,41 +187,38 @@ syn_plan_seek(struct core *core, const struct flow *flow)
 	return backend_at(&core->backends, place->backend);
 }
 
-/* The server of a SYN, if it is known. */
-static inline struct backend *
-syn_plan_backend(struct core *core, const struct segment *seg, struct syn_plan_memo *memo)
-{
-	const struct flow *flow = &seg->flow;
-
-	if (memo->server_port_be != flow->server_port_be ||
-	    !ip_addr_equal(&memo->server, &flow->server)) {
-		memo->server = flow->server;
-		memo->server_port_be = flow->server_port_be;
-		memo->backend = syn_plan_seek(core, flow);
-	}
-	return memo->backend;
-}
-
-/* Fills *syn but for its net. */
+/* The plan for a SYN to this server: as long as the burst lasts. */
 static inline const struct syn_plan *
-syn_plan_make(struct core *core, const struct segment *seg, const struct service_state *state,
-              const struct instant *now, struct syn_plan_memo *memo, struct syn_planned *syn)
+syn_plan_for(struct core *core, const struct segment *seg, const struct service_state *state,
+             const struct backend *backend, const struct instant *now, struct syn_plan_memo *memo)
 {
-	struct backend *backend = NULL;
-	uint64_t said;
-
-	if (state->mode == MODE_PROXY)
-		backend = syn_plan_backend(core, seg, memo);
 	/* A backend is a line, as the state of a service: its low bits are free. */
-	uint64_t to = (uintptr_t)backend | syn_plan_to(seg, state);
+	uint64_t to = (uintptr_t)backend | syn_plan_to(seg, state), said;
+
 	memcpy(&said, &seg->options, sizeof(said));
 	if (__builtin_expect(said != memo->said || to != memo->to, 0)) {
 		memo->said = said;
 		memo->to = to;
 		syn_plan_turn(core, seg, state, backend, now, memo);
 	}
-	syn->backend = backend;
-	return syn->plan = memo->plan;
+	return memo->plan;
+}
+
+/* A copy of the plan, for who does not know the server. Fills *syn but for its net. */
+static inline const struct syn_plan *
+syn_plan_make(struct core *core, const struct segment *seg, const struct service_state *state,
+              const struct instant *now, struct syn_plan_memo *memo, struct syn_planned *syn)
+{
+	struct syn_plan *copy = memo->next;
+
+	syn->backend = NULL;
+	if (state->mode == MODE_PROXY)
+		syn->backend = syn_plan_seek(
+			core, destination_place(&core->destinations, &seg->flow), &seg->flow);
+	const struct syn_plan *plan = syn_plan_for(core, seg, state, syn->backend, now, memo);
+	if (plan != copy)
+		*copy = *plan;
+	return syn->plan = copy;
 }
 
 #endif

@@ -3,13 +3,6 @@
 #include "core.h"
 #include "handshake.h"
 
-static bool
-opens(const struct segment *seg)
-{
-	return seg->class == SEGMENT_TCP && seg->side == SIDE_OUTSIDE &&
-	       (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
-}
-
 enum core_whose
 core_whose(struct core *core, const struct segment *seg, const struct instant *now)
 {
@@ -24,7 +17,7 @@ core_whose(struct core *core, const struct segment *seg, const struct instant *n
 	/* Nothing is kept of its flows, whatever the segment is. */
 	if (id < SERVICES_MAX && core->services[id].is_stateless)
 		return CORE_ANY;
-	if (id < SERVICES_MAX && opens(seg) &&
+	if (id < SERVICES_MAX && segment_opens(seg) &&
 	    handshake_answers_anywhere(core, &core->services[id], seg, now))
 		return CORE_ANY;
 	return CORE_OWNER;

@@ -50,20 +50,34 @@ destination_place(struct destinations *d, const struct flow *flow)
 	return &d->places[mixed >> (64 - DESTINATIONS_BITS)];
 }
 
+/* Is it the flow's server that stands here? */
+static inline bool
+destination_is(const struct destination *place, const struct flow *flow)
+{
+	__m128i equal = _mm_cmpeq_epi8(_mm_load_si128((const __m128i *)(const void *)place),
+	                               _mm_loadu_si128((const __m128i *)flow->server.bytes));
+
+	return _mm_movemask_epi8(equal) == 0xffff && place->port_be == flow->server_port_be;
+}
+
+/* The place of the flow's server, with its service in it. It may have been another's. */
+static inline struct destination *
+destination_find(struct destinations *d, const struct policy *policy, const struct flow *flow,
+                 bool is_v4)
+{
+	struct destination *place = destination_place(d, flow);
+
+	if (__builtin_expect(!destination_is(place, flow), 0))
+		destination_ask(place, policy, flow, is_v4);
+	return place;
+}
+
 /* policy_find_id() of the flow's server. */
 static inline uint16_t
 destination_service(struct destinations *d, const struct policy *policy, const struct flow *flow,
                     bool is_v4)
 {
-	struct destination *place = destination_place(d, flow);
-	__m128i equal = _mm_cmpeq_epi8(_mm_load_si128((const __m128i *)(const void *)place),
-	                               _mm_loadu_si128((const __m128i *)flow->server.bytes));
-
-	if (__builtin_expect(_mm_movemask_epi8(equal) == 0xffff &&
-	                             place->port_be == flow->server_port_be,
-	                     1))
-		return place->service;
-	return destination_ask(place, policy, flow, is_v4);
+	return destination_find(d, policy, flow, is_v4)->service;
 }
 
 #endif

@@ -25,8 +25,8 @@ flow_hash_v4(const struct flow_hash_key *key, const struct flow *flow, uint32_t 
 	const __m128i *k = (const __m128i *)key->bytes;
 	/* The last word of the server, and the ports behind it. */
 	__m128i ends = _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]);
-	__m128i rest = _mm_unpacklo_epi32(_mm_cvtsi32_si128((int)flow->client.words_be[3]),
-	                                  _mm_cvtsi32_si128((int)tags));
+	__m128i rest = _mm_insert_epi32(_mm_cvtsi32_si128((int)flow->client.words_be[3]), (int)tags,
+	                                1);
 	__m128i x = _mm_xor_si128(_mm_unpacklo_epi64(ends, rest), k[0]);
 
 	x = _mm_aesenc_si128(x, k[1]);
@@ -42,7 +42,13 @@ _Static_assert(__builtin_offsetof(struct flow, client_port_be) == 32 &&
 TARGET uint64_t
 flow_hash(const struct flow_hash_key *key, const struct flow *flow, uint32_t tags)
 {
-	if (ip_addr_is_v4(&flow->client))
+	return flow_hash_of(key, flow, tags, ip_addr_is_v4(&flow->client));
+}
+
+TARGET uint64_t
+flow_hash_of(const struct flow_hash_key *key, const struct flow *flow, uint32_t tags, bool is_v4)
+{
+	if (is_v4)
 		return flow_hash_v4(key, flow, tags);
 	const __m128i *k = (const __m128i *)key->bytes;
 	__m128i x = _mm_loadu_si128((const __m128i *)flow->client.bytes);

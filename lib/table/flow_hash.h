@@ -17,6 +17,9 @@ struct flow_hash_key {
 
 /* 64 well-mixed bits: the index takes its bucket and tag from different parts. */
 uint64_t flow_hash(const struct flow_hash_key *key, const struct flow *flow, uint32_t tags);
+/* The same for whom the family is known. */
+uint64_t flow_hash_of(const struct flow_hash_key *key, const struct flow *flow, uint32_t tags,
+                      bool is_v4);
 
 /* The same for a masked address (source prefixes, prefix sets); `salt` tells
  * uses apart, e.g. the prefix length. */

@@ -19,7 +19,8 @@ rate_init(struct rate *rate, void *memory, uint32_t cells)
 
 	memset(memory, 0, rate_size(cells));
 	/* The lowest bits of each half of the hash go unused. */
-	*rate = (struct rate){ .cells = memory, .mask = (n - 1) * RATE_CELL_STEP };
+	*rate = (struct rate){ .cells = memory,
+		               .mask = (n - 1) * (RATE_CELL_STEP << 32 | RATE_CELL_STEP) };
 }
 
 uint32_t
@@ -31,6 +32,12 @@ rate_turn(struct rate *rate, uint32_t now_ms)
 	into_ms %= 1000;
 	rate->started_ms = now_ms - into_ms;
 	return into_ms;
+}
+
+__attribute__((noinline)) bool
+rate_burst_hit_any(const struct rate_burst *burst, const uint64_t *hash)
+{
+	return rate_hit_in(burst->rate, *hash, burst->into_ms, burst->most) <= burst->most;
 }
 
 #define LINE_BITS 512u

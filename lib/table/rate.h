@@ -19,8 +19,7 @@
 #include <stdint.h>
 
 #define RATE_ROWS 2u
-#define RATE_CELL_STEP \
-	((uint32_t)(RATE_ROWS * sizeof(uint64_t))) /* bytes from cell to cell of a row */
+#define RATE_CELL_STEP ((uint64_t)RATE_ROWS * sizeof(uint64_t)) /* from cell to cell of a row */
 
 /*
  * A cell knows which second it counts, so none is ever cleared: one of an
@@ -37,7 +36,7 @@
  */
 struct rate {
 	uint64_t *cells;     /* of the rows in turn: cells[RATE_ROWS * i + row] */
-	uint32_t mask;       /* cells in a row - 1, in bytes of all rows */
+	uint64_t mask;       /* in either half: cells in a row - 1, in bytes of all rows */
 	uint32_t second;     /* the running one, counted from 0 at the first hit */
 	uint32_t started_ms; /* when it began */
 };
@@ -58,7 +57,7 @@ _Static_assert(RATE_SECOND_BITS + 2 * RATE_COUNT_BITS == 64, "a cell is one word
 static inline uint64_t *
 rate_cell(const struct rate *rate, unsigned int row, uint64_t hash)
 {
-	uint8_t *at = (uint8_t *)rate->cells + ((uint32_t)(hash >> (32 * row)) & rate->mask);
+	uint8_t *at = (uint8_t *)rate->cells + (uint32_t)((hash & rate->mask) >> 32 * row);
 
 	return (uint64_t *)(void *)at + row;
 }
@@ -89,12 +88,21 @@ rate_cell_turned(uint64_t cell, uint32_t second)
 	return before << RATE_SECOND_BITS | (second & RATE_SECONDS);
 }
 
-/* Bring the cells to be read by rate_hit() closer. */
-static inline void
+/* Where the cells of a hash lie: that of the first row in the lower half, that of the second
+ * one in the upper. */
+static inline uint64_t
+rate_at(const struct rate *rate, uint64_t hash)
+{
+	return hash & rate->mask;
+}
+
+/* Bring the cells to be read by rate_hit() closer. Returns where they lie. */
+static inline uint64_t
 rate_prefetch(const struct rate *rate, uint64_t hash)
 {
 	for (unsigned int row = 0; row < RATE_ROWS; row++)
 		__builtin_prefetch(rate_cell(rate, row, hash), 1, 3);
+	return rate_at(rate, hash);
 }
 
 /* How far into the running second we are; a new one has begun if need be. */
@@ -128,6 +136,13 @@ rate_least(__m128i words)
 		_mm_min_epu32(words, _mm_shuffle_epi32(words, _MM_SHUFFLE(1, 0, 3, 2))));
 }
 
+/* What is left of the second before, in events: rounded up. */
+static inline uint32_t
+rate_fading(uint32_t before, uint32_t into_ms)
+{
+	return (uint32_t)(((uint64_t)before * (1000 - into_ms) + 999) / 1000);
+}
+
 /* rate_hit_up_to() for who knows that, from rate_into_ms(), for many of one moment. The cells
  * of both rows lie in one vector. */
 static inline uint32_t
@@ -150,7 +165,7 @@ rate_hit_in(const struct rate *rate, uint64_t hash, uint32_t into_ms, uint32_t m
 	uint32_t seen = grown;
 
 	if (before != 0)
-		seen += (uint32_t)(((uint64_t)before * (1000 - into_ms) + 999) / 1000);
+		seen += rate_fading(before, into_ms);
 	if (__builtin_expect(seen > most, 0))
 		return seen;
 	/* A cell above the least belongs to other keys as well: it need not grow. One at the
@@ -160,6 +175,77 @@ rate_hit_in(const struct rate *rate, uint64_t hash, uint32_t into_ms, uint32_t m
 	_mm_storel_epi64((__m128i *)(void *)at_a, cells);
 	_mm_storeh_pd((double *)(void *)at_b, _mm_castsi128_pd(cells));
 	return seen;
+}
+
+/* Counting for many of one moment: what is the same for all. */
+struct rate_burst {
+	struct rate *rate;
+	uint8_t *cells;
+	__m128i second; /* the running one, twice */
+	uint32_t into_ms;
+	uint32_t most;
+	uint32_t limit; /* `most`, but no more than a cell can count to */
+};
+
+/* `most` is 1 or more. */
+static inline struct rate_burst
+rate_burst_start(struct rate *rate, uint32_t now_ms, uint32_t most)
+{
+	uint32_t into_ms = rate_into_ms(rate, now_ms);
+
+	return (struct rate_burst){
+		.rate = rate,
+		.cells = (uint8_t *)rate->cells,
+		.second = _mm_set1_epi64x(rate->second & RATE_SECONDS),
+		.into_ms = into_ms,
+		.most = most,
+		.limit = most < RATE_COUNT_MAX ? most : RATE_COUNT_MAX,
+	};
+}
+
+/* rate_hit_in() in a burst: is it no more than `most`? */
+bool rate_burst_hit_any(const struct rate_burst *burst, const uint64_t *hash);
+
+/*
+ * The same, by where the cells lie (rate_at()). Here are the cells of the running second, and those
+ * that have rested for one at least; what lies between, or at a bound, is rare.
+ */
+static inline bool
+rate_burst_hit(const struct rate_burst *burst, const uint64_t *hash, uint64_t at)
+{
+	const __m128i one = _mm_set1_epi64x(1ll << RATE_NOW_SHIFT);
+	const __m128i bits = _mm_set1_epi64x(RATE_SECONDS);
+	const __m128i before = _mm_set1_epi64x((long long)RATE_COUNT_MAX << RATE_SECOND_BITS);
+	uint64_t *at_a = (uint64_t *)(void *)(burst->cells + (uint32_t)at);
+	uint64_t *at_b = (uint64_t *)(void *)(burst->cells + (at >> 32)) + 1;
+	__m128i cells = _mm_castpd_si128(
+		_mm_loadh_pd(_mm_castsi128_pd(_mm_loadl_epi64((const __m128i *)(void *)at_a)),
+	                     (const double *)(void *)at_b));
+
+	if (_mm_testz_si128(_mm_xor_si128(cells, burst->second), bits)) {
+		__m128i now = _mm_srli_epi64(cells, RATE_NOW_SHIFT);
+		__m128i least = _mm_min_epu32(now, _mm_shuffle_epi32(now, _MM_SHUFFLE(1, 0, 3, 2)));
+		uint32_t seen = (uint32_t)_mm_cvtsi128_si32(least) + 1;
+
+		/* As if nothing of the second before had faded: that may be too much. */
+		if (!_mm_testz_si128(cells, before))
+			seen += rate_least(_mm_srli_epi64(_mm_slli_epi64(cells, RATE_COUNT_BITS),
+			                                  RATE_NOW_SHIFT));
+		if (__builtin_expect(seen > burst->limit, 0))
+			return rate_burst_hit_any(burst, hash);
+		/* A cell above the least belongs to other keys as well. */
+		cells = _mm_add_epi64(cells, _mm_and_si128(_mm_cmpeq_epi64(now, least), one));
+	} else {
+		__m128i age = _mm_and_si128(_mm_sub_epi64(burst->second, cells), bits);
+		__m128i rested = _mm_cmpgt_epi32(age, _mm_set1_epi64x(1));
+
+		if (__builtin_expect(_mm_movemask_epi8(rested) != 0x0f0f, 0))
+			return rate_burst_hit_any(burst, hash);
+		cells = _mm_or_si128(burst->second, one);
+	}
+	_mm_storel_epi64((__m128i *)(void *)at_a, cells);
+	_mm_storeh_pd((double *)(void *)at_b, _mm_castsi128_pd(cells));
+	return true;
 }
 
 /* Count one event of `hash`, unless that were more than `most` in a second; returns

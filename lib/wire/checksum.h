@@ -18,6 +18,14 @@ checksum_carry(uint64_t a, uint64_t b)
 	return a + (a < b);
 }
 
+/* The same of 32 bits, to which 2^16-1 fits as well. */
+static inline uint32_t
+checksum_carry_u32(uint32_t a, uint32_t b)
+{
+	a += b;
+	return a + (a < b);
+}
+
 /* The next eight bytes, at any alignment. */
 static inline uint64_t
 checksum_add_u64(uint64_t sum, const uint8_t *p)
@@ -40,6 +48,27 @@ checksum_add_32(uint64_t sum, const uint8_t *p)
 	        "adcq 8(%1), %0\n\t"
 	        "adcq 16(%1), %0\n\t"
 	        "adcq 24(%1), %0\n\t"
+	        "adcq $0, %0"
+	        : "+r"(sum)
+	        : "r"(p), "m"(*words)
+	        : "cc");
+	return sum;
+}
+
+/* ... and the next 48. */
+static inline uint64_t
+checksum_add_48(uint64_t sum, const uint8_t *p)
+{
+	const struct {
+		uint8_t bytes[48];
+	} *words = (const void *)p;
+
+	__asm__("addq (%1), %0\n\t"
+	        "adcq 8(%1), %0\n\t"
+	        "adcq 16(%1), %0\n\t"
+	        "adcq 24(%1), %0\n\t"
+	        "adcq 32(%1), %0\n\t"
+	        "adcq 40(%1), %0\n\t"
 	        "adcq $0, %0"
 	        : "+r"(sum)
 	        : "r"(p), "m"(*words)

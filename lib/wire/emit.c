@@ -2,6 +2,7 @@
 /* Headers as words and vectors laid out beforehand; what is the same is kept in the memo. */
 #include "emit.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <tmmintrin.h>
 
@@ -89,14 +90,27 @@ memo_turn(struct emit_memo *memo, const struct packet *p)
 	memo->last = kept->fixed;
 }
 
+void
+emit_make(struct emit_fixed *made, const struct packet *p)
+{
+	assert(p->payload_len == 0);
+	fixed_fill(made, p);
+}
+
+static inline bool
+is_said(const uint64_t said[2], const struct packet *p)
+{
+	__m128i equal = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)said),
+	                               _mm_loadu_si128((const __m128i *)p));
+
+	return _mm_movemask_epi8(equal) == 0xffff;
+}
+
 /* The fixed bytes of this packet. */
 static inline const struct emit_fixed *
 memo_for(struct emit_memo *memo, const struct packet *p)
 {
-	__m128i said = _mm_loadu_si128((const __m128i *)memo->said);
-	__m128i says = _mm_loadu_si128((const __m128i *)p);
-
-	if (__builtin_expect(_mm_movemask_epi8(_mm_cmpeq_epi8(said, says)) != 0xffff, 0))
+	if (__builtin_expect(!is_said(memo->said, p), 0))
 		memo_turn(memo, p);
 	return &memo->last;
 }
@@ -114,7 +128,7 @@ copy_vectors(uint8_t *to, const uint8_t *from, unsigned int n)
  * padding of a short frame, and there is room. Checksums are made of the values as they are
  * written: reading them back would wait for the stores to reach the cache.
  */
-static inline void
+static inline __attribute__((always_inline)) void
 write_tcp(uint8_t *tcp, uint32_t ports_be, const struct packet *p, const struct emit_fixed *fixed,
           uint64_t addresses, enum emit_checksum checksum)
 {
@@ -145,20 +159,25 @@ write_tcp(uint8_t *tcp, uint32_t ports_be, const struct packet *p, const struct 
 	                         : (uint16_t)~checksum_fold(sum));
 }
 
-static inline void
-write_ipv4(uint8_t *ip, uint32_t src_be, uint32_t dst_be, const struct emit_fixed *fixed,
-           enum emit_checksum checksum)
+/* `addresses` is the sum of both. The checksum is in the upper half of its word, as it is in that
+ * of a sum whose halves are added crosswise. */
+static inline __attribute__((always_inline)) void
+write_ipv4(uint8_t *ip, uint32_t src_be, uint32_t dst_be, uint32_t addresses,
+           const struct emit_fixed *fixed, enum emit_checksum checksum)
 {
-	uint16_t check_be = 0;
+	uint32_t sum = checksum_carry_u32(addresses, fixed->ipv4_sum);
+	uint32_t word2_be = htobe32(IPV4_WORD2);
 
 	if (checksum == EMIT_CHECKSUM_SOFTWARE)
-		check_be = (uint16_t)~checksum_fold((uint64_t)fixed->ipv4_sum + src_be + dst_be);
+		word2_be |= ~(sum + (sum << 16 | sum >> 16)) & 0xffff0000u;
 	memcpy(ip, &fixed->ipv4_first, sizeof(fixed->ipv4_first));
-	bytes_put_u16_be(ip + IPV4_TTL_OFF, htobe16(IPV4_WORD2 >> 16));
-	bytes_put_u16_be(ip + IPV4_CHECK_OFF, check_be);
+	bytes_put_u32_be(ip + IPV4_TTL_OFF, word2_be);
 	bytes_put_u32_be(ip + IPV4_SRC_OFF, src_be);
 	bytes_put_u32_be(ip + IPV4_DST_OFF, dst_be);
 }
+_Static_assert(IPV4_CHECK_OFF == IPV4_TTL_OFF + 2 && (IPV4_WORD2 & 0xffff) == 0 &&
+                       __BYTE_ORDER == __LITTLE_ENDIAN,
+               "the checksum is the upper half of a word");
 
 static inline void
 write_ipv6(uint8_t *ip, const struct ip_addr *src, const struct ip_addr *dst, unsigned int len)
@@ -201,9 +220,10 @@ write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool 
 		checksum = EMIT_CHECKSUM_SOFTWARE;
 	if (is_v4) {
 		uint32_t src_be = src->words_be[3], dst_be = dst->words_be[3];
+		uint32_t sum = checksum_carry_u32(src_be, dst_be);
 
-		write_ipv4(frame + l3_off, src_be, dst_be, fixed, checksum);
-		addresses = (uint64_t)src_be + dst_be;
+		write_ipv4(frame + l3_off, src_be, dst_be, sum, fixed, checksum);
+		addresses = sum;
 	} else {
 		write_ipv6(frame + l3_off, src, dst, fixed->len);
 		addresses = sum_addr(src) + sum_addr(dst);
@@ -212,19 +232,94 @@ write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool 
 	return end < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : end;
 }
 
-unsigned int
-emit_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
-           enum emit_checksum checksum, struct emit_memo *memo)
+static inline void
+swap_stations(uint8_t *frame)
 {
 	const __m128i swap = _mm_setr_epi8(6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 12, 13, 14, 15);
 
 	_mm_storeu_si128((__m128i *)frame,
 	                 _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)frame), swap));
+}
+
+/*
+ * emit_reply() to a client, of a packet without payload whose bytes are made, checksums complete:
+ * what a flood is answered with. The same bytes as those of write_packet().
+ */
+static inline __attribute__((always_inline)) unsigned int
+write_made(uint8_t *frame, const struct segment *seg, const struct packet *p,
+           const struct emit_fixed *fixed, bool is_v4)
+{
+	const struct ip_addr *src = &seg->flow.server, *dst = &seg->flow.client;
+	uint8_t *ip = frame + seg->l3_off;
+	uint8_t *tcp = ip + (is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE);
+	uint32_t ports_be = ports_of(&seg->flow, false);
+	unsigned int end = (unsigned int)(tcp - frame) + fixed->len;
+	uint64_t sum = fixed->sum + ports_be, numbers;
+
+	swap_stations(frame);
+	if (is_v4) {
+		uint32_t addresses = checksum_carry_u32(src->words_be[3], dst->words_be[3]);
+
+		write_ipv4(ip, src->words_be[3], dst->words_be[3], addresses, fixed,
+		           EMIT_CHECKSUM_SOFTWARE);
+		sum += addresses;
+	} else {
+		write_ipv6(ip, src, dst, fixed->len);
+		sum += sum_addr(src) + sum_addr(dst);
+	}
+	memcpy(&numbers, &p->ack, sizeof(numbers));
+	numbers = htobe64(numbers);
+	bytes_put_u32_be(tcp, ports_be);
+	memcpy(tcp + TCP_SEQ_OFF, &numbers, sizeof(numbers));
+	copy_vectors(tcp + TCP_DATA_OFF, fixed->tail, 3);
+	sum = checksum_carry(sum, numbers);
+	if (fixed->tsecr_off != 0) {
+		uint32_t tsecr_be = htobe32(p->tsecr);
+
+		bytes_put_u32_be(tcp + fixed->tsecr_off, tsecr_be);
+		sum = checksum_carry(sum, tsecr_be);
+	}
+	bytes_put_u16_be(tcp + TCP_CHECK_OFF, (uint16_t)~checksum_fold(sum));
+	return end < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : end;
+}
+
+/* By themselves, so that they save no registers. */
+static __attribute__((noinline)) unsigned int
+write_made_v4(uint8_t *frame, const struct segment *seg, const struct packet *p,
+              const struct emit_fixed *fixed)
+{
+	return write_made(frame, seg, p, fixed, true);
+}
+
+static __attribute__((noinline)) unsigned int
+write_made_v6(uint8_t *frame, const struct segment *seg, const struct packet *p,
+              const struct emit_fixed *fixed)
+{
+	return write_made(frame, seg, p, fixed, false);
+}
+
+static __attribute__((noinline)) unsigned int
+write_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
+            enum emit_checksum checksum, struct emit_memo *memo)
+{
+	swap_stations(frame);
 	/* Nearly all answers go to clients: that way is compiled for them. */
 	if (__builtin_expect(seg->side == SIDE_OUTSIDE, 1))
 		return write_packet(frame, seg->l3_off, &seg->flow, false, seg->is_v4, p, checksum,
 		                    memo);
 	return write_packet(frame, seg->l3_off, &seg->flow, true, seg->is_v4, p, checksum, memo);
+}
+
+unsigned int
+emit_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
+           enum emit_checksum checksum, struct emit_memo *memo)
+{
+	const struct emit_fixed *made = p->made;
+
+	if (made != NULL && checksum == EMIT_CHECKSUM_SOFTWARE && seg->side == SIDE_OUTSIDE)
+		return seg->is_v4 ? write_made_v4(frame, seg, p, made)
+		                  : write_made_v6(frame, seg, p, made);
+	return write_reply(frame, seg, p, checksum, memo);
 }
 
 unsigned int

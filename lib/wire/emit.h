@@ -36,6 +36,8 @@ struct packet {
 	uint32_t seq;
 	uint32_t tsecr;
 	const uint8_t *payload; /* copied behind the header; NULL if none */
+	/* What emit_make() has made of these 16 bytes, for emit_reply(); NULL: nothing. */
+	const struct emit_fixed *made;
 };
 
 /* The bytes of a packet that do not depend on its flow and its numbers. */
@@ -49,6 +51,9 @@ struct emit_fixed {
 	/* The TCP header from the data offset on, checksum and TSecr zero, then zeros. */
 	uint8_t tail[48];
 };
+
+/* Made beforehand by who sends many of a kind, for packet.made: without payload. */
+void emit_make(struct emit_fixed *made, const struct packet *p);
 
 #define EMIT_KEPT 16u
 

@@ -301,8 +301,6 @@ segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len, uint
 bool
 segment_checksum_ok(struct segment *seg)
 {
-	if (seg->checksum_good || !seg->payload_here)
-		return seg->checksum_good;
 	seg->checksum_good = segment_sum_is_whole(seg);
 	return seg->checksum_good;
 }

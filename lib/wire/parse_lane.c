@@ -90,21 +90,27 @@ lane_tcp(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32_
 
 	if ((ports & 0xffff) == 0 || ports >> 16 == 0)
 		return false;
-	uint32_t len = end - l4_off, header_len = (tcp[TCP_DATA_OFF] >> 4) * 4u;
+	uint32_t len = end - l4_off, header_len = (tcp[TCP_DATA_OFF] & 0xf0u) >> 2;
 
-	if (header_len < TCP_HEADER_SIZE || header_len > len || has_bad_flags(tcp[TCP_FLAGS_OFF]))
+	/* Neither is less than TCP_HEADER_SIZE then: the caller has looked at the length. */
+	if (header_len - TCP_HEADER_SIZE > len - TCP_HEADER_SIZE ||
+	    has_bad_flags(tcp[TCP_FLAGS_OFF]))
 		return false;
 	lane_fill(seg, frame, l4_off, end, header_len, side);
-	if (!tcp_layout_read(seg, tcp, header_len))
+	if (header_len == TCP_HEADER_SIZE)
+		tcp_layout_clear(seg);
+	else if (!(header_len == 40 && tcp_layout_try(seg, tcp, 40, TCP_LAYOUT_LINUX)) &&
+	         !tcp_layout_read(seg, tcp, header_len))
 		tcp_options_parse(seg, tcp, header_len);
 	return true;
 }
 
 /* The client's and the server's address, from source and destination side by side: each
  * goes to the last word of the 16 bytes, behind ::ffff. Written as one vector, as who
- * hashes an address will read it. */
-#define ADDR_SRC -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 2, 3
-#define ADDR_DST -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 4, 5, 6, 7
+ * hashes an address will read it. Byte 8 of what is put in order is 0xff. */
+#define ADDR_PREFIX -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 8, 8
+#define ADDR_SRC ADDR_PREFIX, 0, 1, 2, 3
+#define ADDR_DST ADDR_PREFIX, 4, 5, 6, 7
 static const int8_t addr_order[SIDE_COUNT + 1][16] __attribute__((aligned(16))) = {
 	/* the client's; the server's is the next one */
 	[SIDE_OUTSIDE] = { ADDR_SRC },
@@ -112,17 +118,17 @@ static const int8_t addr_order[SIDE_COUNT + 1][16] __attribute__((aligned(16))) 
 	[SIDE_COUNT] = { ADDR_SRC },
 };
 
-static inline void
+static inline __attribute__((always_inline)) void
 put_addrs_v4(struct segment *seg, const uint8_t *src_and_dst, enum side side)
 {
-	const __m128i mapped = _mm_setr_epi32(0, 0, (int)IP_ADDR_V4_WORD2_BE, 0);
 	const __m128i *order = (const __m128i *)addr_order[side];
-	__m128i both = _mm_loadl_epi64((const __m128i *)src_and_dst);
+	__m128i both = _mm_or_si128(_mm_loadl_epi64((const __m128i *)src_and_dst),
+	                            _mm_set_epi64x(0xff, 0));
 
 	_mm_storeu_si128((__m128i *)seg->flow.client.bytes,
-	                 _mm_or_si128(_mm_shuffle_epi8(both, _mm_load_si128(order)), mapped));
+	                 _mm_shuffle_epi8(both, _mm_load_si128(order)));
 	_mm_storeu_si128((__m128i *)seg->flow.server.bytes,
-	                 _mm_or_si128(_mm_shuffle_epi8(both, _mm_load_si128(order + 1)), mapped));
+	                 _mm_shuffle_epi8(both, _mm_load_si128(order + 1)));
 }
 
 /* First bytes of addresses that are not simply unicast: 0, 127, and class D and up, of
@@ -131,6 +137,12 @@ put_addrs_v4(struct segment *seg, const uint8_t *src_and_dst, enum side side)
 static const bool odd_net[256] = { [0] = true, [127] = true, [224 ... 255] = true };
 
 static inline bool
+has_odd_net(const uint8_t *ip)
+{
+	return odd_net[ip[IPV4_SRC_OFF]] | odd_net[ip[IPV4_DST_OFF]];
+}
+
+static inline __attribute__((always_inline)) bool
 lane_v4(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side)
 {
 	const uint8_t *ip = frame + ETH_HEADER_SIZE;
@@ -140,14 +152,13 @@ lane_v4(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 
 	if (end > head || end < LANE_V4_L4_OFF + TCP_HEADER_SIZE ||
 	    (bytes_get_u32_be(ip + IPV4_FRAGMENT_OFF) & WHOLE_TCP_MASK) != WHOLE_TCP ||
-	    !checksum_is_whole(sum_ipv4(ip)) || odd_net[src & 0xff] | odd_net[dst & 0xff] ||
-	    src == dst)
+	    !checksum_is_whole(sum_ipv4(ip)) || has_odd_net(ip) || src == dst)
 		return false;
 	put_addrs_v4(seg, ip + IPV4_SRC_OFF, side);
 	return lane_tcp(seg, frame, LANE_V4_L4_OFF, end, side);
 }
 
-static inline bool
+static inline __attribute__((always_inline)) bool
 lane_v6(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side)
 {
 	const uint8_t *ip = frame + ETH_HEADER_SIZE;
@@ -197,10 +208,9 @@ has_shape_of_syn(const uint8_t *frame)
 	const __m128i *fixed = (const __m128i *)syn_fixed, *is = (const __m128i *)syn_is;
 	__m128i ip = _mm_loadu_si128((const __m128i *)(frame + SYN_IP_OFF));
 	__m128i tcp = _mm_loadu_si128((const __m128i *)(frame + SYN_TCP_OFF));
-	__m128i same = _mm_and_si128(_mm_cmpeq_epi8(_mm_and_si128(ip, fixed[0]), is[0]),
-	                             _mm_cmpeq_epi8(_mm_and_si128(tcp, fixed[1]), is[1]));
 
-	return _mm_movemask_epi8(same) == 0xffff &&
+	return _mm_testz_si128(_mm_xor_si128(ip, is[0]), fixed[0]) &&
+	       _mm_testz_si128(_mm_xor_si128(tcp, is[1]), fixed[1]) &&
 	       (bytes_get_u32_be(frame + SYN_SIZE - 4) & SYN_SCALE_MASK) == SYN_SCALE;
 }
 
@@ -215,13 +225,27 @@ lane_syn(struct segment *seg, const uint8_t *frame, uint32_t head)
 	uint32_t src = bytes_get_u32_be(ip + IPV4_SRC_OFF),
 		 dst = bytes_get_u32_be(ip + IPV4_DST_OFF), ports = bytes_get_u32_be(tcp);
 
-	if (!checksum_is_whole(sum_ipv4(ip)) || odd_net[src & 0xff] | odd_net[dst & 0xff] ||
-	    src == dst || (ports & 0xffff) == 0 || ports >> 16 == 0)
+	if (!checksum_is_whole(sum_ipv4(ip)) || has_odd_net(ip) || src == dst ||
+	    (ports & 0xffff) == 0 || ports >> 16 == 0)
 		return false;
 	put_addrs_v4(seg, ip + IPV4_SRC_OFF, SIDE_OUTSIDE);
 	lane_fill(seg, frame, LANE_V4_L4_OFF, SYN_SIZE, 40, SIDE_OUTSIDE);
-	tcp_layout_fill_40(seg, tcp);
+	tcp_layout_fill(seg, &tcp_layouts[TCP_LAYOUT_LINUX], tcp_layout_a(tcp, 40),
+	                tcp_layout_b(tcp, 40));
 	return true;
+}
+
+/* By itself for either side, so that what depends on it is constant. */
+static inline __attribute__((always_inline)) bool
+lane_of_side(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side)
+{
+	uint32_t type = bytes_get_u32_be(frame + ETH_TYPE_OFF);
+
+	if ((type & TYPE_V4_MASK) == TYPE_V4)
+		return lane_v4(seg, frame, head, side);
+	if ((type & TYPE_V6_MASK) == TYPE_V6 && head >= LANE_V6_L4_OFF + TCP_HEADER_SIZE)
+		return lane_v6(seg, frame, head, side);
+	return false;
 }
 
 bool
@@ -229,13 +253,7 @@ parse_lane(struct segment *seg, const uint8_t *frame, uint32_t head, enum side s
 {
 	if (head < LANE_V4_L4_OFF + TCP_HEADER_SIZE)
 		return false;
-	uint32_t type = bytes_get_u32_be(frame + ETH_TYPE_OFF);
-
-	if (side == SIDE_OUTSIDE && lane_syn(seg, frame, head))
-		return true;
-	if ((type & TYPE_V4_MASK) == TYPE_V4)
-		return lane_v4(seg, frame, head, side);
-	if ((type & TYPE_V6_MASK) == TYPE_V6 && head >= LANE_V6_L4_OFF + TCP_HEADER_SIZE)
-		return lane_v6(seg, frame, head, side);
-	return false;
+	if (side == SIDE_INSIDE)
+		return lane_of_side(seg, frame, head, SIDE_INSIDE);
+	return lane_syn(seg, frame, head) || lane_of_side(seg, frame, head, SIDE_OUTSIDE);
 }

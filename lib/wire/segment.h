@@ -160,6 +160,14 @@ segment_seq_len(const struct segment *seg)
 	return seg->payload_len + !!(seg->flags & TCP_SYN) + !!(seg->flags & TCP_FIN);
 }
 
+/* Does a client begin a connection by it? */
+static inline bool
+segment_opens(const struct segment *seg)
+{
+	return (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
+	       seg->side == SIDE_OUTSIDE && seg->class == SEGMENT_TCP;
+}
+
 static inline const uint8_t *
 segment_payload(const struct segment *seg)
 {

@@ -53,24 +53,10 @@ _Static_assert(offsetof(struct segment, payload_len) == offsetof(struct segment,
                        offsetof(struct segment, class) + 8 == offsetof(struct segment, options),
                "lengths are one word, what it is another");
 
-/* Is its checksum good? All of it is there. */
-static inline bool
-segment_sum_is_whole(const struct segment *seg)
+/* The sum of a segment of any shape, all of which is there. */
+static inline uint64_t
+segment_sum_of_any(const struct segment *seg)
 {
-	const uint64_t pseudo_40 = htobe32(40) + (uint64_t)htobe32(PROTO_TCP);
-
-	if (segment_is_40(seg, ETH_HEADER_SIZE + IPV4_HEADER_SIZE, true)) {
-		const uint8_t *at = seg->frame + ETH_HEADER_SIZE + IPV4_SRC_OFF;
-
-		return checksum_is_whole(checksum_add_u64(
-			checksum_add_u64(checksum_add_32(pseudo_40, at), at + 32), at + 40));
-	}
-	if (segment_is_40(seg, ETH_HEADER_SIZE + IPV6_HEADER_SIZE, false)) {
-		const uint8_t *at = seg->frame + ETH_HEADER_SIZE + IPV6_SRC_OFF;
-
-		return checksum_is_whole(checksum_add_u64(
-			checksum_add_32(checksum_add_32(pseudo_40, at), at + 32), at + 64));
-	}
 	uint32_t len = (uint32_t)seg->l4_len + seg->payload_len;
 	const uint8_t *tcp = seg->frame + seg->l4_off;
 	uint64_t sum = htobe32(len) + (uint64_t)htobe32(PROTO_TCP);
@@ -83,9 +69,30 @@ segment_sum_is_whole(const struct segment *seg)
 		sum = checksum_add_u64(checksum_add_u64(sum, server->bytes), server->bytes + 8);
 	}
 	if (len < 64)
-		sum = sum_short(sum, tcp, len);
-	else
-		sum = checksum_carry(sum, checksum_add(0, tcp, len));
+		return sum_short(sum, tcp, len);
+	return checksum_carry(sum, checksum_add(0, tcp, len));
+}
+
+/* Is its checksum good, as far as is known or can be told here? */
+static inline bool
+segment_sum_is_whole(const struct segment *seg)
+{
+	const uint64_t pseudo_40 = htobe32(40) + (uint64_t)htobe32(PROTO_TCP);
+	uint64_t sum;
+
+	if (segment_is_40(seg, ETH_HEADER_SIZE + IPV4_HEADER_SIZE, true)) {
+		sum = checksum_add_48(pseudo_40, seg->frame + ETH_HEADER_SIZE + IPV4_SRC_OFF);
+	} else if (segment_is_40(seg, ETH_HEADER_SIZE + IPV6_HEADER_SIZE, false)) {
+		const uint8_t *at = seg->frame + ETH_HEADER_SIZE + IPV6_SRC_OFF;
+
+		sum = checksum_add_u64(checksum_add_48(checksum_add_u64(pseudo_40, at), at + 8),
+		                       at + 56);
+		sum = checksum_add_u64(sum, at + 64);
+	} else if (seg->checksum_good || !seg->payload_here) {
+		return seg->checksum_good;
+	} else {
+		sum = segment_sum_of_any(seg);
+	}
 	return checksum_is_whole(sum);
 }
 

@@ -7,14 +7,14 @@
 #define SYNFRONT_TCP_LAYOUT_H
 
 #include <stddef.h>
-#include <tmmintrin.h>
+#include <smmintrin.h>
 
 #include "bytes.h"
 #include "protocols.h"
 #include "tcp_options.h"
 
 /* RFC 7323, 2.3: a larger shift is to be used as 14. */
-#define TCP_WSCALE_MAX 14u
+#define TCP_WSCALE_MAX 14
 
 /* An option word as four bytes on the wire. */
 #define TCPOPT_WORD(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
@@ -35,82 +35,78 @@ tcp_wscale(uint8_t wscale)
 static inline void
 tcp_layout_clear(struct segment *seg)
 {
-	seg->options = 0;
-	seg->ts_off = 0;
-	seg->sack_off = 0;
-	seg->sack_count = 0;
-	seg->mss = 0;
-	seg->wscale = 0;
-	seg->zero = 0;
-	seg->tsval = 0;
-	seg->tsecr = 0;
-}
-
-static inline void
-tcp_layout_timestamps(struct segment *seg, const uint8_t *tcp, unsigned int off)
-{
-	seg->ts_off = (uint8_t)off;
-	seg->tsval = bytes_get_u32(tcp + off + 2);
-	seg->tsecr = bytes_get_u32(tcp + off + 6);
-}
-
-/*
- * MSS, SACK-permitted, timestamps, NOP, window scale: Linux, Android. All but the scale
- * lies in 16 bytes, and so do the fields that it fills.
- */
-static inline void
-tcp_layout_fill_40(struct segment *seg, const uint8_t *tcp)
-{
-	/* MSS, nothing, TSval, TSecr in host order */
-	const __m128i order = _mm_setr_epi8(-1, -1, -1, -1, 3, 2, -1, -1, 11, 10, 9, 8, 15, 14, 13,
-	                                    12);
-	const __m128i known = _mm_setr_epi8(OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED |
-	                                            OPTION_TIMESTAMPS,
-	                                    26, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-	__m128i options = _mm_loadu_si128((const __m128i *)(tcp + TCP_HEADER_SIZE));
-
-	_mm_storeu_si128((__m128i *)(void *)&seg->options,
-	                 _mm_or_si128(_mm_shuffle_epi8(options, order), known));
-	seg->wscale = tcp_wscale(tcp[39]);
-}
-
-static inline bool
-tcp_layout_read_40(struct segment *seg, const uint8_t *tcp)
-{
-	const __m128i mask = _mm_setr_epi8(-1, -1, 0, 0, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0);
-	const __m128i kinds = _mm_setr_epi8(TCPOPT_MSS, 4, 0, 0, TCPOPT_SACK_PERMITTED, 2,
-	                                    TCPOPT_TIMESTAMPS, 10, 0, 0, 0, 0, 0, 0, 0, 0);
-	__m128i options = _mm_loadu_si128((const __m128i *)(tcp + TCP_HEADER_SIZE));
-
-	if (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(options, mask), kinds)) != 0xffff ||
-	    bytes_get_u32(tcp + 36) >> 8 != TCPOPT_WORD_WSCALE >> 8)
-		return false;
-	tcp_layout_fill_40(seg, tcp);
-	return true;
+	_mm_storeu_si128((__m128i *)(void *)&seg->options, _mm_setzero_si128());
 }
 _Static_assert(offsetof(struct segment, ts_off) == offsetof(struct segment, options) + 1 &&
                        offsetof(struct segment, mss) == offsetof(struct segment, options) + 4 &&
+                       offsetof(struct segment, wscale) == offsetof(struct segment, options) + 6 &&
                        offsetof(struct segment, tsval) == offsetof(struct segment, options) + 8 &&
                        offsetof(struct segment, tsecr) == offsetof(struct segment, options) + 12,
                "what a segment's options say is one vector");
 
 /*
- * MSS, NOP, window scale, then SACK-permitted and timestamps: FreeBSD; or NOP, NOP,
- * timestamps, SACK-permitted, end, end: macOS. `header_len` is 40 or 44 bytes.
+ * A layout. Its options lie in two vectors of the header: `a` begins with the options, or ends with
+ * the header if that is shorter, `b` ends with the header. What must be as it is is compared
+ * under a mask, and what is said is put where it belongs.
  */
-static inline bool
-tcp_layout_read_bsd(struct segment *seg, const uint8_t *tcp, unsigned int header_len)
-{
-	uint32_t scale = bytes_get_u32(tcp + 24), third = bytes_get_u32(tcp + 28);
+struct tcp_layout {
+	uint8_t mask[2][16], is[2][16];
+	int8_t order[2][16]; /* of what the fields from `options` to `tsecr` are made */
+	uint8_t known[16];   /* of those what each such header says */
+} __attribute__((aligned(16)));
 
-	if (scale >> 8 != TCPOPT_WORD_WSCALE >> 8 ||
-	    third != (header_len == 40 ? TCPOPT_WORD_SACK_TS : TCPOPT_WORD_TS) ||
-	    (header_len == 44 && bytes_get_u32(tcp + 40) != TCPOPT_WORD_SACK_END))
+enum tcp_layout_kind {
+	TCP_LAYOUT_LINUX,   /* 40 bytes: MSS, SACK-permitted, timestamps, NOP, window scale */
+	TCP_LAYOUT_FREEBSD, /* 40: MSS, NOP, window scale, SACK-permitted, timestamps */
+	TCP_LAYOUT_MACOS, /* 44: MSS, NOP, scale, NOP, NOP, timestamps, SACK-permitted, end, end */
+	TCP_LAYOUT_WINDOWS, /* 32: MSS, NOP, window scale, NOP, NOP, SACK-permitted */
+	TCP_LAYOUT_STAMPED, /* 32: NOP, NOP, timestamps: a segment of a connection (RFC 7323, A) */
+	TCP_LAYOUT_MSS,     /* 24: MSS */
+	TCP_LAYOUTS
+};
+extern const struct tcp_layout tcp_layouts[TCP_LAYOUTS];
+
+static inline __attribute__((always_inline)) void
+tcp_layout_fill(struct segment *seg, const struct tcp_layout *layout, __m128i a, __m128i b)
+{
+	/* A scale above the most is read as that. */
+	const __m128i most = _mm_setr_epi8(-1, -1, -1, -1, -1, -1, TCP_WSCALE_MAX, -1, -1, -1, -1,
+	                                   -1, -1, -1, -1, -1);
+	const __m128i *order = (const __m128i *)layout->order;
+	__m128i fields = _mm_or_si128(_mm_shuffle_epi8(a, order[0]), _mm_shuffle_epi8(b, order[1]));
+
+	fields = _mm_or_si128(fields, *(const __m128i *)layout->known);
+	_mm_storeu_si128((__m128i *)(void *)&seg->options, _mm_min_epu8(fields, most));
+}
+
+/* The vectors of a header that is longer than 20 bytes. */
+static inline __attribute__((always_inline)) __m128i
+tcp_layout_a(const uint8_t *tcp, unsigned int header_len)
+{
+	unsigned int off = header_len < TCP_HEADER_SIZE + 16 ? header_len - 16 : TCP_HEADER_SIZE;
+
+	return _mm_loadu_si128((const __m128i *)(tcp + off));
+}
+
+static inline __attribute__((always_inline)) __m128i
+tcp_layout_b(const uint8_t *tcp, unsigned int header_len)
+{
+	return _mm_loadu_si128((const __m128i *)(tcp + header_len - 16));
+}
+
+/* `header_len` is that of the layout. */
+static inline __attribute__((always_inline)) bool
+tcp_layout_try(struct segment *seg, const uint8_t *tcp, unsigned int header_len,
+               enum tcp_layout_kind kind)
+{
+	const struct tcp_layout *layout = &tcp_layouts[kind];
+	const __m128i *mask = (const __m128i *)layout->mask, *is = (const __m128i *)layout->is;
+	__m128i a = tcp_layout_a(tcp, header_len), b = tcp_layout_b(tcp, header_len);
+
+	if (!_mm_testz_si128(_mm_xor_si128(a, is[0]), mask[0]) ||
+	    (header_len > 32 && !_mm_testz_si128(_mm_xor_si128(b, is[1]), mask[1])))
 		return false;
-	seg->options = OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS;
-	seg->mss = bytes_get_u16(tcp + 22);
-	seg->wscale = tcp_wscale((uint8_t)scale);
-	tcp_layout_timestamps(seg, tcp, 30);
+	tcp_layout_fill(seg, layout, a, b);
 	return true;
 }
 
@@ -118,38 +114,30 @@ tcp_layout_read_bsd(struct segment *seg, const uint8_t *tcp, unsigned int header
 static inline bool
 tcp_layout_read(struct segment *seg, const uint8_t *tcp, unsigned int header_len)
 {
-	if (header_len == 40 && tcp_layout_read_40(seg, tcp))
-		return true;
+	switch (header_len) {
+	case 40:
+		if (tcp_layout_try(seg, tcp, 40, TCP_LAYOUT_LINUX) ||
+		    tcp_layout_try(seg, tcp, 40, TCP_LAYOUT_FREEBSD))
+			return true;
+		break;
+	case 32:
+		if (tcp_layout_try(seg, tcp, 32, TCP_LAYOUT_STAMPED) ||
+		    tcp_layout_try(seg, tcp, 32, TCP_LAYOUT_WINDOWS))
+			return true;
+		break;
+	case 24:
+		if (tcp_layout_try(seg, tcp, 24, TCP_LAYOUT_MSS))
+			return true;
+		break;
+	case 44:
+		if (tcp_layout_try(seg, tcp, 44, TCP_LAYOUT_MACOS))
+			return true;
+		break;
+	default:
+		break;
+	}
 	tcp_layout_clear(seg);
-	if (header_len == TCP_HEADER_SIZE)
-		return true;
-	uint32_t first = bytes_get_u32(tcp + 20);
-
-	/* A segment of a connection with timestamps: RFC 7323, appendix A. */
-	if (header_len == 32 && first == TCPOPT_WORD_TS) {
-		seg->options = OPTION_TIMESTAMPS;
-		tcp_layout_timestamps(seg, tcp, 22);
-		return true;
-	}
-	if (first >> 16 != TCPOPT_WORD_MSS >> 16)
-		return false;
-	if (header_len == 24) {
-		seg->options = OPTION_MSS;
-		seg->mss = (uint16_t)first;
-		return true;
-	}
-	/* MSS, NOP, window scale, NOP, NOP, SACK-permitted: Windows. */
-	if (header_len == 32) {
-		uint32_t scale = bytes_get_u32(tcp + 24);
-		if (scale >> 8 != TCPOPT_WORD_WSCALE >> 8 ||
-		    bytes_get_u32(tcp + 28) != TCPOPT_WORD_SACK)
-			return false;
-		seg->options = OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED;
-		seg->mss = (uint16_t)first;
-		seg->wscale = tcp_wscale((uint8_t)scale);
-		return true;
-	}
-	return (header_len == 40 || header_len == 44) && tcp_layout_read_bsd(seg, tcp, header_len);
+	return header_len == TCP_HEADER_SIZE;
 }
 
 #endif

@@ -143,7 +143,9 @@ load_init(const struct load_params *params, uint8_t mode, uint8_t cookies, uint3
 	if (params->beside == NULL && !load_shared(load, mode, cookies))
 		return NULL;
 	const struct load *shared = params->beside != NULL ? params->beside : load;
-	load->now = (struct instant){ 1000, 1000000000, secret_current(&shared->secrets) };
+	/* Of a clock that has run for a while, as any has: memory that was never used is older
+	 * than all that is counted by the second. */
+	load->now = (struct instant){ 1000000, 1000000000, secret_current(&shared->secrets) };
 	struct core_params p = {
 		.connections = connections,
 		.half_open = half_open,

@@ -262,6 +262,11 @@ void lab_rows_claim(const char *const *rows);
 /* How many no test has claimed so far; each is printed. */
 unsigned int lab_rows_unclaimed(void);
 
+/* How many of a burst the straight lane of SYNs takes from number `first` on, if it is asked
+ * there. */
+unsigned int lab_n_taken(struct lab *lab, const struct lab_seg *specs, unsigned int n,
+                         unsigned int first);
+
 /* The suites. */
 extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_tests[],
 	core_connecting_tests[], core_tracked_tests[], core_spliced_tests[], core_rewrite_tests[],
@@ -271,6 +276,7 @@ extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_t
 	core_corners_tests[], core_rare_tests[], core_learned_tests[], core_fragments_tests[],
 	core_caps_tests[], core_orphans_tests[], core_waiting_tests[], core_adopted_tests[],
 	core_handoff_tests[], core_shield_tests[], core_observe_tests[], core_lists_tests[],
-	core_talkers_tests[], core_explain_tests[], core_syn_lane_tests[], core_noted_tests[];
+	core_talkers_tests[], core_explain_tests[], core_syn_lane_tests[],
+	core_syn_lane_books_tests[], core_noted_tests[];
 
 #endif

@@ -52,6 +52,7 @@ main(void)
 		{ .pName = "observe", .pTests = core_observe_tests },
 		{ .pName = "noted", .pTests = core_noted_tests },
 		{ .pName = "syn lane", .pTests = core_syn_lane_tests },
+		{ .pName = "syn lane books", .pTests = core_syn_lane_books_tests },
 		{ .pName = "lists", .pTests = core_lists_tests },
 		{ .pName = "talkers", .pTests = core_talkers_tests },
 		{ .pName = "explain", .pTests = core_explain_tests },

@@ -8,19 +8,17 @@
 #include "core_state.h"
 #include "live_set.h"
 #include "syn_lane.h"
-#include "talkers.h"
 
 #define SYN_OF(...) \
 	(&(struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_SYN, .seq = 9, ##__VA_ARGS__ })
-#define TAKES(...) CHECK(n_taken(lab, SYN_OF(__VA_ARGS__), 1, 0) == 1)
-#define LEAVES(...) CHECK(n_taken(lab, SYN_OF(__VA_ARGS__), 1, 0) == 0)
+#define TAKES(...) CHECK(lab_n_taken(lab, SYN_OF(__VA_ARGS__), 1, 0) == 1)
+#define LEAVES(...) CHECK(lab_n_taken(lab, SYN_OF(__VA_ARGS__), 1, 0) == 0)
 
 /* What a test changes of the segments of a burst before they are decided. */
 static void (*bend)(struct lab *lab, struct segment *seg, uint8_t *frame);
 
-/* How many of a burst the lane takes from number `first` on, if it is asked there. */
-static unsigned int
-n_taken(struct lab *lab, const struct lab_seg *specs, unsigned int n, unsigned int first)
+unsigned int
+lab_n_taken(struct lab *lab, const struct lab_seg *specs, unsigned int n, unsigned int first)
 {
 	static uint8_t frames[LAB_BURST][FRAME_SIZE];
 	static struct action list[LAB_BURST];
@@ -176,7 +174,7 @@ LAB_TEST_ONCE(test_syn_lane_observed_left)
 		core_set_policy(lab->core, &lab->policy);
 		for (uint16_t i = 0; i < 3; i++) {
 			state_of(lab, i)->cookie_mode = true;
-			EQUAL(n_taken(lab, SYN_OF(.server_port = ports[i]), 1, 0), !observed);
+			EQUAL(lab_n_taken(lab, SYN_OF(.server_port = ports[i]), 1, 0), !observed);
 		}
 	}
 }
@@ -255,6 +253,21 @@ LAB_TEST_ONCE(test_syn_lane_asked_again_left)
 }
 
 /* ---- of a SYN ---------------------------------------------------------- */
+
+/* The place that a burst begins with may be its server's, as any may. */
+LAB_TEST(test_syn_lane_first_place_taken)
+{
+	struct frame_spec f = lab->variant->is_v6 ? frame_spec_v6() : frame_spec_v4();
+	const struct flow flow = { .server = f.dst, .server_port_be = htobe16(LAB_RESPOND) };
+
+	start(lab);
+	TAKES();
+	struct destinations *d = &lab->core->destinations;
+	d->places[0] = *destination_place(d, &flow);
+	CHECK(destination_is(&d->places[0], &flow));
+	TAKES(.client_port = 7);
+	core_set_policy(lab->core, &lab->policy);
+}
 
 LAB_TEST_ONCE(test_syn_lane_entry_left)
 {
@@ -387,101 +400,17 @@ LAB_TEST(test_syn_lane_run_ends)
 	start(lab);
 	for (uint16_t i = 0; i < 5; i++)
 		specs[i] = *SYN_OF(.client = i);
-	EQUAL(n_taken(lab, specs, 5, 0), 5);
-	EQUAL(n_taken(lab, specs, 5, 3), 2);
+	EQUAL(lab_n_taken(lab, specs, 5, 0), 5);
+	EQUAL(lab_n_taken(lab, specs, 5, 3), 2);
 	specs[2].bad_checksum = 1;
-	EQUAL(n_taken(lab, specs, 5, 0), 2);
-	EQUAL(n_taken(lab, specs, 5, 2), 0);
-	EQUAL(n_taken(lab, specs, 5, 3), 2);
+	EQUAL(lab_n_taken(lab, specs, 5, 0), 2);
+	EQUAL(lab_n_taken(lab, specs, 5, 2), 0);
+	EQUAL(lab_n_taken(lab, specs, 5, 3), 2);
 	specs[2] = (struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_ACK, .seq = 1, .ack = 1 };
-	EQUAL(n_taken(lab, specs, 5, 0), 2);
+	EQUAL(lab_n_taken(lab, specs, 5, 0), 2);
 	EQUAL(lab_in_burst(lab, specs, 5), 5);
 	EQUAL(lab_grew(lab, COUNTER_answered_syn_cookie), 4);
 	EQUAL(lab_grew(lab, COUNTER_answered_rst), 1);
-}
-
-/* ---- what it leaves behind -------------------------------------------- */
-
-/* Until when cookies may come back is known to all. */
-LAB_TEST_ONCE(test_syn_lane_cookies_are_out)
-{
-	uint64_t dies_ms = lab->now_ms + COOKIE_LIFE_MAX_S * 1000u;
-	uint32_t *until_s = lab_share_cookies(lab);
-
-	start(lab);
-	state_of(lab, 1)->cookies_until_ms = lab->core->cookie_out_ms = 0;
-	until_s[1] = (uint32_t)(dies_ms / 1000);
-	TAKES();
-	EQUAL(lab->core->cookie_out_ms, dies_ms);
-	EQUAL(state_of(lab, 1)->cookies_until_ms, dies_ms);
-	EQUAL(until_s[1], dies_ms / 1000 + 1);
-	until_s[1] += 2; /* another worker is ahead */
-	TAKES();
-	EQUAL(until_s[1], dies_ms / 1000 + 3);
-	EQUAL(state_of(lab, 1)->n_cookies, 2);
-	EQUAL(core_service_view(lab->core, 1).syn, 2);
-	EQUAL(core_service_view(lab->core, 1).syn_ack, 2);
-}
-
-/* What was sampled of SYNs that were answered by cookie. */
-static struct core_talk
-talk_of_cookies(const struct lab *lab)
-{
-	struct core_talk talk;
-
-	for (uint32_t i = 0; i < CORE_TALKS_MAX; i++)
-		if (core_talk(lab->core, i, false, &talk) && talk.service == 1 &&
-		    talk.outcome == COUNTER_answered_syn_cookie)
-			return talk;
-	return (struct core_talk){ 0 };
-}
-
-/* Those are sampled whose turn it is, in the midst of a burst, at its end, and beyond it. */
-LAB_TEST_ONCE(test_syn_lane_is_sampled)
-{
-	struct lab_seg specs[5];
-	struct ip_addr client = (lab->variant->is_v6 ? frame_spec_v6() : frame_spec_v4()).src;
-	uint32_t *left;
-
-	start(lab);
-	left = &lab->core->talk_left[COUNTER_answered_syn_cookie];
-	for (uint16_t i = 0; i < 5; i++)
-		specs[i] = *SYN_OF(.client = i);
-	*left = 3;
-	/* None after it, for a while. */
-	lab->core->talkers->gaps[COUNTER_answered_syn_cookie] = (struct talk_gap){
-		1 << 12, (uint32_t)lab->now_ms, 0
-	};
-	EQUAL(n_taken(lab, specs, 5, 0), 5);
-	struct core_talk talk = talk_of_cookies(lab);
-	EQUAL(talk.hosts[0].n_samples, 1);
-	EQUAL(talk.hosts[0].slots[0].count, 1 << 12);
-	EQUAL(talk.nets[0].slots[0].key,
-	      lab->variant->is_v6
-	              ? __builtin_bswap64(client.quads_be[0]) + (2u << 16)
-	              : (__builtin_bswap32(client.words_be[3]) & 0xffffff00u) + (2u << 8));
-
-	*left = 6;
-	EQUAL(n_taken(lab, specs, 5, 0), 5);
-	EQUAL(*left, 1);
-	EQUAL(talk_of_cookies(lab).hosts[0].n_samples, 1);
-	*left = 5;
-	EQUAL(n_taken(lab, specs, 5, 0), 5);
-	EQUAL(talk_of_cookies(lab).hosts[0].n_samples, 2);
-}
-
-/* So slowly that each one counts. */
-LAB_TEST(test_syn_lane_sampled_when_calm)
-{
-	const struct lab_seg specs[] = { *SYN_OF(), *SYN_OF(.client = 3) };
-
-	start(lab);
-	for (unsigned int i = 0; i < 50; i++) {
-		EQUAL(n_taken(lab, specs, 2, 0), 2);
-		lab_tick(lab, 1);
-	}
-	EQUAL(talk_of_cookies(lab).hosts[0].n_samples, 100);
-	EQUAL(talk_of_cookies(lab).hosts[0].weight, 100);
 }
 
 CU_TestInfo core_syn_lane_tests[] = {
@@ -497,6 +426,7 @@ CU_TestInfo core_syn_lane_tests[] = {
 	CHECK_TEST(test_syn_lane_known_server_taken),
 	CHECK_TEST(test_syn_lane_curious_left),
 	CHECK_TEST(test_syn_lane_asked_again_left),
+	CHECK_TEST(test_syn_lane_first_place_taken),
 	CHECK_TEST(test_syn_lane_entry_left),
 	CHECK_TEST(test_syn_lane_after_a_change_left),
 	CHECK_TEST(test_syn_lane_draining_left),
@@ -505,8 +435,5 @@ CU_TestInfo core_syn_lane_tests[] = {
 	CHECK_TEST(test_syn_lane_odd_left),
 	CHECK_TEST(test_syn_lane_bad_checksum_left),
 	CHECK_TEST(test_syn_lane_run_ends),
-	CHECK_TEST(test_syn_lane_cookies_are_out),
-	CHECK_TEST(test_syn_lane_is_sampled),
-	CHECK_TEST(test_syn_lane_sampled_when_calm),
 	CU_TEST_INFO_NULL,
 };

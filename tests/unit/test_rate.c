@@ -109,6 +109,72 @@ test_rate_cell_full_stops_counting(void)
 	free(memory);
 }
 
+/* Counting in bursts beside counting one by one: the same answers, and the same cells. */
+static void
+burst_run(uint64_t seed, uint32_t n_keys, uint32_t cells, uint32_t most)
+{
+	struct trial trial = trial_start(seed);
+	void *memory[2] = { trial_memory(rate_size(cells)), trial_memory(rate_size(cells)) };
+	uint32_t now_ms = UINT32_MAX - 20000, n_over = 0; /* wraps on the way */
+	struct rate single, many;
+
+	rate_init(&single, memory[0], cells);
+	rate_init(&many, memory[1], cells);
+	while (trial.step < 200000) {
+		struct rate_burst burst = rate_burst_start(&many, now_ms, most);
+
+		for (unsigned int n = trial_pick(&trial, 32); n > 0; n--, trial.step++) {
+			uint32_t key = trial_pick(&trial, n_keys);
+			uint64_t hash = trial_hash(HASH_GOOD, key * 0x1000000010ull);
+			bool fits = rate_hit_up_to(&single, hash, now_ms, most) <= most;
+			uint64_t at = rate_prefetch(&many, hash);
+
+			TRIAL_CHECK(&trial, rate_burst_hit(&burst, &hash, at) == fits);
+			n_over += !fits;
+		}
+		trial.step++;
+		now_ms += trial_pick(&trial, 3);
+		if (trial_pick(&trial, 200) == 0)
+			now_ms += trial_pick(&trial, 4000); /* seconds without any */
+		TRIAL_CHECK(&trial, memcmp(memory[0], memory[1], rate_size(cells)) == 0);
+	}
+	TRIAL_CHECK(&trial, (n_over != 0) == (most < 1000));
+	free(memory[0]);
+	free(memory[1]);
+}
+
+static void
+test_rate_burst_as_one_by_one(void)
+{
+	burst_run(81, N_KEYS, 256, 2);
+	burst_run(82, 30, 1024, 40);
+	burst_run(83, 300, 512, 1u << 30);
+}
+
+/* At the bound of a cell, which `most` may be beyond. */
+static void
+test_rate_burst_cell_full_stops_counting(void)
+{
+	void *memory = trial_memory(rate_size(1));
+	const uint64_t hash = 0;
+	struct rate rate;
+
+	rate_init(&rate, memory, 1);
+	rate_hit(&rate, hash, 5000);
+	for (unsigned int row = 0; row < RATE_ROWS; row++)
+		rate.cells[row] |= ((1ull << 22) - 2) << 42;
+	for (unsigned int i = 0; i < 3; i++) {
+		struct rate_burst burst = rate_burst_start(&rate, 5000, UINT32_MAX);
+
+		CU_ASSERT_TRUE(rate_burst_hit(&burst, &hash, rate_at(&rate, hash)));
+		CU_ASSERT_EQUAL(rate_cell_now(rate.cells[0]), (1u << 22) - 1);
+	}
+	struct rate_burst burst = rate_burst_start(&rate, 5000, (1u << 22) - 2);
+
+	CU_ASSERT_FALSE(rate_burst_hit(&burst, &hash, rate_at(&rate, hash)));
+	free(memory);
+}
+
 static void
 recent_run(uint64_t seed, enum trial_hash kind, bool few)
 {
@@ -270,6 +336,8 @@ main(void)
 		CHECK_TEST(test_rate_colliding_keys_never_counts_too_low),
 		CHECK_TEST(test_rate_constant_hash_counts_all_as_one),
 		CHECK_TEST(test_rate_cell_full_stops_counting),
+		CHECK_TEST(test_rate_burst_as_one_by_one),
+		CHECK_TEST(test_rate_burst_cell_full_stops_counting),
 		CHECK_TEST(test_recent_keys_are_remembered_a_period),
 		CHECK_TEST(test_recent_keys_are_forgotten_after_two_periods),
 		CHECK_TEST(test_bucket_greedy_taker_gets_rate_and_burst),

@@ -185,6 +185,26 @@ test_emit_reply_in_place_is_built_frame_with_ends_swapped(void)
 	check_all(emit_reply);
 }
 
+/* Made for a packet, and used for all that say the same. */
+static void
+test_emit_reply_with_made_bytes_is_built_frame(void)
+{
+	uint64_t state = 12;
+
+	for (unsigned int i = 0; i < 12 * 16 * 2; i++) {
+		struct packet p = packet_of(&state, i / 24, 0);
+		struct emit_fixed made;
+
+		emit_make(&made, &p);
+		p.made = &made;
+		check_emit(emit_reply, i % 12, i / 12 & 1, &p);
+		p.seq = (uint32_t)check_random(&state);
+		p.ack = (uint32_t)check_random(&state);
+		p.tsecr = (uint32_t)check_random(&state);
+		check_emit(emit_reply, i % 12, i / 12 & 1, &p);
+	}
+}
+
 static void
 test_emit_onward_in_place_is_built_frame(void)
 {
@@ -349,6 +369,7 @@ main(void)
 {
 	CU_TestInfo tests[] = {
 		CHECK_TEST(test_emit_reply_in_place_is_built_frame_with_ends_swapped),
+		CHECK_TEST(test_emit_reply_with_made_bytes_is_built_frame),
 		CHECK_TEST(test_emit_onward_in_place_is_built_frame),
 		CHECK_TEST(test_emit_new_from_link_of_segment_is_built_frame),
 		CHECK_TEST(test_emit_new_tags_are_parsed_back),

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The layouts of options that most stacks send. */
+#include "tcp_layout.h"
+
+#define ANY2 0, 0
+#define ANY4 ANY2, ANY2
+#define ANY8 ANY4, ANY4
+#define SAME2 0xff, 0xff
+#define SAME3 SAME2, 0xff
+#define SAME4 SAME2, SAME2
+#define NO2 -1, -1
+#define NO4 NO2, NO2
+#define NO8 NO4, NO4
+/* A number of two or four bytes that begins at byte i of the vector, in host order. */
+#define NUMBER2(i) (i) + 1, (i)
+#define NUMBER4(i) (i) + 3, (i) + 2, (i) + 1, (i)
+
+#define MSS_IS TCPOPT_MSS, 4, ANY2
+#define MSS_MASK SAME2, ANY2
+#define SCALE_IS TCPOPT_NOP, TCPOPT_WSCALE, 3, 0
+#define SCALE_MASK SAME3, 0
+#define STAMPS_IS TCPOPT_TIMESTAMPS, 10
+#define SACK_IS TCPOPT_SACK_PERMITTED, 2
+#define ALL_FOUR (OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS)
+
+/* clang-format off: tables */
+const struct tcp_layout tcp_layouts[TCP_LAYOUTS] = {
+	/* a: bytes 20 to 35; b: 24 to 39 */
+	[TCP_LAYOUT_LINUX] = {
+		.mask = { { MSS_MASK, SAME4, ANY8 }, { ANY8, ANY4, SCALE_MASK } },
+		.is = { { MSS_IS, SACK_IS, STAMPS_IS, ANY8 }, { ANY8, ANY4, SCALE_IS } },
+		.order = { { NO4, NUMBER2(2), NO2, NUMBER4(8), NUMBER4(12) },
+			   { NO4, NO2, 15, -1, NO8 } },
+		.known = { ALL_FOUR, 26 },
+	},
+	[TCP_LAYOUT_FREEBSD] = {
+		.mask = { { MSS_MASK, SCALE_MASK, SAME4, ANY4 }, { 0 } },
+		.is = { { MSS_IS, SCALE_IS, SACK_IS, STAMPS_IS, ANY4 }, { 0 } },
+		.order = { { NO4, NUMBER2(2), 7, -1, NUMBER4(12), NO4 },
+			   { NO4, NO4, NO4, NUMBER4(12) } },
+		.known = { ALL_FOUR, 30 },
+	},
+	/* b: 28 to 43 */
+	[TCP_LAYOUT_MACOS] = {
+		.mask = { { MSS_MASK, SCALE_MASK, SAME4, ANY4 }, { ANY8, ANY4, SAME4 } },
+		.is = { { MSS_IS, SCALE_IS, TCPOPT_NOP, TCPOPT_NOP, STAMPS_IS, ANY4 },
+			{ ANY8, ANY4, SACK_IS, TCPOPT_EOL, TCPOPT_EOL } },
+		.order = { { NO4, NUMBER2(2), 7, -1, NUMBER4(12), NO4 },
+			   { NO4, NO4, NO4, NUMBER4(8) } },
+		.known = { ALL_FOUR, 30 },
+	},
+	/* Both: 16 to 31 */
+	[TCP_LAYOUT_WINDOWS] = {
+		.mask = { { ANY4, MSS_MASK, SCALE_MASK, SAME4 }, { 0 } },
+		.is = { { ANY4, MSS_IS, SCALE_IS, TCPOPT_NOP, TCPOPT_NOP, SACK_IS }, { 0 } },
+		.order = { { NO4, NUMBER2(6), 11, -1, NO8 }, { NO8, NO8 } },
+		.known = { OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED },
+	},
+	[TCP_LAYOUT_STAMPED] = {
+		.mask = { { ANY4, SAME4, ANY8 }, { 0 } },
+		.is = { { ANY4, TCPOPT_NOP, TCPOPT_NOP, STAMPS_IS, ANY8 }, { 0 } },
+		.order = { { NO8, NUMBER4(8), NUMBER4(12) }, { NO8, NO8 } },
+		.known = { OPTION_TIMESTAMPS, 22 },
+	},
+	/* Both: 8 to 23 */
+	[TCP_LAYOUT_MSS] = {
+		.mask = { { ANY8, ANY4, MSS_MASK }, { 0 } },
+		.is = { { ANY8, ANY4, MSS_IS }, { 0 } },
+		.order = { { NO4, NUMBER2(14), NO2, NO8 }, { NO8, NO8 } },
+		.known = { OPTION_MSS },
+	},
+};
+/* clang-format on */
