@@ -19,7 +19,7 @@ import lexer
 
 SUITES = ("unit", "golden", "fuzz", "race")
 # Slow, or the same once more.
-LEFT_OUT = ("golden_made", "secret_threads", "fuzz_conf")
+LEFT_OUT = ("golden_made", "secret_threads", "fuzz_conf", "adopt_clang_19")
 # The threads of a whole engine: only for what runs in them.
 THREADED = re.compile(r"^lib/plane/")
 SLACK_S = 20

@@ -452,6 +452,12 @@ LAB_TEST(test_explain_flows)
 	CHECK(!flows[0].is_half_open && flows[0].state == CONN_SPLICED);
 	CHECK(flows[1].is_half_open && be16toh(flows[1].flow.client_port_be) == 4242);
 	EQUAL(flows[1].tags, seg.tags);
+	/* No more than there is room for, and it goes on from there. */
+	at = 0;
+	EQUAL(explain_flows(lab->core, &seg.flow.client, &at, 1000, flows, 1), 1);
+	CHECK(at != 0 && !flows[0].is_half_open);
+	EQUAL(explain_flows(lab->core, &seg.flow.client, &at, 1000, flows, 1), 1);
+	CHECK(flows[0].is_half_open);
 	/* Given back: not shown any more. */
 	lab_tick(lab, 60000);
 	at = 0;

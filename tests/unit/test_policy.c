@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include "check.h"
+#include "destination.h"
 #include "policy.h"
 #include "prefix_set.h"
 
@@ -393,10 +394,33 @@ test_prefix_set_of_one_length_is_tried_once(void)
 	}
 }
 
+/* All places are true from the beginning, and nothing beside them is written. */
+static void
+test_destinations_begin_as_places_that_are_true(void)
+{
+	static struct {
+		struct destinations kept;
+		uint8_t beside[sizeof(struct destinations)];
+	} room;
+	struct policy none = { .n_services = 0 };
+	uint32_t a, b;
+
+	CU_ASSERT_PTR_NULL_FATAL(policy_compile(&none, &a, &b));
+	memset(&room, 0xa5, sizeof(room));
+	destinations_init(&room.kept, &none);
+	for (uint32_t i = 0; i < N(room.kept.places); i++)
+		CU_ASSERT_EQUAL(room.kept.places[i].service,
+		                policy_find_id(&none, &room.kept.places[i].addr, false, 0));
+	for (uint32_t i = 0; i < sizeof(room.beside); i++)
+		CU_ASSERT_EQUAL_FATAL(room.beside[i], 0xa5);
+	policy_free_index(&none);
+}
+
 int
 main(void)
 {
 	CU_TestInfo tests[] = {
+		CHECK_TEST(test_destinations_begin_as_places_that_are_true),
 		CHECK_TEST(test_policy_random_services_equal_linear_search),
 		CHECK_TEST(test_policy_compile_overlap_is_refused),
 		CHECK_TEST(test_policy_compile_impossible_values_are_refused),
