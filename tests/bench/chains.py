@@ -44,9 +44,7 @@ services:
   - { name: state, addresses: [198.51.101.10, "2001:db8:2::10"], ports: [7000-7099], mode: proxy }
   - { name: cookie, addresses: [198.51.101.10, "2001:db8:2::10"], ports: [7100-7199], mode: proxy,
       cookies: always }
-limits:
-  sources: { half_open_host: 0, half_open_net: 0, syn_per_s_host: 0, syn_per_s_net: 0 }
-  reflection: { per_net_per_s: 0 }
+@NO_LIMITS@
 timeouts: { adopt: 0 }
 drain_timeout: 0
 instance: @TAG@

@@ -31,9 +31,7 @@ workers: { lcores: [@CPU@], idle: poll }
 memory: { connections: 64k, half_open: 1k, sources: 4k }
 services:
   - { name: discard, addresses: 198.18.0.0/15, ports: all, mode: respond, cookies: always }
-limits:
-  sources: { half_open_host: 0, half_open_net: 0, syn_per_s_host: 0, syn_per_s_net: 0 }
-  reflection: { per_net_per_s: 0 }
+@NO_LIMITS@
 instance: @TAG@
 eal: { hugepages: off }
 """

@@ -15,7 +15,7 @@ import statistics
 import struct
 import time
 
-from stage import CPUS, ENGINE_CPU, GENERATOR_CPU, alternate, median, median_ratio
+from stage import CPUS, ENGINE_CPU, GENERATOR_CPU, NO_LIMITS, alternate, median, median_ratio
 from engines import Synfront, Testpmd
 from lab import SERVER, Lab, address, wait_for
 from traffic import Flood, Nginx
@@ -33,14 +33,11 @@ workers: { lcores: [%d], idle: poll }
 memory: { connections: 256k, half_open: 64k, backends: 64, paths: 64 }
 services:
   - { name: web, addresses: 198.51.100.10, ports: 80, mode: proxy, max_connecting: 4k }
-# The client of a benchmark is one source that means no harm.
-limits:
-  sources: { half_open_host: 0, half_open_net: 0, syn_per_s_host: 0, syn_per_s_net: 0 }
-  reflection: { per_net_per_s: 0 }
+%s
 drain_timeout: 0
 instance: @INSTANCE@
 eal: { hugepages: off }
-""" % ENGINE_CPU
+""" % (ENGINE_CPU, NO_LIMITS)
 
 
 @contextlib.contextmanager

@@ -26,9 +26,7 @@ workers: { lcores: [@CPU@], control_lcore: %d, buffers: %d, idle: poll }
 memory: { connections: 64k, half_open: 1k, sources: 4k }
 services:
 %s
-limits:
-  sources: { half_open_host: 0, half_open_net: 0, syn_per_s_host: 0, syn_per_s_net: 0 }
-  reflection: { per_net_per_s: 0 }
+@NO_LIMITS@
 instance: @TAG@
 eal:
   hugepages: off

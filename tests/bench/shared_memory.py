@@ -27,9 +27,7 @@ services:
     ports: all
     mode: respond
     cookies: always
-limits:
-  sources: { half_open_host: 0, half_open_net: 0, syn_per_s_host: 0, syn_per_s_net: 0 }
-  reflection: { per_net_per_s: 0 }
+@NO_LIMITS@
 instance: @TAG@
 eal:
   hugepages: off

@@ -29,6 +29,10 @@ BUILD = os.environ.get("SYNFRONT_BUILD", os.path.join(ROOT, "build"))
 SYNFRONT = os.path.join(BUILD, "app/synfront")
 CPUS = sorted(os.sched_getaffinity(0))
 GENERATOR_CPU, ENGINE_CPU = CPUS[0], CPUS[-1]
+# A benchmark's clients are few sources that mean no harm; its floods are to be answered.
+NO_LIMITS = """limits:
+  sources: { half_open_host: 0, half_open_net: 0, syn_per_s_host: 0, syn_per_s_net: 0 }
+  reflection: { per_net_per_s: 0 }"""
 
 
 class Stage(Lab):
@@ -158,12 +162,12 @@ def testpmd(stage, node, name, cpu, devices, mode, options=(), megabytes=256):
 
 
 def synfront(stage, node, name, text):
-    """The engine with a configuration; @TAG@, @CPU@ and @WORK@ are filled in."""
+    """The engine with a configuration; @TAG@, @CPU@, @WORK@ and @NO_LIMITS@ are filled in."""
     tag = "%s-%s" % (stage.id, name)
     path = os.path.join(stage.work, name + ".yaml")
     with open(path, "w") as file:
-        file.write(text.replace("@TAG@", tag).replace("@CPU@", str(ENGINE_CPU))
-                   .replace("@WORK@", stage.work))
+        file.write(text.replace("@NO_LIMITS@", NO_LIMITS).replace("@TAG@", tag)
+                   .replace("@CPU@", str(ENGINE_CPU)).replace("@WORK@", stage.work))
     engine = Dpdk(stage, node, name, [SYNFRONT, "--config", path], tag)
     engine.wait("/synfront/info")
     return engine

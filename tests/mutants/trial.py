@@ -18,7 +18,7 @@ import threading
 import lexer
 
 SUITES = ("unit", "golden", "fuzz", "race")
-# Slow, or the same once more.
+# Slow, the same once more, or of another compiler's object, which no sabotage is built into.
 LEFT_OUT = ("golden_made", "secret_threads", "fuzz_conf", "adopt_clang_19")
 # The threads of a whole engine: only for what runs in them.
 THREADED = re.compile(r"^lib/plane/")

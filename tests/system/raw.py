@@ -254,6 +254,12 @@ class End:
         assert len(data) >= size, "got %d of %d bytes: %r" % (len(data), size, data[:80])
         return data
 
+    def echoes(self, message=b"is it you?"):
+        """The server behind answers."""
+        self.write(message)
+        got = self.read(len(message))
+        assert got == message, got
+
     def reset(self):
         self.send("R")
 

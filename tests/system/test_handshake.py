@@ -7,18 +7,11 @@ from scapy.layers.inet import TCP
 
 from bench import anywhere
 from lab import SERVER, address, prefix_address, wait_for
-from raw import End, PLAIN, USUAL, option, payload
+from raw import End, PLAIN, USUAL, option
 from servers import ask, dial, echo, greet, read
 from traffic import curl
 
 GREETING = b"hello, who is there?\n"
-
-
-def echoes(end, message=b"is it you?"):
-    """The server behind answers on a hand-played connection."""
-    end.write(message)
-    got = end.read(len(message))
-    assert got == message, got
 
 
 @anywhere
@@ -47,7 +40,7 @@ def test_options_are_those_promised(bench):
                 assert not names & {"WScale", "Timestamp"} or got & {"WScale", "Timestamp"}, got
                 assert answer[TCP].window > 0
                 end.send("A")
-                echoes(end)
+                end.echoes()
                 end.reset()
 
 
@@ -66,7 +59,7 @@ def test_1_duplicate_syn(bench):
             second = end.syn_ack()
             assert first[TCP].seq == second[TCP].seq, "another ISS for the same SYN"
             end.send("A")
-            echoes(end)
+            end.echoes()
             end.reset()
 
 
@@ -80,7 +73,7 @@ def test_2_lost_syn_ack(bench):
         second = end.syn_ack()
         assert first[TCP].seq == second[TCP].seq
         end.send("A")
-        echoes(end)
+        end.echoes()
         end.reset()
 
 
@@ -92,7 +85,7 @@ def test_3_lost_ack(bench):
         with End(bench.lab, port) as end:
             end.syn()
             end.syn_ack()
-            echoes(end)
+            end.echoes()
             end.reset()
 
 
@@ -165,7 +158,7 @@ def test_6_client_restart_in_handshake(bench):
         new = end.syn_ack()
         assert new[TCP].seq != old[TCP].seq
         end.send("A")
-        echoes(end)
+        end.echoes()
         end.reset()
 
 
@@ -175,7 +168,7 @@ def test_6_client_restart_when_established(bench):
     port = bench.serve("state", echo)
     with End(bench.lab, port) as end:
         end.open()
-        echoes(end)
+        end.echoes()
         old_snd, old_rcv = end.snd_nxt, end.rcv_nxt
         end.timestamps, end.iss = False, (end.iss + 0x40000000) & 0xffffffff
         end.syn()
@@ -190,7 +183,7 @@ def test_6_client_restart_when_established(bench):
         answer = wait_for("a SYN-ACK after the reset", again)
         end.take(answer)
         end.send("A")
-        echoes(end)
+        end.echoes()
         end.reset()
 
 
@@ -342,74 +335,6 @@ def test_9_refused_by_overload(bench):
 # Around them
 
 
-@anywhere
-def test_request_in_third_segment(bench):
-    """The ACK carries the request, more than the SYN-ACK's window allows."""
-    for service in ("state", "cookie", "lazy"):
-        port = bench.serve(service, echo)
-        with End(bench.lab, port) as end:
-            end.syn()
-            end.syn_ack()
-            message = b"r" * 1400
-            end.write(message)
-            assert end.read(1400) == message
-            for _ in range(6):
-                end.write(message)
-            assert end.read(6 * 1400) == message * 6
-            end.reset()
-
-
-def test_request_ignores_the_window(bench):
-    """Data far beyond the window of the SYN-ACK is lost, and repaired by resending."""
-    port = bench.serve("state", echo)
-    with End(bench.lab, port) as end:
-        end.syn()
-        window = end.syn_ack()[TCP].window
-        pieces = [bytes([65 + number % 26]) * 1400 for number in range(window // 1400 + 4)]
-        for piece in pieces:
-            end.write(piece)
-        total = b"".join(pieces)
-        start = (end.snd_nxt - len(total)) & 0xffffffff
-        got, acknowledged = b"", start
-
-        def fetch():
-            nonlocal got, acknowledged
-            packet = end.get(need="A", timeout=1)
-            if packet is None:
-                # A client's retransmission timer: from the first byte not acknowledged.
-                done = (acknowledged - start) & 0xffffffff
-                for offset in range(done, len(total), 1400):
-                    end.send("PA", total[offset:offset + 1400], seq=start + offset)
-                return False
-            if (packet[TCP].ack - start) & 0xffffffff <= len(total):
-                acknowledged = packet[TCP].ack
-            data = payload(packet)
-            if data and packet[TCP].seq == end.rcv_nxt:
-                got += data
-                end.rcv_nxt = (end.rcv_nxt + len(data)) & 0xffffffff
-                end.send("A")
-            return len(got) >= len(total)
-
-        wait_for("all data back", fetch, 30, 0)
-        assert got == total
-        end.reset()
-
-
-@anywhere
-def test_syn_with_data(bench):
-    """Data in the SYN is neither acknowledged nor lost for good."""
-    for service in ("state", "cookie"):
-        port = bench.serve(service, echo)
-        with End(bench.lab, port) as end:
-            end.syn(data=b"early!")
-            answer = end.syn_ack()
-            assert answer[TCP].ack == (end.iss + 1) & 0xffffffff
-            assert not payload(answer)
-            end.send("A")
-            echoes(end, b"early!")
-            end.reset()
-
-
 def test_spoofed_syn_over_half_open(bench):
     """A spoofed SYN on the same ports replaces the entry; the client still gets in."""
     port = bench.serve("state", echo)
@@ -421,7 +346,7 @@ def test_spoofed_syn_over_half_open(bench):
         end.expect("SA", where=lambda p: p[TCP].ack != mine[1])
         end.iss, end.snd_nxt, end.rcv_nxt = mine
         end.send("A")
-        echoes(end)
+        end.echoes()
         end.reset()
 
 
@@ -435,7 +360,7 @@ def test_restart_in_mid_handshake(bench):
             bench.lab.engine.restart()
             bench.lab.wait_for_path()
             end.send("A")
-            echoes(end)
+            end.echoes()
             end.reset()
 
 
@@ -460,18 +385,6 @@ def test_replay_after_reset(bench):
 
             wait_for("the replay to be refused", replayed, interval=0.2)
             assert bench.server.accepted == served, "the server saw the request again"
-
-
-def test_wait_for_data(bench):
-    """The server hears of the client only with its first byte."""
-    port = bench.serve("lazy", echo)
-    with End(bench.lab, port) as end:
-        end.open()
-        end.silence(0.5)
-        assert bench.server.accepted == 0
-        echoes(end)
-        assert bench.server.accepted == 1
-        end.reset()
 
 
 def test_answers_to_impossible_segments(bench):

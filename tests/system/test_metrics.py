@@ -77,13 +77,17 @@ def promtool_is_silent(text):
     assert done.returncode == 0 and not done.stdout.strip(), done.stdout
 
 
+def move_counters(bench):
+    """A little traffic."""
+    with dial(bench.lab, bench.serve("bulk", echo)) as connection:
+        assert ask(connection, b"counted") == b"counted"
+
+
 @thorough
 def test_promtool_has_nothing_to_say(bench):
     """`synfrontctl metrics`, also with figures in every counter that a little traffic moves."""
     engine = bench.lab.engine
-    port = bench.serve("bulk", echo)
-    with dial(bench.lab, port) as connection:
-        assert ask(connection, b"counted") == b"counted"
+    move_counters(bench)
     text = engine.control("metrics")
     promtool_is_silent(text)
     with metrics_socket(bench.lab, engine.tag) as url:
@@ -93,9 +97,7 @@ def test_promtool_has_nothing_to_say(bench):
 def test_series(bench):
     """Each once, the same in both dialects, without an address, and not too many."""
     engine = bench.lab.engine
-    port = bench.serve("bulk", echo)
-    with dial(bench.lab, port) as connection:
-        assert ask(connection, b"counted") == b"counted"
+    move_counters(bench)
     text = engine.control("metrics")
     found = samples(text)
     assert len(found) == len([line for line in text.splitlines() if line[0] != "#"]), "one twice"

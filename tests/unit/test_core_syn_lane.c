@@ -3,15 +3,11 @@
  * What takes the straight lane of SYNs and what does not. That it makes no difference is
  * fuzz_syn_lane's to show, and that of all tests whose SYNs take it.
  */
-#include "core_lab.h"
+#include "syn_lane_lab.h"
 
-#include "core_state.h"
 #include "live_set.h"
 #include "syn_lane.h"
 
-#define SYN_OF(...) \
-	(&(struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_SYN, .seq = 9, ##__VA_ARGS__ })
-#define TAKES(...) CHECK(lab_n_taken(lab, SYN_OF(__VA_ARGS__), 1, 0) == 1)
 #define LEAVES(...) CHECK(lab_n_taken(lab, SYN_OF(__VA_ARGS__), 1, 0) == 0)
 
 /* What a test changes of the segments of a burst before they are decided. */
@@ -49,21 +45,6 @@ lab_n_taken(struct lab *lab, const struct lab_seg *specs, unsigned int n, unsign
 		      list[i].outcome == COUNTER_answered_syn_cookie);
 	lab->n_received += taken;
 	return taken;
-}
-
-static struct service_state *
-state_of(struct lab *lab, uint16_t service)
-{
-	return &lab->core->services[service];
-}
-
-/* The service of mode respond, answered by cookie at any time. */
-static void
-start(struct lab *lab)
-{
-	lab->server_port = LAB_RESPOND;
-	lab->services[1].cookies = COOKIES_ALWAYS;
-	lab_start(lab);
 }
 
 /* ---- of a service ------------------------------------------------------ */

@@ -1,28 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the straight lane of SYNs leaves behind. */
-#include "core_lab.h"
+#include "syn_lane_lab.h"
 
-#include "core_state.h"
 #include "talkers.h"
-
-#define SYN_OF(...) \
-	(&(struct lab_seg){ .side = SIDE_OUTSIDE, .flags = TCP_SYN, .seq = 9, ##__VA_ARGS__ })
-#define TAKES(...) CHECK(lab_n_taken(lab, SYN_OF(__VA_ARGS__), 1, 0) == 1)
-
-static struct service_state *
-state_of(struct lab *lab, uint16_t service)
-{
-	return &lab->core->services[service];
-}
-
-/* The service of mode respond, answered by cookie at any time. */
-static void
-start(struct lab *lab)
-{
-	lab->server_port = LAB_RESPOND;
-	lab->services[1].cookies = COOKIES_ALWAYS;
-	lab_start(lab);
-}
 
 /* Until when cookies may come back is known to all. */
 LAB_TEST_ONCE(test_syn_lane_cookies_are_out)

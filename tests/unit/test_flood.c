@@ -116,16 +116,23 @@ test_bursts_of_five_seconds_are_one_flood(void)
 	check_bursts(5000, 5000, "\"seconds\":54.8,", "\"syns\":1690250,");
 }
 
-/* It begins between two times at which rates are counted: the one told is not of before it. */
+/* A first look at a flood, of so many SYNs, between two times at which rates are counted. */
 static void
-test_beginning_has_its_rate(void)
+begin_between(uint32_t syns)
 {
 	begin();
 	pass(2000, false, 0);
 	now_ms += 50;
 	view.cookie_mode = true;
-	view.syn += 512;
+	view.syn += syns;
 	flood_look(&flood, plane, &policy, &events, now_ms);
+}
+
+/* The rate that is told is not of the time before it. */
+static void
+test_beginning_has_its_rate(void)
+{
+	begin_between(512);
 	CU_ASSERT_EQUAL(n_told("\"state\":\"begin\""), 0);
 	now_ms += LOOK_MS - 50;
 	view.syn += 1488;
@@ -155,12 +162,7 @@ test_flood_at_the_start_has_its_rate(void)
 static void
 test_flash_is_told(void)
 {
-	begin();
-	pass(2000, false, 0);
-	now_ms += 50;
-	view.cookie_mode = true;
-	view.syn += 2000;
-	flood_look(&flood, plane, &policy, &events, now_ms);
+	begin_between(2000);
 	now_ms += 50;
 	view.cookie_mode = false;
 	flood_look(&flood, plane, &policy, &events, now_ms);
