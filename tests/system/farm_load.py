@@ -297,7 +297,7 @@ def crowded(bench, routing):
                 assert all(now[number] > before[number] for number in WIRES), (before, now)
                 yield farm, (regulars, late), agent
                 settle((regulars, late))
-                assert flood.running(), "the flood ended early"
+                assert flood.running(), "the flood ended early:\n" + flood.process.output()
             assert not newcomers.failed, newcomers.failed
             assert newcomers.served > 20
         downloads.check()

@@ -84,7 +84,7 @@ def test_flood_of_syns(bench):
         for number in range(40):
             good, taken, body = curl(bench.lab, url(4 if number % 2 else 6))
             assert good, (number, taken, body)
-        assert flood.running(), "the flood ended early"
+        assert flood.running(), "the flood ended early:\n" + flood.process.output()
         assert not bench.lab.run("server", "ss", "-Htan", "state", "syn-recv")
     assert agent.count("opened") == opened + 40
     assert resets(bench) == before

@@ -198,7 +198,7 @@ def test_blind_acks(bench):
                 client.rcv_nxt += 1
                 client.snd_nxt += 1
                 client.send("A")
-        assert running.running(), "the flood ended early"
+        assert running.running(), "the flood ended early:\n" + running.process.output()
         for state in ("syn-recv",):
             assert not bench.lab.run("server", "ss", "-Htan", "state", state)
         row = bench.lab.run("server", "ss", "-Htln", "sport", "= :%d" % PORT).split()
