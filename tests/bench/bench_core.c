@@ -5,8 +5,10 @@
  * before each burst, outside the measured time, so they are in the first-level cache as if the
  * NIC had put them there; tables are as large as the row says and hit at random.
  *
- * Ticks are of the time stamp counter. Beside each row stands the floor of the
+ * Ticks are of the time stamp counter: what VPP's `show runtime` and CSIT's reports call clocks,
+ * for bursts ("vectors") of 32. Beside each row stands the floor of the
  * same run: the same bursts with their addresses touched and swapped, nothing else.
+ * With --counters the processor's own counters stand beside them, where there are any.
  */
 #include <getopt.h>
 #include <pthread.h>
@@ -18,12 +20,15 @@
 
 #include "bench_rows.h"
 #include "cookie.h"
+#include "pmu.h"
 
 #define REPEATS_MAX 101
 #define WORKERS_MAX 16
 
 struct result {
 	double min, median, max;
+	bool counted;
+	double counts[PMU_EVENTS]; /* per packet */
 };
 
 static int
@@ -77,6 +82,12 @@ struct part {
 	double *ticks;               /* of `repeats` */
 };
 
+static inline uint64_t
+run_burst(const struct part *part)
+{
+	return part->row->is_floor ? load_run_floor(part->load) : load_run(part->load);
+}
+
 static void *
 measure_part(void *arg)
 {
@@ -89,7 +100,7 @@ measure_part(void *arg)
 			pthread_barrier_wait(part->together);
 		for (unsigned int b = 0; b < part->bursts; b++) {
 			row->fill(part->load);
-			sum += row->is_floor ? load_run_floor(part->load) : load_run(part->load);
+			sum += run_burst(part);
 			if (row->after != NULL)
 				row->after(part->load);
 		}
@@ -97,6 +108,38 @@ measure_part(void *arg)
 			part->ticks[r - 1] = (double)sum / part->bursts / LOAD_BURST;
 	}
 	return NULL;
+}
+
+/* What the processor counts per packet, less what it counts of nothing. After the ticks, which it
+ * would disturb. */
+static void
+count_part(const struct part *part, struct result *result)
+{
+	uint64_t counts[2][PMU_EVENTS];
+	struct pmu pmu;
+
+	for (unsigned int of_nothing = 0; of_nothing < 2; of_nothing++) {
+		if (!pmu_open(&pmu, pmu_events, PMU_EVENTS))
+			return;
+		for (unsigned int b = 0; b < part->bursts; b++) {
+			part->row->fill(part->load);
+			pmu_begin(&pmu);
+			if (!of_nothing)
+				run_burst(part);
+			pmu_end(&pmu);
+			if (of_nothing)
+				run_burst(part);
+			if (part->row->after != NULL)
+				part->row->after(part->load);
+		}
+		result->counted = pmu_read(&pmu, counts[of_nothing]);
+		pmu_close(&pmu);
+		if (!result->counted)
+			return;
+	}
+	for (unsigned int i = 0; i < PMU_EVENTS; i++)
+		result->counts[i] = ((double)counts[0][i] - (double)counts[1][i]) / part->bursts /
+		                    LOAD_BURST;
 }
 
 /* All workers at once, each on a CPU of its own among those that we may use. */
@@ -136,7 +179,7 @@ measure_together(struct part *parts, unsigned int n)
 
 static bool
 measure(const struct bench_row *row, const struct load_params *params, unsigned int repeats,
-        unsigned int bursts, struct result *result)
+        unsigned int bursts, bool counters, struct result *result)
 {
 	static double ticks[WORKERS_MAX * REPEATS_MAX];
 	struct part parts[WORKERS_MAX];
@@ -146,23 +189,29 @@ measure(const struct bench_row *row, const struct load_params *params, unsigned 
 
 	for (; n < params->n_workers && done; n++) {
 		parts[n] = (struct part){
-			row,     prepare(row, &p, (repeats + 1) * bursts * LOAD_BURST),
+			row,     prepare(row, &p, (repeats + 3) * bursts * LOAD_BURST),
 			repeats, bursts,
 			NULL,    ticks + n * repeats
 		};
 		done = parts[n].load != NULL;
 		p.beside = parts[0].load;
 	}
-	if (done && n == 1)
+	*result = (struct result){ 0 };
+	if (done && n == 1) {
 		measure_part(&parts[0]);
-	else if (done)
+		if (counters)
+			count_part(&parts[0], result);
+	} else if (done) {
 		done = measure_together(parts, n);
+	}
 	while (n-- > 0)
 		if (parts[n].load != NULL)
 			load_fini(parts[n].load);
 	n = params->n_workers * repeats;
 	qsort(ticks, n, sizeof(ticks[0]), compare);
-	*result = (struct result){ ticks[0], ticks[n / 2], ticks[n - 1] };
+	result->min = ticks[0];
+	result->median = ticks[n / 2];
+	result->max = ticks[n - 1];
 	return done;
 }
 
@@ -207,7 +256,8 @@ usage(FILE *out)
 	fputs("usage: bench_core [--row NAME] [--family 4|6] [--entries N] [--services N]\n"
 	      "                  [--variant aesni|vaes256|vaes512] [--checksum-good]\n"
 	      "                  [--workers N] [--repeats N] [--bursts N] [--json] [--memory]\n"
-	      "                  [--capture]\n"
+	      "                  [--capture] [--counters]\n"
+	      "--counters: what the processor counts per packet, too, if it does; of one worker\n"
 	      "--capture: with a capture that wants none of the frames\n"
 	      "--workers N: so many cores at once, each with tables of its own, all with one\n"
 	      "policy and one set of secrets; ticks are each worker's\n"
@@ -222,7 +272,7 @@ struct choice {
 	unsigned int repeats, bursts;
 	const char *row, *variant;
 	int family;
-	bool json, memory;
+	bool json, memory, counters;
 };
 
 /* Status to end with, or -1 to go on. */
@@ -240,6 +290,7 @@ choose(int argc, char **argv, struct choice *to)
 		{ "repeats", required_argument, NULL, 'n' },
 		{ "bursts", required_argument, NULL, 'b' },
 		{ "capture", no_argument, NULL, 'x' },
+		{ "counters", no_argument, NULL, 'p' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "memory", no_argument, NULL, 'm' },
@@ -283,6 +334,9 @@ choose(int argc, char **argv, struct choice *to)
 		case 'x':
 			p->captures = true;
 			break;
+		case 'p':
+			to->counters = true;
+			break;
 		case 'j':
 			to->json = true;
 			break;
@@ -308,21 +362,48 @@ choose(int argc, char **argv, struct choice *to)
 }
 
 static void
+print_head(const struct choice *choice, double per_us)
+{
+	const struct load_params *p = &choice->params;
+	struct pmu pmu;
+
+	printf("%u entries, %u services, %u workers, cookies by %s, %.0f ticks/us, vectors of %u\n"
+	       "%-16s %6s %9s %9s %9s %9s",
+	       p->entries, p->n_services, p->n_workers, choice->variant, per_us, LOAD_BURST, "row",
+	       "family", "min", "median", "max", "Mpps");
+	if (choice->counters && pmu_open(&pmu, pmu_events, PMU_EVENTS)) {
+		for (unsigned int i = 0; i < PMU_EVENTS; i++)
+			printf(" %13s", pmu_events[i].name);
+		pmu_close(&pmu);
+	} else if (choice->counters) {
+		printf(" (this machine has no counters of the processor)");
+	}
+	printf("\n");
+}
+
+static void
 print_result(const struct choice *choice, const struct bench_row *row, int family, double per_us,
              const struct result *r, bool first)
 {
 	const struct load_params *p = &choice->params;
 
 	if (!choice->json) {
-		printf("%-16s %6d %9.1f %9.1f %9.1f %9.2f\n", row->name, family, r->min, r->median,
+		printf("%-16s %6d %9.1f %9.1f %9.1f %9.2f", row->name, family, r->min, r->median,
 		       r->max, per_us / r->median);
+		for (unsigned int i = 0; i < PMU_EVENTS && r->counted; i++)
+			printf(" %13.2f", r->counts[i]);
+		printf("\n");
 		return;
 	}
 	printf("%s  {\"row\": \"%s\", \"family\": %d, \"entries\": %u, \"services\": %u, "
 	       "\"workers\": %u, \"variant\": \"%s\", \"ticks_min\": %.2f, "
-	       "\"ticks_median\": %.2f, \"ticks_max\": %.2f, \"ticks_per_us\": %.1f}",
+	       "\"ticks_median\": %.2f, \"ticks_max\": %.2f, \"ticks_per_us\": %.1f",
 	       first ? "" : ",\n", row->name, family, p->entries, p->n_services, p->n_workers,
 	       choice->variant, r->min, r->median, r->max, per_us);
+	for (unsigned int i = 0; i < PMU_EVENTS && r->counted; i++)
+		printf("%s\"%s\": %.2f", i == 0 ? ", \"counters\": {" : ", ", pmu_events[i].name,
+		       r->counts[i]);
+	printf(r->counted ? "}}" : "}");
 }
 
 int
@@ -351,10 +432,7 @@ main(int argc, char **argv)
 	if (choice.json)
 		printf("[\n");
 	else
-		printf("%u entries, %u services, %u workers, cookies by %s, %.0f ticks/us\n"
-		       "%-16s %6s %9s %9s %9s %9s\n",
-		       p->entries, p->n_services, p->n_workers, choice.variant, per_us, "row",
-		       "family", "min", "median", "max", "Mpps");
+		print_head(&choice, per_us);
 	for (int family = 4; family <= 6; family += 2)
 		for (size_t i = 0; i < BENCH_ROWS; i++) {
 			struct result r;
@@ -363,7 +441,8 @@ main(int argc, char **argv)
 			    (choice.row != NULL && strcmp(choice.row, bench_rows[i].name) != 0))
 				continue;
 			p->is_v4 = family == 4;
-			if (!measure(&bench_rows[i], p, choice.repeats, choice.bursts, &r))
+			if (!measure(&bench_rows[i], p, choice.repeats, choice.bursts,
+			             choice.counters, &r))
 				return 1;
 			print_result(&choice, &bench_rows[i], family, per_us, &r, first);
 			first = false;

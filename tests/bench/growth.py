@@ -53,12 +53,23 @@ def mpps(row):
     return row["ticks_per_us"] / row["ticks_median"]
 
 
+def counted(row):
+    """What the processor counts per packet, where it does, as `perf stat` names it."""
+    return "".join("; %.3g %s" % (value, name)
+                   for name, value in row.get("counters", {}).items())
+
+
+def ticks_per_us():
+    """Of the time stamp counter."""
+    return one("floor", 4, repeats=1, bursts=10)["ticks_per_us"]
+
+
 def rows_of_one_run(results, repeats):
     """Every row at its usual size; the bars are written for a 2 GHz counter."""
-    rows = bench(repeats=repeats)
+    rows = bench("--counters", repeats=repeats)
     floor = {row["family"]: row["ticks_median"] for row in rows if row["row"] == "floor"}
     million = {(row["row"], row["family"]): row for name in SPLICED
-               for row in bench(row=name, entries=1000000, repeats=repeats)}
+               for row in bench("--counters", row=name, entries=1000000, repeats=repeats)}
     for row in rows:
         key = row["row"], row["family"]
         row = million.get(key, row)
@@ -67,9 +78,10 @@ def rows_of_one_run(results, repeats):
         results.row("memory", "%s, IPv%d, %d entries" % (key + (row["entries"],)),
                     at_bar_hz / bar if bar else None, 1.0 if bar else None,
                     ours=at_bar_hz, peer=bar, unit="Mpps at %d GHz" % (BAR_HZ / 1000),
-                    note="%.1f ticks (%.1f to %.1f), floor %.1f; here %.1f Mpps at %.0f MHz" % (
+                    note="%.1f ticks (%.1f to %.1f), floor %.1f; here %.1f Mpps at %.0f MHz%s" % (
                         row["ticks_median"], row["ticks_min"], row["ticks_max"],
-                        floor[row["family"]], mpps(row), row["ticks_per_us"]), rows=[row])
+                        floor[row["family"]], mpps(row), row["ticks_per_us"], counted(row)),
+                    rows=[row])
     results.series("memory", "One core, in memory, IPv4", "Mpps",
                    [(row["row"], mpps(million.get((row["row"], 4), row)), "synfront")
                     for row in rows if row["family"] == 4 and row["row"] != "floor"],
