@@ -8,9 +8,9 @@ from story import milliseconds, percent, thousands
 RATE_MIN = 1000
 # What is tried first, of what arrives flat out, when some are lost; and what is flooded with, of
 # what was carried.
-FIRST = 0.9
-PART = 0.9
-STEP = 0.9
+FIRST = 0.97
+PART = 0.95
+STEP = 0.96
 LOST_MAX = 0.003
 SENT_MIN = 0.97
 SLOW_S = 0.1
@@ -74,4 +74,5 @@ class Search:
                     thousands(self.most), self.fault, thousands(self.rate))
         limit = " (above that, %s)" % self.fault if self.fault else ""
         return "Flat out %s SYN/s arrive, and %s are carried without a fault%s. The flood will " \
-            "be nine tenths of that." % (thousands(self.most), thousands(self.carried), limit)
+            "be %s of that." % (thousands(self.most), thousands(self.carried), limit,
+                                percent(PART))
