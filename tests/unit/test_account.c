@@ -71,10 +71,31 @@ test_account_json(void)
 	CU_ASSERT_STRING_EQUAL(text, want);
 }
 
+/* Behind other members of an object: each begins with the comma. */
+static void
+test_account_would_json(void)
+{
+	static char text[64 * 1024], want[64 * 1024];
+	struct counters c = { 0 };
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++) {
+		counter_add(&c, (enum counter)i, i * 3 + 1);
+		n += (size_t)snprintf(want + n, sizeof(want) - n, ",\n> \"%s\": %u",
+		                      counter_infos[i].would, i * 3 + 1);
+	}
+	FILE *out = fmemopen(text, sizeof(text), "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+	account_would_json(out, &c, "> ");
+	fclose(out);
+	CU_ASSERT_STRING_EQUAL(text, want);
+}
+
 static CU_TestInfo tests[] = {
 	CHECK_TEST(test_account_adds_every_counter),
 	CHECK_TEST(test_account_equations),
 	CHECK_TEST(test_account_json),
+	CHECK_TEST(test_account_would_json),
 	CU_TEST_INFO_NULL,
 };
 

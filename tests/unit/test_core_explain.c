@@ -376,6 +376,32 @@ LAB_TEST_ONCE(test_explain_reflection_cap)
 	EQUAL(e.facts.answers_per_s, 10);
 }
 
+/* The cap of the port is met: a quarter of it is for nets that have proven themselves. */
+LAB_TEST_ONCE(test_explain_port_cap_of_proven_nets)
+{
+	const struct lab_seg proven = {
+		.side = SIDE_OUTSIDE, .flags = TCP_SYN, .client_port = 2000, .client = 1
+	};
+	const struct lab_seg stranger = {
+		.side = SIDE_OUTSIDE, .flags = TCP_SYN, .client_port = 2000, .client = 9
+	};
+
+	lab->policy.reflection.per_port_per_s = 40;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_open_of(lab, 0, 1);
+	for (unsigned int i = 1; i < 60; i++)
+		lab_syn_of(lab, i, 7);
+	struct explained e = explain_of(lab, &stranger);
+	EQUAL(e.answer.syn.outcome, COUNTER_drop_reflection);
+	lab_in(lab, &stranger);
+	came_true(lab, &e.answer.syn);
+	e = explain_of(lab, &proven);
+	CHECK(e.answer.syn.has_syn_ack);
+	lab_in(lab, &proven);
+	came_true(lab, &e.answer.syn);
+}
+
 /* Proven, and over a limit: the proof gets a RST, and the reason is the limit. */
 LAB_TEST_ONCE(test_explain_limit)
 {
@@ -478,6 +504,7 @@ CU_TestInfo core_explain_tests[] = {
 	CHECK_TEST(test_explain_cookies_of_another_worker),
 	CHECK_TEST(test_explain_shield),
 	CHECK_TEST(test_explain_reflection_cap),
+	CHECK_TEST(test_explain_port_cap_of_proven_nets),
 	CHECK_TEST(test_explain_limit),
 	CHECK_TEST(test_explain_full),
 	CHECK_TEST(test_explain_closed_port),

@@ -3,6 +3,7 @@
 #include "core_lab.h"
 
 #include "account.h"
+#include "core_state.h"
 
 #define WOULD(name) would(lab, COUNTER_##name)
 
@@ -63,6 +64,18 @@ finish(struct lab *lab)
 	core_set_policy(lab->core, &lab->policy);
 	for (; n_after > 0; n_after--)
 		policy_free_index(&after[n_after]);
+}
+
+/* The flags of the only connection. */
+static unsigned int
+flags(const struct lab *lab)
+{
+	const struct conn_table *table = &lab->core->conns;
+
+	for (uint32_t i = 0; i < table->capacity; i++)
+		if (table->conns[i].state != CONN_FREE)
+			return table->conns[i].flags;
+	return 0;
 }
 
 /* The last frame, and nothing else, left by this side as it came. */
@@ -368,6 +381,7 @@ LAB_TEST_ONCE(test_observe_begins_and_candidate_is_confirmed)
 	check_crossed(lab, SIDE_OUTSIDE);
 	EQUAL(lab_grew(lab, COUNTER_tracked), 1);
 	EQUAL(core_service_view(lab->core, 0).half_open, 0);
+	EQUAL(flags(lab), CONN_CONFIRMED);
 	reload(lab, false);
 	CLIENT(TCP_ACK, 1000, 2000, .payload_len = 10, .client_port = 2000);
 	OUTCOME_IS(passed_adopted);
@@ -383,6 +397,21 @@ LAB_TEST_ONCE(test_observe_begins_and_cookie_gets_in)
 	reload(lab, true);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
 	OUTCOME_IS(taken_proof);
+	finish(lab);
+}
+
+/* What is spent is, and nothing is opened by its cookie once more. */
+LAB_TEST_ONCE(test_observe_begins_and_spent_cookie_crosses)
+{
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	start_as(lab, false);
+	lab_teach(lab);
+	lab_spend(lab);
+	EQUAL(lab_state(lab), CONN_SPENT);
+	reload(lab, true);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
+	check_crossed(lab, SIDE_INSIDE);
+	EQUAL(lab_count(lab, COUNTER_opened), 1);
 	finish(lab);
 }
 
@@ -490,6 +519,7 @@ CU_TestInfo core_observe_tests[] = {
 	CHECK_TEST(test_observe_begins_in_mid_handshake),
 	CHECK_TEST(test_observe_begins_and_candidate_is_confirmed),
 	CHECK_TEST(test_observe_begins_and_cookie_gets_in),
+	CHECK_TEST(test_observe_begins_and_spent_cookie_crosses),
 	CHECK_TEST(test_observe_ports_used_again),
 	CHECK_TEST(test_observe_takes_nothing_from_what_is_enforced),
 	CHECK_TEST(test_observe_handoff_crosses),

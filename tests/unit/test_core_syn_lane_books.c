@@ -4,8 +4,20 @@
 
 #include "talkers.h"
 
-/* Until when cookies may come back is known to all. */
-LAB_TEST_ONCE(test_syn_lane_cookies_are_out)
+static void
+send_syn(struct lab *lab, bool by_lane)
+{
+	if (by_lane) {
+		TAKES();
+		return;
+	}
+	lab_in(lab, SYN_OF());
+	OUTCOME_IS(answered_syn_cookie);
+}
+
+/* Until when cookies may come back is known to all, by which way they went out. */
+static void
+check_cookies_are_out(struct lab *lab, bool by_lane)
 {
 	uint64_t dies_ms = lab->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 	uint32_t *until_s = lab_share_cookies(lab);
@@ -13,16 +25,30 @@ LAB_TEST_ONCE(test_syn_lane_cookies_are_out)
 	start(lab);
 	state_of(lab, 1)->cookies_until_ms = lab->core->cookie_out_ms = 0;
 	until_s[1] = (uint32_t)(dies_ms / 1000);
-	TAKES();
+	send_syn(lab, by_lane);
 	EQUAL(lab->core->cookie_out_ms, dies_ms);
 	EQUAL(state_of(lab, 1)->cookies_until_ms, dies_ms);
 	EQUAL(until_s[1], dies_ms / 1000 + 1);
 	until_s[1] += 2; /* another worker is ahead */
-	TAKES();
+	send_syn(lab, by_lane);
 	EQUAL(until_s[1], dies_ms / 1000 + 3);
 	EQUAL(state_of(lab, 1)->n_cookies, 2);
 	EQUAL(core_service_view(lab->core, 1).syn, 2);
 	EQUAL(core_service_view(lab->core, 1).syn_ack, 2);
+}
+
+LAB_TEST_ONCE(test_syn_lane_cookies_are_out)
+{
+	check_cookies_are_out(lab, true);
+}
+
+LAB_TEST_ONCE(test_syn_lane_left_cookies_are_out)
+{
+	const struct prefix nobody = { ip_addr_v4(htobe32(0x01020300)), 120 };
+
+	lab->services[1].deny = &nobody;
+	lab->services[1].n_deny = 1;
+	check_cookies_are_out(lab, false);
 }
 
 /* What was sampled of SYNs that were answered by cookie. */
@@ -88,6 +114,7 @@ LAB_TEST(test_syn_lane_sampled_when_calm)
 
 CU_TestInfo core_syn_lane_books_tests[] = {
 	CHECK_TEST(test_syn_lane_cookies_are_out),
+	CHECK_TEST(test_syn_lane_left_cookies_are_out),
 	CHECK_TEST(test_syn_lane_is_sampled),
 	CHECK_TEST(test_syn_lane_sampled_when_calm),
 	CU_TEST_INFO_NULL,

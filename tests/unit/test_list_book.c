@@ -96,7 +96,13 @@ static void
 compare(const struct list_book *book, const struct live_set *set, const struct model *m,
         uint64_t *state)
 {
+	uint64_t n_v4 = 0;
+
+	for (uint32_t i = 0; i < m->n; i++)
+		n_v4 += m->wishes[i].prefix.len >= 96 && ip_addr_is_v4(&m->wishes[i].prefix.addr);
 	CU_ASSERT_EQUAL(book->n, m->n);
+	CU_ASSERT_EQUAL(book->n_v4, n_v4);
+	CU_ASSERT_EQUAL(book->n_v6, m->n - n_v4);
 	for (unsigned int i = 0; i < 50; i++) {
 		struct ip_addr addr = addr_random(state);
 		for (unsigned int s = 1; s < 3; s++)
