@@ -14,6 +14,7 @@
 #include "log.h"
 #include "stats.h"
 #include "telemetry.h"
+#include "wall_clock.h"
 
 #define STEP_MS 250u
 #define DRAIN_STEP_MS 20u
@@ -44,10 +45,13 @@ wait_signal(const sigset_t *signals, unsigned int ms)
 	return rc > 0 ? rc : 0;
 }
 
+/* The workers' clocks: of TSvals, and of keys. */
 static void
-step_secrets(struct control *c)
+step_clocks(struct control *c)
 {
 	struct timespec wall;
+
+	wall_clock_follow(c->plane);
 
 	clock_gettime(CLOCK_REALTIME, &wall);
 	secret_step(c->plane->secrets, (uint64_t)wall.tv_sec);
@@ -149,7 +153,7 @@ load_meanwhile(struct control *c, struct conf_error *err)
 	while (!__atomic_load_n(&l.is_done, __ATOMIC_ACQUIRE)) {
 		nanosleep(&pause, NULL);
 		if (clock_ms(CLOCK_MONOTONIC) - c->watch.monotonic_ms >= STEP_MS) {
-			step_secrets(c);
+			step_clocks(c);
 			look_around(c);
 			report(c);
 		}
@@ -252,7 +256,7 @@ wait_for_end(struct control *c, const sigset_t *signals, uint64_t ms, bool drain
 		if (sig == SIGTERM || sig == SIGINT)
 			return false;
 		may_be_stale = false;
-		step_secrets(c);
+		step_clocks(c);
 		now_ms = clock_ms(CLOCK_MONOTONIC);
 		if (now_ms - c->watch.monotonic_ms >= STEP_MS) {
 			look_around(c);
@@ -328,7 +332,7 @@ control_run(struct control *c, const sigset_t *signals)
 	report_ready(c);
 	for (;;) {
 		int sig = wait_signal(signals, STEP_MS);
-		step_secrets(c);
+		step_clocks(c);
 		look_around(c);
 		report(c);
 		if (sig == SIGHUP)

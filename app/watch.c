@@ -26,12 +26,14 @@ seconds(uint64_t ms)
 
 /* Monotonic time is slewed as wall time is, so that they part only when that is set. */
 static void
-look_at_clock(int64_t step_ms)
+look_at_clock(const struct plane *plane, int64_t step_ms)
 {
-	if (step_ms >= CLOCK_STEP_MS)
-		log_warning("the wall clock went forward by %.1f s: clients that hold a cookie may "
+	bool is_far = plane->secrets->is_shared && step_ms < -(int64_t)SECRET_BACK_MAX_S * 1000;
+
+	if (step_ms >= CLOCK_STEP_MS || is_far)
+		log_warning("the wall clock went %s by %.1f s: clients that hold a cookie may "
 		            "have to connect again; keep it in step (NTP)",
-		            seconds((uint64_t)step_ms));
+		            is_far ? "back" : "forward", seconds((uint64_t)llabs(step_ms)));
 	else if (step_ms <= -CLOCK_STEP_MS)
 		log_warning("the wall clock went back by %.1f s: secrets follow at half speed for "
 		            "%.0f s; until then other nodes may refuse this one's cookies; keep it "
@@ -252,7 +254,7 @@ watch_step(struct watch *watch)
 	uint64_t gone_ms = now_ms - watch->monotonic_ms;
 	bool was_stopped = gone_ms >= PROCESS_STILL_MS;
 
-	look_at_clock((int64_t)(wall_ms - watch->wall_ms - gone_ms));
+	look_at_clock(watch->plane, (int64_t)(wall_ms - watch->wall_ms - gone_ms));
 	watch->monotonic_ms = now_ms;
 	watch->wall_ms = wall_ms;
 	if (was_stopped)

@@ -245,6 +245,8 @@ secret_step(struct secret_ring *ring, uint64_t wall_s)
 		ring->ahead_half_s -= ring->ahead_half_s < elapsed ? ring->ahead_half_s : elapsed;
 	}
 	ring->last_wall_s = wall_s;
+	if (ring->is_shared && ring->ahead_half_s > 2 * SECRET_BACK_MAX_S)
+		ring->ahead_half_s = 0;
 
 	uint64_t now_s = wall_s + ring->ahead_half_s / 2;
 	uint32_t epoch = (uint32_t)(now_s / EPOCH_S);

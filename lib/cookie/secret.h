@@ -69,6 +69,7 @@ struct secret_ring {
 	uint64_t last_wall_s;             /* control only: of the last step */
 	uint64_t ahead_half_s;            /* control only: our time less the wall's, in 0.5 s */
 	bool lead;                        /* control only: current holds the next epoch */
+	bool is_shared; /* set after secret_init(): other nodes have the master secret, too */
 };
 
 /* Start from a master secret. `wall_s`: seconds since 1970. Publishes the first set. */
@@ -80,8 +81,12 @@ void secret_init(struct secret_ring *ring, const uint8_t master[MASTER_SECRET_SI
  * back: after the wall clock did, the epochs go on at half its pace until it has
  * caught up. (Were they to stand still, a cookie would live as long as the step
  * was wide; so it lives at most twice as long as else.) A step forward is
- * followed at once, and the cookies that are out may die of it.
+ * followed at once, and the cookies that are out may die of it. So is one
+ * back by more than SECRET_BACK_MAX_S where other nodes have the secret: they would
+ * refuse ours for twice its width. For that those of the time that was left, if
+ * somebody has kept them, are good once more when it comes.
  */
+#define SECRET_BACK_MAX_S (2u * COOKIE_LIFE_MAX_S)
 void secret_step(struct secret_ring *ring, uint64_t wall_s);
 
 /*

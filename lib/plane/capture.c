@@ -9,6 +9,7 @@
 
 #include "pcapng.h"
 #include "quiescent.h"
+#include "wall_clock.h"
 
 static uint64_t
 now_ms(const struct plane *plane)
@@ -151,7 +152,7 @@ head_of_file(const struct plane *plane, uint8_t *out, size_t room)
 static size_t
 end_of_file(const struct plane *plane, const struct capture *c, uint8_t *out, size_t room)
 {
-	uint64_t at_ns = (plane->base_wall_ms + now_ms(plane)) * 1000000;
+	uint64_t at_ns = wall_clock_ms(plane, now_ms(plane)) * 1000000;
 	size_t n = 0;
 
 	for (unsigned int side = 0; side < plane->n_ports; side++) {

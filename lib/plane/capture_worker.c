@@ -6,6 +6,7 @@
 
 #include "capture.h"
 #include "egress.h"
+#include "wall_clock.h"
 
 _Static_assert(BURST <= 64, "a bit for each segment");
 
@@ -20,7 +21,7 @@ static uint64_t
 wall_ns(const struct plane *plane)
 {
 	uint64_t passed = rte_rdtsc() - plane->base_tsc, per_ms = plane->tsc_per_ms;
-	uint64_t ms = plane->base_wall_ms + passed / per_ms;
+	uint64_t ms = wall_clock_ms(plane, passed / per_ms);
 
 	return ms * 1000000 + passed % per_ms * 1000000 / per_ms;
 }

@@ -21,6 +21,7 @@
 #include "port.h"
 #include "quiescent.h"
 #include "secret_memory.h"
+#include "wall_clock.h"
 #include "worker.h"
 
 /* Negotiation takes some 2 s at 1 Gbit/s; without a cable it never ends. */
@@ -29,18 +30,15 @@
 static int
 start_clock(struct plane *plane, const uint8_t master[MASTER_SECRET_SIZE])
 {
-	struct timespec wall;
+	uint64_t wall_s = wall_clock_begin(plane);
 
-	clock_gettime(CLOCK_REALTIME, &wall);
-	plane->base_tsc = rte_rdtsc();
-	plane->base_wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
-	plane->tsc_per_ms = rte_get_tsc_hz() / 1000;
 	plane->secrets = secret_memory_map(sizeof(*plane->secrets));
 	if (plane->secrets == NULL) {
 		log_error("no memory for the secrets");
 		return -1;
 	}
-	secret_init(plane->secrets, master, (uint64_t)wall.tv_sec);
+	secret_init(plane->secrets, master, wall_s);
+	plane->secrets->is_shared = plane->conf->secret_file != NULL && plane->conf->secret_shared;
 	group_secrets_of(plane->secrets, plane->policy);
 	return 0;
 }

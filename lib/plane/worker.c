@@ -15,6 +15,7 @@
 #include "mailbox.h"
 #include "plane_state.h"
 #include "quiescent.h"
+#include "wall_clock.h"
 
 #define HOUSEKEEPING_LOOPS 256u
 
@@ -182,7 +183,7 @@ worker_run(void *arg)
 		unsigned int n = 0, sides = 0;
 
 		w->now.now_ms = (rte_rdtsc() - plane->base_tsc) / plane->tsc_per_ms;
-		w->now.wall_ms = plane->base_wall_ms + w->now.now_ms;
+		w->now.wall_ms = wall_clock_next_ms(plane, w->now.now_ms, w->now.wall_ms);
 		w->now.secrets = secret_current(plane->secrets);
 		for (unsigned int side = 0; side < plane->n_ports; side++)
 			if (burst_receive(w, (enum side)side) != 0)

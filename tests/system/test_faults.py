@@ -18,7 +18,7 @@ from engines import Synfront
 from injected import (Vhost, Wall, Wrapped, hang, is_sanitized, push, stopped, thread_stopped,
                       threads_of)
 from lab import address, prefix_address, wait_for
-from raw import End
+from raw import End, option
 from servers import Server, ask, dial, echo, read
 
 # DPDK serves no more at one time.
@@ -231,6 +231,43 @@ def test_clock_jumps(bench):
         wall.set(0)
     fault.record(port, lines, meanwhile="cookies that were out: good after the step back, refused "
                "after the step forward; state and open connections unaffected")
+    leaves_well(bench)
+
+
+def test_clock_set_back_where_nodes_share_a_secret(bench):
+    """Other nodes would refuse its cookies for two hours: keys and TSvals follow at once."""
+    if is_sanitized():
+        raise Skip("the library that sets the clock cannot come before ASAN's")
+    wall = Wall(bench.lab)
+    text = bench.config()
+    assert "shared: false" in text
+    bench.engine(Wrapped(text.replace("shared: false", "shared: true"), "clock", *wall.wrapper()))
+    stateless = bench.serve("cookie", echo)
+    fault = Fault(bench, "clock set back", "wall clock 1 h back, secret shared")
+
+    def stamp_off_ms(seconds):
+        """What the time in a SYN-ACK's TSval (lib/cookie/cookie.h) is off a clock."""
+        with End(bench.lab, stateless) as end:
+            end.syn()
+            tsval = option(end.syn_ack(), "Timestamp")[0]
+            end.reset()
+        units = ((tsval >> 17) - (int((time.time() + seconds) * 1000) >> 2)) & 0x7fff
+        return 4 * (units - 0x8000 if units >= 0x4000 else units)
+
+    assert abs(stamp_off_ms(0)) < 500
+    with End(bench.lab, stateless) as before:
+        before.syn()
+        before.syn_ack()
+        wall.set(-3600)
+        line = fault.logs("wall clock went back by 3600")
+        assert abs(stamp_off_ms(-3600)) < 500
+        checked = bench.counts("cookies_checked")
+        before.write(b"too old")
+        wait_for("its cookie to be checked", checked)
+        assert before.get(need="A", timeout=0.3) is None
+    assert fault.client(stateless) == "served"
+    wall.set(0)
+    fault.record(stateless, [line], meanwhile="cookies that were out refused, new ones good")
     leaves_well(bench)
 
 

@@ -241,6 +241,29 @@ test_secret_step_back_keeps_epoch_then_runs_at_half_pace(void)
 	}
 }
 
+/* Where others have the secret, too, an hour is not made up for in two. */
+static void
+test_secret_step_back_far_is_followed_where_it_is_shared(void)
+{
+	const unsigned int hour_s = 3600;
+
+	for (unsigned int shared = 0; shared < 2; shared++) {
+		ring_start(&ring, START_S + 10);
+		ring.is_shared = shared;
+		secret_step(&ring, START_S + 10 - hour_s);
+		CU_ASSERT_EQUAL(secret_current(&ring)->epoch,
+		                (START_S + 10 - (shared ? hour_s : 0)) / EPOCH_S);
+		ring_start(&ring, START_S + 10);
+		ring.is_shared = shared;
+		secret_step(&ring, START_S + 10 - SECRET_BACK_MAX_S);
+		CU_ASSERT_EQUAL(secret_current(&ring)->epoch, (START_S + 10) / EPOCH_S);
+		/* In two steps as in one. */
+		secret_step(&ring, START_S + 10 - SECRET_BACK_MAX_S - 1);
+		CU_ASSERT_EQUAL(secret_current(&ring)->epoch,
+		                (START_S + 10 - (shared ? SECRET_BACK_MAX_S + 1 : 0)) / EPOCH_S);
+	}
+}
+
 static void
 test_secret_step_clock_that_jitters_never_goes_back(void)
 {
@@ -386,6 +409,7 @@ main(void)
 		CHECK_TEST(test_secret_init_in_lead_holds_next_epoch),
 		CHECK_TEST(test_secret_step_leaves_replaced_set_alone_for_an_epoch),
 		CHECK_TEST(test_secret_step_back_keeps_epoch_then_runs_at_half_pace),
+		CHECK_TEST(test_secret_step_back_far_is_followed_where_it_is_shared),
 		CHECK_TEST(test_secret_step_clock_that_jitters_never_goes_back),
 		CHECK_TEST(test_secret_step_forward_follows_at_once),
 		CHECK_TEST(test_secret_fini_overwrites_everything),
