@@ -16,8 +16,18 @@ fresh_file_begin(struct fresh_file *file, const char *path)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	file->out = fopen(file->name, "we");
-	return file->out != NULL ? 0 : -1;
+	/* One that is left of a run that ended, or that somebody has put there to have what it points
+	 * to overwritten. */
+	if (unlink(file->name) != 0 && errno != ENOENT)
+		return -1;
+	int fd = open(file->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return -1;
+	file->out = fdopen(fd, "w");
+	if (file->out != NULL)
+		return 0;
+	close(fd);
+	return -1;
 }
 
 /* A stream that has failed before fails here, though errno is of now. */

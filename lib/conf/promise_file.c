@@ -3,8 +3,11 @@
 #include "promise_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "apply.h"
 #include "document.h"
@@ -17,21 +20,30 @@ least(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* The text of a file in `text`; NULL, or why not. */
+/* The text of a file in `text`; NULL, or why not. It comes from another machine: a FIFO or a device
+ * must not make a reload wait. */
 static const char *
 read_text(const char *path, char text[FILE_SIZE_MAX], size_t *len)
 {
-	FILE *f = fopen(path, "re");
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const char *problem = NULL;
+	struct stat status;
+	ssize_t n = 1;
 
-	if (f == NULL)
+	if (fd < 0)
 		return strerror(errno);
-	errno = 0;
-	*len = fread(text, 1, FILE_SIZE_MAX, f);
-	const char *problem = ferror(f)               ? strerror(errno)
-	                      : *len == FILE_SIZE_MAX ? "4 KiB or more"
-	                                              : NULL;
-	fclose(f);
-	return problem;
+	*len = 0;
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+		problem = "no regular file";
+	while (problem == NULL && n > 0 && *len < FILE_SIZE_MAX) {
+		n = read(fd, text + *len, FILE_SIZE_MAX - *len);
+		if (n < 0)
+			problem = strerror(errno);
+		else
+			*len += (size_t)n;
+	}
+	close(fd);
+	return problem == NULL && *len == FILE_SIZE_MAX ? "4 KiB or more" : problem;
 }
 
 /* A reader of a file, and where what it says goes. */

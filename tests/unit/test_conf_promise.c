@@ -121,6 +121,12 @@ test_promise_file_that_is_wrong_is_refused_by_its_place(void)
 	write_file("c", large);
 	check_refused("c", "t:8:12: services[0].promise.files: found \"%s/c\": 4 KiB or more; "
 	                   "expected a file that says what servers grant");
+	char fifo[64];
+	path_of(fifo, "e");
+	CU_ASSERT_EQUAL_FATAL(mkfifo(fifo, 0600), 0);
+	check_refused("e", "t:8:12: services[0].promise.files: found \"%s/e\": no regular file; "
+	                   "expected a file that says what servers grant");
+	unlink(fifo);
 	check_refused("d", "t:8:12: services[0].promise.files: found \"%s/d\": No such file or "
 	                   "directory; expected a file that says what servers grant");
 }

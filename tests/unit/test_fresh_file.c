@@ -48,6 +48,25 @@ test_it_takes_the_place_when_it_ends(void)
 	}
 }
 
+/* What stands beside it goes, and what that points to stays as it is. */
+static void
+test_what_stands_beside_it_is_not_followed(void)
+{
+	static char target[64];
+
+	snprintf(target, sizeof(target), "%s/target", folder);
+	begin();
+	FILE *out = fopen(target, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+	fputs("another's\n", out);
+	fclose(out);
+	CU_ASSERT_EQUAL_FATAL(symlink(target, beside), 0);
+	CU_ASSERT_EQUAL(replace("fresh\n", FRESH_FILE_WHOLE), 0);
+	CU_ASSERT_STRING_EQUAL(text_of(target), "another's\n");
+	CU_ASSERT_STRING_EQUAL(text_of(path), "fresh\n");
+	unlink(target);
+}
+
 /* The disk ends, by a limit: at a word in the middle, or when the stream's buffer is written out. */
 static void
 test_what_cannot_be_written_changes_nothing(void)
@@ -101,6 +120,7 @@ main(void)
 {
 	CU_TestInfo tests[] = {
 		CHECK_TEST(test_it_takes_the_place_when_it_ends),
+		CHECK_TEST(test_what_stands_beside_it_is_not_followed),
 		CHECK_TEST(test_what_cannot_be_written_changes_nothing),
 		CHECK_TEST(test_what_cannot_take_the_place_is_not_left),
 		CHECK_TEST(test_what_cannot_be_made_is_said),
