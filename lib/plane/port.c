@@ -469,7 +469,7 @@ port_start(struct plane *plane, enum side side)
 	           port->n_rx, port->n_tx, port->rss ? ", RSS" : "",
 	           port->tx_checksum ? ", checksums by the port" : "",
 	           port->syns.n != 0 ? ", as many more for SYNs" : "");
-	if (port->syns.n == 0)
+	if (side == SIDE_OUTSIDE && port->syns.n == 0)
 		log_info("%s: no receive queues for SYNs: %s", name, port->syns.why_not);
 	return 0;
 }
