@@ -20,8 +20,8 @@
 
 /*
  * A round in which some queue had a full burst has not emptied it: SYNs then wait, for so many
- * rounds at most. So they get a share of what is left, at least an eighth of all bursts, and nothing
- * else waits for more than one burst of them.
+ * rounds at most (chosen by scripts/bench overload). So they have one burst in eight rounds at
+ * least, and nothing else waits for more than one burst of them.
  */
 #define SYN_WAITS_MAX 8u
 
