@@ -52,9 +52,11 @@ static const struct ctl_column port_columns[] = {
 	{ "link_downs", "DOWNS" },
 	{ "rx_queues", "RXQ" },
 	{ "tx_queues", "TXQ" },
+	{ "syn_queues", "SYNQ" },
 	{ "rss", "RSS" },
 	{ "rx_interrupts", "RX-INT" },
 	{ "received", "RECEIVED" },
+	{ "received_syn", "BY-SYNQ", false, "received_syn" },
 	{ "sent", "SENT" },
 	{ "tx_full", "TX-FULL" },
 	{ "port_missed", "MISSED" },
@@ -62,6 +64,7 @@ static const struct ctl_column port_columns[] = {
 	{ "port_rx_errors", "RX-ERR" },
 	{ "port_tx_errors", "TX-ERR" },
 	{ "device", "DEVICE" },
+	{ "syn_queues_why_not", "NO-SYNQ" },
 };
 static const struct ctl_column worker_columns[] = {
 	{ "worker", "WORKER" },           { "cpu_ns", "CPU/ns" },    { "received", "RECEIVED" },

@@ -46,6 +46,7 @@ struct port_conf {
 	uint32_t tx_descriptors;
 	uint32_t mtu;       /* 0: leave the port's */
 	uint8_t checksum;   /* enum conf_offload */
+	uint8_t syn_queues; /* the same; of the outside port */
 	uint8_t mac_source; /* enum conf_mac */
 	uint8_t mac[6];     /* CONF_MAC_GIVEN */
 	bool promiscuous;

@@ -104,6 +104,11 @@ static const struct conf_key port_keys[] = {
 	{ "checksum_offload", CONF_CHOICE, 0, AT(port_conf, checksum), .choices = checksum_choices,
 	  .preset = "auto",
 	  .help = "`auto`: the port computes and verifies checksums where it can." },
+	{ "syn_queues", CONF_CHOICE, 0, AT(port_conf, syn_queues), .choices = checksum_choices,
+	  .preset = "auto",
+	  .help = "Of the outside port. `auto`: SYNs come by receive queues of their own where "
+	          "the port can tell them from the rest, so that more of them than can be "
+	          "answered take nothing from established connections." },
 	{ "promiscuous", CONF_BOOL, 0, AT(port_conf, promiscuous), .preset = "true",
 	  .help = "Take frames for any address: an inline pair has to." },
 };

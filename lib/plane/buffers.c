@@ -62,14 +62,15 @@ buffers_make(struct plane *plane)
 
 	bool is_dense = must_be_dense(plane);
 
-	plane->pool_size = budget_buffers(plane->conf);
+	bool has_syns = plane->ports[SIDE_OUTSIDE].syns.n != 0;
+	plane->pool_size = budget_buffers(plane->conf, has_syns);
 	/* What lies in a cache is nobody else's: a small pool has none. */
 	unsigned int cache = plane->pool_size < 8 * BUFFERS_CACHE ? 0 : BUFFERS_CACHE;
 
-	if (plane->pool_size < budget_buffers_most(plane->conf))
+	if (plane->pool_size < budget_buffers_most(plane->conf, has_syns))
 		log_warning("workers.buffers: %u, and rings and bursts can hold %u: what finds no "
 		            "buffer is lost",
-		            plane->pool_size, budget_buffers_most(plane->conf));
+		            plane->pool_size, budget_buffers_most(plane->conf, has_syns));
 	for (unsigned int i = 0; i < plane->n_workers; i++) {
 		char name[RTE_MEMPOOL_NAMESIZE];
 		int socket = (int)rte_lcore_to_socket_id(lcore_of_worker(i));

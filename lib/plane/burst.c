@@ -26,16 +26,14 @@ static unsigned int hand_over(struct worker *w, struct rte_mbuf **mbufs, unsigne
 static unsigned int answer_neighbours(struct worker *w, struct rte_mbuf **mbufs, unsigned int n);
 static void process(struct worker *w, struct rte_mbuf **mbufs, unsigned int n);
 
-unsigned int
-burst_receive(struct worker *w, enum side side)
+static inline unsigned int
+receive(struct worker *w, enum side side, uint16_t queue)
 {
 	struct plane_port *port = &w->plane->ports[side];
 	struct rte_mbuf *mbufs[BURST];
 	unsigned int n_received, n = 0;
 
-	if (w->id >= port->n_rx)
-		return 0;
-	n_received = rte_eth_rx_burst(port->id, (uint16_t)w->id, mbufs, BURST);
+	n_received = rte_eth_rx_burst(port->id, queue, mbufs, BURST);
 	if (n_received == 0)
 		return 0;
 
@@ -58,6 +56,21 @@ burst_receive(struct worker *w, enum side side)
 		n = answer_neighbours(w, mbufs, n);
 	process(w, mbufs, n);
 	return n_received;
+}
+
+unsigned int
+burst_receive(struct worker *w, enum side side)
+{
+	return w->id < w->plane->ports[side].n_rx ? receive(w, side, (uint16_t)w->id) : 0;
+}
+
+unsigned int
+burst_receive_syns(struct worker *w)
+{
+	unsigned int n = receive(w, SIDE_OUTSIDE, w->syn_queue);
+
+	account_count(&w->account.received_syn, n);
+	return n;
 }
 
 unsigned int

@@ -8,6 +8,8 @@
 
 /* One burst from our queue of a port. Returns how many frames came. */
 unsigned int burst_receive(struct worker *worker, enum side side);
+/* The same from its queue of SYNs; only where it has one. */
+unsigned int burst_receive_syns(struct worker *worker);
 /* What other workers received for us; how many. */
 unsigned int burst_take_over(struct worker *worker);
 

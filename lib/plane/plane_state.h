@@ -19,6 +19,7 @@
 #include "core.h"
 #include "owner.h"
 #include "port_link.h"
+#include "syn_queues.h"
 #include "worker_state.h"
 
 _Static_assert(CONF_WORKERS_MAX < RTE_MAX_LCORE, "an lcore for each worker, and control's");
@@ -31,7 +32,7 @@ struct plane_port {
 	const struct port_conf *conf;
 	const char *driver;
 	struct rte_ether_addr mac;
-	uint16_t n_rx, n_tx;
+	uint16_t n_rx, n_tx; /* n_rx: without the queues of SYNs */
 	uint16_t n_rx_descriptors, n_tx_descriptors;
 	int socket;
 	uint32_t frame_size_max; /* received, without FCS */
@@ -43,8 +44,11 @@ struct plane_port {
 	bool tx_chains;          /* ... and leave in such */
 	bool partial_checksums;  /* the kernel behind it may leave them to us */
 	bool rss;                /* brings outside segments to their owner */
-	rte_spinlock_t tx_lock;  /* taken only where workers share a transmit queue */
-	struct port_link link;   /* as control last saw it */
+	uint64_t rss_types;      /* that it spreads frames by, 0: not by us */
+	uint8_t rss_key_len;     /* ... with so much of our key, 0: with its own */
+	struct syn_queues syns;
+	rte_spinlock_t tx_lock; /* taken only where workers share a transmit queue */
+	struct port_link link;  /* as control last saw it */
 };
 
 struct plane {

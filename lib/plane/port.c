@@ -141,10 +141,13 @@ choose_rss(struct plane *plane, struct plane_port *port, const struct rte_eth_de
 	const uint64_t over_ports = RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP;
 	uint64_t types = info->flow_type_rss_offloads & RSS_WANTED;
 
+	port->rss_types = 0;
 	if (port->n_rx < 2 || types == 0 || info->hash_key_size > OWNER_KEY_SIZE)
 		return;
 	eth->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 	eth->rx_adv_conf.rss_conf = rss_conf_make(info, types, plane->owners.key);
+	port->rss_types = types;
+	port->rss_key_len = eth->rx_adv_conf.rss_conf.rss_key_len;
 	if ((types & over_ports) == over_ports && device_is_pci(port->conf->device) &&
 	    rss_is_ours(info) && port->n_rx == plane->n_workers && info->reta_size != 0 &&
 	    OWNER_TABLE_SIZE % info->reta_size == 0 &&
@@ -157,22 +160,19 @@ choose_rss(struct plane *plane, struct plane_port *port, const struct rte_eth_de
 	}
 }
 
-/* The NIC's table says what ours says; else its choice is not the owner. */
-static void
-set_reta(struct plane *plane, struct plane_port *port, uint16_t size)
+/* The NIC's table says what ours says, and leaves out the queues of SYNs. */
+static int
+set_reta(const struct plane *plane, const struct plane_port *port, uint16_t size)
 {
 	struct rte_eth_rss_reta_entry64 reta[OWNER_TABLE_SIZE / RTE_ETH_RETA_GROUP_SIZE] = { 0 };
 
 	for (uint16_t i = 0; i < size; i++) {
 		struct rte_eth_rss_reta_entry64 *group = &reta[i / RTE_ETH_RETA_GROUP_SIZE];
 		group->mask |= UINT64_C(1) << (i % RTE_ETH_RETA_GROUP_SIZE);
-		group->reta[i % RTE_ETH_RETA_GROUP_SIZE] = plane->owners.table[i];
+		group->reta[i % RTE_ETH_RETA_GROUP_SIZE] = port->rss ? plane->owners.table[i]
+		                                                     : i % port->n_rx;
 	}
-	if (rte_eth_dev_rss_reta_update(port->id, reta, size) != 0) {
-		log_warning("%s: its RSS table cannot be set; owners are found by software",
-		            port->conf->device);
-		port->rss = false;
-	}
+	return rte_eth_dev_rss_reta_update(port->id, reta, size);
 }
 
 /* A port into this host's kernel answers to the address that the host is
@@ -291,7 +291,8 @@ configure(struct plane *plane, enum side side)
 	eth.intr_conf.lsc = strcmp(port->driver, "net_virtio_user") == 0 &&
 	                    (*info.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
 	eth.intr_conf.rxq = port->rx_interrupts;
-	rc = rte_eth_dev_configure(port->id, port->n_rx, port->n_tx, &eth);
+	rc = rte_eth_dev_configure(port->id, (uint16_t)(port->n_rx + port->syns.n), port->n_tx,
+	                           &eth);
 	if (rc != 0)
 		return rc;
 	port->n_rx_descriptors = (uint16_t)port->conf->rx_descriptors;
@@ -301,6 +302,28 @@ configure(struct plane *plane, enum side side)
 	if (rc == 0)
 		set_mtu(port, side_name(side));
 	return rc;
+}
+
+/* Set up the outside port with queues of SYNs, too, if it may have some. Whether it takes the rules is
+ * known when it runs. */
+static int
+want_syn_queues(struct plane *plane, const struct rte_eth_dev_info *info)
+{
+	struct plane_port *port = &plane->ports[SIDE_OUTSIDE];
+
+	if (port->conf->syn_queues == CONF_OFFLOAD_OFF) {
+		syn_queues_give_up(port, "switched off");
+		return 0;
+	}
+	if (!syn_queues_ask(port, info, RTE_MIN(info->max_rx_queues, most_queues(port)),
+	                    plane->owners.key))
+		return 0;
+	port->syns.n = port->n_rx;
+	int rc = configure(plane, SIDE_OUTSIDE);
+	if (rc == 0)
+		return 0;
+	syn_queues_give_up(port, "it cannot be set up with them: %s", rte_strerror(-rc));
+	return configure(plane, SIDE_OUTSIDE);
 }
 
 int
@@ -333,6 +356,10 @@ port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 		port->rx_interrupts = false;
 		rc = configure(plane, side);
 	}
+	if (rc == 0 && side == SIDE_OUTSIDE)
+		rc = want_syn_queues(plane, &info);
+	else
+		syn_queues_give_up(port, "only the outside port has them");
 	if (rc != 0)
 		log_error("%s: %s cannot be set up with %u receive queues of %u descriptors and "
 		          "%u transmit queues of %u: %s",
@@ -360,13 +387,50 @@ start_queues(struct plane *plane, struct plane_port *port)
 {
 	int rc = 0;
 
-	for (uint16_t q = 0; rc == 0 && q < port->n_rx; q++)
+	for (uint16_t q = 0; rc == 0 && q < port->n_rx + port->syns.n; q++)
 		rc = rte_eth_rx_queue_setup(port->id, q, port->n_rx_descriptors,
-		                            (unsigned int)port->socket, NULL, plane->pools[q]);
+		                            (unsigned int)port->socket, NULL,
+		                            plane->pools[q % port->n_rx]);
 	for (uint16_t q = 0; rc == 0 && q < port->n_tx; q++)
 		rc = rte_eth_tx_queue_setup(port->id, q, port->n_tx_descriptors,
 		                            (unsigned int)port->socket, NULL);
 	return rc == 0 ? rte_eth_dev_start(port->id) : rc;
+}
+
+/* It runs: what is spread over which queues. -1: not with queues of SYNs, why_not says why. */
+static int
+steer(struct plane *plane, struct plane_port *port)
+{
+	struct rte_eth_dev_info info;
+	bool has_syns = port->syns.n != 0;
+	int rc = rte_eth_dev_info_get(port->id, &info);
+
+	if (rc == 0 && (port->rss || (has_syns && port->n_rx > 1)))
+		rc = set_reta(plane, port, info.reta_size);
+	if (rc != 0 && has_syns) {
+		syn_queues_give_up(port, "its RSS table cannot be set: %s", rte_strerror(-rc));
+		return -1;
+	}
+	if (rc != 0) {
+		log_warning("%s: its RSS table cannot be set; owners are found by software",
+		            port->conf->device);
+		port->rss = false;
+	}
+	return has_syns ? syn_queues_make(port, plane->owners.key) : 0;
+}
+
+/* Start it with queues of SYNs; if it takes them not, it is set up without, but not started. */
+static int
+start_with_syns(struct plane *plane, struct plane_port *port)
+{
+	int rc = start_queues(plane, port);
+
+	if (rc == 0 && steer(plane, port) == 0)
+		return 0;
+	if (rc == 0)
+		rte_eth_dev_stop(port->id);
+	syn_queues_give_up(port, "it does not start with them: %s", rte_strerror(-rc));
+	return configure(plane, SIDE_OUTSIDE);
 }
 
 int
@@ -374,10 +438,9 @@ port_start(struct plane *plane, enum side side)
 {
 	struct plane_port *port = &plane->ports[side];
 	const char *name = side_name(side);
-	struct rte_eth_dev_info info;
-	int rc = rte_eth_dev_info_get(port->id, &info);
+	int rc = port->syns.n != 0 ? start_with_syns(plane, port) : 0;
 
-	if (rc == 0)
+	if (rc == 0 && port->syns.n == 0)
 		rc = start_queues(plane, port);
 	/* There may be fewer vectors than queues, which some drivers see only now. */
 	if (rc != 0 && port->rx_interrupts) {
@@ -392,24 +455,29 @@ port_start(struct plane *plane, enum side side)
 		log_error("%s: %s does not start: %s", name, port->conf->device, rte_strerror(-rc));
 		return -1;
 	}
-	if (port->rss)
-		set_reta(plane, port, info.reta_size);
+	if (port->syns.n == 0)
+		steer(plane, port);
 	/* Rings and memory have no filter that could be in the way. */
 	if (port->conf->promiscuous && (rc = rte_eth_promiscuous_enable(port->id)) != 0)
 		log_message(rc == -ENOTSUP ? CONF_LOG_INFO : CONF_LOG_WARNING,
 		            "%s.promiscuous: %s: %s", name, port->conf->device, rte_strerror(-rc));
 	if (set_mac(plane, port, name) != 0)
 		return -1;
-	log_notice("%s: %s (%s), " RTE_ETHER_ADDR_PRT_FMT ", %u receive and %u transmit queues%s%s",
+	log_notice("%s: %s (%s), " RTE_ETHER_ADDR_PRT_FMT
+	           ", %u receive and %u transmit queues%s%s%s",
 	           name, port->conf->device, port->driver, RTE_ETHER_ADDR_BYTES(&port->mac),
 	           port->n_rx, port->n_tx, port->rss ? ", RSS" : "",
-	           port->tx_checksum ? ", checksums by the port" : "");
+	           port->tx_checksum ? ", checksums by the port" : "",
+	           port->syns.n != 0 ? ", as many more for SYNs" : "");
+	if (side == SIDE_OUTSIDE && port->syns.n == 0)
+		log_info("%s: no receive queues for SYNs: %s", name, port->syns.why_not);
 	return 0;
 }
 
 void
 port_stop(struct plane_port *port)
 {
+	syn_queues_end(port);
 	int rc = rte_eth_dev_stop(port->id);
 
 	if (rc != 0)

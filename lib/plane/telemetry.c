@@ -292,11 +292,14 @@ ports(const char *params, struct rte_tel_data *d)
 		list_u64(&list, "link_downs", port_link_downs(&port->link));
 		list_u64(&list, "rx_queues", port->n_rx);
 		list_u64(&list, "tx_queues", port->n_tx);
+		list_text(&list, "syn_queues", port->syns.n != 0 ? "yes" : "no");
+		list_text(&list, "syn_queues_why_not", port->syns.why_not);
 		list_u64(&list, "rss", port->rss);
 		list_u64(&list, "rx_checksum", port->rx_checksum);
 		list_u64(&list, "tx_checksum", port->tx_checksum);
 		list_u64(&list, "rx_interrupts", port->rx_interrupts);
 		list_u64(&list, "received", account.received[side]);
+		list_u64(&list, "received_syn", side == SIDE_OUTSIDE ? account.received_syn : 0);
 		list_u64(&list, "sent", account.sent[side]);
 		list_u64(&list, "tx_full", account.tx_full[side]);
 		list_u64(&list, "port_missed", eth.imissed);

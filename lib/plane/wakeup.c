@@ -26,7 +26,8 @@ bit_of(const struct worker *w)
 static bool
 add(struct worker *w, int fd, unsigned int by)
 {
-	struct rte_epoll_event *event = &w->wakeup.descriptors[by];
+	struct wakeup *wakeup = &w->wakeup;
+	struct rte_epoll_event *event = &wakeup->descriptors[wakeup->n_descriptors++];
 
 	event->epdata = (struct rte_epoll_data){
 		.event = EPOLLIN | EPOLLET,
@@ -35,18 +36,18 @@ add(struct worker *w, int fd, unsigned int by)
 	return fd >= 0 && rte_epoll_ctl(w->wakeup.epoll, EPOLL_CTL_ADD, fd, event) == 0;
 }
 
-/* Can our queue of this port wake us? Its driver tells by an interrupt, a TAP's by its descriptor
+/* Can this queue of a port wake us? Its driver tells by an interrupt, a TAP's by its descriptor
  * without being asked; AF_PACKET and AF_XDP have a socket for each queue, in that order, and
  * DPDK does not tell us of it (port_link.c). */
 static bool
-add_queue(struct worker *w, enum side side)
+add_queue(struct worker *w, enum side side, uint16_t queue)
 {
 	const struct plane_port *port = &w->plane->ports[side];
-	uint16_t queue = (uint16_t)w->id;
 	void *by = (void *)(uintptr_t)side;
 
 	if (strcmp(port->driver, "net_af_packet") == 0 || strcmp(port->driver, "net_af_xdp") == 0)
-		return port->link.n_fds >= port->n_rx && add(w, port->link.fds[queue], side);
+		return port->link.n_fds >= (unsigned int)port->n_rx + port->syns.n &&
+		       add(w, port->link.fds[queue], side);
 	if (!port->rx_interrupts)
 		return false;
 	/* Before the driver is asked for any: vmxnet3 by uio_pci_generic has no vector, takes the error
@@ -78,7 +79,9 @@ add_all(struct worker *w)
 		struct plane_port *port = &w->plane->ports[side];
 		if (w->id >= port->n_rx)
 			continue;
-		port->rx_interrupts = add_queue(w, (enum side)side);
+		uint16_t syn_queue = side == SIDE_OUTSIDE ? w->syn_queue : 0;
+		port->rx_interrupts = add_queue(w, (enum side)side, (uint16_t)w->id) &&
+		                      (syn_queue == 0 || add_queue(w, (enum side)side, syn_queue));
 		is_whole &= port->rx_interrupts;
 	}
 	if (!is_whole || w->plane->n_workers == 1)
@@ -112,12 +115,23 @@ is_armable(const struct worker *w, unsigned int side)
 	return (w->wakeup.armable >> side & 1) != 0 && w->id < w->plane->ports[side].n_rx;
 }
 
+/* All our queues whose interrupts are enabled each time. */
+static void
+enable(const struct worker *w, int (*set)(uint16_t port, uint16_t queue))
+{
+	for (unsigned int side = 0; side < w->plane->n_ports; side++) {
+		if (!is_armable(w, side))
+			continue;
+		set(w->plane->ports[side].id, (uint16_t)w->id);
+		if (side == SIDE_OUTSIDE && w->syn_queue != 0)
+			set(w->plane->ports[side].id, w->syn_queue);
+	}
+}
+
 void
 wakeup_arm(struct worker *w)
 {
-	for (unsigned int side = 0; side < w->plane->n_ports; side++)
-		if (is_armable(w, side))
-			rte_eth_dev_rx_intr_enable(w->plane->ports[side].id, (uint16_t)w->id);
+	enable(w, rte_eth_dev_rx_intr_enable);
 	/* A full barrier: see wakeup.h. Whether interrupts are armed before frames are looked for is
 	 * the driver's care. */
 	__atomic_fetch_or(&w->plane->waiting, bit_of(w), __ATOMIC_SEQ_CST);
@@ -128,9 +142,7 @@ void
 wakeup_disarm(struct worker *w)
 {
 	__atomic_fetch_and(&w->plane->waiting, ~bit_of(w), __ATOMIC_RELAXED);
-	for (unsigned int side = 0; side < w->plane->n_ports; side++)
-		if (is_armable(w, side))
-			rte_eth_dev_rx_intr_disable(w->plane->ports[side].id, (uint16_t)w->id);
+	enable(w, rte_eth_dev_rx_intr_disable);
 	w->wakeup.is_armed = false;
 }
 

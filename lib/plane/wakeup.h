@@ -27,7 +27,8 @@ struct wakeup {
 	bool has_timed_out; /* the last round was waited for in vain */
 	uint8_t told;       /* sides that an interrupt came from before this round */
 	uint8_t armable;    /* sides whose driver wants its interrupts enabled each time */
-	struct rte_epoll_event descriptors[SIDE_COUNT + 1]; /* those that are no driver's */
+	struct rte_epoll_event descriptors[SIDE_COUNT + 2]; /* those that are no driver's */
+	uint8_t n_descriptors;
 };
 
 /* Control, before the worker runs and with its ports started: find out what it can be woken by. The

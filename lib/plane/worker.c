@@ -19,6 +19,13 @@
 
 #define HOUSEKEEPING_LOOPS 256u
 
+/*
+ * A round in which some queue had a full burst has not emptied it: SYNs then wait, for so many
+ * rounds at most (chosen by scripts/bench overload). So they have one burst in eight rounds at
+ * least, and nothing else waits for more than one burst of them.
+ */
+#define SYN_WAITS_MAX 8u
+
 #define US_PER_MS 1000u
 #define NS_PER_US 1000u
 /* The kernel lets a sleep last up to 50 us longer to spare a timer, unless told otherwise. */
@@ -61,6 +68,8 @@ worker_new(struct plane *plane, unsigned int id, const uint8_t seed[64])
 	params.n_receivers = RTE_MIN(plane->ports[SIDE_OUTSIDE].n_rx, plane->n_workers);
 	w->plane = plane;
 	w->id = id;
+	if (id < plane->ports[SIDE_OUTSIDE].syns.n)
+		w->syn_queue = (uint16_t)(plane->ports[SIDE_OUTSIDE].n_rx + id);
 	w->socket = socket;
 	w->pool = plane->pools[id];
 	w->actions = (struct actions){ .list = w->action_list, .max = ACTIONS_MAX };
@@ -156,6 +165,16 @@ publish_clock(struct worker *w)
 		__atomic_store_n(&w->cpu_clock, clock, __ATOMIC_RELAXED);
 }
 
+/* With what is left of this round, SYNs; how many came. */
+static inline unsigned int
+receive_syns(struct worker *w, bool is_behind)
+{
+	if (is_behind && ++w->syn_waits < SYN_WAITS_MAX)
+		return 0;
+	w->syn_waits = 0;
+	return burst_receive_syns(w);
+}
+
 /* A round found frames, at these sides (bits). */
 static inline void
 found(struct worker *w, unsigned int sides)
@@ -181,15 +200,20 @@ worker_run(void *arg)
 	housekeeping(w);
 	while (!__atomic_load_n(&plane->stopping, __ATOMIC_ACQUIRE)) {
 		unsigned int n = 0, sides = 0;
+		bool is_behind = false;
 
 		w->now.now_ms = (rte_rdtsc() - plane->base_tsc) / plane->tsc_per_ms;
 		w->now.wall_ms = wall_clock_next_ms(plane, w->now.now_ms, w->now.wall_ms);
 		w->now.secrets = secret_current(plane->secrets);
-		for (unsigned int side = 0; side < plane->n_ports; side++)
-			if (burst_receive(w, (enum side)side) != 0)
-				sides |= 1u << side;
+		for (unsigned int side = 0; side < plane->n_ports; side++) {
+			unsigned int got = burst_receive(w, (enum side)side);
+			sides |= (got != 0) << side;
+			is_behind |= got == BURST;
+		}
 		if (plane->n_workers > 1)
 			n = burst_take_over(w);
+		if (w->syn_queue != 0 && receive_syns(w, is_behind || n >= BURST) != 0)
+			sides |= 1u << SIDE_OUTSIDE;
 
 		account_count(&w->account.loops, 1);
 		bool is_empty = (n | sides) == 0;

@@ -25,6 +25,7 @@ struct plane_port;
 /* Written by the worker, read by anyone; relaxed, as struct counters. */
 struct worker_account {
 	uint64_t received[SIDE_COUNT];
+	uint64_t received_syn; /* of those from outside, by the queues of SYNs */
 	uint64_t sent[SIDE_COUNT];
 	uint64_t tx_full[SIDE_COUNT];     /* not taken by the port, freed */
 	uint64_t alloc_failed;            /* packets not made: no buffer */
@@ -52,6 +53,8 @@ struct worker {
 	struct core *core;
 	struct rte_mempool *pool;
 	unsigned int id;
+	uint16_t syn_queue; /* of the outside port; 0: it has none */
+	uint8_t syn_waits;  /* rounds since it was looked at */
 	int socket;
 	struct instant now;
 	uint64_t last_tick_ms;

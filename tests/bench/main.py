@@ -14,6 +14,7 @@ import idle
 import kernel
 import lists
 import nics
+import overload
 import plot
 import proxy
 import scrape
@@ -23,8 +24,8 @@ from results import Results
 from stage import BUILD, machine
 
 TOPICS = {"ports": shared_memory, "kernel": kernel, "proxy": proxy, "flood": first_byte, "growth": growth,
-          "idle": idle, "scrape": scrape, "lists": lists, "adopt": adopt_packets, "handoff": handoff,
-          "wan": wan}
+          "overload": overload, "idle": idle, "scrape": scrape, "lists": lists, "adopt": adopt_packets,
+          "handoff": handoff, "wan": wan}
 
 
 def options():

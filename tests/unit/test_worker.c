@@ -86,7 +86,7 @@ test_worker_takes_all_that_comes(void)
 	worker_lab_run(&lab, 0, 1);
 	CU_ASSERT_EQUAL(lab.n_sent, LAB_RECEIVED_MAX);
 	for (unsigned int i = 0; i < lab.n_sent; i++)
-		CU_ASSERT_EQUAL(lab.sent[i].bytes[20], i);
+		CU_ASSERT_EQUAL(lab.sent[i].bytes[20], (uint8_t)i);
 	CU_ASSERT_EQUAL(lab.plane.workers[0]->account.received[SIDE_INSIDE], LAB_RECEIVED_MAX);
 	worker_lab_fini(&lab);
 }
@@ -410,6 +410,7 @@ main(void)
 		{ .pName = "capture", .pTests = worker_capture_tests },
 		{ .pName = "owners", .pTests = worker_owner_tests },
 		{ .pName = "time", .pTests = worker_time_tests },
+		{ .pName = "syns", .pTests = worker_syns_tests },
 		{ .pName = "idle", .pTests = worker_idle_tests },
 		CU_SUITE_INFO_NULL,
 	};

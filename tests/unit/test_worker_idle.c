@@ -49,13 +49,17 @@ test_idle_way_by_queues(void)
 static struct {
 	int vectors; /* what adding and removing a queue's returns */
 	int enabling;
+	int missing;         /* the queue without a vector, 0: none is */
+	unsigned int queues; /* whose interrupts were enabled last, as bits */
 	unsigned int n_added, n_removed, n_enabled, n_disabled;
 } nic;
 
 int
 rte_eth_dev_rx_intr_ctl_q(uint16_t port, uint16_t queue, int epoll, int op, void *data)
 {
-	(void)port, (void)queue, (void)epoll, (void)data;
+	(void)port, (void)epoll, (void)data;
+	if (nic.missing != 0 && queue == nic.missing)
+		return -EPERM;
 	*(op == RTE_INTR_EVENT_ADD ? &nic.n_added : &nic.n_removed) += 1;
 	return nic.vectors;
 }
@@ -63,16 +67,18 @@ rte_eth_dev_rx_intr_ctl_q(uint16_t port, uint16_t queue, int epoll, int op, void
 int
 rte_eth_dev_rx_intr_enable(uint16_t port, uint16_t queue)
 {
-	(void)port, (void)queue;
+	(void)port;
 	nic.n_enabled++;
+	nic.queues |= 1u << queue;
 	return nic.enabling;
 }
 
 int
 rte_eth_dev_rx_intr_disable(uint16_t port, uint16_t queue)
 {
-	(void)port, (void)queue;
+	(void)port;
 	nic.n_disabled++;
+	nic.queues &= ~(1u << queue);
 	return 0;
 }
 
@@ -129,6 +135,33 @@ test_idle_vectors_are_armed(void)
 	CU_ASSERT_EQUAL(nic.n_enabled, 4);
 	wakeup_disarm(w);
 	CU_ASSERT_EQUAL(nic.n_disabled, 4);
+	worker_lab_fini(&lab);
+}
+
+/* A queue of SYNs wakes its worker, too; if that cannot be, interrupts would leave it out. */
+static void
+test_idle_queue_of_syns_is_armed(void)
+{
+	struct worker *w = start_on_nic(0, 0);
+
+	lab.plane.ports[SIDE_OUTSIDE].syns.n = 1;
+	w->syn_queue = 1;
+	wakeup_close(w);
+	w->idle.way = wakeup_open(w);
+	CU_ASSERT_EQUAL(w->idle.way, IDLE_INTERRUPTS);
+	CU_ASSERT_EQUAL(nic.n_added, 2 + 3);
+	CU_ASSERT_EQUAL(nic.queues, 0);
+	wakeup_arm(w);
+	CU_ASSERT_EQUAL(nic.queues, 3);
+	wakeup_disarm(w);
+	CU_ASSERT_EQUAL(nic.queues, 0);
+	CU_ASSERT_TRUE(lab.plane.ports[SIDE_OUTSIDE].rx_interrupts);
+	wakeup_close(w);
+	nic.missing = 1;
+	w->idle.way = wakeup_open(w);
+	CU_ASSERT_EQUAL(w->idle.way, IDLE_PAUSES);
+	CU_ASSERT_FALSE(lab.plane.ports[SIDE_OUTSIDE].rx_interrupts);
+	nic.missing = 0;
 	worker_lab_fini(&lab);
 }
 
@@ -267,13 +300,9 @@ test_idle_late_worker_is_told(void)
 }
 
 CU_TestInfo worker_idle_tests[] = {
-	CHECK_TEST(test_idle_way_by_queues),
-	CHECK_TEST(test_idle_no_vector_is_not_enabled),
-	CHECK_TEST(test_idle_vectors_are_armed),
-	CHECK_TEST(test_idle_woken_by_hand_over),
-	CHECK_TEST(test_idle_not_woken_for_nothing),
-	CHECK_TEST(test_idle_order_of_a_rest),
-	CHECK_TEST(test_idle_gives_up_on_interrupts),
-	CHECK_TEST(test_idle_late_worker_is_told),
-	CU_TEST_INFO_NULL,
+	CHECK_TEST(test_idle_way_by_queues),       CHECK_TEST(test_idle_no_vector_is_not_enabled),
+	CHECK_TEST(test_idle_vectors_are_armed),   CHECK_TEST(test_idle_queue_of_syns_is_armed),
+	CHECK_TEST(test_idle_woken_by_hand_over),  CHECK_TEST(test_idle_not_woken_for_nothing),
+	CHECK_TEST(test_idle_order_of_a_rest),     CHECK_TEST(test_idle_gives_up_on_interrupts),
+	CHECK_TEST(test_idle_late_worker_is_told), CU_TEST_INFO_NULL,
 };

@@ -23,9 +23,10 @@ struct rx_queue {
 
 static struct {
 	struct worker_lab *lab;
-	struct rx_queue rx[SIDE_COUNT][LAB_WORKERS_MAX];
-	void *rx_data[SIDE_COUNT][LAB_WORKERS_MAX], *tx_data[SIDE_COUNT][LAB_WORKERS_MAX];
-	void *no_callbacks[LAB_WORKERS_MAX];
+	/* Queues for SYNs behind the others. */
+	struct rx_queue rx[SIDE_COUNT][2 * LAB_WORKERS_MAX];
+	void *rx_data[SIDE_COUNT][2 * LAB_WORKERS_MAX], *tx_data[SIDE_COUNT][LAB_WORKERS_MAX];
+	void *no_callbacks[2 * LAB_WORKERS_MAX];
 	unsigned int n_empty, n_empty_max; /* polls of the last port in a row */
 	bool received;                     /* in this round of polls */
 } ports;
@@ -67,6 +68,14 @@ receive(void *queue, struct rte_mbuf **mbufs, uint16_t n)
 
 	while (got < n && q->done < q->n)
 		mbufs[got++] = q->list[q->done++];
+	/* Of SYNs: it comes last, and is no round of its own. */
+	if (q->side == SIDE_OUTSIDE && q->number >= plane->ports[SIDE_OUTSIDE].n_rx) {
+		if (got != 0) {
+			ports.n_empty = 0;
+			plane->stopping = false;
+		}
+		return got;
+	}
 	if (q->side == SIDE_OUTSIDE)
 		ports.received = false;
 	ports.received |= got != 0;
@@ -105,13 +114,15 @@ transmit(void *queue, struct rte_mbuf **mbufs, uint16_t n)
 }
 
 static void
-make_ports(struct plane *plane, unsigned int n_workers)
+make_ports(struct plane *plane, unsigned int n_workers, unsigned int n_syns)
 {
 	for (unsigned int side = 0; side < plane->n_ports; side++) {
 		struct rte_eth_fp_ops *ops = &rte_eth_fp_ops[side];
-		for (unsigned int i = 0; i < LAB_WORKERS_MAX; i++) {
+		for (unsigned int i = 0; i < 2 * LAB_WORKERS_MAX; i++) {
 			ports.rx[side][i] = (struct rx_queue){ .side = side, .number = i };
 			ports.rx_data[side][i] = &ports.rx[side][i];
+		}
+		for (unsigned int i = 0; i < LAB_WORKERS_MAX; i++) {
 			/* Never NULL, and even where it is a side. */
 			ports.tx_data[side][i] = (void *)(uintptr_t)((i + 1) << 1 | side);
 		}
@@ -132,6 +143,7 @@ make_ports(struct plane *plane, unsigned int n_workers)
 		};
 		rte_spinlock_init(&plane->ports[side].tx_lock);
 	}
+	plane->ports[SIDE_OUTSIDE].syns.n = (uint16_t)n_syns;
 }
 
 static struct conf *
@@ -195,9 +207,9 @@ worker_lab_fini(struct worker_lab *lab)
 	release(lab);
 }
 
-void
-worker_lab_init(struct worker_lab *lab, unsigned int n_workers, unsigned int n_ports,
-                const char *services)
+static void
+init(struct worker_lab *lab, unsigned int n_workers, unsigned int n_syns, unsigned int n_ports,
+     const char *services)
 {
 	static const uint8_t master[MASTER_SECRET_SIZE] = { 1 };
 	struct plane *plane = &lab->plane;
@@ -221,7 +233,7 @@ worker_lab_init(struct worker_lab *lab, unsigned int n_workers, unsigned int n_p
 	secret_init(plane->secrets, master, WALL_S + LAB_STARTED_MS / 1000);
 	owner_map_init_key(&plane->owners, n_workers, lab_key);
 	CU_ASSERT_EQUAL_FATAL(quiescent_init(plane), 0);
-	make_ports(plane, n_workers);
+	make_ports(plane, n_workers, n_syns);
 	for (unsigned int i = 0; i < n_workers; i++) {
 		uint8_t seed[64] = { (uint8_t)(i + 1), 7 };
 		char name[32];
@@ -232,6 +244,20 @@ worker_lab_init(struct worker_lab *lab, unsigned int n_workers, unsigned int n_p
 		plane->workers[i] = worker_new(plane, i, seed);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(plane->workers[i]);
 	}
+}
+
+void
+worker_lab_init(struct worker_lab *lab, unsigned int n_workers, unsigned int n_ports,
+                const char *services)
+{
+	init(lab, n_workers, 0, n_ports, services);
+}
+
+void
+worker_lab_init_syns(struct worker_lab *lab, unsigned int n_workers, unsigned int n_ports,
+                     const char *services)
+{
+	init(lab, n_workers, n_workers, n_ports, services);
 }
 
 struct rte_mbuf *

@@ -22,9 +22,9 @@
 #include "worker_state.h"
 
 #define LAB_WORKERS_MAX 3u
-#define LAB_BUFFERS 255u
-#define LAB_SENT_MAX 256u
-#define LAB_RECEIVED_MAX 64u
+#define LAB_BUFFERS 511u
+#define LAB_SENT_MAX 384u
+#define LAB_RECEIVED_MAX 320u
 #define LAB_ROOM 1024u /* of a buffer, without headroom */
 #define LAB_FRAME_MAX 1514u
 
@@ -53,6 +53,9 @@ int worker_lab_eal(void);
 /* `services`: lines of the configuration; `n_ports` 1: a responder. */
 void worker_lab_init(struct worker_lab *lab, unsigned int n_workers, unsigned int n_ports,
                      const char *services);
+/* The same with as many queues for SYNs outside, numbered behind the others. */
+void worker_lab_init_syns(struct worker_lab *lab, unsigned int n_workers, unsigned int n_ports,
+                          const char *services);
 /* Every buffer must be back, but for those that were sent. */
 void worker_lab_fini(struct worker_lab *lab);
 
@@ -87,6 +90,6 @@ uint32_t worker_lab_splice(struct worker_lab *lab);
 #define LAB_RESPOND 82
 
 extern CU_TestInfo worker_tests[], worker_buffer_tests[], worker_owner_tests[], worker_time_tests[],
-	worker_idle_tests[], worker_capture_tests[];
+	worker_idle_tests[], worker_capture_tests[], worker_syns_tests[];
 
 #endif
