@@ -240,7 +240,9 @@ is_syn_of(const uint8_t *frame, uint32_t head, unsigned int l4_off, const struct
 {
 	const uint8_t *tcp = frame + l4_off;
 
-	return tcp[TCP_FLAGS_OFF] == TCP_SYN && head >= l4_off + SYN_LEN &&
+	if (tcp[TCP_FLAGS_OFF] != TCP_SYN)
+		return false;
+	return __builtin_expect(head >= l4_off + SYN_LEN, 1) &&
 	       has_shape(frame + ETH_TYPE_OFF, ip) &&
 	       has_shape(tcp + TCP_DATA_OFF, &syn_tcp) &&
 	       (bytes_get_u32_be(tcp + SYN_LEN - 4) & SYN_SCALE_MASK) == SYN_SCALE &&
