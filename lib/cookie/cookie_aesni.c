@@ -7,6 +7,17 @@
 
 #define TARGET __attribute__((target("aes,sse4.1")))
 
+/* All rounds but for the first key, which is in `s`. */
+static inline TARGET __attribute__((always_inline)) void
+encrypt_rounds(const __m128i *k, __m128i *s, unsigned int n)
+{
+	for (unsigned int r = 1; r < 10; r++)
+		for (unsigned int i = 0; i < n; i++)
+			s[i] = _mm_aesenc_si128(s[i], k[r]);
+	for (unsigned int i = 0; i < n; i++)
+		s[i] = _mm_aesenclast_si128(s[i], k[10]);
+}
+
 static inline TARGET __attribute__((always_inline)) void
 encrypt_unit(const __m128i *k, __m128i *x, unsigned int n)
 {
@@ -14,11 +25,28 @@ encrypt_unit(const __m128i *k, __m128i *x, unsigned int n)
 
 	for (unsigned int i = 0; i < n; i++)
 		s[i] = _mm_xor_si128(x[i], k[0]);
-	for (unsigned int r = 1; r < 10; r++)
-		for (unsigned int i = 0; i < n; i++)
-			s[i] = _mm_aesenc_si128(s[i], k[r]);
+	encrypt_rounds(k, s, n);
 	for (unsigned int i = 0; i < n; i++)
-		x[i] = _mm_aesenclast_si128(s[i], k[10]);
+		x[i] = s[i];
+}
+
+/* The same of a chain of three blocks. */
+static inline TARGET __attribute__((always_inline)) void
+chain_unit(const __m128i *k, struct cookie_row rows[3], unsigned int at, unsigned int n)
+{
+	__m128i s[8];
+
+	for (unsigned int i = 0; i < n; i++)
+		s[i] = _mm_setzero_si128();
+	for (unsigned int block = 0; block < 3; block++) {
+		const __m128i *x = (const __m128i *)rows[block].blocks[at];
+
+		for (unsigned int i = 0; i < n; i++)
+			s[i] = _mm_xor_si128(_mm_xor_si128(s[i], x[i]), k[0]);
+		encrypt_rounds(k, s, n);
+	}
+	for (unsigned int i = 0; i < n; i++)
+		_mm_store_si128((__m128i *)rows[0].blocks[at + i], s[i]);
 }
 
 TARGET void
@@ -36,5 +64,18 @@ cookie_encrypt_aesni(const struct aes_key *key, struct cookie_row *row, unsigned
 	}
 	for (; n > 0; n--, x++)
 		encrypt_unit(k, x, 1);
+	wipe_xmm();
+}
+
+TARGET void
+cookie_chain_aesni(const struct aes_key *key, struct cookie_row rows[3], unsigned int n)
+{
+	const __m128i *k = (const __m128i *)key->round;
+	unsigned int at = 0;
+
+	for (; n - at >= 8; at += 8)
+		chain_unit(k, rows, at, 8);
+	for (; at < n; at++)
+		chain_unit(k, rows, at, 1);
 	wipe_xmm();
 }

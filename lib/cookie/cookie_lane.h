@@ -27,6 +27,9 @@ cookie_encrypt_fn cookie_encrypt_aesni;   /* needs AES-NI */
 cookie_encrypt_fn cookie_encrypt_vaes256; /* needs AVX2, VAES */
 cookie_encrypt_fn cookie_encrypt_vaes512; /* needs AVX-512F, VAES */
 
+/* Of three rows the CBC-MAC by the plain variant, into the first. */
+void cookie_chain_aesni(const struct aes_key *key, struct cookie_row rows[3], unsigned int n);
+
 struct cookie_lane {
 	struct cookie_row row[3];   /* IPv4: one block each; IPv6: three. [0] takes the MACs */
 	uint8_t number[COOKIE_ROW]; /* whose they are: the caller's */

@@ -87,10 +87,12 @@ struct alike {
 	uint8_t way;    /* enum locate_way */
 	bool is_sought; /* `backend` holds: of the server, if there is any */
 
-	uint32_t found; /* of struct segment_found: profile, no slot, lane */
+	uint64_t found; /* of struct segment_found: service, lane, no proof, profile, no slot */
 	uint64_t said;  /* the option fields of struct segment */
-	const struct syn_plan *plan;
-	struct backend *backend;
+	struct {
+		const struct syn_plan *plan;
+		struct backend *backend;
+	} syn __attribute__((aligned(16))); /* as struct syn_planned begins */
 	struct cookie_lane *cookies; /* for cookies under this key ... */
 	const __m128i *mask;         /* ... and profile */
 	uint8_t profile;
@@ -102,11 +104,13 @@ struct alike {
 
 #define SAID_NOTHING UINT64_MAX /* by no SYN: segment.zero is 0 */
 _Static_assert(offsetof(struct segment, zero) == offsetof(struct segment, options) + 7 &&
-                       offsetof(struct segment_found, at_slot) ==
-                               offsetof(struct segment_found, profile) + 1 &&
                        offsetof(struct segment_found, lane) ==
-                               offsetof(struct segment_found, profile) + 2,
-               "what a SYN says lies in 8 bytes, what it takes in 4");
+                               offsetof(struct segment_found, service) + 2 &&
+                       offsetof(struct segment_found, profile) ==
+                               offsetof(struct segment_found, service) + 5 &&
+                       offsetof(struct segment_found, at_bucket) ==
+                               offsetof(struct segment_found, service) + 8,
+               "what a SYN says lies in 8 bytes, and what is found of it, too");
 
 /* From here on it is about this place. */
 static inline void
@@ -141,17 +145,17 @@ alike_turn_syn(struct core *core, struct segment *seg, unsigned int number,
 	struct cookie_lane *lane = &core->syn_lanes[s->is_v4];
 	if (!alike->is_sought) {
 		alike->is_sought = true;
-		alike->backend = state->mode == MODE_PROXY
+		alike->syn.backend = state->mode == MODE_PROXY
 		                         ? syn_plan_seek(core, alike->place, &s->flow)
 		                         : NULL;
 	}
-	const struct syn_plan *plan = syn_plan_for(core, s, state, alike->backend, now,
+	const struct syn_plan *plan = syn_plan_for(core, s, state, alike->syn.backend, now,
 	                                           &alike->memo);
 
-	alike->found = 0xff00ff00u | (uint32_t)(syn_lane_now(state) | plan->lane) << 16 |
-	               plan->profile;
+	alike->found = 0xffff00ffff000000u | (uint64_t)plan->profile << 40 |
+	               (uint64_t)(syn_lane_now(state) | plan->lane) << 16 | alike->service;
 	alike->said = alike->memo.said;
-	alike->plan = plan;
+	alike->syn.plan = plan;
 	if (core->hands_off) {
 		const struct secret_set *secrets = service_secrets(state, now);
 		lane_switch(seg, lane, secrets, secrets->epoch & 1, syn_finish);
@@ -167,11 +171,10 @@ syn_add(struct core *core, struct segment *s, unsigned int number, const struct 
 {
 	struct syn_planned *syn = &core->syns[number];
 
-	syn->plan = alike->plan;
-	syn->backend = alike->backend;
+	memcpy(syn, &alike->syn, sizeof(alike->syn));
 	syn->net = source_net_hash_of(&core->hash_key, &s->flow.client, is_v4);
 	syn->net_at = rate_prefetch(&alike->reflection, syn->net);
-	memcpy(&s->found.profile, &alike->found, sizeof(alike->found));
+	memcpy(&s->found.service, &alike->found, sizeof(alike->found));
 	cookie_lane_put(alike->cookies, is_v4, &s->flow, s->seq, alike->mask, alike->profile,
 	                number);
 }

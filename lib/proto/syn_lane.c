@@ -13,7 +13,7 @@
 struct syn_lane {
 	struct core *core;
 	struct service_state *state; /* whose SYNs these are ... */
-	uint64_t found;              /* ... as syn_lane_found() of them is ... */
+	uint64_t found;              /* ... as syn_lane_found() says ... */
 	unsigned int since;          /* ... from this number on */
 	const struct syn_plan *plan; /* the one that was asked for last, of this state: whose
 	                              * server gets no SYN now, whatever is asked about it */
@@ -23,21 +23,25 @@ struct syn_lane {
 	struct rate_burst nets; /* answers to a net */
 };
 
-/* Of a SYN that has no entry: all that was found from `entry` on, up to the profile, as one word.
- * Nobody asks for a proof of it. */
+/* What was found of a SYN that has no entry, from `entry` to `proof`, is one word: nobody asks for a
+ * proof of it, and its service and lane are the same for those that go to one service. */
 static inline uint64_t
-syn_lane_found(uint16_t service)
+syn_lane_found(const struct segment *seg)
 {
-	return FLOW_NONE | (uint64_t)service << 32 | (uint64_t)PROOF_UNCHECKED << 48 |
-	       (uint64_t)PROOF_UNCHECKED << 56;
+	uint64_t found;
+
+	memcpy(&found, &seg->found.entry, sizeof(found));
+	return found;
 }
 _Static_assert(offsetof(struct segment_found, service) ==
                                offsetof(struct segment_found, entry) + 4 &&
-                       offsetof(struct segment_found, proof) ==
+                       offsetof(struct segment_found, lane) ==
                                offsetof(struct segment_found, entry) + 6 &&
-                       offsetof(struct segment_found, probe) ==
+                       offsetof(struct segment_found, proof) ==
                                offsetof(struct segment_found, entry) + 7,
-               "entry to probe are one word");
+               "entry to proof are one word");
+
+#define SYN_LANE_FOUND_NOTHING 0u /* of no SYN: its entry is FLOW_NONE */
 
 /* Does the server get no SYN now, whatever is asked about it? */
 static inline bool
@@ -89,25 +93,19 @@ _Static_assert(offsetof(struct packet, made) ==
                        offsetof(struct packet, payload) + sizeof(const uint8_t *),
                "no payload, and what is made, are copied as one");
 _Static_assert(offsetof(struct action, kind) == 0 && offsetof(struct action, outcome) == 1 &&
-                       offsetof(struct action, out) == 2 && offsetof(struct action, seg) == 4,
-               "what is done, where, and with which segment are one word");
+                       offsetof(struct action, out) == 2,
+               "what is done and where are one word");
 
-/* The first word of the action for segment `number`. */
-static inline uint64_t
-syn_lane_head(unsigned int number)
-{
-	return (ACTION_REPLY | COUNTER_answered_syn_cookie << 8 | SIDE_OUTSIDE << 16) |
-	       (uint64_t)number << 32;
-}
-
-/* The answer as act_reply_with() would append it. */
+/* The answer to segment `number` as act_reply_with() would append it. */
 static inline void
-syn_lane_reply(struct action *a, const struct segment *seg, uint64_t head,
+syn_lane_reply(struct action *a, const struct segment *seg, unsigned int number,
                const struct packet *answer)
 {
+	const uint32_t what = ACTION_REPLY | COUNTER_answered_syn_cookie << 8 | SIDE_OUTSIDE << 16;
 	uint64_t numbers = (uint64_t)seg->found.cookie << 32 | (seg->seq + 1);
 
-	memcpy(a, &head, sizeof(head));
+	memcpy(a, &what, sizeof(what));
+	a->seg = number;
 	memcpy(&a->packet, answer, offsetof(struct packet, ack));
 	memcpy(&a->packet.ack, &numbers, sizeof(numbers));
 	a->packet.tsecr = seg->tsval;
@@ -147,14 +145,18 @@ syn_lane_settle(const struct syn_lane *lane, unsigned int until)
 		syn_lane_tell(lane);
 }
 
-/* Those of another service follow. */
-static inline void
-syn_lane_serve(struct syn_lane *lane, uint64_t found, uint16_t service, unsigned int since)
+/* Segment `number` is not found as those before it. Is it one of another service? */
+static inline bool
+syn_lane_serve(struct syn_lane *lane, const struct segment *seg, unsigned int number)
 {
-	lane->state = &lane->core->services[service];
-	lane->found = found;
-	lane->since = since;
+	if (seg->found.lane == SYN_LANE_NEVER || seg->found.entry != FLOW_NONE)
+		return false;
+	syn_lane_settle(lane, number);
+	lane->state = &lane->core->services[seg->found.service];
+	lane->found = syn_lane_found(seg);
+	lane->since = number;
 	lane->plan = NULL;
+	return true;
 }
 
 /* Of a run of n those whose turn it is to be looked at (talkers.h): act_append() counts one by
@@ -191,9 +193,7 @@ __attribute__((noinline)) unsigned int
 syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigned int n,
              const struct instant *now, struct actions *out)
 {
-	const uint64_t next = syn_lane_head(1) - syn_lane_head(0);
 	struct action *a = &out->list[out->n];
-	uint64_t head = syn_lane_head(first);
 	unsigned int i = first;
 	struct syn_lane lane;
 
@@ -204,20 +204,15 @@ syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigne
 	lane.now_s = instant_s(now);
 	lane.is_capped = core->reflect_cap != 0;
 	lane.nets = rate_burst_start(&core->reflection, (uint32_t)now->now_ms, core->reflect_cap);
-	syn_lane_serve(&lane, syn_lane_found(seg[i].found.service), seg[i].found.service, i);
-	for (; i < n && seg[i].found.lane != SYN_LANE_NEVER; i++, a++, head += next) {
-		uint64_t found;
-
-		memcpy(&found, &seg[i].found.entry, sizeof(found));
-		if (__builtin_expect(found != lane.found, 0)) {
-			if (seg[i].found.entry != FLOW_NONE)
-				break;
-			syn_lane_settle(&lane, i);
-			syn_lane_serve(&lane, found, seg[i].found.service, i);
-		}
+	lane.found = SYN_LANE_FOUND_NOTHING;
+	lane.since = first;
+	for (; i < n; i++, a++) {
+		if (__builtin_expect(syn_lane_found(&seg[i]) != lane.found, 0) &&
+		    !syn_lane_serve(&lane, &seg[i], i))
+			break;
 		if (__builtin_expect(!syn_lane_takes(&lane, &seg[i], &core->syns[i]), 0))
 			break;
-		syn_lane_reply(a, &seg[i], head, &core->syns[i].plan->answer);
+		syn_lane_reply(a, &seg[i], i, &core->syns[i].plan->answer);
 	}
 	syn_lane_settle(&lane, i);
 	if (i != first)

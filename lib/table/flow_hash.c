@@ -19,21 +19,26 @@
 
 #define TARGET __attribute__((target("aes,sse4.1")))
 
+/* `ends`: the last word of the server, and the ports behind it. */
 static inline TARGET uint64_t
-flow_hash_v4(const struct flow_hash_key *key, const struct flow *flow, uint32_t tags)
+flow_hash_block(const struct flow_hash_key *key, __m128i ends, uint32_t client, uint32_t tags)
 {
 	const __m128i *k = (const __m128i *)key->bytes;
-	/* The last word of the server, and the ports behind it. */
-	__m128i ends = _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]);
-	__m128i rest = _mm_insert_epi32(_mm_cvtsi32_si128((int)flow->client.words_be[3]), (int)tags,
-	                                1);
-	__m128i x = _mm_xor_si128(_mm_unpacklo_epi64(ends, rest), k[0]);
+	__m128i x = _mm_insert_epi32(_mm_insert_epi32(ends, (int)client, 2), (int)tags, 3);
 
+	x = _mm_xor_si128(x, k[0]);
 	x = _mm_aesenc_si128(x, k[1]);
 	x = _mm_aesenc_si128(x, k[2]);
 	x = _mm_aesenc_si128(x, k[3]);
 	x = _mm_aesenc_si128(x, k[0]);
 	return (uint64_t)_mm_cvtsi128_si64(x);
+}
+
+static inline TARGET uint64_t
+flow_hash_v4(const struct flow_hash_key *key, const struct flow *flow, uint32_t tags)
+{
+	return flow_hash_block(key, _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]),
+	                       flow->client.words_be[3], tags);
 }
 _Static_assert(__builtin_offsetof(struct flow, client_port_be) == 32 &&
                        __builtin_offsetof(struct flow, server_port_be) == 34,

@@ -114,18 +114,24 @@ rate_into_ms(struct rate *rate, uint32_t now_ms)
 	return __builtin_expect(into_ms >= 1000, 0) ? rate_turn(rate, now_ms) : into_ms;
 }
 
-/* The same of both at once. */
+/* The same of both at once, by their age in seconds; `running` is the second, twice. */
 static inline __m128i
-rate_cells_turned(__m128i cells, uint32_t second)
+rate_cells_aged(__m128i cells, __m128i running, __m128i age)
 {
-	const __m128i bits = _mm_set1_epi64x(RATE_SECONDS);
-	__m128i running = _mm_set1_epi64x(second & RATE_SECONDS);
-	__m128i age = _mm_and_si128(_mm_sub_epi64(running, cells), bits);
 	__m128i before = _mm_slli_epi64(_mm_srli_epi64(cells, RATE_NOW_SHIFT), RATE_SECOND_BITS);
 	__m128i turned = _mm_and_si128(before, _mm_cmpeq_epi64(age, _mm_set1_epi64x(1)));
 
 	return _mm_blendv_epi8(_mm_or_si128(turned, running), cells,
 	                       _mm_cmpeq_epi64(age, _mm_setzero_si128()));
+}
+
+static inline __m128i
+rate_cells_turned(__m128i cells, uint32_t second)
+{
+	const __m128i bits = _mm_set1_epi64x(RATE_SECONDS);
+	__m128i running = _mm_set1_epi64x(second & RATE_SECONDS);
+
+	return rate_cells_aged(cells, running, _mm_and_si128(_mm_sub_epi64(running, cells), bits));
 }
 
 /* The lesser of two words' lower halves, in the lower one. */
@@ -207,8 +213,9 @@ rate_burst_start(struct rate *rate, uint32_t now_ms, uint32_t most)
 bool rate_burst_hit_any(const struct rate_burst *burst, const uint64_t *hash);
 
 /*
- * The same, by where the cells lie (rate_at()). Here are the cells of the running second, and those
- * that have rested for one at least; what lies between, or at a bound, is rare.
+ * The same, by where the cells lie (rate_at()). Those that have rested for a second at least are
+ * told apart, since no more is to be known of them; what may be above the limit is looked at
+ * again.
  */
 static inline bool
 rate_burst_hit(const struct rate_burst *burst, const uint64_t *hash, uint64_t at)
@@ -222,27 +229,29 @@ rate_burst_hit(const struct rate_burst *burst, const uint64_t *hash, uint64_t at
 		_mm_loadh_pd(_mm_castsi128_pd(_mm_loadl_epi64((const __m128i *)(void *)at_a)),
 	                     (const double *)(void *)at_b));
 
-	if (_mm_testz_si128(_mm_xor_si128(cells, burst->second), bits)) {
-		__m128i now = _mm_srli_epi64(cells, RATE_NOW_SHIFT);
-		__m128i least = _mm_min_epu32(now, _mm_shuffle_epi32(now, _MM_SHUFFLE(1, 0, 3, 2)));
-		uint32_t seen = (uint32_t)_mm_cvtsi128_si32(least) + 1;
-
-		/* As if nothing of the second before had faded: that may be too much. */
-		if (!_mm_testz_si128(cells, before))
-			seen += rate_least(_mm_srli_epi64(_mm_slli_epi64(cells, RATE_COUNT_BITS),
-			                                  RATE_NOW_SHIFT));
-		if (__builtin_expect(seen > burst->limit, 0))
-			return rate_burst_hit_any(burst, hash);
-		/* A cell above the least belongs to other keys as well. */
-		cells = _mm_add_epi64(cells, _mm_and_si128(_mm_cmpeq_epi64(now, least), one));
-	} else {
+	if (!_mm_testz_si128(_mm_xor_si128(cells, burst->second), bits)) {
 		__m128i age = _mm_and_si128(_mm_sub_epi64(burst->second, cells), bits);
 		__m128i rested = _mm_cmpgt_epi32(age, _mm_set1_epi64x(1));
 
-		if (__builtin_expect(_mm_movemask_epi8(rested) != 0x0f0f, 0))
-			return rate_burst_hit_any(burst, hash);
-		cells = _mm_or_si128(burst->second, one);
+		if (_mm_movemask_epi8(rested) == 0x0f0f) {
+			cells = _mm_or_si128(burst->second, one);
+			goto store;
+		}
+		cells = rate_cells_aged(cells, burst->second, age);
 	}
+	__m128i now = _mm_srli_epi64(cells, RATE_NOW_SHIFT);
+	__m128i least = _mm_min_epu32(now, _mm_shuffle_epi32(now, _MM_SHUFFLE(1, 0, 3, 2)));
+	uint32_t seen = (uint32_t)_mm_cvtsi128_si32(least) + 1;
+
+	/* As if nothing of the second before had faded: that may be too much. */
+	if (!_mm_testz_si128(cells, before))
+		seen += rate_least(
+			_mm_srli_epi64(_mm_slli_epi64(cells, RATE_COUNT_BITS), RATE_NOW_SHIFT));
+	if (__builtin_expect(seen > burst->limit, 0))
+		return rate_burst_hit_any(burst, hash);
+	/* A cell above the least belongs to other keys as well. */
+	cells = _mm_add_epi64(cells, _mm_and_si128(_mm_cmpeq_epi64(now, least), one));
+store:
 	_mm_storel_epi64((__m128i *)(void *)at_a, cells);
 	_mm_storeh_pd((double *)(void *)at_b, _mm_castsi128_pd(cells));
 	return true;

@@ -35,43 +35,103 @@ checksum_add_u64(uint64_t sum, const uint8_t *p)
 	return checksum_carry(sum, v);
 }
 
-/* The next 32 bytes: the carry goes from word to word in its flag, which no compiler
- * makes of the above. */
-static inline uint64_t
-checksum_add_32(uint64_t sum, const uint8_t *p)
-{
-	const struct {
-		uint8_t bytes[32];
-	} *words = (const void *)p;
+/* A word anywhere, for the code below. */
+struct checksum_word {
+	uint8_t bytes[8];
+};
+#define CHECKSUM_WORD(p, i) "m"(*(const struct checksum_word *)(const void *)((p) + 8 * (i)))
 
-	__asm__("addq (%1), %0\n\t"
-	        "adcq 8(%1), %0\n\t"
-	        "adcq 16(%1), %0\n\t"
-	        "adcq 24(%1), %0\n\t"
+/* A word and the next eight bytes: the carry goes from one to the other in its flag, which no
+ * compiler makes of the above. */
+static inline uint64_t
+checksum_add_word_and_8(uint64_t sum, uint64_t word, const uint8_t *p)
+{
+	__asm__("addq %1, %0\n\t"
+	        "adcq %2, %0\n\t"
 	        "adcq $0, %0"
 	        : "+r"(sum)
-	        : "r"(p), "m"(*words)
+	        : "r"(word), CHECKSUM_WORD(p, 0)
 	        : "cc");
 	return sum;
 }
 
-/* ... and the next 48. */
+/* Two words of 32 bits. */
+static inline uint32_t
+checksum_add_two_u32(uint32_t sum, uint32_t a, uint32_t b)
+{
+	__asm__("addl %1, %0\n\t"
+	        "adcl %2, %0\n\t"
+	        "adcl $0, %0"
+	        : "+r"(sum)
+	        : "rm"(a), "rm"(b)
+	        : "cc");
+	return sum;
+}
+
+/* The next 16 bytes ... */
+static inline uint64_t
+checksum_add_16(uint64_t sum, const uint8_t *p)
+{
+	__asm__("addq %1, %0\n\t"
+	        "adcq %2, %0\n\t"
+	        "adcq $0, %0"
+	        : "+r"(sum)
+	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1)
+	        : "cc");
+	return sum;
+}
+
+/* ... of 32 ... */
+static inline uint64_t
+checksum_add_32(uint64_t sum, const uint8_t *p)
+{
+	__asm__("addq %1, %0\n\t"
+	        "adcq %2, %0\n\t"
+	        "adcq %3, %0\n\t"
+	        "adcq %4, %0\n\t"
+	        "adcq $0, %0"
+	        : "+r"(sum)
+	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2), CHECKSUM_WORD(p, 3)
+	        : "cc");
+	return sum;
+}
+
+/* ... of 48 ... */
 static inline uint64_t
 checksum_add_48(uint64_t sum, const uint8_t *p)
 {
-	const struct {
-		uint8_t bytes[48];
-	} *words = (const void *)p;
-
-	__asm__("addq (%1), %0\n\t"
-	        "adcq 8(%1), %0\n\t"
-	        "adcq 16(%1), %0\n\t"
-	        "adcq 24(%1), %0\n\t"
-	        "adcq 32(%1), %0\n\t"
-	        "adcq 40(%1), %0\n\t"
+	__asm__("addq %1, %0\n\t"
+	        "adcq %2, %0\n\t"
+	        "adcq %3, %0\n\t"
+	        "adcq %4, %0\n\t"
+	        "adcq %5, %0\n\t"
+	        "adcq %6, %0\n\t"
 	        "adcq $0, %0"
 	        : "+r"(sum)
-	        : "r"(p), "m"(*words)
+	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2), CHECKSUM_WORD(p, 3),
+	          CHECKSUM_WORD(p, 4), CHECKSUM_WORD(p, 5)
+	        : "cc");
+	return sum;
+}
+
+/* ... and of 72. */
+static inline uint64_t
+checksum_add_72(uint64_t sum, const uint8_t *p)
+{
+	__asm__("addq %1, %0\n\t"
+	        "adcq %2, %0\n\t"
+	        "adcq %3, %0\n\t"
+	        "adcq %4, %0\n\t"
+	        "adcq %5, %0\n\t"
+	        "adcq %6, %0\n\t"
+	        "adcq %7, %0\n\t"
+	        "adcq %8, %0\n\t"
+	        "adcq %9, %0\n\t"
+	        "adcq $0, %0"
+	        : "+r"(sum)
+	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2), CHECKSUM_WORD(p, 3),
+	          CHECKSUM_WORD(p, 4), CHECKSUM_WORD(p, 5), CHECKSUM_WORD(p, 6), CHECKSUM_WORD(p, 7),
+	          CHECKSUM_WORD(p, 8)
 	        : "cc");
 	return sum;
 }
@@ -84,13 +144,15 @@ uint64_t checksum_add(uint64_t sum, const void *p, size_t len);
  * the halves of a word to each other crosswise leaves their sum in the upper one,
  * with the carry out of the lower one already in it. */
 static inline uint16_t
+checksum_fold_u32(uint32_t sum)
+{
+	return (uint16_t)((sum + (sum << 16 | sum >> 16)) >> 16);
+}
+
+static inline uint16_t
 checksum_fold(uint64_t sum)
 {
-	uint32_t low = (uint32_t)sum, high = (uint32_t)(sum >> 32);
-
-	low += high;
-	low += low < high;
-	return (uint16_t)((low + (low << 16 | low >> 16)) >> 16);
+	return checksum_fold_u32(checksum_carry_u32((uint32_t)sum, (uint32_t)(sum >> 32)));
 }
 
 /* Does a sum of words that are not all zero fold to 0xffff, as that of a whole packet with

@@ -39,6 +39,7 @@ put_options(uint8_t *at, const struct packet *p, struct emit_fixed *fixed)
 		                                                     : TCPOPT_WORD_TS);
 		at = put_word(at, p->tsval);
 		fixed->tsecr_off = (uint8_t)(TCP_DATA_OFF + (at - fixed->tail));
+		fixed->tsecr_mask = UINT32_MAX;
 		at = put_word(at, 0);
 	} else if (p->options & OPTION_SACK_PERMITTED) {
 		at = put_word(at, TCPOPT_WORD_SACK);
@@ -52,12 +53,16 @@ put_options(uint8_t *at, const struct packet *p, struct emit_fixed *fixed)
 static void
 fixed_fill(struct emit_fixed *fixed, const struct packet *p)
 {
-	uint32_t ipv4[3];
+	uint32_t ipv4[3], ipv6[2];
 
 	memset(fixed, 0, sizeof(*fixed));
 	uint8_t *end = put_options(fixed->tail + TCP_HEADER_SIZE - TCP_DATA_OFF, p, fixed);
 	fixed->header_len = (uint8_t)(TCP_DATA_OFF + (end - fixed->tail));
 	fixed->len = (uint16_t)(fixed->header_len + p->payload_len);
+	fixed->ipv4_len = (uint16_t)(IPV4_HEADER_SIZE + fixed->len);
+	fixed->ipv6_len = (uint16_t)(IPV6_HEADER_SIZE + fixed->len);
+	if (fixed->tsecr_mask == 0)
+		fixed->tsecr_off = fixed->header_len;
 	put_word(fixed->tail,
 	         (uint32_t)fixed->header_len << 26 | (uint32_t)p->flags << 16 | p->window);
 	fixed->sum = checksum_add((uint64_t)htobe32(PROTO_TCP) + htobe32(fixed->len), fixed->tail,
@@ -66,13 +71,21 @@ fixed_fill(struct emit_fixed *fixed, const struct packet *p)
 	ipv4[0] = htobe32(IPV4_WORD0 | ((uint32_t)fixed->len + IPV4_HEADER_SIZE));
 	ipv4[1] = htobe32(IPV4_WORD1);
 	ipv4[2] = htobe32(IPV4_WORD2);
-	memcpy(&fixed->ipv4_first, ipv4, sizeof(fixed->ipv4_first));
+	memcpy(fixed->ipv4_first, ipv4, sizeof(ipv4));
 	fixed->ipv4_sum = checksum_fold((uint64_t)ipv4[0] + ipv4[1] + ipv4[2]);
+	ipv6[0] = htobe32(IPV6_WORD0);
+	ipv6[1] = htobe32((uint32_t)fixed->len << 16 | PROTO_TCP << 8 | TTL);
+	memcpy(&fixed->ipv6_first, ipv6, sizeof(fixed->ipv6_first));
 }
 _Static_assert(offsetof(struct packet, ack) == 16 && offsetof(struct packet, seq) == 20,
                "what packets have in common is 16 bytes, what follows one word");
-_Static_assert(TCP_DATA_OFF == 12 && sizeof(((struct emit_fixed *)0)->tail) == 48,
-               "three vectors from the data offset to the end of the longest header");
+/* Of options there are 20 bytes at most. Without timestamps there are 8 less, so that a word behind
+ * the header is still of the tail. */
+_Static_assert(TCP_DATA_OFF + sizeof(((struct emit_fixed *)0)->tail) >= TCP_HEADER_SIZE + 20 &&
+                       ETH_HEADER_SIZE + IPV4_HEADER_SIZE + TCP_DATA_OFF +
+                                       sizeof(((struct emit_fixed *)0)->tail) >=
+                               EMIT_FRAME_MIN,
+               "two vectors from the data offset on are the longest header, and pad a short frame");
 
 /* Another packet than the last one: what it says may be kept from before. */
 static __attribute__((noinline)) void
@@ -122,6 +135,38 @@ copy_vectors(uint8_t *to, const uint8_t *from, unsigned int n)
 		_mm_storeu_si128((__m128i *)to + i, _mm_loadu_si128((const __m128i *)from + i));
 }
 
+/* TSecr and its sum. Where there is none zeros go behind the header, as they would anyway: which it
+ * is, no branch could foretell in a flood of all kinds. */
+static inline __attribute__((always_inline)) uint32_t
+write_tsecr(uint8_t *tcp, const struct packet *p, const struct emit_fixed *fixed)
+{
+	uint32_t tsecr_be = htobe32(p->tsecr) & fixed->tsecr_mask;
+
+	bytes_put_u32_be(tcp + fixed->tsecr_off, tsecr_be);
+	return tsecr_be;
+}
+
+/* Both numbers. Returns them as they lie there. */
+static inline __attribute__((always_inline)) uint64_t
+write_numbers(uint8_t *tcp, const struct packet *p)
+{
+	uint64_t numbers;
+
+	memcpy(&numbers, &p->ack, sizeof(numbers));
+	numbers = htobe64(numbers);
+	memcpy(tcp + TCP_SEQ_OFF, &numbers, sizeof(numbers));
+	return numbers;
+}
+
+/* All of the TCP header behind the numbers but for its checksum. Returns its sum with that of the
+ * pseudo-header's words that are fixed, below 2^35. */
+static inline __attribute__((always_inline)) uint64_t
+write_tail(uint8_t *tcp, const struct packet *p, const struct emit_fixed *fixed)
+{
+	copy_vectors(tcp + TCP_DATA_OFF, fixed->tail, 2);
+	return fixed->sum + write_tsecr(tcp, p, fixed);
+}
+
 /*
  * TCP header and payload; `addresses` is the sum of both, `ports_be` both ports as they
  * lie there. The header is written as the longest: behind a shorter one come zeros, the
@@ -132,20 +177,10 @@ static inline __attribute__((always_inline)) void
 write_tcp(uint8_t *tcp, uint32_t ports_be, const struct packet *p, const struct emit_fixed *fixed,
           uint64_t addresses, enum emit_checksum checksum)
 {
-	uint64_t sum = fixed->sum + addresses + ports_be, numbers;
+	uint64_t numbers = write_numbers(tcp, p);
+	uint64_t sum = checksum_carry(write_tail(tcp, p, fixed) + addresses + ports_be, numbers);
 
-	memcpy(&numbers, &p->ack, sizeof(numbers));
-	numbers = htobe64(numbers);
 	bytes_put_u32_be(tcp, ports_be);
-	memcpy(tcp + TCP_SEQ_OFF, &numbers, sizeof(numbers));
-	copy_vectors(tcp + TCP_DATA_OFF, fixed->tail, 3);
-	sum = checksum_carry(sum, numbers);
-	if (fixed->tsecr_off != 0) {
-		uint32_t tsecr_be = htobe32(p->tsecr);
-
-		bytes_put_u32_be(tcp + fixed->tsecr_off, tsecr_be);
-		sum = checksum_carry(sum, tsecr_be);
-	}
 	if (p->payload_len != 0) {
 		memcpy(tcp + fixed->header_len, p->payload, p->payload_len);
 		if (checksum == EMIT_CHECKSUM_SOFTWARE)
@@ -159,30 +194,23 @@ write_tcp(uint8_t *tcp, uint32_t ports_be, const struct packet *p, const struct 
 	                         : (uint16_t)~checksum_fold(sum));
 }
 
-/* `addresses` is the sum of both. The checksum is in the upper half of its word, as it is in that
- * of a sum whose halves are added crosswise. */
+/* All before the addresses, and something where they go. */
 static inline __attribute__((always_inline)) void
-write_ipv4(uint8_t *ip, uint32_t src_be, uint32_t dst_be, uint32_t addresses,
-           const struct emit_fixed *fixed, enum emit_checksum checksum)
+write_ipv4(uint8_t *ip, uint32_t src_be, uint32_t dst_be, const struct emit_fixed *fixed,
+           enum emit_checksum checksum)
 {
-	uint32_t sum = checksum_carry_u32(addresses, fixed->ipv4_sum);
-	uint32_t word2_be = htobe32(IPV4_WORD2);
+	uint32_t sum = checksum_add_two_u32(src_be, dst_be, fixed->ipv4_sum);
 
+	copy_vectors(ip, fixed->ipv4_first, 1);
 	if (checksum == EMIT_CHECKSUM_SOFTWARE)
-		word2_be |= ~(sum + (sum << 16 | sum >> 16)) & 0xffff0000u;
-	memcpy(ip, &fixed->ipv4_first, sizeof(fixed->ipv4_first));
-	bytes_put_u32_be(ip + IPV4_TTL_OFF, word2_be);
-	bytes_put_u32_be(ip + IPV4_SRC_OFF, src_be);
-	bytes_put_u32_be(ip + IPV4_DST_OFF, dst_be);
+		bytes_put_u16_be(ip + IPV4_CHECK_OFF, (uint16_t)~checksum_fold_u32(sum));
 }
-_Static_assert(IPV4_CHECK_OFF == IPV4_TTL_OFF + 2 && (IPV4_WORD2 & 0xffff) == 0 &&
-                       __BYTE_ORDER == __LITTLE_ENDIAN,
-               "the checksum is the upper half of a word");
 
 static inline void
-write_ipv6(uint8_t *ip, const struct ip_addr *src, const struct ip_addr *dst, unsigned int len)
+write_ipv6(uint8_t *ip, const struct ip_addr *src, const struct ip_addr *dst,
+           const struct emit_fixed *fixed)
 {
-	put_word(put_word(ip, IPV6_WORD0), (uint32_t)len << 16 | PROTO_TCP << 8 | TTL);
+	memcpy(ip, &fixed->ipv6_first, sizeof(fixed->ipv6_first));
 	copy_vectors(ip + IPV6_SRC_OFF, src->bytes, 1);
 	copy_vectors(ip + IPV6_DST_OFF, dst->bytes, 1);
 }
@@ -220,12 +248,13 @@ write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool 
 		checksum = EMIT_CHECKSUM_SOFTWARE;
 	if (is_v4) {
 		uint32_t src_be = src->words_be[3], dst_be = dst->words_be[3];
-		uint32_t sum = checksum_carry_u32(src_be, dst_be);
 
-		write_ipv4(frame + l3_off, src_be, dst_be, sum, fixed, checksum);
-		addresses = sum;
+		write_ipv4(frame + l3_off, src_be, dst_be, fixed, checksum);
+		bytes_put_u32_be(frame + l3_off + IPV4_SRC_OFF, src_be);
+		bytes_put_u32_be(frame + l3_off + IPV4_DST_OFF, dst_be);
+		addresses = (uint64_t)src_be + dst_be;
 	} else {
-		write_ipv6(frame + l3_off, src, dst, fixed->len);
+		write_ipv6(frame + l3_off, src, dst, fixed);
 		addresses = sum_addr(src) + sum_addr(dst);
 	}
 	write_tcp(frame + l4_off, ports_of(flow, from_client), p, fixed, addresses, checksum);
@@ -241,58 +270,88 @@ swap_stations(uint8_t *frame)
 	                 _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)frame), swap));
 }
 
+static inline void
+write_check(uint8_t *tcp, uint64_t sum)
+{
+	bytes_put_u16_be(tcp + TCP_CHECK_OFF, (uint16_t)~checksum_fold(sum));
+}
+
+/* Addresses and ports of an answer to a client of IPv4. In a flow the server's address lies before
+ * the ports; what comes behind these here is written over. */
+static inline __attribute__((always_inline)) void
+write_ends_v4(uint8_t *ip, __m128i server_and_ports, uint32_t client_be)
+{
+	/* The server's address, a gap, the server's port, the client's. */
+	const __m128i order = _mm_setr_epi8(0, 1, 2, 3, -1, -1, -1, -1, 6, 7, 4, 5, -1, -1, -1, -1);
+	__m128i ends = _mm_shuffle_epi8(server_and_ports, order);
+
+	_mm_storeu_si128((__m128i *)(ip + IPV4_SRC_OFF), _mm_insert_epi32(ends, (int)client_be, 1));
+}
+_Static_assert(IPV4_HEADER_SIZE == IPV4_SRC_OFF + 8 && offsetof(struct flow, client_port_be) == 32 &&
+                       offsetof(struct flow, server_port_be) == 34,
+               "addresses and ports lie behind each other");
+
 /*
  * emit_reply() to a client, of a packet without payload whose bytes are made, checksums complete:
  * what a flood is answered with. The same bytes as those of write_packet().
  */
+static inline __attribute__((always_inline)) void
+write_made_v4(uint8_t *ip, const struct flow *flow, const struct packet *p,
+              const struct emit_fixed *fixed)
+{
+	const uint8_t *server = &flow->server.bytes[12];
+	uint8_t *tcp = ip + IPV4_HEADER_SIZE;
+	uint32_t client_be = flow->client.words_be[3];
+	uint64_t sum;
+
+	write_ipv4(ip, flow->server.words_be[3], client_be, fixed, EMIT_CHECKSUM_SOFTWARE);
+	write_ends_v4(ip, _mm_loadl_epi64((const __m128i *)server), client_be);
+	sum = client_be + write_tail(tcp, p, fixed);
+	write_check(tcp, checksum_add_word_and_8(sum, write_numbers(tcp, p), server));
+}
+
+static inline __attribute__((always_inline)) void
+write_made_v6(uint8_t *ip, const struct flow *flow, const struct packet *p,
+              const struct emit_fixed *fixed)
+{
+	uint8_t *tcp = ip + IPV6_HEADER_SIZE;
+	uint32_t ports_be = ports_of(flow, false);
+	uint64_t sum;
+
+	write_ipv6(ip, &flow->server, &flow->client, fixed);
+	bytes_put_u32_be(tcp, ports_be);
+	sum = checksum_add_32(ports_be + write_tail(tcp, p, fixed), flow->client.bytes);
+	write_check(tcp, checksum_carry(sum, write_numbers(tcp, p)));
+}
+_Static_assert(offsetof(struct flow, server) == offsetof(struct flow, client) + 16,
+               "both addresses are 32 bytes");
+
 static inline __attribute__((always_inline)) unsigned int
 write_made(uint8_t *frame, const struct segment *seg, const struct packet *p,
            const struct emit_fixed *fixed, bool is_v4)
 {
-	const struct ip_addr *src = &seg->flow.server, *dst = &seg->flow.client;
-	uint8_t *ip = frame + seg->l3_off;
-	uint8_t *tcp = ip + (is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE);
-	uint32_t ports_be = ports_of(&seg->flow, false);
-	unsigned int end = (unsigned int)(tcp - frame) + fixed->len;
-	uint64_t sum = fixed->sum + ports_be, numbers;
-
 	swap_stations(frame);
-	if (is_v4) {
-		uint32_t addresses = checksum_carry_u32(src->words_be[3], dst->words_be[3]);
-
-		write_ipv4(ip, src->words_be[3], dst->words_be[3], addresses, fixed,
-		           EMIT_CHECKSUM_SOFTWARE);
-		sum += addresses;
-	} else {
-		write_ipv6(ip, src, dst, fixed->len);
-		sum += sum_addr(src) + sum_addr(dst);
-	}
-	memcpy(&numbers, &p->ack, sizeof(numbers));
-	numbers = htobe64(numbers);
-	bytes_put_u32_be(tcp, ports_be);
-	memcpy(tcp + TCP_SEQ_OFF, &numbers, sizeof(numbers));
-	copy_vectors(tcp + TCP_DATA_OFF, fixed->tail, 3);
-	sum = checksum_carry(sum, numbers);
-	if (fixed->tsecr_off != 0) {
-		uint32_t tsecr_be = htobe32(p->tsecr);
-
-		bytes_put_u32_be(tcp + fixed->tsecr_off, tsecr_be);
-		sum = checksum_carry(sum, tsecr_be);
-	}
-	bytes_put_u16_be(tcp + TCP_CHECK_OFF, (uint16_t)~checksum_fold(sum));
-	return end < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : end;
+	if (is_v4)
+		write_made_v4(frame + seg->l3_off, &seg->flow, p, fixed);
+	else
+		write_made_v6(frame + seg->l3_off, &seg->flow, p, fixed);
+	/* The shortest of IPv6 is long enough. */
+	unsigned int end = seg->l3_off + (is_v4 ? fixed->ipv4_len : fixed->ipv6_len);
+	return is_v4 && end < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : end;
 }
+_Static_assert(ETH_HEADER_SIZE + IPV6_HEADER_SIZE + TCP_HEADER_SIZE >= EMIT_FRAME_MIN,
+               "IPv6 needs no padding");
 
 /* By themselves, so that they save no registers. */
 static __attribute__((noinline)) unsigned int
-write_made_v4(uint8_t *frame, const struct segment *seg, const struct packet *p,
+reply_made_v4(uint8_t *frame, const struct segment *seg, const struct packet *p,
               const struct emit_fixed *fixed)
 {
 	return write_made(frame, seg, p, fixed, true);
 }
 
 static __attribute__((noinline)) unsigned int
-write_made_v6(uint8_t *frame, const struct segment *seg, const struct packet *p,
+reply_made_v6(uint8_t *frame, const struct segment *seg, const struct packet *p,
               const struct emit_fixed *fixed)
 {
 	return write_made(frame, seg, p, fixed, false);
@@ -317,8 +376,8 @@ emit_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
 	const struct emit_fixed *made = p->made;
 
 	if (made != NULL && checksum == EMIT_CHECKSUM_SOFTWARE && seg->side == SIDE_OUTSIDE)
-		return seg->is_v4 ? write_made_v4(frame, seg, p, made)
-		                  : write_made_v6(frame, seg, p, made);
+		return seg->is_v4 ? reply_made_v4(frame, seg, p, made)
+		                  : reply_made_v6(frame, seg, p, made);
 	return write_reply(frame, seg, p, checksum, memo);
 }
 

@@ -42,14 +42,19 @@ struct packet {
 
 /* The bytes of a packet that do not depend on its flow and its numbers. */
 struct emit_fixed {
-	uint64_t ipv4_first; /* of the IPv4 header: all before TTL, in network byte order */
-	uint64_t sum;        /* of `tail`, and of the pseudo-header without addresses */
+	/* Of the IPv4 header, in network byte order: all before the addresses, checksum zero, and
+	 * zeros. */
+	uint8_t ipv4_first[16];
+	uint64_t ipv6_first; /* of the IPv6 header: all before the addresses */
+	uint64_t sum;        /* of `tail`, and of the pseudo-header without addresses; < 2^34 */
 	uint32_t ipv4_sum;   /* of the IPv4 header without addresses */
-	uint16_t len;        /* of TCP header and payload */
+	uint16_t len;        /* of TCP header and payload ... */
+	uint16_t ipv4_len, ipv6_len; /* ... with the IP header */
 	uint8_t header_len;  /* of the TCP header */
-	uint8_t tsecr_off;   /* from its begin; 0: none */
+	uint8_t tsecr_off;   /* from its begin; behind the header if there is none ... */
+	uint32_t tsecr_mask; /* ... and 0 then */
 	/* The TCP header from the data offset on, checksum and TSecr zero, then zeros. */
-	uint8_t tail[48];
+	uint8_t tail[32];
 };
 
 /* Made beforehand by who sends many of a kind, for packet.made: without payload. */

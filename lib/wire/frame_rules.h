@@ -37,8 +37,7 @@ has_bad_flags(uint8_t flags)
 static inline uint64_t
 sum_ipv4(const uint8_t *ip)
 {
-	return checksum_carry(checksum_add_u64(checksum_add_u64(0, ip), ip + 8),
-	                      bytes_get_u32_be(ip + 16));
+	return checksum_add_16(bytes_get_u32_be(ip + 16), ip);
 }
 
 #endif

@@ -142,20 +142,37 @@ has_odd_net(const uint8_t *ip)
 	return odd_net[ip[IPV4_SRC_OFF]] | odd_net[ip[IPV4_DST_OFF]];
 }
 
+static inline bool
+is_to_itself(const uint8_t *ip)
+{
+	return bytes_get_u32_be(ip + IPV4_SRC_OFF) == bytes_get_u32_be(ip + IPV4_DST_OFF);
+}
+
 static inline __attribute__((always_inline)) bool
 lane_v4(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side)
 {
 	const uint8_t *ip = frame + ETH_HEADER_SIZE;
 	uint32_t end = ETH_HEADER_SIZE + (uint32_t)bytes_get_u16(ip + IPV4_LENGTH_OFF);
-	uint32_t src = bytes_get_u32_be(ip + IPV4_SRC_OFF),
-		 dst = bytes_get_u32_be(ip + IPV4_DST_OFF);
 
 	if (end > head || end < LANE_V4_L4_OFF + TCP_HEADER_SIZE ||
 	    (bytes_get_u32_be(ip + IPV4_FRAGMENT_OFF) & WHOLE_TCP_MASK) != WHOLE_TCP ||
-	    !checksum_is_whole(sum_ipv4(ip)) || has_odd_net(ip) || src == dst)
+	    !checksum_is_whole(sum_ipv4(ip)) || has_odd_net(ip) || is_to_itself(ip))
 		return false;
 	put_addrs_v4(seg, ip + IPV4_SRC_OFF, side);
 	return lane_tcp(seg, frame, LANE_V4_L4_OFF, end, side);
+}
+
+/* What begins with eight zero bytes may be unspecified, loopback or mapped. */
+static inline bool
+has_odd_address(const uint8_t *ip, __m128i src, __m128i dst)
+{
+	__m128i differ = _mm_xor_si128(src, dst);
+	uint64_t src_first, dst_first;
+
+	memcpy(&src_first, ip + IPV6_SRC_OFF, sizeof(src_first));
+	memcpy(&dst_first, ip + IPV6_DST_OFF, sizeof(dst_first));
+	return src_first == 0 || dst_first == 0 || ip[IPV6_SRC_OFF] == 0xff ||
+	       ip[IPV6_DST_OFF] == 0xff || _mm_testz_si128(differ, differ);
 }
 
 static inline __attribute__((always_inline)) bool
@@ -166,11 +183,8 @@ lane_v6(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 	__m128i src = _mm_loadu_si128((const __m128i *)(ip + IPV6_SRC_OFF));
 	__m128i dst = _mm_loadu_si128((const __m128i *)(ip + IPV6_DST_OFF));
 
-	/* What begins with eight zero bytes may be unspecified, loopback or mapped. */
 	if (ip[IPV6_NEXT_OFF] != PROTO_TCP || end > head ||
-	    end < LANE_V6_L4_OFF + TCP_HEADER_SIZE || _mm_cvtsi128_si64(src) == 0 ||
-	    _mm_cvtsi128_si64(dst) == 0 || ip[IPV6_SRC_OFF] == 0xff || ip[IPV6_DST_OFF] == 0xff ||
-	    _mm_movemask_epi8(_mm_cmpeq_epi8(src, dst)) == 0xffff)
+	    end < LANE_V6_L4_OFF + TCP_HEADER_SIZE || has_odd_address(ip, src, dst))
 		return false;
 	bool outside = side == SIDE_OUTSIDE;
 	_mm_storeu_si128((__m128i *)seg->flow.client.bytes, outside ? src : dst);
@@ -179,23 +193,30 @@ lane_v6(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 }
 
 /*
- * The SYN that most floods are made of: IPv4 without options, 20 bytes of TCP options as Linux
- * lays them out, from outside. All that must be as it is lies in two vectors and a word; what
- * follows from it is written as constants.
+ * The SYN that most floods are made of: IP without options or extension headers, 20 bytes of TCP
+ * options as Linux lays them out, from outside. All that must be as it is lies in two vectors and
+ * a word; what follows from it is written as constants.
  */
-#define SYN_SIZE (LANE_V4_L4_OFF + 40u)
-#define SYN_IP_OFF ETH_TYPE_OFF
-#define SYN_TCP_OFF (LANE_V4_L4_OFF + TCP_DATA_OFF)
+#define SYN_LEN 40u
 #define ANY4 0, 0, 0, 0
-static const uint8_t syn_fixed[2][16] __attribute__((aligned(16))) = {
+struct syn_shape {
+	uint8_t fixed[16], is[16];
+} __attribute__((aligned(16)));
+
+static const struct syn_shape syn_ipv4 = {
 	/* EtherType, version, TOS, length, id, fragment, TTL, protocol, checksum, source */
 	{ 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0, 0, 0x3f, 0xff, 0, 0xff, ANY4 },
+	{ 0x08, 0x00, 0x45, 0, 0, 20 + SYN_LEN, 0, 0, 0, 0, 0, PROTO_TCP, ANY4 },
+};
+static const struct syn_shape syn_ipv6 = {
+	/* EtherType, version, traffic class, label, length, next header, hop limit, source */
+	{ 0xff, 0xff, 0xf0, 0, 0, 0, 0xff, 0xff, 0xff, 0, 0, 0, ANY4 },
+	{ 0x86, 0xdd, 0x60, 0, 0, 0, 0, SYN_LEN, PROTO_TCP, 0, 0, 0, ANY4 },
+};
+static const struct syn_shape syn_tcp = {
 	/* data offset, flags, window, checksum, urgent; MSS; SACK-permitted, timestamps */
 	{ 0xff, 0xff, 0, 0, ANY4, 0xff, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff },
-};
-static const uint8_t syn_is[2][16] __attribute__((aligned(16))) = {
-	{ 0x08, 0x00, 0x45, 0, 0, 60, 0, 0, 0, 0, 0, PROTO_TCP, ANY4 },
-	{ 0xa0, TCP_SYN, 0, 0, ANY4, TCPOPT_MSS, 4, 0, 0, TCPOPT_SACK_PERMITTED, 2,
+	{ SYN_LEN << 2, TCP_SYN, 0, 0, ANY4, TCPOPT_MSS, 4, 0, 0, TCPOPT_SACK_PERMITTED, 2,
 	  TCPOPT_TIMESTAMPS, 10 },
 };
 /* ... and the scale behind them, without its value: NOP, window scale, 3. */
@@ -203,35 +224,68 @@ static const uint8_t syn_is[2][16] __attribute__((aligned(16))) = {
 #define SYN_SCALE htobe32(TCPOPT_WORD_WSCALE)
 
 static inline bool
-has_shape_of_syn(const uint8_t *frame)
+has_shape(const uint8_t *at, const struct syn_shape *shape)
 {
-	const __m128i *fixed = (const __m128i *)syn_fixed, *is = (const __m128i *)syn_is;
-	__m128i ip = _mm_loadu_si128((const __m128i *)(frame + SYN_IP_OFF));
-	__m128i tcp = _mm_loadu_si128((const __m128i *)(frame + SYN_TCP_OFF));
+	__m128i bytes = _mm_loadu_si128((const __m128i *)at);
+	__m128i is = _mm_load_si128((const __m128i *)(const void *)shape->is);
+	__m128i fixed = _mm_load_si128((const __m128i *)(const void *)shape->fixed);
 
-	return _mm_testz_si128(_mm_xor_si128(ip, is[0]), fixed[0]) &&
-	       _mm_testz_si128(_mm_xor_si128(tcp, is[1]), fixed[1]) &&
-	       (bytes_get_u32_be(frame + SYN_SIZE - 4) & SYN_SCALE_MASK) == SYN_SCALE;
+	return _mm_testz_si128(_mm_xor_si128(bytes, is), fixed);
+}
+
+/* Of a frame that is long enough for a TCP header there. One look at the flags: what is no SYN
+ * shall not pay for the rest. */
+static inline bool
+is_syn_of(const uint8_t *frame, uint32_t head, unsigned int l4_off, const struct syn_shape *ip)
+{
+	const uint8_t *tcp = frame + l4_off;
+
+	if (tcp[TCP_FLAGS_OFF] != TCP_SYN)
+		return false;
+	return __builtin_expect(head >= l4_off + SYN_LEN, 1) &&
+	       has_shape(frame + ETH_TYPE_OFF, ip) &&
+	       has_shape(tcp + TCP_DATA_OFF, &syn_tcp) &&
+	       (bytes_get_u32_be(tcp + SYN_LEN - 4) & SYN_SCALE_MASK) == SYN_SCALE &&
+	       bytes_get_u16_be(tcp) != 0 && bytes_get_u16_be(tcp + 2) != 0;
+}
+
+static inline __attribute__((always_inline)) void
+syn_fill(struct segment *seg, const uint8_t *frame, unsigned int l4_off)
+{
+	const uint8_t *tcp = frame + l4_off;
+
+	lane_fill(seg, frame, l4_off, l4_off + SYN_LEN, SYN_LEN, SIDE_OUTSIDE);
+	tcp_layout_fill(seg, &tcp_layouts[TCP_LAYOUT_LINUX], tcp_layout_a(tcp, SYN_LEN),
+	                tcp_layout_b(tcp, SYN_LEN));
 }
 
 static inline bool
-lane_syn(struct segment *seg, const uint8_t *frame, uint32_t head)
+lane_syn_v4(struct segment *seg, const uint8_t *frame, uint32_t head)
 {
-	const uint8_t *ip = frame + ETH_HEADER_SIZE, *tcp = frame + LANE_V4_L4_OFF;
+	const uint8_t *ip = frame + ETH_HEADER_SIZE;
 
-	/* One look at the flags: what is no SYN shall not pay for the rest. */
-	if (head < SYN_SIZE || frame[SYN_TCP_OFF + 1] != TCP_SYN || !has_shape_of_syn(frame))
-		return false;
-	uint32_t src = bytes_get_u32_be(ip + IPV4_SRC_OFF),
-		 dst = bytes_get_u32_be(ip + IPV4_DST_OFF), ports = bytes_get_u32_be(tcp);
-
-	if (!checksum_is_whole(sum_ipv4(ip)) || has_odd_net(ip) || src == dst ||
-	    (ports & 0xffff) == 0 || ports >> 16 == 0)
+	if (!is_syn_of(frame, head, LANE_V4_L4_OFF, &syn_ipv4) ||
+	    !checksum_is_whole(sum_ipv4(ip)) || has_odd_net(ip) || is_to_itself(ip))
 		return false;
 	put_addrs_v4(seg, ip + IPV4_SRC_OFF, SIDE_OUTSIDE);
-	lane_fill(seg, frame, LANE_V4_L4_OFF, SYN_SIZE, 40, SIDE_OUTSIDE);
-	tcp_layout_fill(seg, &tcp_layouts[TCP_LAYOUT_LINUX], tcp_layout_a(tcp, 40),
-	                tcp_layout_b(tcp, 40));
+	syn_fill(seg, frame, LANE_V4_L4_OFF);
+	return true;
+}
+
+static inline bool
+lane_syn_v6(struct segment *seg, const uint8_t *frame, uint32_t head)
+{
+	const uint8_t *ip = frame + ETH_HEADER_SIZE;
+
+	if (!is_syn_of(frame, head, LANE_V6_L4_OFF, &syn_ipv6))
+		return false;
+	__m128i src = _mm_loadu_si128((const __m128i *)(ip + IPV6_SRC_OFF));
+	__m128i dst = _mm_loadu_si128((const __m128i *)(ip + IPV6_DST_OFF));
+	if (has_odd_address(ip, src, dst))
+		return false;
+	_mm_storeu_si128((__m128i *)seg->flow.client.bytes, src);
+	_mm_storeu_si128((__m128i *)seg->flow.server.bytes, dst);
+	syn_fill(seg, frame, LANE_V6_L4_OFF);
 	return true;
 }
 
@@ -244,7 +298,8 @@ lane_of_side(struct segment *seg, const uint8_t *frame, uint32_t head, enum side
 	if ((type & TYPE_V4_MASK) == TYPE_V4)
 		return lane_v4(seg, frame, head, side);
 	if ((type & TYPE_V6_MASK) == TYPE_V6 && head >= LANE_V6_L4_OFF + TCP_HEADER_SIZE)
-		return lane_v6(seg, frame, head, side);
+		return (side == SIDE_OUTSIDE && lane_syn_v6(seg, frame, head)) ||
+		       lane_v6(seg, frame, head, side);
 	return false;
 }
 
@@ -255,5 +310,5 @@ parse_lane(struct segment *seg, const uint8_t *frame, uint32_t head, enum side s
 		return false;
 	if (side == SIDE_INSIDE)
 		return lane_of_side(seg, frame, head, SIDE_INSIDE);
-	return lane_syn(seg, frame, head) || lane_of_side(seg, frame, head, SIDE_OUTSIDE);
+	return lane_syn_v4(seg, frame, head) || lane_of_side(seg, frame, head, SIDE_OUTSIDE);
 }

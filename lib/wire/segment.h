@@ -82,11 +82,11 @@ struct segment_found {
 	uint32_t entry;     /* candidate found in the index, or FLOW_NONE; behind a shield (mode
 	                     * handoff): FLOW_NONE, or 0 if the flow is known */
 	uint16_t service;   /* id of the service, or SERVICE_NONE */
+	uint8_t lane;       /* SYN: enum syn_lane_when of its service */
 	uint8_t proof;      /* ACK without entry: enum cookie_proof */
 	uint8_t probe;      /* ... of SEG.SEQ, as a keep-alive or window probe has it */
 	uint8_t profile;    /* of the cookie made or proven */
 	uint8_t at_slot;    /* where the candidate stands */
-	uint8_t lane;       /* SYN: enum syn_lane_when of its service */
 	uint32_t at_bucket; /* ... */
 	uint32_t cookie;    /* SYN: the ISS to answer with */
 };

@@ -34,24 +34,21 @@ sum_short(uint64_t sum, const uint8_t *at, uint32_t len)
 /*
  * The SYN of Linux, untagged, with all before it in its one shape: 40 bytes of TCP. Addresses
  * and TCP lie behind each other then, 48 bytes or 72. Fields are compared as words; side and
- * checksum_good, which are 0, lie in the first one.
+ * checksum_good, which are 0, lie in the first one. All of it is there, since its header is.
  */
-#define SEGMENT_SUM_40(l4_off, is_v4)                                              \
-	((uint64_t)(l4_off) << 48 | (uint64_t)ETH_HEADER_SIZE << 32 | 1ull << 24 | \
-	 (uint64_t)(is_v4) << 16 | (uint64_t)FAULT_NONE << 8 | SEGMENT_TCP)
-
 static inline bool
-segment_is_40(const struct segment *seg, unsigned int l4_off, bool is_v4)
+segment_is_40(const struct segment *seg, unsigned int l4_off)
 {
-	uint64_t lengths, is;
+	uint64_t lengths;
+	uint32_t offsets;
 
 	memcpy(&lengths, &seg->frame_len, sizeof(lengths));
-	memcpy(&is, &seg->class, sizeof(is));
-	return lengths == l4_off + 40u && is == SEGMENT_SUM_40(l4_off, is_v4);
+	memcpy(&offsets, &seg->l3_off, sizeof(offsets));
+	return lengths == l4_off + 40u && offsets == ((uint32_t)l4_off << 16 | ETH_HEADER_SIZE);
 }
 _Static_assert(offsetof(struct segment, payload_len) == offsetof(struct segment, frame_len) + 4 &&
-                       offsetof(struct segment, class) + 8 == offsetof(struct segment, options),
-               "lengths are one word, what it is another");
+                       offsetof(struct segment, l4_off) == offsetof(struct segment, l3_off) + 2,
+               "lengths are one word, offsets another");
 
 /* The sum of a segment of any shape, all of which is there. */
 static inline uint64_t
@@ -73,21 +70,17 @@ segment_sum_of_any(const struct segment *seg)
 	return checksum_carry(sum, checksum_add(0, tcp, len));
 }
 
-/* Is its checksum good, as far as is known or can be told here? */
+/* Is its checksum good, as far as is known or can be told here? Of TCP. */
 static inline bool
 segment_sum_is_whole(const struct segment *seg)
 {
 	const uint64_t pseudo_40 = htobe32(40) + (uint64_t)htobe32(PROTO_TCP);
 	uint64_t sum;
 
-	if (segment_is_40(seg, ETH_HEADER_SIZE + IPV4_HEADER_SIZE, true)) {
+	if (segment_is_40(seg, ETH_HEADER_SIZE + IPV4_HEADER_SIZE)) {
 		sum = checksum_add_48(pseudo_40, seg->frame + ETH_HEADER_SIZE + IPV4_SRC_OFF);
-	} else if (segment_is_40(seg, ETH_HEADER_SIZE + IPV6_HEADER_SIZE, false)) {
-		const uint8_t *at = seg->frame + ETH_HEADER_SIZE + IPV6_SRC_OFF;
-
-		sum = checksum_add_u64(checksum_add_48(checksum_add_u64(pseudo_40, at), at + 8),
-		                       at + 56);
-		sum = checksum_add_u64(sum, at + 64);
+	} else if (segment_is_40(seg, ETH_HEADER_SIZE + IPV6_HEADER_SIZE)) {
+		sum = checksum_add_72(pseudo_40, seg->frame + ETH_HEADER_SIZE + IPV6_SRC_OFF);
 	} else if (seg->checksum_good || !seg->payload_here) {
 		return seg->checksum_good;
 	} else {
