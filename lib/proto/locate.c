@@ -7,6 +7,7 @@
  */
 #include "core.h"
 
+#include "plain_lane.h"
 #include "syn_lane.h"
 #include "syn_plan.h"
 
@@ -282,20 +283,55 @@ ack_finish(struct segment *seg, struct cookie_lane *lane)
 	}
 }
 
-/* Is there anything to be looked up in what is kept of its service? False: not even the cookie
- * of an ACK. */
-static inline bool
-locate_kept(struct core *core, const struct flow_index *index, struct segment *s, bool hands_off)
+/* Mode handoff: the flow, where there is a shield. */
+static inline void
+locate_known(const struct core *core, struct segment *s)
 {
-	if (!hands_off || !is_handoff(core, s)) {
-		locate_entry(core, index, s);
-		return true;
-	}
-	if (!core->services[s->found.service].is_shielded)
-		return false;
-	if (known_has(core->params.known, s->found.hash))
+	if (core->services[s->found.service].is_shielded &&
+	    known_has(core->params.known, s->found.hash))
 		s->found.entry = 0;
-	return true;
+}
+
+/* A TCP segment that is no SYN, of a service that keeps entries: its candidate, and the lane
+ * that it may go by. */
+static inline __attribute__((always_inline)) void
+locate_plain(struct core *core, const struct flow_index *index, struct segment *seg,
+             unsigned int number, const struct instant *now, bool hands_off, bool gate_open)
+{
+	struct segment *s = &seg[number];
+	unsigned int flags = s->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+
+	locate_entry(core, index, s);
+	if (s->found.entry != FLOW_NONE) {
+		if (flags == TCP_ACK && !(s->found.entry & FLOW_HALF_OPEN) && s->sack_count == 0)
+			s->found.plain = PLAIN_DATA;
+		return;
+	}
+	if ((flags & ~(unsigned int)TCP_FIN) != TCP_ACK || s->side != SIDE_OUTSIDE || !gate_open)
+		return;
+	ack_add(core, seg, number, now, hands_off);
+	if (flags == TCP_ACK && s->payload_len == 0 &&
+	    core->services[s->found.service].drops_unproven)
+		s->found.plain = PLAIN_BLIND;
+}
+
+/* The same of mode handoff. */
+static inline void
+locate_handed(struct core *core, struct segment *seg, unsigned int number,
+              const struct instant *now, bool gate_open)
+{
+	struct segment *s = &seg[number];
+	const struct service_state *state = &core->services[s->found.service];
+
+	if (!state->is_shielded) {
+		if (state->is_stateless)
+			s->found.plain = PLAIN_HANDED;
+		return;
+	}
+	locate_known(core, s);
+	if (s->found.entry == FLOW_NONE && s->side == SIDE_OUTSIDE &&
+	    (s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK && gate_open)
+		ack_add(core, seg, number, now, true);
 }
 
 /* The second pass. Where no service is of mode handoff, nothing of what these need is there. */
@@ -304,6 +340,7 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
              bool hands_off)
 {
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
+	bool observes = core->observer != NULL;
 	/* A copy, which no store can change: it stays in registers. */
 	const struct flow_index index = core->index;
 
@@ -312,15 +349,24 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
 
 		/* A SYN, for which no more is to be found out than its entry. */
 		if (s->found.profile != PROFILE_UNMADE) {
-			locate_kept(core, &index, s, hands_off);
+			if (hands_off && is_handoff(core, s))
+				locate_known(core, s);
+			else
+				locate_entry(core, &index, s);
 			continue;
 		}
-		if (s->found.service >= SERVICES_MAX || s->class != SEGMENT_TCP)
+		if (s->found.service >= SERVICES_MAX) {
+			if (s->found.service == SERVICE_NONE ||
+			    (s->class == SEGMENT_TCP && !(s->flags & TCP_SYN) && !observes))
+				s->found.plain = PLAIN_FOREIGN;
 			continue;
-		bool kept = locate_kept(core, &index, s, hands_off);
-		if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK &&
-		    s->side == SIDE_OUTSIDE && s->found.entry == FLOW_NONE && gate_open && kept)
-			ack_add(core, seg, i, now, hands_off);
+		}
+		if (s->class != SEGMENT_TCP)
+			continue;
+		if (hands_off && is_handoff(core, s))
+			locate_handed(core, seg, i, now, gate_open);
+		else
+			locate_plain(core, &index, seg, i, now, hands_off, gate_open);
 	}
 }
 
