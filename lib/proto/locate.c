@@ -268,18 +268,39 @@ syn_finish(struct segment *seg, struct cookie_lane *lane)
 		seg[lane->number[i]].found.cookie = cookie_lane_get(lane, i, lane->profile[i]);
 }
 
+_Static_assert(PROOF_NONE == 0 && PROOF_EXACT == 1 &&
+                       offsetof(struct segment_found, probe) ==
+                               offsetof(struct segment_found, proof) + 1,
+               "what has come of both tries is two bits, in two bytes");
+
+/* Which of its two tries, the bits of `hit`, is the cookie that a segment brings. */
+static inline void
+ack_settle(struct segment *s, unsigned int hit)
+{
+	uint16_t both = (uint16_t)((hit & 1) | (hit & 2) << 7);
+
+	memcpy(&s->found.proof, &both, sizeof(both));
+}
+
 static void
 ack_finish(struct segment *seg, struct cookie_lane *lane)
 {
-	cookie_lane_run(lane);
-	for (unsigned int i = 0; i < lane->n; i += 2) {
-		struct segment *s = &seg[lane->number[i]];
-		uint32_t iss = s->ack - 1;
+	unsigned int n = lane->n;
 
-		s->found.proof = cookie_lane_get(lane, i, s->found.profile) == iss ? PROOF_EXACT
-		                                                                   : PROOF_NONE;
-		s->found.probe = cookie_lane_get(lane, i + 1, s->found.profile) == iss ? PROOF_EXACT
-		                                                                       : PROOF_NONE;
+	cookie_lane_run(lane);
+	/* Two tries each: what is computed beyond the last one is nobody's. */
+	for (unsigned int i = 0; i < n; i += 4) {
+		struct segment *a = &seg[lane->number[i]],
+			       *b = i + 2 < n ? &seg[lane->number[i + 2]] : a;
+		__m128i iss = _mm_sub_epi32(
+			_mm_setr_epi32((int)a->ack, (int)a->ack, (int)b->ack, (int)b->ack),
+			_mm_set1_epi32(1));
+		__m128i same = _mm_cmpeq_epi32(cookie_lane_get_four(lane, i), iss);
+		unsigned int hits = (unsigned int)_mm_movemask_ps(_mm_castsi128_ps(same));
+
+		if (b != a)
+			ack_settle(b, hits >> 2);
+		ack_settle(a, hits);
 	}
 }
 
@@ -307,11 +328,12 @@ locate_plain(struct core *core, const struct flow_index *index, struct segment *
 			s->found.plain = PLAIN_DATA;
 		return;
 	}
-	if ((flags & ~(unsigned int)TCP_FIN) != TCP_ACK || s->side != SIDE_OUTSIDE || !gate_open)
+	bool is_plain = flags == TCP_ACK;
+
+	if ((!is_plain && flags != (TCP_ACK | TCP_FIN)) || s->side != SIDE_OUTSIDE || !gate_open)
 		return;
 	ack_add(core, seg, number, now, hands_off);
-	if (flags == TCP_ACK && s->payload_len == 0 &&
-	    core->services[s->found.service].drops_unproven)
+	if (is_plain && s->payload_len == 0 && core->services[s->found.service].drops_unproven)
 		s->found.plain = PLAIN_BLIND;
 }
 

@@ -229,8 +229,8 @@ blind_run(struct plain_lane lane, struct segment *first, unsigned int n)
 	if (core_adopts(lane.core, lane.now))
 		return 0;
 	for (; seg < end && seg->found.plain == PLAIN_BLIND; seg++) {
-		if (seg->found.proof != PROOF_NONE || seg->found.probe != PROOF_NONE ||
-		    (seg->frame[0] & 1) || !plain_serves(&lane, seg) || !segment_sum_is_whole(seg))
+		if ((seg->found.proof | seg->found.probe) != PROOF_NONE || (seg->frame[0] & 1) ||
+		    !plain_serves(&lane, seg) || !segment_sum_of_ack_is_whole(seg))
 			break;
 		plain_act(&lane, seg, ACTION_DROP, SIDE_OUTSIDE, COUNTER_drop_unproven_ack);
 		decision_note(STATE_LISTEN, SIDE_OUTSIDE, EVENT_ACK);

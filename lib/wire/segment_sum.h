@@ -40,14 +40,20 @@ sum_short(uint64_t sum, const uint8_t *at, uint32_t len)
 	((uint64_t)(l4_off) << 48 | (uint64_t)ETH_HEADER_SIZE << 32 | 1ull << 24 | \
 	 (uint64_t)(is_v4) << 16 | (uint64_t)FAULT_NONE << 8 | SEGMENT_TCP)
 
-static inline bool
-segment_is_40(const struct segment *seg, unsigned int l4_off, bool is_v4)
+static inline __attribute__((always_inline)) bool
+segment_is_bare(const struct segment *seg, unsigned int l4_off, bool is_v4, unsigned int tcp_len)
 {
 	uint64_t lengths, is;
 
 	memcpy(&lengths, &seg->frame_len, sizeof(lengths));
 	memcpy(&is, &seg->class, sizeof(is));
-	return lengths == l4_off + 40u && is == SEGMENT_SUM_40(l4_off, is_v4);
+	return lengths == l4_off + tcp_len && is == SEGMENT_SUM_40(l4_off, is_v4);
+}
+
+static inline bool
+segment_is_40(const struct segment *seg, unsigned int l4_off, bool is_v4)
+{
+	return segment_is_bare(seg, l4_off, is_v4, 40);
 }
 _Static_assert(offsetof(struct segment, payload_len) == offsetof(struct segment, frame_len) + 4 &&
                        offsetof(struct segment, class) + 8 == offsetof(struct segment, options),
@@ -94,6 +100,29 @@ segment_sum_is_whole(const struct segment *seg)
 		sum = segment_sum_of_any(seg);
 	}
 	return checksum_is_whole(sum);
+}
+
+/* The same for who expects an ACK that says nothing else: of IPv4 28 bytes lie behind each other
+ * then, of IPv6 52. */
+static inline bool
+segment_sum_of_ack_is_whole(const struct segment *seg)
+{
+	const uint64_t pseudo_20 = htobe32(20) + (uint64_t)htobe32(PROTO_TCP);
+	const uint8_t *at = seg->frame + ETH_HEADER_SIZE;
+	uint64_t sum;
+
+	if (segment_is_bare(seg, ETH_HEADER_SIZE + IPV4_HEADER_SIZE, true, 20)) {
+		at += IPV4_SRC_OFF;
+		sum = checksum_add_u64(pseudo_20, at);
+	} else if (segment_is_bare(seg, ETH_HEADER_SIZE + IPV6_HEADER_SIZE, false, 20)) {
+		at += IPV6_SRC_OFF;
+		sum = checksum_add_32(pseudo_20, at);
+		at += 24;
+	} else {
+		return segment_sum_is_whole(seg);
+	}
+	sum = checksum_add_u64(checksum_add_u64(sum, at + 8), at + 16);
+	return checksum_is_whole(checksum_carry(sum, bytes_get_u32_be(at + 24)));
 }
 
 #endif
