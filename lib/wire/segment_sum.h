@@ -40,20 +40,14 @@ sum_short(uint64_t sum, const uint8_t *at, uint32_t len)
 	((uint64_t)(l4_off) << 48 | (uint64_t)ETH_HEADER_SIZE << 32 | 1ull << 24 | \
 	 (uint64_t)(is_v4) << 16 | (uint64_t)FAULT_NONE << 8 | SEGMENT_TCP)
 
-static inline __attribute__((always_inline)) bool
-segment_is_bare(const struct segment *seg, unsigned int l4_off, bool is_v4, unsigned int tcp_len)
+static inline bool
+segment_is_40(const struct segment *seg, unsigned int l4_off, bool is_v4)
 {
 	uint64_t lengths, is;
 
 	memcpy(&lengths, &seg->frame_len, sizeof(lengths));
 	memcpy(&is, &seg->class, sizeof(is));
-	return lengths == l4_off + tcp_len && is == SEGMENT_SUM_40(l4_off, is_v4);
-}
-
-static inline bool
-segment_is_40(const struct segment *seg, unsigned int l4_off, bool is_v4)
-{
-	return segment_is_bare(seg, l4_off, is_v4, 40);
+	return lengths == l4_off + 40u && is == SEGMENT_SUM_40(l4_off, is_v4);
 }
 _Static_assert(offsetof(struct segment, payload_len) == offsetof(struct segment, frame_len) + 4 &&
                        offsetof(struct segment, class) + 8 == offsetof(struct segment, options),
@@ -102,8 +96,24 @@ segment_sum_is_whole(const struct segment *seg)
 	return checksum_is_whole(sum);
 }
 
-/* The same for who expects an ACK that says nothing else: of IPv4 28 bytes lie behind each other
- * then, of IPv6 52. */
+/* Is it 20 bytes of TCP at this offset, untagged, from outside? All of it is there, then. The
+ * offset does not tell the family: IPv4 may have options. */
+static inline bool
+segment_is_20(const struct segment *seg, unsigned int l4_off, bool is_v4)
+{
+	uint64_t lengths;
+	uint32_t offsets;
+
+	memcpy(&lengths, &seg->frame_len, sizeof(lengths));
+	memcpy(&offsets, &seg->l3_off, sizeof(offsets));
+	return lengths == l4_off + 20u && seg->is_v4 == is_v4 &&
+	       offsets == ((uint32_t)l4_off << 16 | ETH_HEADER_SIZE);
+}
+_Static_assert(offsetof(struct segment, l4_off) == offsetof(struct segment, l3_off) + 2,
+               "offsets are one word");
+
+/* As segment_sum_is_whole(), for who expects an ACK that says nothing else: of IPv4 28 bytes lie
+ * behind each other then, of IPv6 52. */
 static inline bool
 segment_sum_of_ack_is_whole(const struct segment *seg)
 {
@@ -111,10 +121,10 @@ segment_sum_of_ack_is_whole(const struct segment *seg)
 	const uint8_t *at = seg->frame + ETH_HEADER_SIZE;
 	uint64_t sum;
 
-	if (segment_is_bare(seg, ETH_HEADER_SIZE + IPV4_HEADER_SIZE, true, 20)) {
+	if (segment_is_20(seg, ETH_HEADER_SIZE + IPV4_HEADER_SIZE, true)) {
 		at += IPV4_SRC_OFF;
 		sum = checksum_add_u64(pseudo_20, at);
-	} else if (segment_is_bare(seg, ETH_HEADER_SIZE + IPV6_HEADER_SIZE, false, 20)) {
+	} else if (segment_is_20(seg, ETH_HEADER_SIZE + IPV6_HEADER_SIZE, false)) {
 		at += IPV6_SRC_OFF;
 		sum = checksum_add_32(pseudo_20, at);
 		at += 24;
