@@ -110,6 +110,7 @@ cookie_lane_add_two(struct cookie_lane *lane, bool is_v4, const struct flow *flo
 
 	cookie_lane_add(lane, is_v4, flow, irs, profile, number);
 	lane->n = at + 2;
+	lane->profile[at + 1] = (uint8_t)profile;
 	/* Only the word of the ISS differs; masks are XORed. */
 	struct cookie_row *row = &lane->row[is_v4 ? 0 : 2];
 	__m128i block = _mm_load_si128((const __m128i *)row->blocks[at]);

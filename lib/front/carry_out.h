@@ -26,13 +26,15 @@ static inline unsigned int
 carry_out(uint8_t *frame, const struct segment *seg, const struct action *a,
           enum emit_checksum checksum, struct emit_memo *memo)
 {
-	/* What a flood gets; the others go by a table. */
+	/* What a flood gets, and what most else is; the others go by a table. */
 	if (a->kind == ACTION_REPLY)
 		return emit_reply(frame, seg, &a->packet, checksum, memo);
-	switch ((enum action_kind)a->kind) {
-	case ACTION_EDIT:
-		rewrite_apply(frame, seg, &a->rewrite);
+	if (a->kind <= ACTION_EDIT) {
+		if (a->kind == ACTION_EDIT)
+			rewrite_apply(frame, seg, &a->rewrite);
 		return 0;
+	}
+	switch ((enum action_kind)a->kind) {
 	case ACTION_QUOTE:
 		icmp_rewrite_quote(frame, seg, a->rewrite.seq_add, a->rewrite.ack_add);
 		return 0;
@@ -42,6 +44,7 @@ carry_out(uint8_t *frame, const struct segment *seg, const struct action *a,
 		return emit_new(frame, &a->link, &a->flow, (enum side)a->out, &a->packet, checksum,
 		                memo);
 	case ACTION_REPLY:
+	case ACTION_EDIT:
 	case ACTION_FORWARD:
 	case ACTION_DROP:
 		break;

@@ -9,6 +9,7 @@
 #include "foreign.h"
 #include "handoff.h"
 #include "observe.h"
+#include "plain_lane.h"
 #include "syn_lane.h"
 #include "syn_plan.h"
 
@@ -36,6 +37,7 @@ core_set_policy(struct core *core, const struct policy *policy)
 		/* Other threads look at it. */
 		__atomic_store_n(&state->mode, mode, __ATOMIC_RELAXED);
 		state->cookies = service->cookies;
+		state->drops_unproven = service->unproven != REFUSE_RESET;
 		state->is_listed = admit_is_asked(core, service);
 		handoff_set(core, state, is_first);
 		state->plan_key = syn_plan_key(state);
@@ -84,6 +86,15 @@ step_find(struct core *core, struct step *step)
 	step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
 }
 
+/* Is it more than a segment of a connection that no service has? Answers to the host's own
+ * connections, and connections that have always been there, have none either. */
+static inline bool
+closed_matters(const struct core *core, const struct segment *seg)
+{
+	return core->observer != NULL || seg->class != SEGMENT_TCP ||
+	       (seg->side == SIDE_OUTSIDE && decision_event(seg) == EVENT_SYN);
+}
+
 /* A SYN to a protected address on a port of no service. */
 static __attribute__((noinline)) void
 refuse_closed(struct core *core, struct step *step)
@@ -101,15 +112,6 @@ refuse_closed(struct core *core, struct step *step)
 		else
 			act_drop(core, step, COUNTER_drop_checksum);
 	}
-}
-
-/* Is it more than a segment of a connection that no service has? Answers to the host's own
- * connections, and connections that have always been there, have none either. */
-static inline bool
-closed_matters(const struct core *core, const struct segment *seg)
-{
-	return core->observer != NULL || seg->class != SEGMENT_TCP ||
-	       (seg->side == SIDE_OUTSIDE && decision_event(seg) == EVENT_SYN);
 }
 
 static __attribute__((noinline)) void
@@ -346,11 +348,12 @@ core_decide(struct core *core, struct segment *seg, unsigned int n, const struct
 
 	pending_settle(&core->pending);
 	for (unsigned int i = 0; i < n; i++) {
-		if (seg[i].found.lane != SYN_LANE_NEVER) {
+		if (seg[i].found.lane != SYN_LANE_NEVER)
 			i += syn_lane_run(core, seg, i, n, now, out);
-			if (i == n)
-				break;
-		}
+		else if (seg[i].found.plain != PLAIN_NEVER)
+			i += plain_lane_run(core, seg, i, n, now, out);
+		if (i == n)
+			break;
 		step.seg = &seg[i];
 		step.number = i;
 		step.entry = FLOW_NONE;

@@ -67,6 +67,7 @@ struct service_state {
 	bool keeps_nothing; /* it would be stateless but for observe */
 
 	bool cookie_mode;
+	bool drops_unproven; /* what proves nothing is not answered */
 	uint32_t half_open;
 	uint64_t cookies_until_ms; /* a cookie of this service may still be out */
 	uint64_t syn, syn_ack;

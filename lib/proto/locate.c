@@ -7,6 +7,7 @@
  */
 #include "core.h"
 
+#include "plain_lane.h"
 #include "syn_lane.h"
 #include "syn_plan.h"
 
@@ -270,35 +271,92 @@ syn_finish(struct segment *seg, struct cookie_lane *lane)
 		seg[lane->number[i]].found.cookie = cookie_lane_get(lane, i, lane->profile[i]);
 }
 
+_Static_assert(PROOF_NONE == 0 && PROOF_EXACT == 1 &&
+                       offsetof(struct segment_found, probe) ==
+                               offsetof(struct segment_found, proof) + 1,
+               "what has come of both tries is two bits, in two bytes");
+
+/* Which of its two tries, the bits of `hit`, is the cookie that a segment brings. */
+static inline void
+ack_settle(struct segment *s, unsigned int hit)
+{
+	uint16_t both = (uint16_t)((hit & 1) | (hit & 2) << 7);
+
+	memcpy(&s->found.proof, &both, sizeof(both));
+}
+
 static void
 ack_finish(struct segment *seg, struct cookie_lane *lane)
 {
-	cookie_lane_run(lane);
-	for (unsigned int i = 0; i < lane->n; i += 2) {
-		struct segment *s = &seg[lane->number[i]];
-		uint32_t iss = s->ack - 1;
+	unsigned int n = lane->n;
 
-		s->found.proof = cookie_lane_get(lane, i, s->found.profile) == iss ? PROOF_EXACT
-		                                                                   : PROOF_NONE;
-		s->found.probe = cookie_lane_get(lane, i + 1, s->found.profile) == iss ? PROOF_EXACT
-		                                                                       : PROOF_NONE;
+	cookie_lane_run(lane);
+	/* Two tries each: what is computed beyond the last one is nobody's. */
+	for (unsigned int i = 0; i < n; i += 4) {
+		struct segment *a = &seg[lane->number[i]],
+			       *b = i + 2 < n ? &seg[lane->number[i + 2]] : a;
+		__m128i iss = _mm_sub_epi32(
+			_mm_setr_epi32((int)a->ack, (int)a->ack, (int)b->ack, (int)b->ack),
+			_mm_set1_epi32(1));
+		__m128i same = _mm_cmpeq_epi32(cookie_lane_get_four(lane, i), iss);
+		unsigned int hits = (unsigned int)_mm_movemask_ps(_mm_castsi128_ps(same));
+
+		if (b != a)
+			ack_settle(b, hits >> 2);
+		ack_settle(a, hits);
 	}
 }
 
-/* Is there anything to be looked up in what is kept of its service? False: not even the cookie
- * of an ACK. */
-static inline bool
-locate_kept(struct core *core, const struct flow_index *index, struct segment *s, bool hands_off)
+/* Mode handoff: the flow, where there is a shield. */
+static inline void
+locate_known(const struct core *core, struct segment *s)
 {
-	if (!hands_off || !is_handoff(core, s)) {
-		locate_entry(core, index, s);
-		return true;
-	}
-	if (!core->services[s->found.service].is_shielded)
-		return false;
-	if (known_has(core->params.known, s->found.hash))
+	if (core->services[s->found.service].is_shielded &&
+	    known_has(core->params.known, s->found.hash))
 		s->found.entry = 0;
-	return true;
+}
+
+/* A TCP segment that is no SYN, of a service that keeps entries: its candidate, and the lane
+ * that it may go by. */
+static inline __attribute__((always_inline)) void
+locate_plain(struct core *core, const struct flow_index *index, struct segment *seg,
+             unsigned int number, const struct instant *now, bool hands_off, bool gate_open)
+{
+	struct segment *s = &seg[number];
+	unsigned int flags = s->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+
+	locate_entry(core, index, s);
+	if (s->found.entry != FLOW_NONE) {
+		if (flags == TCP_ACK && !(s->found.entry & FLOW_HALF_OPEN) && s->sack_count == 0)
+			s->found.plain = PLAIN_DATA;
+		return;
+	}
+	bool is_plain = flags == TCP_ACK;
+
+	if ((!is_plain && flags != (TCP_ACK | TCP_FIN)) || s->side != SIDE_OUTSIDE || !gate_open)
+		return;
+	ack_add(core, seg, number, now, hands_off);
+	if (is_plain && s->payload_len == 0 && core->services[s->found.service].drops_unproven)
+		s->found.plain = PLAIN_BLIND;
+}
+
+/* The same of mode handoff. */
+static inline void
+locate_handed(struct core *core, struct segment *seg, unsigned int number,
+              const struct instant *now, bool gate_open)
+{
+	struct segment *s = &seg[number];
+	const struct service_state *state = &core->services[s->found.service];
+
+	if (!state->is_shielded) {
+		if (state->is_stateless)
+			s->found.plain = PLAIN_HANDED;
+		return;
+	}
+	locate_known(core, s);
+	if (s->found.entry == FLOW_NONE && s->side == SIDE_OUTSIDE &&
+	    (s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK && gate_open)
+		ack_add(core, seg, number, now, true);
 }
 
 /* The second pass. Where no service is of mode handoff, nothing of what these need is there. */
@@ -307,6 +365,7 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
              bool hands_off)
 {
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
+	bool observes = core->observer != NULL;
 	/* A copy, which no store can change: it stays in registers. */
 	const struct flow_index index = core->index;
 
@@ -315,15 +374,24 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
 
 		/* A SYN, for which no more is to be found out than its entry. */
 		if (s->found.profile != PROFILE_UNMADE) {
-			locate_kept(core, &index, s, hands_off);
+			if (hands_off && is_handoff(core, s))
+				locate_known(core, s);
+			else
+				locate_entry(core, &index, s);
 			continue;
 		}
-		if (s->found.service >= SERVICES_MAX || s->class != SEGMENT_TCP)
+		if (s->found.service >= SERVICES_MAX) {
+			if (s->found.service == SERVICE_NONE ||
+			    (s->class == SEGMENT_TCP && !(s->flags & TCP_SYN) && !observes))
+				s->found.plain = PLAIN_FOREIGN;
 			continue;
-		bool kept = locate_kept(core, &index, s, hands_off);
-		if ((s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK &&
-		    s->side == SIDE_OUTSIDE && s->found.entry == FLOW_NONE && gate_open && kept)
-			ack_add(core, seg, i, now, hands_off);
+		}
+		if (s->class != SEGMENT_TCP)
+			continue;
+		if (hands_off && is_handoff(core, s))
+			locate_handed(core, seg, i, now, gate_open);
+		else
+			locate_plain(core, &index, seg, i, now, hands_off, gate_open);
 	}
 }
 

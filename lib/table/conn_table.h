@@ -87,14 +87,21 @@ struct conn {
 		uint32_t offered;
 		uint32_t expected; /* ADOPTING: SEQ that an end that does not fit awaits */
 	};
-	/* 56: 64 bits */
-	uint64_t client_lag : 14;   /* client_nxt - last ACK of the server, CONN_LAG_MAX: more */
-	uint64_t server_lag : 14;   /* server_nxt - last ACK of the client */
-	uint64_t path : 14;         /* path.h */
-	uint64_t client_wscale : 4; /* shift of windows that the client sends; WSCALE_NONE */
-	uint64_t server_wscale : 4; /* shift the server uses */
-	uint64_t state : 4;         /* enum conn_state */
-	uint64_t flags : 10;        /* enum conn_flag and those of its state */
+	union {
+		/* 56: 64 bits */
+		struct {
+			uint64_t client_lag : 14;   /* client_nxt - last ACK of the server,
+			                           * CONN_LAG_MAX: more */
+			uint64_t server_lag : 14;   /* server_nxt - last ACK of the client */
+			uint64_t path : 14;         /* path.h */
+			uint64_t client_wscale : 4; /* shift of windows that the client sends;
+			                             * WSCALE_NONE */
+			uint64_t server_wscale : 4; /* shift the server uses */
+			uint64_t state : 4;         /* enum conn_state */
+			uint64_t flags : 10;        /* enum conn_flag and those of its state */
+		};
+		uint64_t rest; /* all of them, for who looks at many at once */
+	};
 } __attribute__((aligned(64)));
 
 /* What is read only where a connection begins, ends, is listed or has its

@@ -10,6 +10,7 @@
 #ifndef SYNFRONT_ADDR_H
 #define SYNFRONT_ADDR_H
 
+#include <smmintrin.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -93,10 +94,15 @@ static inline bool
 flow_equal(const struct flow *a, const struct flow *b)
 {
 	uint32_t pa, pb;
+	__m128i client = _mm_xor_si128(_mm_loadu_si128((const __m128i *)a->client.bytes),
+	                               _mm_loadu_si128((const __m128i *)b->client.bytes));
+	__m128i server = _mm_xor_si128(_mm_loadu_si128((const __m128i *)a->server.bytes),
+	                               _mm_loadu_si128((const __m128i *)b->server.bytes));
+	__m128i differs = _mm_or_si128(client, server);
+
 	memcpy(&pa, &a->client_port_be, sizeof(pa));
 	memcpy(&pb, &b->client_port_be, sizeof(pb));
-	return ip_addr_equal(&a->client, &b->client) && ip_addr_equal(&a->server, &b->server) &&
-	       pa == pb;
+	return _mm_testz_si128(differs, differs) && pa == pb;
 }
 
 #endif

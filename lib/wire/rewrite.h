@@ -12,10 +12,10 @@
 /* What to add (modulo 2^32) to each field; zero leaves it. */
 struct rewrite {
 	uint32_t seq_add;
-	uint32_t ack_add;  /* applied only if ACK is set */
-	uint32_t sack_add; /* to both edges of every SACK block */
+	uint32_t ack_add; /* applied only if ACK is set */
 	uint32_t tsval_add;
 	uint32_t tsecr_add; /* applied only if ACK is set */
+	uint32_t sack_add;  /* to both edges of every SACK block */
 	uint16_t window;    /* new value, if REWRITE_WINDOW */
 	uint8_t edits;      /* enum rewrite_edit */
 };

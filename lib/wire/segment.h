@@ -87,6 +87,7 @@ struct segment_found {
 	uint8_t probe;      /* ... of SEG.SEQ, as a keep-alive or window probe has it */
 	uint8_t profile;    /* of the cookie made or proven */
 	uint8_t at_slot;    /* where the candidate stands */
+	uint8_t plain;      /* what is no SYN: enum plain_kind */
 	uint32_t at_bucket; /* ... */
 	uint32_t cookie;    /* SYN: the ISS to answer with */
 };

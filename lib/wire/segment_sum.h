@@ -32,19 +32,21 @@ sum_short(uint64_t sum, const uint8_t *at, uint32_t len)
 }
 
 /*
- * The SYN of Linux, untagged, with all before it in its one shape: 40 bytes of TCP. Addresses
- * and TCP lie behind each other then, 48 bytes or 72. Fields are compared as words; side and
- * checksum_good, which are 0, lie in the first one. All of it is there, since its header is.
+ * Is it untagged, from outside, with `tcp_len` bytes of TCP and nothing else from this offset on? All
+ * of it is there then, since its header is, and the addresses stand right before TCP if its family
+ * has this offset without options: that of IPv6 is also one of IPv4, with 20 bytes of options.
+ * Fields are compared as words; side and checksum_good, which are 0, lie in the first one.
  */
 static inline bool
-segment_is_40(const struct segment *seg, unsigned int l4_off)
+segment_is(const struct segment *seg, unsigned int l4_off, unsigned int tcp_len)
 {
 	uint64_t lengths;
 	uint32_t offsets;
 
 	memcpy(&lengths, &seg->frame_len, sizeof(lengths));
 	memcpy(&offsets, &seg->l3_off, sizeof(offsets));
-	return lengths == l4_off + 40u && offsets == ((uint32_t)l4_off << 16 | ETH_HEADER_SIZE);
+	return lengths == l4_off + tcp_len &&
+	       offsets == ((uint32_t)l4_off << 16 | ETH_HEADER_SIZE);
 }
 _Static_assert(offsetof(struct segment, payload_len) == offsetof(struct segment, frame_len) + 4 &&
                        offsetof(struct segment, l4_off) == offsetof(struct segment, l3_off) + 2,
@@ -77,9 +79,10 @@ segment_sum_is_whole(const struct segment *seg)
 	const uint64_t pseudo_40 = htobe32(40) + (uint64_t)htobe32(PROTO_TCP);
 	uint64_t sum;
 
-	if (segment_is_40(seg, ETH_HEADER_SIZE + IPV4_HEADER_SIZE)) {
+	/* A SYN of Linux: addresses and TCP are 48 bytes, or 72. */
+	if (segment_is(seg, ETH_HEADER_SIZE + IPV4_HEADER_SIZE, 40)) {
 		sum = checksum_add_48(pseudo_40, seg->frame + ETH_HEADER_SIZE + IPV4_SRC_OFF);
-	} else if (segment_is_40(seg, ETH_HEADER_SIZE + IPV6_HEADER_SIZE)) {
+	} else if (!seg->is_v4 && segment_is(seg, ETH_HEADER_SIZE + IPV6_HEADER_SIZE, 40)) {
 		sum = checksum_add_72(pseudo_40, seg->frame + ETH_HEADER_SIZE + IPV6_SRC_OFF);
 	} else if (seg->checksum_good || !seg->payload_here) {
 		return seg->checksum_good;
@@ -87,6 +90,29 @@ segment_sum_is_whole(const struct segment *seg)
 		sum = segment_sum_of_any(seg);
 	}
 	return checksum_is_whole(sum);
+}
+
+/* As segment_sum_is_whole(), for who expects an ACK that says nothing else: of IPv4 28 bytes lie
+ * behind each other then, of IPv6 52. */
+static inline bool
+segment_sum_of_ack_is_whole(const struct segment *seg)
+{
+	const uint64_t pseudo_20 = htobe32(20) + (uint64_t)htobe32(PROTO_TCP);
+	const uint8_t *at = seg->frame + ETH_HEADER_SIZE;
+	uint64_t sum;
+
+	if (segment_is(seg, ETH_HEADER_SIZE + IPV4_HEADER_SIZE, 20)) {
+		at += IPV4_SRC_OFF;
+		sum = checksum_add_u64(pseudo_20, at);
+	} else if (!seg->is_v4 && segment_is(seg, ETH_HEADER_SIZE + IPV6_HEADER_SIZE, 20)) {
+		at += IPV6_SRC_OFF;
+		sum = checksum_add_32(pseudo_20, at);
+		at += 24;
+	} else {
+		return segment_sum_is_whole(seg);
+	}
+	sum = checksum_add_u64(checksum_add_u64(sum, at + 8), at + 16);
+	return checksum_is_whole(checksum_carry(sum, bytes_get_u32_be(at + 24)));
 }
 
 #endif

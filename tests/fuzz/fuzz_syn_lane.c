@@ -13,18 +13,11 @@
  */
 #include "fuzz.h"
 
-#include "carry_out.h"
-#include "core.h"
-#include "core_state.h"
-#include "frame.h"
 #include "lane_policy.h"
-#include "observe.h"
+#include "lane_twin.h"
 #include "syn_lane.h"
 
-#define BURST_MAX 16u
 #define FRAMES_MAX 48u
-#define ROOM 1024u
-#define KNOWN 16u
 
 static const struct {
 	uint8_t bytes[24], len;
@@ -38,30 +31,6 @@ static const struct {
 	{ { 19, 18 }, 20 },
 	{ { 3, 3, 4, 2, 4, 0, 100, 1, 1, 1 }, 12 },
 };
-
-struct lane_burst {
-	struct segment seg[BURST_MAX];
-	uint8_t frames[BURST_MAX][FRAME_SIZE];
-	unsigned int n;
-};
-
-/* What came of a burst. */
-struct outcome {
-	struct action list[BURST_MAX * (1 + ACTIONS_PER_EVENT) + CORE_BURST_MAX];
-	struct actions actions;
-	uint8_t bytes[BURST_MAX * (1 + ACTIONS_PER_EVENT) + CORE_BURST_MAX][ROOM];
-	unsigned int len[BURST_MAX * (1 + ACTIONS_PER_EVENT) + CORE_BURST_MAX];
-};
-
-/* One of the two, in one block with all that it may point to: a pointer into one block points as
- * far into the other. */
-struct twin {
-	struct known known;
-	uint32_t known_words[KNOWN];
-	struct lane_burst burst;
-	struct outcome out;
-	struct core *core; /* behind this, the rest of the block */
-} __attribute__((aligned(64)));
 
 /* What was sent last, to a client or to a server: what answers it. */
 struct talk {
@@ -170,170 +139,19 @@ listen_to(const struct segment *seg, const struct action *a)
 		talks[SIDE_INSIDE] = (struct talk){ a->flow, 0, a->packet.seq + 1, true };
 }
 
-/* ---- two cores --------------------------------------------------------- */
-
-/* What a function finds of those before it on the stack. */
-static __attribute__((noinline)) void
-litter(uint8_t with)
-{
-	volatile uint8_t bytes[8192];
-
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		bytes[i] = with;
-}
-
-/* `lane`: as a worker does, which notes a burst that a capture may want. */
-static void
-decide(struct twin *twin, const struct instant *now, bool lane, bool captures)
-{
-	struct lane_burst *burst = &twin->burst;
-	struct core_note notes[BURST_MAX];
-	struct outcome *out = &twin->out;
-	struct emit_memo memo = EMIT_MEMO_NEW;
-
-	/* Nothing of it may come to be remembered. */
-	litter(lane ? 0x5a : 0xa5);
-	core_locate(twin->core, burst->seg, burst->n, now);
-	out->actions = (struct actions){ out->list, 0, sizeof(out->list) / sizeof(out->list[0]) };
-	for (unsigned int i = 0; i < burst->n && !lane; i++)
-		burst->seg[i].found.lane = SYN_LANE_NEVER;
-	if (lane && captures)
-		core_decide_noted(twin->core, burst->seg, burst->n, now, &out->actions, notes);
-	else
-		core_decide(twin->core, burst->seg, burst->n, now, &out->actions);
-	for (unsigned int i = 0; i < out->actions.n; i++) {
-		const struct action *a = &out->list[i];
-		bool is_new = a->kind == ACTION_SEND;
-		uint8_t *bytes = is_new ? out->bytes[i] : burst->frames[a->seg];
-		const struct segment *seg = is_new ? NULL : &burst->seg[a->seg];
-
-		out->len[i] = 0;
-		if (!lane)
-			listen_to(seg, a);
-		if (a->kind == ACTION_DROP)
-			continue;
-		out->len[i] = carry_out(bytes, seg, a, EMIT_CHECKSUM_SOFTWARE, &memo);
-		if (!is_new)
-			memcpy(out->bytes[i], bytes, ROOM);
-	}
-}
-
-static void
-check_outcome(const struct outcome *a, const struct outcome *b)
-{
-	FUZZ_CHECK(a->actions.n == b->actions.n);
-	for (unsigned int i = 0; i < a->actions.n; i++) {
-		const struct action *x = &a->list[i], *y = &b->list[i];
-
-		FUZZ_CHECK(x->kind == y->kind && x->out == y->out && x->seg == y->seg);
-		FUZZ_CHECK(x->kind == ACTION_SEND || x->outcome == y->outcome);
-		FUZZ_CHECK(a->len[i] == b->len[i]);
-		FUZZ_CHECK(x->kind == ACTION_DROP ||
-		           memcmp(a->bytes[i], b->bytes[i],
-		                  x->kind == ACTION_SEND ? a->len[i] : ROOM) == 0);
-	}
-}
-
-/* The same, or pointing to the same. */
-static void
-check_memory(const void *a, const void *b, size_t size, uint64_t apart)
-{
-	const uint64_t *x = a, *y = b;
-	uint64_t n_other = 0;
-
-	for (size_t i = 0; i < size / sizeof(*x); i++)
-		n_other += x[i] != y[i] && y[i] - x[i] != apart;
-	for (size_t i = 0; i < size / sizeof(*x) && n_other != 0; i++)
-		if (x[i] != y[i] && y[i] - x[i] != apart)
-			fprintf(stderr, "at %zu: %jx, %jx\n", i * sizeof(*x), (uintmax_t)x[i],
-			        (uintmax_t)y[i]);
-	FUZZ_CHECK(n_other == 0);
-}
-
-static void
-check_cores(const struct twin *a, const struct twin *b, size_t memory, const struct instant *now)
-{
-	uint64_t apart = (uintptr_t)b - (uintptr_t)a;
-
-	/* Where plans are kept depends on addresses. */
-	for (unsigned int i = 0; i < 2; i++) {
-		struct core *core = i == 0 ? a->core : b->core;
-
-		core_forget(core);
-		/* When a second is seen to have begun makes no difference. */
-		rate_into_ms(&core->reflection, (uint32_t)now->now_ms);
-		if (core->observer != NULL)
-			core_forget(core->observer->shadow);
-	}
-	check_memory(a->known_words, b->known_words, sizeof(a->known_words), apart);
-	check_memory(a->core, b->core, memory, apart);
-}
-
 /* Both ways. */
 static void
 play(struct twin *a, struct twin *b, const struct instant *now, bool captures)
 {
 	static unsigned int n_bursts, n_taken;
 
-	decide(a, now, true, captures);
+	twin_decide(a, now, true, captures, NULL);
 	for (unsigned int i = 0; i < a->burst.n; i++)
 		n_taken += a->burst.seg[i].found.lane != SYN_LANE_NEVER;
-	decide(b, now, false, captures);
-	check_outcome(&a->out, &b->out);
-	FUZZ_CHECK(memcmp(core_counters(a->core), core_counters(b->core),
-	                  sizeof(struct counters)) == 0);
+	twin_decide(b, now, false, captures, listen_to);
+	twins_check_burst(a, b);
 	/* It is no test of anything if nothing ever takes the lane. */
 	FUZZ_CHECK(++n_bursts < 1000 || n_taken > 0);
-	a->burst.n = b->burst.n = 0;
-}
-
-/* `number`: 0 or 1. The block is used again by the next input. */
-static struct twin *
-twin_make(unsigned int number, const struct policy *policy, bool may_observe,
-          const struct instant *now, size_t *memory)
-{
-	static struct twin *blocks[2][2];
-	struct core_params params = { .connections = 32,
-		                      .half_open = 8,
-		                      .backends = 8,
-		                      .paths = 8,
-		                      .sources = 32,
-		                      .held = 8,
-		                      .hold_bytes = 2048,
-		                      .n_workers = 1,
-		                      .seen = may_observe ? 64 : 0,
-		                      .seed = { 5, 6, 7 },
-		                      .has_inside = true };
-
-	*memory = core_size(&params);
-	struct twin **block = &blocks[may_observe][number];
-	if (*block == NULL)
-		*block = aligned_alloc(64, sizeof(**block) + *memory);
-	struct twin *twin = *block;
-	if (twin == NULL)
-		abort();
-	/* What is not touched stays the same. */
-	memset(twin + 1, 0, *memory);
-	known_init(&twin->known, twin->known_words, KNOWN, params.seed);
-	params.known = &twin->known;
-	twin->core = core_init(twin + 1, &params, policy, now);
-	twin->burst.n = 0;
-	return twin;
-}
-
-/* Time goes on for both, and what is due happens. */
-static void
-tick(struct twin *a, struct twin *b, struct instant *now, const struct between *then)
-{
-	uint64_t now_ms = 1000 + then->ms;
-
-	now->wall_ms += now_ms - now->now_ms;
-	now->now_ms = now_ms;
-	a->out.actions = (struct actions){ a->out.list, 0, CORE_BURST_MAX };
-	b->out.actions = (struct actions){ b->out.list, 0, CORE_BURST_MAX };
-	core_tick(a->core, now, 64, &a->out.actions);
-	core_tick(b->core, now, 64, &b->out.actions);
-	FUZZ_CHECK(a->out.actions.n == b->out.actions.n);
 }
 
 /* What may change at any time. */
@@ -390,10 +208,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		segment_parse(&b->burst.seg[n], b->burst.frames[n], len, len, side);
 		if (!then.ends && a->burst.n < BURST_MAX && in.at < in.end)
 			continue;
-		tick(a, b, &now, &then);
+		twins_tick(a, b, &now, then.ms);
 		play(a, b, &now, setting.captures);
 		change(a, b, &setting, &then);
 	}
-	check_cores(a, b, memory, &now);
+	twins_check(a, b, memory, &now);
 	return 0;
 }

@@ -49,6 +49,7 @@ services_make(void)
 			.unknown_per_s = i == 4 ? 2 : 0,
 			.high = 3,
 			.low = 1,
+			.unproven = i == 2 ? REFUSE_DROP : REFUSE_RESET,
 			.addresses = addresses[i],
 			.n_addresses = 2,
 			.ports = &port,
@@ -67,7 +68,8 @@ policy_make(struct policy *policy, uint32_t per_port_per_s, bool observes)
 	*policy = (struct policy){
 		.generation = 1,
 		.services = observes ? observed : services,
-		.n_services = LANE_SERVICES,
+		/* A reload that has services observed takes the last one away. */
+		.n_services = observes ? LANE_SERVICES - 1 : LANE_SERVICES,
 		.observes = observes,
 		.may_observe = true,
 		.syn_ack_retries = 3,
@@ -75,7 +77,7 @@ policy_make(struct policy *policy, uint32_t per_port_per_s, bool observes)
 		.closed_port = REFUSE_RESET,
 		.sources = { .syn_per_s_host = 4 },
 		.reflection = { .per_net_per_s = 6, .per_port_per_s = per_port_per_s },
-		.timeouts = { 10, 3600, 120, 60, 2, 0, 5, 30 },
+		.timeouts = { 10, 3600, 120, 60, 2, per_port_per_s != 0 ? 2 : 0, 5, 30 },
 	};
 	FUZZ_CHECK(policy_compile(policy, &a, &b) == NULL);
 }

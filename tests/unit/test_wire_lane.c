@@ -10,6 +10,7 @@
 #include "frame.h"
 #include "parse.h"
 #include "parse_lane.h"
+#include "segment_sum.h"
 #include "tcp_layout.h"
 
 #define N_FRAMES 200000
@@ -243,38 +244,79 @@ put_addresses(struct segment *seg, const uint8_t *frame, bool is_v6)
 	seg->flow.server = ip_addr_v4(dst);
 }
 
-/* Each bit of addresses and TCP belongs to the sum, of all layouts, with data and without. */
+/* Of IPv4 these put TCP where IPv6 has it. */
+static const uint8_t nops[20] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0 };
+
+/* Each bit of addresses and TCP belongs to the sum, of all layouts, with data and without, over
+ * IPv4, IPv6, and IPv4 with options. */
 static void
 test_segment_sum_every_bit_counts(void)
 {
 	unsigned int n_unseen = 0, n_bad = 0;
 
-	for (unsigned int i = 0; i < 4 * sizeof(layouts) / sizeof(layouts[0]); i++) {
-		struct frame_spec spec = i & 1 ? frame_spec_v6() : frame_spec_v4();
+	for (unsigned int i = 0; i < 6 * sizeof(layouts) / sizeof(layouts[0]); i++) {
+		bool is_v6 = i % 3 == 1;
+		struct frame_spec spec = is_v6 ? frame_spec_v6() : frame_spec_v4();
 		uint8_t frame[FRAME_SIZE];
 		struct segment seg;
 
-		spec.options = layouts[i / 4].bytes;
-		spec.options_len = layouts[i / 4].len;
+		spec.ip_options = nops;
+		spec.ip_options_len = i % 3 == 2 ? sizeof(nops) : 0;
+		spec.options = layouts[i / 6].bytes;
+		spec.options_len = layouts[i / 6].len;
 		spec.payload = (const uint8_t *)"abc";
-		spec.payload_len = i & 2 ? 3 : 0;
+		spec.payload_len = i % 2 ? 3 : 0;
 		spec.seq = 0x89abcdefu + i;
 		size_t len = frame_build(frame, &spec);
 		segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, SIDE_OUTSIDE);
 		n_bad += !segment_checksum_ok(&seg);
-		for (size_t bit = 8 * (frame_l3_off(frame) + (i & 1 ? 8 : 12)); bit < 8 * len;
-		     bit++) {
-			struct segment bent = seg;
+		size_t addresses = frame_l3_off(frame) + (is_v6 ? 8 : 12);
+		for (size_t at = addresses; at < len; at++) {
+			if (at == addresses + (is_v6 ? 32 : 8))
+				at = seg.l4_off;
+			for (unsigned int bit = 1; bit < 0x100; bit <<= 1) {
+				struct segment bent = seg;
 
-			frame[bit / 8] ^= (uint8_t)(1u << (bit & 7));
-			put_addresses(&bent, frame, i & 1);
-			bent.checksum_good = false;
-			n_unseen += segment_checksum_ok(&bent);
-			frame[bit / 8] ^= (uint8_t)(1u << (bit & 7));
+				frame[at] ^= (uint8_t)bit;
+				put_addresses(&bent, frame, is_v6);
+				bent.checksum_good = false;
+				n_unseen += segment_checksum_ok(&bent);
+				frame[at] ^= (uint8_t)bit;
+			}
 		}
 	}
 	CU_ASSERT_EQUAL(n_bad, 0);
 	CU_ASSERT_EQUAL(n_unseen, 0);
+}
+
+/* What is summed at one look is what the general way sums: of either family, and of IPv4 whose
+ * options put TCP where IPv6 has it. */
+static void
+test_segment_sum_of_ack_same(void)
+{
+	unsigned int n_bad = 0, n_other = 0;
+
+	for (unsigned int i = 0; i < 3 * 3; i++) {
+		struct frame_spec spec = i % 3 == 1 ? frame_spec_v6() : frame_spec_v4();
+		uint8_t frame[FRAME_SIZE];
+		struct segment seg;
+
+		spec.flags = TCP_ACK;
+		spec.ip_options = nops;
+		spec.ip_options_len = i % 3 == 2 ? sizeof(nops) : 0;
+		spec.payload = nops;
+		spec.payload_len = i / 3;
+		size_t len = frame_build(frame, &spec);
+		segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, SIDE_OUTSIDE);
+		n_bad += !segment_sum_of_ack_is_whole(&seg);
+		for (size_t bit = 8 * seg.l4_off; bit < 8 * len; bit++) {
+			frame[bit / 8] ^= (uint8_t)(1u << (bit & 7));
+			n_other += segment_sum_of_ack_is_whole(&seg) || segment_sum_is_whole(&seg);
+			frame[bit / 8] ^= (uint8_t)(1u << (bit & 7));
+		}
+	}
+	CU_ASSERT_EQUAL(n_bad, 0);
+	CU_ASSERT_EQUAL(n_other, 0);
 }
 
 int
@@ -286,6 +328,7 @@ main(void)
 		CHECK_TEST(test_layouts_usual_ones_known),
 		CHECK_TEST(test_checksum_fold_naive_same),
 		CHECK_TEST(test_segment_sum_every_bit_counts),
+		CHECK_TEST(test_segment_sum_of_ack_same),
 		CU_TEST_INFO_NULL,
 	};
 
