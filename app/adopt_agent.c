@@ -38,7 +38,7 @@ struct agent {
 	uint64_t keys_epoch;      /* whose keys were written last, with those ahead */
 	uint64_t spent[LATELY_S]; /* cookies spent until each of the last seconds */
 	uint64_t look_s, rules_s; /* when to look again */
-	bool metrics_fail; /* to be written */
+	bool metrics_fail;        /* to be written */
 	bool lingers;
 	int socket;
 };

@@ -124,8 +124,7 @@ print_service(FILE *out, const struct service *s)
 
 /* Servers can check no cookie whose secret nobody can tell them. */
 bool
-check_warning(const struct conf *conf, const struct service *service,
-              char text[CHECK_WARNING_SIZE])
+check_warning(const struct conf *conf, const struct service *service, char text[CHECK_WARNING_SIZE])
 {
 	if (service->mode != MODE_HANDOFF || conf->secret_file != NULL)
 		return false;
