@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@ struct agent {
 	uint64_t keys_epoch;      /* whose keys were written last, with those ahead */
 	uint64_t spent[LATELY_S]; /* cookies spent until each of the last seconds */
 	uint64_t look_s, rules_s; /* when to look again */
+	bool metrics_fail;        /* to be written */
 	bool lingers;
 	int socket;
 };
@@ -163,7 +165,7 @@ fill_report(const struct agent *a, struct adopt_report *r, bool is_attached[AGEN
 	r->n_lately = spent_lately(a, &r->counters);
 }
 
-static void
+static int
 write_metrics(const struct agent *a)
 {
 	bool is_attached[AGENT_INTERFACES_MAX];
@@ -172,10 +174,25 @@ write_metrics(const struct agent *a)
 
 	/* No name that a collector reads while it is written. */
 	if (fresh_file_begin(&file, a->conf->metrics_file) != 0)
-		return;
+		return -1;
 	fill_report(a, &report, is_attached);
-	adopt_report_metrics(file.out, &report);
-	fresh_file_end(&file, FRESH_FILE_WHOLE);
+	adopt_report_metrics(file.out, &report, false);
+	/* It is for the collector's user, whatever our umask says. */
+	(void)fchmod(fileno(file.out), 0644);
+	return fresh_file_end(&file, FRESH_FILE_WHOLE);
+}
+
+/* That it fails is said once, and that it no longer does. */
+static void
+metrics(struct agent *a)
+{
+	bool fails = write_metrics(a) != 0;
+
+	if (fails && !a->metrics_fail)
+		log_error("metrics: %s: %s", a->conf->metrics_file, strerror(errno));
+	else if (!fails && a->metrics_fail)
+		log_notice("metrics: %s is written again", a->conf->metrics_file);
+	a->metrics_fail = fails;
 }
 
 static void
@@ -192,7 +209,7 @@ answer(const struct agent *a)
 	if (strcmp(word, "json") == 0)
 		adopt_report_json(out, &report);
 	else if (strcmp(word, "metrics") == 0)
-		adopt_report_metrics(out, &report);
+		adopt_report_metrics(out, &report, true);
 	else
 		adopt_report_text(out, &report);
 	fclose(out);
@@ -220,7 +237,7 @@ second(struct agent *a)
 	look(a);
 	promise(a, false);
 	if (a->conf->metrics_file != NULL)
-		write_metrics(a);
+		metrics(a);
 }
 
 static int

@@ -89,9 +89,9 @@ adopt_report_json(FILE *out, const struct adopt_report *r)
 
 /* Each counter is a family of its own: their sum would count what is named "besides" twice. */
 void
-adopt_report_metrics(FILE *out, const struct adopt_report *r)
+adopt_report_metrics(FILE *out, const struct adopt_report *r, bool is_strict)
 {
-	struct openmetrics m = { .out = out, .is_strict = true, .prefix = "synfront_adopt_" };
+	struct openmetrics m = { .out = out, .is_strict = is_strict, .prefix = "synfront_adopt_" };
 	char help[256];
 
 	for (unsigned int i = 0; i < ADOPT_COUNTERS; i++) {

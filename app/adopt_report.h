@@ -24,6 +24,7 @@ struct adopt_report {
 
 void adopt_report_text(FILE *out, const struct adopt_report *report);
 void adopt_report_json(FILE *out, const struct adopt_report *report);
-void adopt_report_metrics(FILE *out, const struct adopt_report *report);
+/* `is_strict`: OpenMetrics; else the older dialect, which the textfile collector reads. */
+void adopt_report_metrics(FILE *out, const struct adopt_report *report, bool is_strict);
 
 #endif

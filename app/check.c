@@ -122,10 +122,24 @@ print_service(FILE *out, const struct service *s)
 	fputs(s->observe ? ", observed: everything crosses\n" : "\n", out);
 }
 
+/* Servers can check no cookie whose secret nobody can tell them. */
+bool
+check_warning(const struct conf *conf, const struct service *service, char text[CHECK_WARNING_SIZE])
+{
+	if (service->mode != MODE_HANDOFF || conf->secret_file != NULL)
+		return false;
+	snprintf(text, CHECK_WARNING_SIZE,
+	         "service %s: mode handoff without secret.file: no server takes its clients over "
+	         "while cookies answer",
+	         service->name);
+	return true;
+}
+
 void
 check_print(FILE *out, const struct conf *conf)
 {
 	static const char *const hugepages[] = { "if free", "required", "off" };
+	char text[CHECK_WARNING_SIZE];
 
 	fprintf(out, "%s is usable\nports\n", conf->source);
 	print_port(out, "outside", &conf->outside, conf->workers.count);
@@ -138,4 +152,7 @@ check_print(FILE *out, const struct conf *conf)
 	fprintf(out, "services (half-open entries: enter/leave cookie mode)\n");
 	for (uint32_t i = 0; i < conf->policy.n_services; i++)
 		print_service(out, &conf->policy.services[i]);
+	for (uint32_t i = 0; i < conf->policy.n_services; i++)
+		if (check_warning(conf, &conf->policy.services[i], text))
+			fprintf(out, "warning: %s\n", text);
 }

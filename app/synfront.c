@@ -134,15 +134,14 @@ read_master(const struct conf *conf, uint8_t master[MASTER_SECRET_SIZE])
 	return -1;
 }
 
-/* Servers can check no cookie whose secret nobody can tell them. */
 static void
-warn_of_handoff(const struct conf *conf)
+warn(const struct conf *conf)
 {
-	for (uint32_t i = 0; conf->secret_file == NULL && i < conf->policy.n_services; i++)
-		if (conf->policy.services[i].mode == MODE_HANDOFF)
-			log_warning("service %s: mode handoff without secret.file: no server takes "
-			            "its clients over while cookies answer",
-			            conf->policy.services[i].name);
+	char text[CHECK_WARNING_SIZE];
+
+	for (uint32_t i = 0; i < conf->policy.n_services; i++)
+		if (check_warning(conf, &conf->policy.services[i], text))
+			log_warning("%s", text);
 }
 
 static int
@@ -160,7 +159,7 @@ run(struct conf *conf, const struct options *options, char **eal_args, unsigned 
 	log_open(&conf->log, conf->instance);
 	if (options->log_level >= 0)
 		log_set_level((enum conf_log_level)options->log_level);
-	warn_of_handoff(conf);
+	warn(conf);
 	control_block_signals(&signals);
 	if (events_init(&control.events, conf, user, &err) != 0) {
 		log_error("%s", err.text);

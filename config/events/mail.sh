@@ -5,7 +5,8 @@
 #   hook: [/etc/synfront/mail.sh, noc@example.net, flood, backend_down, port_lost]
 #
 # The first argument is to whom; of which kinds are the others, all if there are none. The line of
-# the log is the subject, and the event as it came the text.
+# the log is the subject, and the event as it came the text. Where sendmail is setuid or setgid
+# (Postfix, Exim) it cannot queue from a hook: set SENDMAIL to another, such as /usr/bin/msmtp.
 set -eu
 to=$1
 shift

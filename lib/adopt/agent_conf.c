@@ -53,9 +53,9 @@ static const struct conf_key root_keys[] = {
 	          "grants to clients, for `promise.files` of the front end." },
 	{ "metrics", CONF_TEXT, 0, AT(agent_conf, metrics_file), .max = PATH_SIZE_MAX,
 	  .derived = "none is written",
-	  .help = "A file that is written every ten seconds in the text format of OpenMetrics, "
-	          "such "
-	          "as the textfile collector of Prometheus' node exporter reads." },
+	  .help = "A file that is written every ten seconds, readable by all, in the text format "
+	          "that "
+	          "the textfile collector of Prometheus' node exporter reads." },
 	{ "spent", CONF_ENTRIES, 0, AT(agent_conf, spent), .min = 1024, .max = 1u << 24,
 	  .preset = "64k", .entry_size = 112,
 	  .help = "Cookies that are remembered, so that none opens two connections: as many as "

@@ -256,12 +256,14 @@ static const struct conf_key service_keys[] = {
 	{ "calm_syn_per_s", CONF_RATE, 0, AT(service, calm_syn_per_s), .min = 2, .max = 1000000000,
 	  .preset = "1k", .unit = "1/s",
 	  .help = "Mode `handoff`, `calm: transparent`: SYNs that pass; above it cookies answer, "
-	          "until no more than half as many come." },
+	          "until no more than half as many come. Each node's part of half of what the "
+	          "servers' listen queues take." },
 	{ "unknown_per_s", CONF_RATE, 0, AT(service, unknown_per_s), .min = 100, .max = 1000000000,
 	  .preset = "0", .zero = "all", .unit = "1/s",
 	  .help = "Mode `handoff`: segments that pass to the servers of flows for which nothing "
 	          "speaks: no proven cookie, no word of the server. Those without timestamps are "
-	          "dropped first. Set it to half of the blind ACKs that the servers stand." },
+	          "dropped first. Set it to each node's part of half of the blind ACKs that the "
+	          "servers stand." },
 	{ "group", CONF_LABEL, 0, AT(service, group), .max = SERVICE_NAME_MAX - 1,
 	  .preset = "default",
 	  .help = "Mode `handoff`: whose secret the cookies are made with. It is derived from the "
@@ -302,7 +304,8 @@ static const struct conf_key service_keys[] = {
 	{ "max_connecting", CONF_ENTRIES, 0, AT(service, max_connecting), .min = 1, .max = 1u << 24,
 	  .preset = "1k", .zero = "no limit",
 	  .help = "Handshakes under way with one server address and port; keep it below the "
-	          "server's backlog (Linux: the lesser of `listen()`'s and "
+	          "server's backlog (Linux: the lesser of `listen()`'s, 511 of nginx and Apache, "
+	          "and "
 	          "`net.core.somaxconn`)." },
 	{ "allow", CONF_PREFIXES, 0, COUNTED(service, allow, n_allow), .min = 0, .max = 1u << 20,
 	  .derived = "everybody", .help = "Sources that are served." },

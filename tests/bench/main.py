@@ -6,26 +6,31 @@ import os
 import sys
 import traceback
 
-import adopt_packets
-import first_byte
-import growth
-import handoff
-import idle
-import kernel
-import lists
 import nics
-import overload
 import plot
-import proxy
-import scrape
-import shared_memory
-import wan
 from results import Results
 from stage import BUILD, machine
 
-TOPICS = {"ports": shared_memory, "kernel": kernel, "proxy": proxy, "flood": first_byte, "growth": growth,
-          "overload": overload, "idle": idle, "scrape": scrape, "lists": lists, "adopt": adopt_packets,
-          "handoff": handoff, "wan": wan}
+TOPICS = ("ports", "kernel", "proxy", "flood", "growth", "overload", "idle", "scrape", "lists", "adopt", "handoff",
+          "wan")
+
+
+def modules():
+    """Topic -> module. They import what scripts/setup installs, and --help and --nic-help come before that."""
+    import adopt_packets
+    import first_byte
+    import growth
+    import handoff
+    import idle
+    import kernel
+    import lists
+    import overload
+    import proxy
+    import scrape
+    import shared_memory
+    import wan
+    return dict(zip(TOPICS, (shared_memory, kernel, proxy, first_byte, growth, overload, idle, scrape, lists,
+                             adopt_packets, handoff, wan)))
 
 
 def options():
@@ -48,10 +53,12 @@ def options():
     for topic in found.topics:
         if topic not in TOPICS:
             parser.error("no such topic: " + topic)
-    try:
-        wan.chosen(wan.matrix(), found.wan)
-    except ValueError as error:
-        parser.error(str(error))
+    if found.wan:
+        import wan
+        try:
+            wan.chosen(wan.matrix(), found.wan)
+        except ValueError as error:
+            parser.error(str(error))
     return found
 
 
@@ -60,6 +67,7 @@ def main():
     if chosen.nic_help:
         print(nics.TEXT)
         return 0
+    run = modules()
     about = machine()
     if about["load_before"] > 0.5:
         print("bench: the machine is busy (load %.2f): the figures will be worth less"
@@ -69,7 +77,7 @@ def main():
     for name in chosen.topics or TOPICS:
         try:
             more = {"only": chosen.wan} if name == "wan" else {}
-            TOPICS[name].run(results, chosen.quick, **more)
+            run[name].run(results, chosen.quick, **more)
         except Exception as error:  # one topic that does not work must not cost the others
             traceback.print_exc()
             results.fail(name, error)

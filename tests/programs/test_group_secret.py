@@ -64,6 +64,14 @@ class GroupSecret(unittest.TestCase):
         self.configure("")
         self.assertIn("secret.file: found nothing", self.write("default", EXIT_CONFIG))
 
+    def test_a_check_warns_of_hand_off_without_a_master_secret(self):
+        warned = "\nwarning: service web: mode handoff without secret.file: no server takes its clients over"
+        for secret, mode, is_warned in (("", "handoff", True), ("", "proxy", False),
+                                        ("secret: {file: %s}" % self.path("master"), "handoff", False)):
+            self.configure(secret, mode)
+            done = self.run_it("--check")
+            self.assertEqual((done.returncode, warned in done.stdout), (0, is_warned), done)
+
     def test_one_option_without_the_other_is_usage(self):
         for argv in (("--group-secret", "default"), ("--output", self.path("out"))):
             done = self.run_it(*argv)

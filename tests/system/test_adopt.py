@@ -7,13 +7,15 @@ import random
 import re
 import signal
 import socket
+import stat
 import time
 
-from adopt import Proven, agent
+from adopt import CONFIG, Proven, agent
 from bench import Skip, anywhere, thorough
 from cookies import EPOCH_S
 from lab import wait_for
 from servers import Server, echo, read_all, say_and_close
+from test_metrics import promtool_is_silent
 
 BRINGS_ENGINES = True
 
@@ -488,3 +490,28 @@ def test_promise_and_metrics(bench):
         assert re.match(r'# (TYPE|HELP) synfront_adopt_[a-z_]+ .+$|# EOF$|'
                         r'synfront_adopt_[a-z_]+(\{interface="eth0"\})? \d+$', line), line
     wait_for("the file", lambda: os.path.exists(os.path.join(work, "metrics.prom")))
+
+
+@anywhere
+@thorough
+def test_metrics_file(bench):
+    """The textfile collector, which is another user, can read the file and its dialect, whatever the
+    umask; that it cannot be written is said once."""
+    folder = os.path.join(bench.lab.work, "collector")
+    before = os.umask(0o077)
+    try:
+        server = agent(bench, config=CONFIG.replace("metrics.prom", "collector/metrics.prom"))
+    finally:
+        os.umask(before)
+    path = os.path.join(folder, "metrics.prom")
+    wait_for("the complaint", lambda: "metrics: %s: No such file" % path in server.process.output())
+    time.sleep(11)  # it is tried every ten
+    os.mkdir(folder)
+    wait_for("the file", lambda: os.path.exists(path))
+    wait_for("the word", lambda: "metrics: %s is written again" % path in server.process.output())
+    assert server.process.output().count("metrics: ") == 2, server.process.output()
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o644
+    with open(path) as file:
+        text = file.read()
+    assert "synfront_adopt_opened_total 0\n" in text and "# EOF" not in text, text
+    promtool_is_silent(text)

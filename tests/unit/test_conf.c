@@ -80,7 +80,8 @@ test_sample_inline_pair_parses(void)
 	CU_ASSERT_EQUAL(c->workers.n_lcores, 4);
 	CU_ASSERT_EQUAL(c->workers.lcores[3], 8);
 	CU_ASSERT_EQUAL(c->workers.numa, CONF_NUMA_STRICT);
-	CU_ASSERT_EQUAL(c->log.target, CONF_LOG_SYSLOG);
+	CU_ASSERT_EQUAL(c->log.target, CONF_LOG_STDERR);
+	CU_ASSERT_EQUAL(c->drain_timeout_s, 50);
 	check_found(c, "198.51.100.7", 8042, "web");
 	check_found(c, "198.51.100.7", 22, "ssh");
 	check_found(c, "2001:db8:10::77", 443, "web");

@@ -462,6 +462,21 @@ LAB_TEST_ONCE(test_observe_handoff_crosses)
 	finish(lab);
 }
 
+/* Nothing was kept meanwhile, so when it ends any worker may have any segment. */
+LAB_TEST_ONCE(test_observe_handoff_ends_and_keeps_nothing)
+{
+	const struct lab_seg ack = { .side = SIDE_OUTSIDE, .flags = TCP_ACK, .client_port = 3000 };
+
+	lab->services[2].observe = true;
+	lab->server_port = LAB_HANDOFF;
+	start(lab);
+	CHECK(!lab_answers_anywhere(lab, &ack));
+	lab->services[2].observe = false;
+	reload(lab, false);
+	CHECK(lab_answers_anywhere(lab, &ack));
+	finish(lab);
+}
+
 /* The whole engine: closed ports, too. */
 LAB_TEST_ONCE(test_observe_closed_port_crosses)
 {
@@ -523,6 +538,7 @@ CU_TestInfo core_observe_tests[] = {
 	CHECK_TEST(test_observe_ports_used_again),
 	CHECK_TEST(test_observe_takes_nothing_from_what_is_enforced),
 	CHECK_TEST(test_observe_handoff_crosses),
+	CHECK_TEST(test_observe_handoff_ends_and_keeps_nothing),
 	CHECK_TEST(test_observe_closed_port_crosses),
 	CHECK_TEST(test_observe_full_table_still_crosses),
 	CHECK_TEST(test_observe_memory_is_a_row),
