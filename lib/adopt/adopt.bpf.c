@@ -6,7 +6,9 @@
  * At tc ingress each segment to a service is looked up. What a connection has passes; what
  * only a listener has must bring a good cookie, which opens one connection, once. What
  * proves nothing is dropped: the kernel's RST would end a client whose first segment was
- * lost. Data that brings a cookie which was good once gets that RST. (A client that comes again while its last connection is still here: takeover.bpf.h.)
+ * lost. Data that brings a cookie which was good once, and has died or is spent, gets that RST.
+ * (A client that comes again while its last connection is still here: takeover.bpf.h.) What only
+ * a listener has and is a SYN-ACK is dropped as well.
  *
  * An assignment is a request that the kernel may refuse later, e.g. for a wrong checksum;
  * so a cookie is spent only when the tracepoint of socket states says that a connection is
@@ -119,7 +121,7 @@ at_listener(struct __sk_buff *skb, struct packet *p, struct tcp_sock *listener, 
 	if (sk->sk_ack_backlog > sk->sk_max_ack_backlog)
 		return ADOPT_QUEUE_FULL;
 	if (spend(p, bpf_ktime_get_boot_ns()))
-		return ADOPT_REPLAYED;
+		return may_reset(p) ? ADOPT_SPENT_DATA : ADOPT_REPLAYED;
 	packet_read_timestamps(skb, p);
 	if (proof == PROOF_PROBE) {
 		/* The kernel takes SEG.SEQ - 1 for the client's ISS; and a byte that stands
@@ -137,7 +139,7 @@ decide(struct __sk_buff *skb, struct packet *p)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_sock *sk;
-	int rc;
+	int rc, is_syn = (p->flags & FLAG_SYN) != 0;
 
 	if (p->is_v4) {
 		tuple.ipv4.saddr = p->flow.client_be[3];
@@ -153,8 +155,11 @@ decide(struct __sk_buff *skb, struct packet *p)
 	sk = bpf_skc_lookup_tcp(skb, &tuple, p->is_v4 ? sizeof(tuple.ipv4) : sizeof(tuple.ipv6),
 	                        BPF_F_CURRENT_NETNS, 0);
 	if (sk == NULL)
-		return ADOPT_CLOSED;
-	if (sk->state == BPF_TCP_LISTEN) {
+		return is_syn ? ADOPT_HANDSHAKE : ADOPT_CLOSED;
+	if (is_syn) {
+		/* A listener would answer with a RST, to whoever the packet names as its source. */
+		rc = sk->state == BPF_TCP_LISTEN ? ADOPT_SYN_ACK : ADOPT_HANDSHAKE;
+	} else if (sk->state == BPF_TCP_LISTEN) {
 		struct tcp_sock *listener = bpf_skc_to_tcp_sock(sk);
 
 		rc = listener == NULL
@@ -185,7 +190,7 @@ synfront_adopt(struct __sk_buff *skb)
 	case PACKET_TCP:
 		if (!is_ours(&p))
 			return NEXT_PROGRAM;
-		if ((p.flags & (FLAG_SYN | FLAG_RST | FLAG_ACK)) == FLAG_ACK)
+		if ((p.flags & (FLAG_RST | FLAG_ACK)) == FLAG_ACK)
 			what = decide(skb, &p);
 		else
 			what = ADOPT_HANDSHAKE;

@@ -76,8 +76,8 @@ struct adopt_prefix {
 struct adopt_settings {
 	__u32 promised_wscale;    /* to clients without timestamps */
 	__u32 fresh_ms;           /* a take-over of a live connection echoes a TSval this young */
-	__u32 takeovers_a_second; /* of live connections without timestamps, per CPU */
-	__u32 dead_a_second;      /* looks for the epoch of a cookie that has died, per CPU */
+	__u32 takeovers_a_second; /* looks for a cookie over a live connection, per CPU */
+	__u32 dead_a_second;      /* cookies that have died or are spent, per CPU */
 };
 
 /* A cookie of a flow; flow as in addr.h, then the cookie in host order. */
