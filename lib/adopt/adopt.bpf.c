@@ -60,21 +60,18 @@ is_own_cookie(struct __sk_buff *skb, const struct packet *p, struct tcp_sock *li
 	return bpf_tcp_check_syncookie(listener, ip, sizeof(ip), (void *)tcp, sizeof(tcp)) == 0;
 }
 
-/* Has the cookie been spent? If not, note when it was first tried. */
+/* Has the cookie been spent? If not, note that it is tried. */
 static __always_inline int
-spend(const struct packet *p, __u64 boot_ns)
+spend(const struct packet *p)
 {
-	struct adopt_spent *spent = bpf_map_lookup_elem(&spent_map, &p->flow);
+	__u32 one = 1;
 
-	if (spent == NULL) {
-		struct adopt_spent fresh = { .since_ns = boot_ns };
-
-		bpf_map_update_elem(&spent_map, &p->flow, &fresh, BPF_NOEXIST);
-		return 0;
-	}
-	if (spent->opened)
+	if (bpf_map_lookup_elem(&spent_map, &p->flow) != NULL)
 		return 1;
-	count(ADOPT_RETRIED);
+	if (bpf_map_lookup_elem(&tried_map, &p->flow) != NULL)
+		count(ADOPT_RETRIED);
+	else
+		bpf_map_update_elem(&tried_map, &p->flow, &one, BPF_NOEXIST);
 	return 0;
 }
 
@@ -120,7 +117,7 @@ at_listener(struct __sk_buff *skb, struct packet *p, struct tcp_sock *listener, 
 		return ADOPT_MPTCP;
 	if (sk->sk_ack_backlog > sk->sk_max_ack_backlog)
 		return ADOPT_QUEUE_FULL;
-	if (spend(p, bpf_ktime_get_boot_ns()))
+	if (spend(p))
 		return may_reset(p) ? ADOPT_SPENT_DATA : ADOPT_REPLAYED;
 	packet_read_timestamps(skb, p);
 	if (proof == PROOF_PROBE) {
@@ -211,6 +208,7 @@ int
 BPF_PROG(synfront_opened, const struct sock *sk, int old, int new)
 {
 	struct adopt_spent_key key = {};
+	__u32 one = 1;
 
 	if (old != BPF_TCP_SYN_RECV || new != BPF_TCP_ESTABLISHED ||
 	    sk->sk_protocol != IPPROTO_TCP_)
@@ -228,11 +226,11 @@ BPF_PROG(synfront_opened, const struct sock *sk, int old, int new)
 	key.client_port_be = sk->__sk_common.skc_dport;
 	key.server_port_be = bpf_htons(sk->__sk_common.skc_num);
 	key.iss = BPF_CORE_READ((const struct tcp_sock *)sk, snd_una) - 1;
-	struct adopt_spent *spent = bpf_map_lookup_elem(&spent_map, &key);
-	if (spent != NULL && !spent->opened) {
-		spent->opened = 1;
-		count(ADOPT_OPENED);
-	}
+	if (bpf_map_lookup_elem(&tried_map, &key) == NULL)
+		return 0;
+	bpf_map_update_elem(&spent_map, &key, &one, BPF_ANY);
+	bpf_map_delete_elem(&tried_map, &key);
+	count(ADOPT_OPENED);
 	return 0;
 }
 

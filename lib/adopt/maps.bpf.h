@@ -50,12 +50,25 @@ struct {
 	__type(value, struct adopt_profile);
 } profiles_map SEC(".maps");
 
-/* The agent sets how many. */
+/*
+ * Cookies that were given to the kernel, and have opened nothing so far. One client with a wrong
+ * checksum can fill it, so it is apart from those that are spent, which only connections fill. An
+ * entry is wanted until the kernel has looked at the segment: what is pushed out in that time
+ * opens a connection whose cookie nobody remembers, so none may be pushed out soon.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct adopt_spent_key);
+	__type(value, __u32);
+} tried_map SEC(".maps");
+
+/* Those that have opened a connection. The agent sets how many. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
 	__type(key, struct adopt_spent_key);
-	__type(value, struct adopt_spent);
+	__type(value, __u32);
 } spent_map SEC(".maps");
 
 struct {

@@ -115,8 +115,7 @@ at_old(struct __sk_buff *skb, struct packet *p, struct bpf_sock *sk)
 	int proof = cookie_prove(p, now_ns);
 	if (proof != PROOF_EXACT && (proof != PROOF_PROBE || kind == ADOPT_TAKEOVER_CONNECTED))
 		return otherwise;
-	struct adopt_spent *spent = bpf_map_lookup_elem(&spent_map, &p->flow);
-	if (spent != NULL && spent->opened)
+	if (bpf_map_lookup_elem(&spent_map, &p->flow) != NULL)
 		return otherwise;
 	if (is_clone)
 		return ADOPT_TAKEOVER_LATE;
