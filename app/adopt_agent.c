@@ -73,7 +73,7 @@ turn(struct agent *a, bool all)
 static uint64_t
 spent_of(const struct adopt_counters *counters)
 {
-	return counters->n[ADOPT_ASSIGNED] - counters->n[ADOPT_RETRIED];
+	return counters->n[ADOPT_OPENED];
 }
 
 /* In the last LATELY_S seconds; `counters` are of now. */

@@ -198,6 +198,17 @@ ask(const struct agent_conf *conf, const char *word)
 }
 
 static int
+detach(const struct agent_conf *conf)
+{
+	struct conf_error err;
+	int rc = program_unpin(conf, &err);
+
+	if (rc < 0)
+		log_error("%s", err.text);
+	return rc < 0 ? EXIT_START : rc > 0 ? EXIT_OK : EXIT_AWAY;
+}
+
+static int
 carry_out(const struct agent_conf *conf, const struct options *o)
 {
 	if (o->check)
@@ -209,7 +220,7 @@ carry_out(const struct agent_conf *conf, const struct options *o)
 	if (strcmp(o->command, "metrics") == 0)
 		return ask(conf, "metrics");
 	if (strcmp(o->command, "detach") == 0)
-		return program_unpin(conf) ? EXIT_OK : EXIT_AWAY;
+		return detach(conf);
 	usage(stderr);
 	return EXIT_USAGE;
 }

@@ -6,7 +6,9 @@
  * At tc ingress each segment to a service is looked up. What a connection has passes; what
  * only a listener has must bring a good cookie, which opens one connection, once. What
  * proves nothing is dropped: the kernel's RST would end a client whose first segment was
- * lost. Data that brings a cookie which was good once gets that RST. (A client that comes again while its last connection is still here: takeover.bpf.h.)
+ * lost. Data that brings a cookie which was good once, and has died or is spent, gets that RST.
+ * (A client that comes again while its last connection is still here: takeover.bpf.h.) What only
+ * a listener has and is a SYN-ACK is dropped as well.
  *
  * An assignment is a request that the kernel may refuse later, e.g. for a wrong checksum;
  * so a cookie is spent only when the tracepoint of socket states says that a connection is
@@ -58,21 +60,18 @@ is_own_cookie(struct __sk_buff *skb, const struct packet *p, struct tcp_sock *li
 	return bpf_tcp_check_syncookie(listener, ip, sizeof(ip), (void *)tcp, sizeof(tcp)) == 0;
 }
 
-/* Has the cookie been spent? If not, note when it was first tried. */
+/* Has the cookie been spent? If not, note that it is tried. */
 static __always_inline int
-spend(const struct packet *p, __u64 boot_ns)
+spend(const struct packet *p)
 {
-	struct adopt_spent *spent = bpf_map_lookup_elem(&spent_map, &p->flow);
+	__u32 one = 1;
 
-	if (spent == NULL) {
-		struct adopt_spent fresh = { .since_ns = boot_ns };
-
-		bpf_map_update_elem(&spent_map, &p->flow, &fresh, BPF_NOEXIST);
-		return 0;
-	}
-	if (spent->opened)
+	if (bpf_map_lookup_elem(&spent_map, &p->flow) != NULL)
 		return 1;
-	count(ADOPT_RETRIED);
+	if (bpf_map_lookup_elem(&tried_map, &p->flow) != NULL)
+		count(ADOPT_RETRIED);
+	else
+		bpf_map_update_elem(&tried_map, &p->flow, &one, BPF_NOEXIST);
 	return 0;
 }
 
@@ -118,8 +117,8 @@ at_listener(struct __sk_buff *skb, struct packet *p, struct tcp_sock *listener, 
 		return ADOPT_MPTCP;
 	if (sk->sk_ack_backlog > sk->sk_max_ack_backlog)
 		return ADOPT_QUEUE_FULL;
-	if (spend(p, bpf_ktime_get_boot_ns()))
-		return ADOPT_REPLAYED;
+	if (spend(p))
+		return may_reset(p) ? ADOPT_SPENT_DATA : ADOPT_REPLAYED;
 	packet_read_timestamps(skb, p);
 	if (proof == PROOF_PROBE) {
 		/* The kernel takes SEG.SEQ - 1 for the client's ISS; and a byte that stands
@@ -137,7 +136,7 @@ decide(struct __sk_buff *skb, struct packet *p)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_sock *sk;
-	int rc;
+	int rc, is_syn = (p->flags & FLAG_SYN) != 0;
 
 	if (p->is_v4) {
 		tuple.ipv4.saddr = p->flow.client_be[3];
@@ -153,8 +152,11 @@ decide(struct __sk_buff *skb, struct packet *p)
 	sk = bpf_skc_lookup_tcp(skb, &tuple, p->is_v4 ? sizeof(tuple.ipv4) : sizeof(tuple.ipv6),
 	                        BPF_F_CURRENT_NETNS, 0);
 	if (sk == NULL)
-		return ADOPT_CLOSED;
-	if (sk->state == BPF_TCP_LISTEN) {
+		return is_syn ? ADOPT_HANDSHAKE : ADOPT_CLOSED;
+	if (is_syn) {
+		/* A listener would answer with a RST, to whoever the packet names as its source. */
+		rc = sk->state == BPF_TCP_LISTEN ? ADOPT_SYN_ACK : ADOPT_HANDSHAKE;
+	} else if (sk->state == BPF_TCP_LISTEN) {
 		struct tcp_sock *listener = bpf_skc_to_tcp_sock(sk);
 
 		rc = listener == NULL
@@ -185,7 +187,7 @@ synfront_adopt(struct __sk_buff *skb)
 	case PACKET_TCP:
 		if (!is_ours(&p))
 			return NEXT_PROGRAM;
-		if ((p.flags & (FLAG_SYN | FLAG_RST | FLAG_ACK)) == FLAG_ACK)
+		if ((p.flags & (FLAG_RST | FLAG_ACK)) == FLAG_ACK)
 			what = decide(skb, &p);
 		else
 			what = ADOPT_HANDSHAKE;
@@ -206,6 +208,7 @@ int
 BPF_PROG(synfront_opened, const struct sock *sk, int old, int new)
 {
 	struct adopt_spent_key key = {};
+	__u32 one = 1;
 
 	if (old != BPF_TCP_SYN_RECV || new != BPF_TCP_ESTABLISHED ||
 	    sk->sk_protocol != IPPROTO_TCP_)
@@ -223,11 +226,11 @@ BPF_PROG(synfront_opened, const struct sock *sk, int old, int new)
 	key.client_port_be = sk->__sk_common.skc_dport;
 	key.server_port_be = bpf_htons(sk->__sk_common.skc_num);
 	key.iss = BPF_CORE_READ((const struct tcp_sock *)sk, snd_una) - 1;
-	struct adopt_spent *spent = bpf_map_lookup_elem(&spent_map, &key);
-	if (spent != NULL && !spent->opened) {
-		spent->opened = 1;
-		count(ADOPT_OPENED);
-	}
+	if (bpf_map_lookup_elem(&tried_map, &key) == NULL)
+		return 0;
+	bpf_map_update_elem(&spent_map, &key, &one, BPF_ANY);
+	bpf_map_delete_elem(&tried_map, &key);
+	count(ADOPT_OPENED);
 	return 0;
 }
 

@@ -76,23 +76,17 @@ struct adopt_prefix {
 struct adopt_settings {
 	__u32 promised_wscale;    /* to clients without timestamps */
 	__u32 fresh_ms;           /* a take-over of a live connection echoes a TSval this young */
-	__u32 takeovers_a_second; /* of live connections without timestamps, per CPU */
-	__u32 dead_a_second;      /* looks for the epoch of a cookie that has died, per CPU */
+	__u32 takeovers_a_second; /* looks for a cookie over a live connection, per CPU */
+	__u32 dead_a_second;      /* cookies that have died or are spent, per CPU */
 };
 
-/* A cookie of a flow; flow as in addr.h, then the cookie in host order. */
+/* A cookie of a flow; flow as in addr.h, then the cookie in host order. To be in a map is all. */
 struct adopt_spent_key {
 	__u32 client_be[4];
 	__u32 server_be[4];
 	__u16 client_port_be;
 	__u16 server_port_be;
 	__u32 iss;
-};
-
-struct adopt_spent {
-	__u64 since_ns; /* CLOCK_BOOTTIME of the first assignment */
-	__u32 opened;   /* 1: the kernel has opened a connection from it */
-	__u32 zero;
 };
 
 /* Input and output of the program that makes a cookie for tests. */

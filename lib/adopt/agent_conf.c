@@ -57,7 +57,7 @@ static const struct conf_key root_keys[] = {
 	          "that "
 	          "the textfile collector of Prometheus' node exporter reads." },
 	{ "spent", CONF_ENTRIES, 0, AT(agent_conf, spent), .min = 1024, .max = 1u << 24,
-	  .preset = "64k", .entry_size = 112,
+	  .preset = "64k", .entry_size = 104,
 	  .help = "Cookies that are remembered, so that none opens two connections: as many as "
 	          "clients come by cookie in 60 s." },
 	{ "instance", CONF_NAME, 0, AT(agent_conf, instance), .max = 63, .preset = "synfront-adopt",

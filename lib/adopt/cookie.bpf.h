@@ -138,6 +138,18 @@ cookie_prove(const struct packet *p, __u64 now_ns)
 	return proof != PROOF_NO_KEYS ? proof : PROOF_NONE;
 }
 
+/* May the kernel answer it with a RST? What has neither data nor FIN is not worth one, since its
+ * client will send more; and RSTs are limited in rate. */
+static __always_inline int
+may_reset(const struct packet *p)
+{
+	__u32 zero = 0;
+	struct adopt_settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
+
+	return (p->payload_len != 0 || (p->flags & FLAG_FIN) != 0) && settings != NULL &&
+	       take_token(BUCKET_DEAD, settings->dead_a_second);
+}
+
 /*
  * Was it good once? Data of a client whose ACK was lost, and who asks for the first time when its
  * cookie has died, or whose segments were lost until then. It will never get in, and if nobody
@@ -149,11 +161,9 @@ cookie_prove(const struct packet *p, __u64 now_ns)
 static __always_inline int
 cookie_has_died(const struct packet *p, __u64 now_ns)
 {
-	__u32 zero = 0, epoch = epoch_of(now_ns / NS_PER_S, cookie_low(p->flow.iss) >> 5);
-	struct adopt_settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
+	__u32 epoch = epoch_of(now_ns / NS_PER_S, cookie_low(p->flow.iss) >> 5);
 
-	if ((p->payload_len == 0 && (p->flags & FLAG_FIN) == 0) || settings == NULL ||
-	    !take_token(BUCKET_DEAD, settings->dead_a_second))
+	if (!may_reset(p))
 		return 0;
 	for (__u32 i = 0; i < ADOPT_EPOCHS_DEAD / 2; i++) {
 		epoch -= 2;

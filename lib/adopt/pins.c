@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,10 +31,62 @@ pins_path(char path[PINS_PATH_SIZE], const char *place, const char *kind, const 
 			*c = '~';
 }
 
-bool
-pins_exist(const char *place)
+/* A name that an agent gives. */
+static bool
+is_any(const char *file, const void *what)
 {
-	return access(place, F_OK) == 0;
+	(void)what;
+	return strncmp(file, "map-", 4) == 0 || strncmp(file, "if-", 3) == 0 ||
+	       strcmp(file, "opened") == 0;
+}
+
+/* The first thing in the folder that no agent has put there; false: there is none. */
+static bool
+has_foreign(const char *place, char name[PINS_WHY_SIZE])
+{
+	DIR *dir = opendir(place);
+	const struct dirent *entry;
+	struct stat st;
+	bool found = dir == NULL;
+
+	while (!found && (entry = readdir(dir)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		found = !is_any(entry->d_name, NULL) ||
+		        fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+		        !S_ISREG(st.st_mode);
+		if (found)
+			snprintf(name, PINS_WHY_SIZE, "found \"%.64s\" in it", entry->d_name);
+	}
+	if (dir == NULL)
+		snprintf(name, PINS_WHY_SIZE, "%s", strerror(errno));
+	else
+		closedir(dir);
+	return found;
+}
+
+enum pins_found
+pins_look(const char *place, char why[PINS_WHY_SIZE])
+{
+	struct stat st;
+
+	/* No link is followed: the folder above may be open to everybody. */
+	if (lstat(place, &st) != 0) {
+		if (errno == ENOENT)
+			return PINS_NONE;
+		snprintf(why, PINS_WHY_SIZE, "%s", strerror(errno));
+		return PINS_FOREIGN;
+	}
+	if (!S_ISDIR(st.st_mode)) {
+		snprintf(why, PINS_WHY_SIZE, "found no folder");
+		return PINS_FOREIGN;
+	}
+	if (st.st_uid != geteuid() || (st.st_mode & 0777) != 0700) {
+		snprintf(why, PINS_WHY_SIZE, "found a folder of user %u, mode %04o",
+		         (unsigned int)st.st_uid, (unsigned int)(st.st_mode & 0777));
+		return PINS_FOREIGN;
+	}
+	return has_foreign(place, why) ? PINS_FOREIGN : PINS_OURS;
 }
 
 int
@@ -61,8 +114,10 @@ remove_where(const char *place, bool (*is_meant)(const char *file, const void *w
 		return;
 	while ((entry = readdir(dir)) != NULL) {
 		if (entry->d_name[0] != '.' && is_meant(entry->d_name, what)) {
-			unlinkat(dirfd(dir), entry->d_name, 0);
-			rewinddir(dir);
+			/* After a removal readdir() may leave out what follows. What cannot be
+			 * removed would be found again for ever. */
+			if (unlinkat(dirfd(dir), entry->d_name, 0) == 0)
+				rewinddir(dir);
 		}
 	}
 	closedir(dir);
@@ -110,17 +165,13 @@ pins_keep_links(const char *place, const char *const *interfaces, uint32_t n)
 	remove_where(place, is_other_link, &names);
 }
 
-static bool
-is_any(const char *file, const void *what)
-{
-	(void)file;
-	(void)what;
-	return true;
-}
-
 void
 pins_remove(const char *place)
 {
+	char why[PINS_WHY_SIZE];
+
+	if (pins_look(place, why) != PINS_OURS)
+		return;
 	remove_where(place, is_any, NULL);
 	rmdir(place);
 }

@@ -69,6 +69,16 @@ attach_tracepoint(struct program *p, struct conf_error *err)
 	return bpf_link__pin(p->opened, path) == 0 ? 0 : fail(err, path, errno);
 }
 
+static int
+fail_foreign(struct conf_error *err, const char *place, const char *why)
+{
+	snprintf(err->text, sizeof(err->text),
+	         "pins: %s: %s; expected a folder that an agent of this user has made, mode 0700: "
+	         "remove it, or name another `instance`",
+	         place, why);
+	return -1;
+}
+
 int
 program_load(struct program *p, const struct agent_conf *conf, bool pins, struct conf_error *err)
 {
@@ -79,11 +89,15 @@ program_load(struct program *p, const struct agent_conf *conf, bool pins, struct
 	for (uint32_t i = 0; i < conf->n_interfaces; i++)
 		p->links[i].fd = -1;
 
-	bool has_pins = pins_exist(p->place);
+	char why[PINS_WHY_SIZE];
+	enum pins_found found = pins_look(p->place, why);
+	if (found == PINS_FOREIGN)
+		return fail_foreign(err, p->place, why);
+	bool has_pins = found == PINS_OURS;
 	if (pins && !has_pins && pins_make(p->place) != 0) {
 		snprintf(err->text, sizeof(err->text), "pins: %s: %s", conf->pins,
 		         errno == ENODEV ? "found no BPF file system; expected one, as by mount -t "
-		                           "bpf bpf /sys/fs/bpf"
+		                           "bpf -o mode=700 bpf /sys/fs/bpf"
 		                         : strerror(errno));
 		return -1;
 	}
@@ -212,16 +226,21 @@ program_fini(struct program *p, bool lingers)
 	p->opened = NULL;
 }
 
-bool
-program_unpin(const struct agent_conf *conf)
+int
+program_unpin(const struct agent_conf *conf, struct conf_error *err)
 {
-	char place[PINS_PLACE_SIZE];
+	char place[PINS_PLACE_SIZE], why[PINS_WHY_SIZE];
 
 	pins_place(place, conf->pins, conf->instance);
-	if (!pins_exist(place))
-		return false;
-	pins_remove(place);
-	return true;
+	switch (pins_look(place, why)) {
+	case PINS_NONE:
+		return 0;
+	case PINS_OURS:
+		pins_remove(place);
+		return 1;
+	default:
+		return fail_foreign(err, place, why);
+	}
 }
 
 void

@@ -53,8 +53,9 @@ int program_attach(struct program *p, struct conf_error *err);
 /* Detach and unload; what is pinned stays if `lingers`. */
 void program_fini(struct program *p, bool lingers);
 
-/* Remove what an instance of this name has left pinned. True if there was something. */
-bool program_unpin(const struct agent_conf *conf);
+/* Remove what an instance of this name has left pinned. 1, 0 if there was nothing, or -1 and *err
+ * if what is there is somebody else's. */
+int program_unpin(const struct agent_conf *conf, struct conf_error *err);
 
 /* Sum over all CPUs. */
 void program_counters(const struct program *p, struct adopt_counters *sum);

@@ -13,10 +13,11 @@
 /* What a client without timestamps is promised: the engine's PROMISE_WSCALE (admission.h),
  * which no cookie can carry. */
 #define WSCALE_WITHOUT_TIMESTAMPS 7u
-/* A take-over of a live connection echoes a TSval this young: more than any round trip, less
- * than somebody needs to guess 26 bits. */
+/* A take-over of a live connection echoes a TSval this young: more than any round trip. It keeps
+ * off what has been under way for long, and nobody who guesses: it is the time of day. */
 #define FRESH_MS 10000u
-#define TAKEOVERS_A_SECOND 100u
+/* Of 2^26 tries that a guess takes on average, so many a second are 18 h. */
+#define TAKEOVERS_A_SECOND 1000u
 /* Each is ten tries of a cookie at most, or twenty: with IPv6 some 2 or 5 us. */
 #define DEAD_A_SECOND 1000u
 

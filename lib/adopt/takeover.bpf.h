@@ -12,9 +12,12 @@
  * suspected only if its ACK is unacceptable there (RFC 5961, 5.2), and a cookie that has
  * opened a connection never takes one over, so a late duplicate ends nothing.
  *
- * Who guesses blindly needs 2^26 tries for a live connection, as for opening one. So a
- * take-over of a live connection must also echo a timestamp that is fresh, or, without
- * timestamps, is limited in rate.
+ * Who guesses blindly needs 2^26 tries, as for opening one: less than for the RCV.NXT by which RFC
+ * 5961 guards a live connection, and no timestamp makes it more, since what is echoed is the time
+ * of day. So only so many segments a second are looked at for a cookie over a live connection, and
+ * a probe, which would be a second guess in the same segment, takes none over. In a flood of such
+ * segments real clients find no token, too; what is not looked at passes to the kernel, since it
+ * may be of the live connection: the ACK of what another CPU is just sending is beyond SND.NXT.
  */
 #ifndef SYNFRONT_TAKEOVER_BPF_H
 #define SYNFRONT_TAKEOVER_BPF_H
@@ -34,7 +37,8 @@ ack_unacceptable(const struct tcp_sock *old, __u32 ack)
 	return ack - from > old->snd_nxt - from;
 }
 
-/* May this segment, whose cookie is good, end a live connection? */
+/* May this segment, whose cookie is good, end a live connection? What was under way for long may
+ * not, where that can be told. */
 static __always_inline int
 may_end_live(struct __sk_buff *skb, struct packet *p, __u64 now_ns)
 {
@@ -44,10 +48,18 @@ may_end_live(struct __sk_buff *skb, struct packet *p, __u64 now_ns)
 	if (settings == NULL)
 		return 0;
 	packet_read_timestamps(skb, p);
-	if (p->has_ts)
-		return stamp_is_fresh(stamp_age_ms(p->tsecr, now_ns / NS_PER_MS),
-		                      settings->fresh_ms);
-	return take_token(BUCKET_TAKEOVER, settings->takeovers_a_second);
+	return !p->has_ts ||
+	       stamp_is_fresh(stamp_age_ms(p->tsecr, now_ns / NS_PER_MS), settings->fresh_ms);
+}
+
+/* May it be looked at for a cookie, though a live connection has it? */
+static __always_inline int
+may_look(void)
+{
+	__u32 zero = 0;
+	struct adopt_settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
+
+	return settings != NULL && take_token(BUCKET_TAKEOVER, settings->takeovers_a_second);
 }
 
 /* End the old connection and queue the segment again. */
@@ -92,16 +104,18 @@ at_old(struct __sk_buff *skb, struct packet *p, struct bpf_sock *sk)
 
 		if (old == NULL || !ack_unacceptable(old, p->flow.iss + 1))
 			return ADOPT_CONNECTED;
+		/* A clone has had its token. */
+		if (!is_clone && !may_look())
+			return ADOPT_TAKEOVER_UNTRIED;
 		rcv_nxt = old->rcv_nxt;
 		kind = ADOPT_TAKEOVER_CONNECTED;
 		otherwise = ADOPT_CONNECTED;
 	}
 	__u64 now_ns = wall_ns();
 	int proof = cookie_prove(p, now_ns);
-	if (proof != PROOF_EXACT && proof != PROOF_PROBE)
+	if (proof != PROOF_EXACT && (proof != PROOF_PROBE || kind == ADOPT_TAKEOVER_CONNECTED))
 		return otherwise;
-	struct adopt_spent *spent = bpf_map_lookup_elem(&spent_map, &p->flow);
-	if (spent != NULL && spent->opened)
+	if (bpf_map_lookup_elem(&spent_map, &p->flow) != NULL)
 		return otherwise;
 	if (is_clone)
 		return ADOPT_TAKEOVER_LATE;

@@ -86,6 +86,30 @@ loaded_set_time(struct program *program, uint64_t wall_s, bool two)
 		abort();
 }
 
+int
+loaded_run(struct program *program, const uint8_t *frame, size_t len)
+{
+	static const int besides[] = { ADOPT_OPENED, ADOPT_RETRIED, ADOPT_PROBE, ADOPT_MSS_RAISED };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)len);
+	struct adopt_counters before, after;
+	int found = -1;
+
+	program_counters(program, &before);
+	int rc = bpf_prog_test_run_opts(bpf_program__fd(program->skeleton->progs.synfront_adopt),
+	                                &opts);
+	if (rc != 0) {
+		fprintf(stderr, "frame of %zu bytes: %s\n", len, strerror(-rc));
+		abort();
+	}
+	program_counters(program, &after);
+	for (unsigned int i = 0; i < sizeof(besides) / sizeof(besides[0]); i++)
+		after.n[besides[i]] = before.n[besides[i]];
+	for (int i = 0; i < ADOPT_COUNTERS; i++)
+		if (after.n[i] != before.n[i])
+			found = found == -1 ? i : ADOPT_COUNTERS;
+	return found;
+}
+
 void
 loaded_end(struct program *program)
 {

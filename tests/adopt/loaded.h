@@ -5,6 +5,7 @@
 #define SYNFRONT_ADOPT_LOADED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "program.h"
@@ -26,6 +27,11 @@ void loaded_set_time(struct program *program, uint64_t wall_s, bool two);
 
 /* That time alone: it goes on from there. */
 void loaded_set_clock(struct program *program, uint64_t wall_s);
+
+/* Run it on a frame. The counter that this ends in, but for those that count besides;
+ * ADOPT_COUNTERS: in more than one; -1: in none, so it is not for a service. Ends the process if
+ * the kernel takes no such frame. */
+int loaded_run(struct program *program, const uint8_t *frame, size_t len);
 
 /* Unload. */
 void loaded_end(struct program *program);

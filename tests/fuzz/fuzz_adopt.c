@@ -192,7 +192,10 @@ check_verdict(const struct segment *seg, const struct adopt_counters *before,
 		FUZZ_CHECK(seg->class == SEGMENT_MALFORMED || n_taken == 0);
 		return;
 	}
-	if ((seg->flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
+	uint8_t flags = seg->flags & (TCP_SYN | TCP_RST | TCP_ACK);
+	if (flags == (TCP_SYN | TCP_ACK) && seg->flow.server_port_be == htons(80))
+		wanted = ADOPT_SYN_ACK;
+	else if (flags != TCP_ACK)
 		wanted = ADOPT_HANDSHAKE;
 	else if (seg->flow.server_port_be != htons(80))
 		wanted = ADOPT_CLOSED;

@@ -124,7 +124,7 @@ def test_headers_in_pages(bench):
 
 @anywhere
 def test_cookie_opens_one_connection(bench):
-    """The first data segment again after the close: the server sees one request."""
+    """The first segments again after the close: the server sees one request, and data is reset."""
     server = agent(bench)
     port, listener = serve(bench, say_and_close)
     for timestamps in (True, False):
@@ -137,9 +137,11 @@ def test_cookie_opens_one_connection(bench):
             client.reset()
             wait_for("the connection to be gone", lambda: str(port) not in bench.lab.run(
                 "server", "ss", "-Htan", "state", "connected", "sport", "= :%d" % port))
-            with server.grows("replayed", 3):
+            with server.grows("replayed"), server.grows("spent_data", 3):
+                client.send("A", seq=client.iss + 1, ack=client.cookie + 1)
                 for _ in range(3):
                     client.send("PA", b"GET", seq=client.iss + 1, ack=client.cookie + 1)
+                    client.expect("R")
         assert listener.accepted == 1, listener.accepted
 
 
@@ -428,7 +430,7 @@ def test_linger_restart(bench):
             assert server.count("opened") == opened, server.count("opened")
         client.send("A")
         client.exchange()
-        with server.grows("replayed"):
+        with server.grows("spent_data"):
             before.send("PA", b"GET", seq=before.iss + 1, ack=before.cookie + 1)
         client.reset()
     assert listener.accepted == 4, listener.accepted

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """synfront-adopt behind front ends that differ: whose clocks are apart from the server's, and who
-change their master secret one after the other; and clients that come when their cookie has died."""
+change their master secret one after the other; clients that come when their cookie has died; and
+what comes from outside in a server's name or over a live connection."""
 
 import os
+import random
 import re
 import secrets
+import socket
 import time
 
 from adopt import CONFIG, Proven, agent
@@ -13,6 +16,9 @@ from cookies import EPOCH_S
 from test_adopt import serve
 
 BRINGS_ENGINES = True
+
+OWN_PORT = 9998  # from which the server connects; a port of a service
+GUESSES, ROUNDS = 500, 20  # at once: more than the CPUs here look at
 
 TWO_SECRETS = CONFIG.replace("/group}", "/group, next: %(work)s/group.next}")
 
@@ -125,3 +131,50 @@ def test_cookie_has_died(bench):
             with server.grows("unproven"):
                 client.send("PA", b"at last")
             client.silence(0.2)
+
+
+@anywhere
+def test_syn_acks_from_outside(bench):
+    """At a listener they are dropped, where the kernel alone would send a RST to whoever they name;
+    a connection that the server itself opens from a port of a service gets its own."""
+    server = agent(bench)
+    port, _ = serve(bench)
+    for family in (4, 6):
+        with Proven(server, port, family=family) as client, server.grows("syn_ack"):
+            client.send("SA")
+            client.silence()
+    with Proven(server, OWN_PORT) as peer, server.grows("handshake"), \
+            bench.lab.socket("server") as connecting:
+        connecting.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        connecting.bind(("0.0.0.0", OWN_PORT))
+        connecting.setblocking(False)
+        connecting.connect_ex((peer.own, peer.own_port))
+        syn = peer.expect("S")
+        peer.rcv_nxt = (syn["TCP"].seq + 1) & 0xffffffff
+        peer.snd_nxt = peer.iss
+        peer.send("SA", options=[("MSS", 1460)])
+        peer.expect("A")
+
+
+@anywhere
+def test_guesses_over_a_live_connection(bench):
+    """So many a second are looked at; the connection lives, and when they end its client comes again."""
+    server = agent(bench)
+    port, _ = serve(bench)
+    with Proven(server, port) as client:
+        client.send("A")
+        client.exchange(b"once")
+        guesses = [bytes(client.segment("A", ack=random.getrandbits(32))) for _ in range(GUESSES)]
+        untried = server.count("takeover_untried")
+        for _ in range(ROUNDS):
+            for guess in guesses:
+                client.tap.send(guess)
+        assert server.count("takeover_untried") > untried
+        client.exchange(b"still here")
+        time.sleep(0.1)
+        client.answer(iss=random.getrandbits(32))
+        client.written.clear()
+        with server.grows("takeover_connected"), server.grows("opened"):
+            client.send("A")
+        client.exchange(b"again")
+        client.reset()

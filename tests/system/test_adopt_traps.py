@@ -3,6 +3,7 @@
 and does what is said of it."""
 
 import contextlib
+import os
 import socket
 
 import frames
@@ -137,6 +138,28 @@ def test_mptcp(bench):
     with Proven(server, 80) as client, server.grows("mptcp"):
         client.send("A")
         client.silence()
+
+
+@anywhere
+def test_folder_of_others(bench):
+    """A folder under the instance's name that no agent has made keeps it from starting, with its
+    name and at once, and stays as it is."""
+    server = agent(bench, linger=True)
+    server.end()
+    server.detach()
+    place = os.path.join(bench.lab.work, "bpf", server.instance)
+    os.makedirs(os.path.join(place, "x"))
+    try:
+        for words in (("--linger", "run"), ("run",), ("detach",)):
+            process = bench.lab.spawn("server", "refused", *server.argv(*words))
+            assert process.wait(20) == 3, process.output()
+            assert place in process.output(), process.output()
+            bench.lab.end(process)
+        assert os.listdir(place) == ["x"]
+    finally:
+        os.rmdir(os.path.join(place, "x"))
+        os.rmdir(place)
+    server.begin()
 
 
 @anywhere
