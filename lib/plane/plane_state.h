@@ -61,8 +61,9 @@ struct plane {
 	uint32_t pool_size;          /* mbufs in each */
 	struct secret_ring *secrets; /* written by control */
 	struct owner_map owners;
-	bool wakes;                      /* workers may have to wake one another */
-	uint64_t base_tsc, base_wall_ms; /* the workers' clock; the latter by control: wall_clock.h */
+	bool wakes; /* workers may have to wake one another */
+	uint64_t base_tsc;
+	uint64_t base_wall_ms; /* by control: wall_clock.h */
 	uint64_t tsc_per_ms;
 
 	/* Snapshot of the policy: release by control, acquire by workers. A worker reports

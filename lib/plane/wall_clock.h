@@ -20,7 +20,8 @@
 #include "plane_state.h"
 
 #define WALL_CLOCK_SET_MS 1000 /* the clock was set: from this difference on */
-#define WALL_CLOCK_SLEW_MS 2   /* at most, each time that control looks: 0.8 % at four times a second */
+#define WALL_CLOCK_SLEW_MS \
+	2 /* at most, each time that control looks: 0.8 % at four times a second */
 
 /* Control, before there are workers: from now on. Returns the wall clock in seconds. */
 uint64_t wall_clock_begin(struct plane *plane);

@@ -94,8 +94,8 @@ struct alike {
 		const struct syn_plan *plan;
 		struct backend *backend;
 	} syn __attribute__((aligned(16))); /* as struct syn_planned begins */
-	struct cookie_lane *cookies; /* for cookies under this key ... */
-	const __m128i *mask;         /* ... and profile */
+	struct cookie_lane *cookies;        /* for cookies under this key ... */
+	const __m128i *mask;                /* ... and profile */
 	uint8_t profile;
 	struct syn_plan_memo memo;
 	/* Copies, which no store can change: they stay in registers. */
@@ -147,8 +147,8 @@ alike_turn_syn(struct core *core, struct segment *seg, unsigned int number,
 	if (!alike->is_sought) {
 		alike->is_sought = true;
 		alike->syn.backend = state->mode == MODE_PROXY
-		                         ? syn_plan_seek(core, alike->place, &s->flow)
-		                         : NULL;
+		                             ? syn_plan_seek(core, alike->place, &s->flow)
+		                             : NULL;
 	}
 	const struct syn_plan *plan = syn_plan_for(core, s, state, alike->syn.backend, now,
 	                                           &alike->memo);

@@ -33,13 +33,11 @@ syn_lane_found(const struct segment *seg)
 	memcpy(&found, &seg->found.entry, sizeof(found));
 	return found;
 }
-_Static_assert(offsetof(struct segment_found, service) ==
-                               offsetof(struct segment_found, entry) + 4 &&
-                       offsetof(struct segment_found, lane) ==
-                               offsetof(struct segment_found, entry) + 6 &&
-                       offsetof(struct segment_found, proof) ==
-                               offsetof(struct segment_found, entry) + 7,
-               "entry to proof are one word");
+_Static_assert(
+	offsetof(struct segment_found, service) == offsetof(struct segment_found, entry) + 4 &&
+		offsetof(struct segment_found, lane) == offsetof(struct segment_found, entry) + 6 &&
+		offsetof(struct segment_found, proof) == offsetof(struct segment_found, entry) + 7,
+	"entry to proof are one word");
 
 #define SYN_LANE_FOUND_NOTHING 0u /* of no SYN: its entry is FLOW_NONE */
 

@@ -108,8 +108,8 @@ checksum_add_48(uint64_t sum, const uint8_t *p)
 	        "adcq %6, %0\n\t"
 	        "adcq $0, %0"
 	        : "+r"(sum)
-	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2), CHECKSUM_WORD(p, 3),
-	          CHECKSUM_WORD(p, 4), CHECKSUM_WORD(p, 5)
+	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2),
+	          CHECKSUM_WORD(p, 3), CHECKSUM_WORD(p, 4), CHECKSUM_WORD(p, 5)
 	        : "cc");
 	return sum;
 }
@@ -129,9 +129,9 @@ checksum_add_72(uint64_t sum, const uint8_t *p)
 	        "adcq %9, %0\n\t"
 	        "adcq $0, %0"
 	        : "+r"(sum)
-	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2), CHECKSUM_WORD(p, 3),
-	          CHECKSUM_WORD(p, 4), CHECKSUM_WORD(p, 5), CHECKSUM_WORD(p, 6), CHECKSUM_WORD(p, 7),
-	          CHECKSUM_WORD(p, 8)
+	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2),
+	          CHECKSUM_WORD(p, 3), CHECKSUM_WORD(p, 4), CHECKSUM_WORD(p, 5),
+	          CHECKSUM_WORD(p, 6), CHECKSUM_WORD(p, 7), CHECKSUM_WORD(p, 8)
 	        : "cc");
 	return sum;
 }

@@ -287,7 +287,8 @@ write_ends_v4(uint8_t *ip, __m128i server_and_ports, uint32_t client_be)
 
 	_mm_storeu_si128((__m128i *)(ip + IPV4_SRC_OFF), _mm_insert_epi32(ends, (int)client_be, 1));
 }
-_Static_assert(IPV4_HEADER_SIZE == IPV4_SRC_OFF + 8 && offsetof(struct flow, client_port_be) == 32 &&
+_Static_assert(IPV4_HEADER_SIZE == IPV4_SRC_OFF + 8 &&
+                       offsetof(struct flow, client_port_be) == 32 &&
                        offsetof(struct flow, server_port_be) == 34,
                "addresses and ports lie behind each other");
 

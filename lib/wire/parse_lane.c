@@ -243,8 +243,7 @@ is_syn_of(const uint8_t *frame, uint32_t head, unsigned int l4_off, const struct
 	if (tcp[TCP_FLAGS_OFF] != TCP_SYN)
 		return false;
 	return __builtin_expect(head >= l4_off + SYN_LEN, 1) &&
-	       has_shape(frame + ETH_TYPE_OFF, ip) &&
-	       has_shape(tcp + TCP_DATA_OFF, &syn_tcp) &&
+	       has_shape(frame + ETH_TYPE_OFF, ip) && has_shape(tcp + TCP_DATA_OFF, &syn_tcp) &&
 	       (bytes_get_u32_be(tcp + SYN_LEN - 4) & SYN_SCALE_MASK) == SYN_SCALE &&
 	       bytes_get_u16_be(tcp) != 0 && bytes_get_u16_be(tcp + 2) != 0;
 }

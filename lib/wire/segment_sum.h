@@ -45,8 +45,7 @@ segment_is(const struct segment *seg, unsigned int l4_off, unsigned int tcp_len)
 
 	memcpy(&lengths, &seg->frame_len, sizeof(lengths));
 	memcpy(&offsets, &seg->l3_off, sizeof(offsets));
-	return lengths == l4_off + tcp_len &&
-	       offsets == ((uint32_t)l4_off << 16 | ETH_HEADER_SIZE);
+	return lengths == l4_off + tcp_len && offsets == ((uint32_t)l4_off << 16 | ETH_HEADER_SIZE);
 }
 _Static_assert(offsetof(struct segment, payload_len) == offsetof(struct segment, frame_len) + 4 &&
                        offsetof(struct segment, l4_off) == offsetof(struct segment, l3_off) + 2,
