@@ -9,7 +9,7 @@ RATE_MIN = 1000
 # What is tried first, of what arrives flat out, when some are lost; and what is flooded with, of
 # what was carried.
 FIRST = 0.97
-PART = 0.95
+PART = 0.93
 STEP = 0.96
 LOST_MAX = 0.003
 SENT_MIN = 0.97
