@@ -2,6 +2,8 @@
 /* SPLICED: two handshakes joined. */
 #include "core_lab.h"
 
+#include "core_state.h"
+
 static void
 start(struct lab *lab)
 {
@@ -370,6 +372,45 @@ LAB_TEST_ONCE(test_spliced_drain_resets_both_ends)
 	lab_tick(lab, 100);
 }
 
+static const struct conn *
+the_connection(const struct lab *lab)
+{
+	const struct conn *conn = lab->core->conns.conns;
+
+	while (conn->state == CONN_FREE)
+		conn++;
+	return conn;
+}
+
+/* What lies beyond the largest window teaches nothing, and what is as far as that does. */
+LAB_TEST_ONCE(test_spliced_follows_as_far_as_the_largest_window)
+{
+	start(lab);
+	check_alive(lab);
+	const struct conn *conn = the_connection(lab);
+	const struct conn before = *conn;
+
+	EQUAL(before.server_lag, 0);
+	EQUAL(before.client_lag, 0);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1 - WINDOW_MAX - 1);
+	EQUAL(conn->server_lag, 0);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1 - WINDOW_MAX);
+	EQUAL(conn->server_lag, CONN_LAG_MAX);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1 - WINDOW_MAX - 1);
+	EQUAL(conn->client_lag, 0);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1 - WINDOW_MAX);
+	EQUAL(conn->client_lag, CONN_LAG_MAX);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1 + WINDOW_MAX + 1);
+	EQUAL(conn->client_nxt, before.client_nxt);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1 + WINDOW_MAX);
+	EQUAL(conn->client_nxt, before.client_nxt + WINDOW_MAX);
+	EQUAL(conn->client_lag, 0);
+	SERVER(TCP_ACK, lab->server_iss + 1 + WINDOW_MAX + 1, lab->irs + 1 + WINDOW_MAX);
+	EQUAL(conn->server_nxt, before.server_nxt);
+	SERVER(TCP_ACK, lab->server_iss + 1 + WINDOW_MAX, lab->irs + 1 + WINDOW_MAX);
+	EQUAL(conn->server_nxt, before.server_nxt + WINDOW_MAX);
+}
+
 CU_TestInfo core_spliced_tests[] = {
 	CHECK_TEST(test_spliced_client_ack_rewritten),
 	CHECK_TEST(test_spliced_client_data_rewritten),
@@ -394,6 +435,7 @@ CU_TestInfo core_spliced_tests[] = {
 	CHECK_TEST(test_spliced_transfer_wraps),
 	CHECK_TEST(test_spliced_forged_segments_change_nothing),
 	CHECK_TEST(test_spliced_server_ack_ahead_is_believed),
+	CHECK_TEST(test_spliced_follows_as_far_as_the_largest_window),
 	CHECK_TEST(test_spliced_challenge_within_reflection_cap),
 	CHECK_TEST(test_spliced_reset_remaining_finds_it),
 	CHECK_TEST(test_spliced_drain_resets_both_ends),

@@ -207,6 +207,9 @@ test_time_ticks_by_the_millisecond(void)
 	start();
 	w = lab.plane.workers[0];
 	worker_lab_run(&lab, 0, 1);
+	struct timespec had;
+	CU_ASSERT_NOT_EQUAL(w->cpu_clock, CLOCK_REALTIME);
+	CU_ASSERT_EQUAL(clock_gettime(w->cpu_clock, &had), 0);
 	/* A clock that stands still. */
 	w->last_tick_ms = w->now.now_ms = 12345;
 	w->account.remaining = 99;
