@@ -243,22 +243,31 @@ class Trial(Checks):
         return counts
 
     def none_lost(self, before):
-        """Port by port."""
+        """Port by port. An 82576 with several receive queues drops what finds one full, and no driver
+        counts it; with one worker it has a queue of SYNs besides, to which the emulated one brings
+        none."""
+        may_drop = self.guest.port("outside")["syn_queues"] == "yes"
+
         def differences():
             now = [new - old for new, old in zip(self.counted(), before)]
             return [now[0] - now[2], now[1] - now[3], now[4] - now[6], now[5] - now[7]]
 
+        def unequal():
+            found = differences()
+            return any(found[:1] + found[2:]) or found[1] > 0 or (found[1] < 0 and not may_drop)
+
         # Once is enough: at any later moment some neighbour solicitation may be on its way.
         try:
-            wait_for("what arrived to be what was sent", lambda: not any(differences()), 30, 0.5)
+            wait_for("what arrived to be what was sent", lambda: not unequal(), 30, 0.5)
         except TimeoutError:
             ports = [self.guest.port(side) for side in ("outside", "inside")]
             raise AssertionError("engine less TAP: sent %d, received %d outside; sent %d, "
                                  "received %d inside; %s" % (*differences(), ports)) from None
         now = [new - old for new, old in zip(self.counted(), before)]
         missed = sum(self.guest.port(side)["port_missed"] for side in ("outside", "inside"))
-        return "%d out, %d in, of these %d missed by the NIC" % (now[0] + now[4], now[1] + now[5],
-                                                                 missed)
+        dropped = "" if not may_drop else ", %d dropped by a full queue" % -differences()[1]
+        return "%d out, %d in, of these %d missed by the NIC%s" % (now[0] + now[4], now[1] + now[5],
+                                                                   missed, dropped)
 
     def none_missed(self):
         for side in ("outside", "inside"):
