@@ -16,6 +16,7 @@
 #include "lcore.h"
 #include "log.h"
 #include "pci_reason.h"
+#include "port_reception.h"
 
 #define BUFFER_SIZE 2048u
 /* Ethernet with two tags, without FCS. */
@@ -385,11 +386,15 @@ port_buffer_size(const struct plane *plane)
 static int
 start_queues(struct plane *plane, struct plane_port *port)
 {
-	int rc = 0;
+	struct rte_eth_dev_info info;
+	struct rte_eth_rxconf conf;
+	int rc = rte_eth_dev_info_get(port->id, &info);
 
+	if (rc == 0)
+		port_reception_queue(&info, &conf);
 	for (uint16_t q = 0; rc == 0 && q < port->n_rx + port->syns.n; q++)
 		rc = rte_eth_rx_queue_setup(port->id, q, port->n_rx_descriptors,
-		                            (unsigned int)port->socket, NULL,
+		                            (unsigned int)port->socket, &conf,
 		                            plane->pools[q % port->n_rx]);
 	for (uint16_t q = 0; rc == 0 && q < port->n_tx; q++)
 		rc = rte_eth_tx_queue_setup(port->id, q, port->n_tx_descriptors,
@@ -457,10 +462,7 @@ port_start(struct plane *plane, enum side side)
 	}
 	if (port->syns.n == 0)
 		steer(plane, port);
-	/* Rings and memory have no filter that could be in the way. */
-	if (port->conf->promiscuous && (rc = rte_eth_promiscuous_enable(port->id)) != 0)
-		log_message(rc == -ENOTSUP ? CONF_LOG_INFO : CONF_LOG_WARNING,
-		            "%s.promiscuous: %s: %s", name, port->conf->device, rte_strerror(-rc));
+	port_reception_begin(port, name);
 	if (set_mac(plane, port, name) != 0)
 		return -1;
 	log_notice("%s: %s (%s), " RTE_ETHER_ADDR_PRT_FMT

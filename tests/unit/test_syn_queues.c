@@ -124,7 +124,8 @@ int
 rte_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t n, unsigned int socket,
                        const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
 {
-	(void)port, (void)n, (void)socket, (void)conf;
+	(void)port, (void)n, (void)socket;
+	CU_ASSERT_EQUAL(conf->rx_drop_en, 1);
 	CU_ASSERT_FATAL(queue < nic.n_rx && queue < RTE_DIM(nic.pools));
 	nic.pools[queue] = pool;
 	nic.n_set_up++;
