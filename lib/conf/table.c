@@ -424,7 +424,9 @@ static const struct conf_key timeouts_keys[] = {
 	TIMEOUT(closing, 1, 3600, "1m", "Both FINs seen."),
 	TIMEOUT(reset_linger, 1, 60, "2s", "An RST at exactly RCV.NXT seen."),
 	{ "adopt", CONF_DURATION, 0, AT(timeouts, adopt), .min = 1, .max = 3600, .preset = "1m",
-	  .zero = "never", .help = "After start: how long unknown connections may be adopted." },
+	  .zero = "never",
+	  .help = "After a start, and for services that a reload puts before connections: how "
+	          "long unknown connections may be adopted." },
 	TIMEOUT(probe, 1, 3600, "5s", "Between two clients that try a server which is down."),
 	{ "protect", CONF_DURATION, 0, AT(timeouts, protect), .min = 1, .max = 3600,
 	  .preset = "30s", .zero = "nothing is protected",

@@ -47,6 +47,19 @@ core_set_policy(struct core *core, const struct policy *policy)
 		core_set_policy(core->observer->shadow, policy);
 }
 
+void
+core_adopt_anew(struct core *core, const struct instant *now)
+{
+	for (uint32_t i = 0; i < core->policy->n_services; i++) {
+		const struct service *service = &core->policy->services[i];
+
+		if (!service->adopts)
+			continue;
+		core->services[service->id].served_ms = now->now_ms;
+		core->served_ms = now->now_ms;
+	}
+}
+
 /* ---- decide ---------------------------------------------------------- */
 
 static enum state

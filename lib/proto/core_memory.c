@@ -89,7 +89,9 @@ core_init(void *memory, const struct core_params *params, const struct policy *p
 	memset(core, 0, sizeof(*core));
 	core->params = *params;
 	memcpy(&core->hash_key, params->seed, sizeof(core->hash_key));
-	core->started_ms = now->now_ms;
+	core->served_ms = now->now_ms;
+	for (uint32_t i = 0; i < SERVICES_MAX; i++)
+		core->services[i].served_ms = now->now_ms;
 	/* A cookie of the run before may still be out. */
 	core->cookie_out_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 

@@ -81,6 +81,7 @@ struct service_state {
 	uint32_t n_new; /* proven in the running second */
 	uint32_t second;
 	struct bucket unknown_bucket; /* what the shield lets pass of unknown flows */
+	uint64_t served_ms;           /* since when it is served, and connections may be older */
 } __attribute__((aligned(64)));
 
 _Static_assert(offsetof(struct service_state, connections) <= 64, "a SYN needs one line");
@@ -144,7 +145,7 @@ struct core {
 	struct bucket port_bucket, proven_bucket, rst_bucket, challenge_bucket, pass_bucket;
 	struct bucket learn_bucket, fragment_bucket;
 	struct flow_hash_key hash_key;
-	uint64_t started_ms;
+	uint64_t served_ms;     /* the last of its services' */
 	uint64_t cookie_out_ms; /* the last cookie of this core dies here: the gate */
 	uint32_t n_outbound;    /* TRACKED by SYNs from inside */
 	uint32_t n_live;        /* CONNECTING, SPLICED, RESPONDING */
@@ -255,11 +256,19 @@ receiver_share(const struct core *core, uint32_t limit)
 	return (limit + n - 1) / n;
 }
 
-/* Are connections that are older than the engine still taken over? */
+/* Are connections that are older than the engine, or than their service's being served, still
+ * taken over: of any service, and of this one? */
 static inline bool
 core_adopts(const struct core *core, const struct instant *now)
 {
-	return now->now_ms - core->started_ms < core->policy->timeouts.adopt * 1000ull;
+	return now->now_ms - core->served_ms < core->policy->timeouts.adopt * 1000ull;
+}
+
+static inline bool
+service_adopts(const struct core *core, const struct service_state *state,
+               const struct instant *now)
+{
+	return now->now_ms - state->served_ms < core->policy->timeouts.adopt * 1000ull;
 }
 
 #endif

@@ -152,7 +152,7 @@ copy_core(struct core *to, const struct core *from)
 	to->pass_bucket = from->pass_bucket;
 	to->learn_bucket = from->learn_bucket;
 	to->fragment_bucket = from->fragment_bucket;
-	to->started_ms = from->started_ms;
+	to->served_ms = from->served_ms;
 	to->cookie_out_ms = from->cookie_out_ms;
 	to->draining = from->draining;
 	while (from->half_open.used == from->half_open.capacity &&

@@ -190,7 +190,7 @@ refuse_unproven(struct core *core, struct step *step, bool reset)
 static void
 unproven(struct core *core, struct step *step)
 {
-	if (core->params.has_inside && core_adopts(core, step->now) && pass_adopt(core, step))
+	if (core->params.has_inside && pass_adopt(core, step))
 		return;
 	refuse_unproven(core, step, step->service->unproven == REFUSE_RESET);
 }
