@@ -66,18 +66,6 @@ finish(struct lab *lab)
 		policy_free_index(&after[n_after]);
 }
 
-/* The flags of the only connection. */
-static unsigned int
-flags(const struct lab *lab)
-{
-	const struct conn_table *table = &lab->core->conns;
-
-	for (uint32_t i = 0; i < table->capacity; i++)
-		if (table->conns[i].state != CONN_FREE)
-			return table->conns[i].flags;
-	return 0;
-}
-
 /* The last frame, and nothing else, left by this side as it came. */
 static void
 check_crossed(struct lab *lab, enum side side)
@@ -381,7 +369,7 @@ LAB_TEST_ONCE(test_observe_begins_and_candidate_is_confirmed)
 	check_crossed(lab, SIDE_OUTSIDE);
 	EQUAL(lab_grew(lab, COUNTER_tracked), 1);
 	EQUAL(core_service_view(lab->core, 0).half_open, 0);
-	EQUAL(flags(lab), CONN_CONFIRMED);
+	EQUAL(lab_entry(lab)->flags, CONN_CONFIRMED);
 	reload(lab, false);
 	CLIENT(TCP_ACK, 1000, 2000, .payload_len = 10, .client_port = 2000);
 	OUTCOME_IS(passed_adopted);
