@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The straight lane of what is no SYN beside the decision table, as fuzz_syn_lane.c does for SYNs:
+ * The lane of what is no SYN beside the decision table, as fuzz_syn_lane.c does for SYNs:
  * two cores, one with the lane and one without, come to the same actions, bytes, counters and
  * memory. Some flows are opened by their handshakes, or pass; then either end says whatever the
  * input has it say, among segments of no service and blind ACKs, while the clock goes on and

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The straight lane of SYNs beside the decision table: two cores that see the same bursts of
+ * The lane of SYNs beside the decision table: two cores that see the same bursts of
  * frames, one with the lane and one without. Actions, the bytes that leave, and all that the
  * cores remember, tables, counters and talkers included, are the same; now and then a reload puts
  * services under observe, or takes them out of it, other live lists come, and a capture wants
