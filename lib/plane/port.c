@@ -436,11 +436,12 @@ start_with_syns(struct plane *plane, struct plane_port *port)
 {
 	int rc = start_queues(plane, port);
 
-	if (rc == 0 && steer(plane, port) == 0)
-		return 0;
-	if (rc == 0)
+	if (rc != 0)
+		syn_queues_give_up(port, "it does not start with them: %s", rte_strerror(-rc));
+	else if (steer(plane, port) != 0)
 		rte_eth_dev_stop(port->id);
-	syn_queues_give_up(port, "it does not start with them: %s", rte_strerror(-rc));
+	else
+		return 0;
 	return configure(plane, SIDE_OUTSIDE);
 }
 

@@ -40,6 +40,8 @@ core_set_policy(struct core *core, const struct policy *policy)
 		state->drops_unproven = service->unproven != REFUSE_RESET;
 		state->is_listed = admit_is_asked(core, service);
 		handoff_set(core, state, is_first);
+		if (is_first)
+			state->served_ms = core->served_ms;
 		state->plan_key = syn_plan_key(state);
 		state->lane = syn_lane_of(state);
 	}

@@ -90,8 +90,6 @@ core_init(void *memory, const struct core_params *params, const struct policy *p
 	core->params = *params;
 	memcpy(&core->hash_key, params->seed, sizeof(core->hash_key));
 	core->served_ms = now->now_ms;
-	for (uint32_t i = 0; i < SERVICES_MAX; i++)
-		core->services[i].served_ms = now->now_ms;
 	/* A cookie of the run before may still be out. */
 	core->cookie_out_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 

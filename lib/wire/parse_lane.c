@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The fast lane of the parser. It decides by as few compares as will do whether
- * a frame is of the usual kind, and leaves all judgement of others to parse.c.
  * Fields that lie side by side are compared as one word in the order of the wire.
+ * What fails a compare is parse.c's to judge.
  */
 #include "parse_lane.h"
 

@@ -92,7 +92,7 @@ struct segment_found {
 	uint32_t cookie;    /* SYN: the ISS to answer with */
 };
 
-/* Two cache lines; core_locate() reads little beyond the first. The parser's fast lane
+/* Two cache lines; core_locate() reads little beyond the first. The parser's lane
  * writes fields that lie side by side as one word or vector. */
 struct segment {
 	const uint8_t *frame; /* first byte of the Ethernet header */

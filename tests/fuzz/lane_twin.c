@@ -39,6 +39,17 @@ twin_make(unsigned int number, const struct policy *policy, bool may_observe,
 	return twin;
 }
 
+void
+twins_take(struct twin *a, struct twin *b, size_t len, enum side side)
+{
+	unsigned int n = a->burst.n++;
+
+	memcpy(b->burst.frames[n], a->burst.frames[n], FRAME_SIZE);
+	b->burst.n++;
+	segment_parse(&a->burst.seg[n], a->burst.frames[n], (uint32_t)len, (uint32_t)len, side);
+	segment_parse(&b->burst.seg[n], b->burst.frames[n], (uint32_t)len, (uint32_t)len, side);
+}
+
 /* What a function finds of those before it on the stack. */
 static __attribute__((noinline)) void
 litter(uint8_t with)

@@ -50,6 +50,7 @@ main(void)
 		{ .pName = "handoff", .pTests = core_handoff_tests },
 		{ .pName = "shield", .pTests = core_shield_tests },
 		{ .pName = "observe", .pTests = core_observe_tests },
+		{ .pName = "observe reload", .pTests = core_observe_reload_tests },
 		{ .pName = "noted", .pTests = core_noted_tests },
 		{ .pName = "syn lane", .pTests = core_syn_lane_tests },
 		{ .pName = "syn lane books", .pTests = core_syn_lane_books_tests },

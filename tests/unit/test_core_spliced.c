@@ -372,22 +372,12 @@ LAB_TEST_ONCE(test_spliced_drain_resets_both_ends)
 	lab_tick(lab, 100);
 }
 
-static const struct conn *
-the_connection(const struct lab *lab)
-{
-	const struct conn *conn = lab->core->conns.conns;
-
-	while (conn->state == CONN_FREE)
-		conn++;
-	return conn;
-}
-
 /* What lies beyond the largest window teaches nothing, and what is as far as that does. */
 LAB_TEST_ONCE(test_spliced_follows_as_far_as_the_largest_window)
 {
 	start(lab);
 	check_alive(lab);
-	const struct conn *conn = the_connection(lab);
+	const struct conn *conn = lab_entry(lab);
 	const struct conn before = *conn;
 
 	EQUAL(before.server_lag, 0);
