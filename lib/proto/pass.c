@@ -60,8 +60,8 @@ pass_adopt(struct core *core, struct step *step)
 	const struct instant *now = step->now;
 	uint32_t cap = limit_share(core, core->policy->adopt_per_net);
 
-	if (!service_adopts(core, step->state, now) || !(seg->flags & TCP_ACK) || step->entry != FLOW_NONE ||
-	    core->n_adopting >= core->conns.capacity / ADOPT_SHARE ||
+	if (!service_adopts(core, step->state, now) || !(seg->flags & TCP_ACK) ||
+	    step->entry != FLOW_NONE || core->n_adopting >= core->conns.capacity / ADOPT_SHARE ||
 	    core->conns.used == core->conns.capacity)
 		return false;
 	if (cap != 0 &&
