@@ -119,7 +119,8 @@ struct syn_planned {
 struct fragment {
 	uint64_t hash;
 	uint32_t until_ms;
-	uint32_t left; /* later fragments that may still cross */
+	uint16_t left;  /* later fragments that may still cross */
+	bool is_served; /* of a connection, or of a service that keeps none */
 };
 
 struct observer;
