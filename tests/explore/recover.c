@@ -5,8 +5,9 @@
 #include "engine.h"
 #include "steps.h"
 
-/* Longer than a cookie lives: as long what proves nothing may be dropped without a word. */
-#define ROUNDS 75u
+/* Longer than a flow is remembered whose cookie may be out: as long what proves nothing may be
+ * dropped without a word. */
+#define ROUNDS 130u
 #define ROUNDS_TOLD 2u
 
 static bool

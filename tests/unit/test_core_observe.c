@@ -517,7 +517,26 @@ LAB_TEST_ONCE(test_observe_memory_is_a_row)
 	CHECK(core_would(lab->core) != NULL);
 }
 
+/* A handshake that crosses when a reload ends observe: the ACK that its server has asked for passes,
+ * and so does what follows. */
+LAB_TEST(test_observe_ends_in_handshake)
+{
+	start(lab);
+	lab_syn(lab);
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = OPTION_MSS,
+	       .mss = 1400);
+	reload(lab, false);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
+	OUTCOME_IS(passed_adopted);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1, .payload_len = 20);
+	OUTCOME_IS(passed_adopted);
+	EQUAL(lab_count(lab, COUNTER_adopted), 1);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 2, .client_port = 4567);
+	OUTCOME_IS(answered_rst);
+}
+
 CU_TestInfo core_observe_tests[] = {
+	CHECK_TEST(test_observe_ends_in_handshake),
 	CHECK_TEST(test_observe_handshake_followed_and_opened),
 	CHECK_TEST(test_observe_cookie_proven_by_the_servers_handshake),
 	CHECK_TEST(test_observe_flood_crosses_and_cookie_mode_would_begin_and_end),
