@@ -137,7 +137,6 @@ tracked_syn_ack(struct core *core, struct step *step)
 	} else if (track_is_begun(conn) && track_acks_syn(conn, seg->ack)) {
 		conn->client_nxt = seg->ack;
 		conn->server_nxt = seg->seq + 1;
-		entry_touch(core, step, UNCONFIRMED_S);
 		track_learn(core, step, conn);
 	} else if (track_is_begun(conn)) {
 		conn->flags |= CONN_MISFIT; /* of a SYN from before this entry */

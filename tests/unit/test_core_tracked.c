@@ -432,7 +432,6 @@ LAB_TEST(test_tracked_lives_on_by_retries)
 	lab_tick(lab, 8000);
 	lab_syn(lab);
 	lab_check_passed(lab, SIDE_INSIDE);
-	lab_tick(lab, 8000);
 	server_answers(lab);
 	lab_tick(lab, 8000);
 	EQUAL(lab_state(lab), CONN_TRACKED);
