@@ -118,11 +118,9 @@ static const struct conf_key service_keys[] = {
 	  .help = "Answer to a source in `deny` or not in `allow`." },
 	{ "unproven", CONF_CHOICE, 0, AT(service, unproven), .choices = silence_choices,
 	  .preset = "reset",
-	  .help = "Answer to an ACK that proves no cookie (dropped in and shortly after cookie "
-	          "mode, "
-	          "if it may be of a client whose first data was lost), and to a proven client "
-	          "over "
-	          "a limit." },
+	  .help = "Answer to an ACK that proves no cookie (dropped if it may be of a client whose "
+	          "first data was lost: in and shortly after cookie mode, and after its half-open "
+	          "entry has expired), and to a proven client over a limit." },
 	{ "signed_syn", CONF_CHOICE, 0, AT(service, signed_syn), .choices = conf_refusals,
 	  .preset = "pass",
 	  .help = "SYNs with TCP MD5 or TCP-AO, whose handshake cannot be split; "

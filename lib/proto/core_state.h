@@ -139,17 +139,19 @@ struct core {
 	struct backend_table backends;
 	struct path_table paths;
 	struct source_table sources;
-	struct rate syn_rate;   /* by host and net */
-	struct rate reflection; /* by net */
-	struct rate adopt_rate; /* by net */
-	struct recent proven;   /* nets that completed a connection lately */
+	struct rate syn_rate;     /* by host and net */
+	struct rate reflection;   /* by net */
+	struct rate adopt_rate;   /* by net */
+	struct recent proven;     /* nets that completed a connection lately */
+	struct recent unfinished; /* unfinished.h */
 	struct bucket port_bucket, proven_bucket, rst_bucket, challenge_bucket, pass_bucket;
 	struct bucket learn_bucket, fragment_bucket;
 	struct flow_hash_key hash_key;
-	uint64_t served_ms;     /* the last of its services' */
-	uint64_t cookie_out_ms; /* the last cookie of this core dies here: the gate */
-	uint32_t n_outbound;    /* TRACKED by SYNs from inside */
-	uint32_t n_live;        /* CONNECTING, SPLICED, RESPONDING */
+	uint64_t served_ms;           /* the last of its services' */
+	uint64_t unfinished_until_ms; /* nothing is in `unfinished` any more */
+	uint64_t cookie_out_ms;       /* the last cookie of this core dies here: the gate */
+	uint32_t n_outbound;          /* TRACKED by SYNs from inside */
+	uint32_t n_live;              /* CONNECTING, SPLICED, RESPONDING */
 	uint32_t n_closing;
 	uint32_t n_adopting;  /* TRACKED candidates */
 	uint64_t futile_ms;   /* when eviction last found no victim */

@@ -8,6 +8,8 @@
 #include "act.h"
 #include "admission.h"
 #include "incarnation.h"
+#include "track.h"
+#include "unfinished.h"
 
 #define EVICT_LOOK 64u /* connections looked at for a victim */
 
@@ -325,6 +327,8 @@ conn_evict(struct core *core, const struct instant *now, struct actions *out)
 		return false;
 	}
 	struct conn *victim = &t->conns[best];
+	if (victim->state == CONN_TRACKED && track_is_begun(victim))
+		unfinished_note(core, &victim->flow, victim->path, true, now);
 	if (victim->state != CONN_TRACKED && victim->state != CONN_SPENT)
 		conn_reset_ends(core, victim, out);
 	if (victim->state == CONN_SPLICED || victim->state == CONN_RESPONDING)

@@ -7,6 +7,7 @@
 #include "decision.h"
 #include "entry.h"
 #include "observe.h"
+#include "unfinished.h"
 
 #define TRIAL_ENTRIES 16u
 #define TRIAL_HELD 8u
@@ -295,6 +296,11 @@ copy_to(struct core *to, const struct core *from, const struct segment *seg, uin
 		                       instant_s(now));
 	if (backend != BACKEND_NONE)
 		*backend_at(&to->backends, backend) = *backend_at(&from->backends, have);
+	if (unfinished_answered(from, seg, now))
+		recent_add(&to->unfinished, hash, (uint32_t)now->now_ms);
+	if (unfinished_passed(from, seg, now))
+		recent_add(&to->unfinished, ~hash, (uint32_t)now->now_ms);
+	to->unfinished_until_ms = from->unfinished_until_ms;
 	if (from->params.known != NULL && to->params.known != NULL) {
 		uint64_t mark = known_hash(from->params.known, flow);
 		if (known_has(from->params.known, mark))

@@ -13,6 +13,7 @@
 #include "incarnation.h"
 #include "pass.h"
 #include "syn_plan.h"
+#include "unfinished.h"
 
 _Static_assert(HALF_OPEN_STAGES == SYN_ACK_RETRIES_MAX + 1, "a stage for each SYN-ACK");
 _Static_assert(RETRY_MS * ((1u << SYN_ACK_RETRIES_MAX) - 1) < COOKIE_LIFE_MIN_S * 1000u,
@@ -474,6 +475,7 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 			struct flow_slot at;
 			uint32_t tags = core->paths.paths[h->path].tags;
 			core_count(core, COUNTER_half_open_expired);
+			unfinished_note(core, &h->flow, h->path, false, now);
 			if (entry_find(core, &h->flow, tags,
 			               flow_hash(&core->hash_key, &h->flow, tags),
 			               &at) == (FLOW_HALF_OPEN | number))

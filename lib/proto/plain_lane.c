@@ -6,6 +6,7 @@
 #include "entry.h"
 #include "segment_sum.h"
 #include "talkers.h"
+#include "unfinished.h"
 
 /* A run in the lane, of one kind. Copies, which no store can change: they stay in registers. */
 struct plain_lane {
@@ -226,10 +227,11 @@ blind_run(struct plain_lane lane, struct segment *first, unsigned int n)
 {
 	struct segment *seg = first, *end = first + n;
 
-	if (core_adopts(lane.core, lane.now))
+	if (core_adopts(lane.core, lane.now) || lane.core->observer != NULL)
 		return 0;
 	for (; seg < end && seg->found.plain == PLAIN_BLIND; seg++) {
-		if ((seg->found.proof | seg->found.probe) != PROOF_NONE || (seg->frame[0] & 1) ||
+		if (unfinished_passed(lane.core, seg, lane.now) ||
+		    (seg->found.proof | seg->found.probe) != PROOF_NONE || (seg->frame[0] & 1) ||
 		    !plain_serves(&lane, seg) || !segment_sum_of_ack_is_whole(seg))
 			break;
 		plain_act(&lane, seg, ACTION_DROP, SIDE_OUTSIDE, COUNTER_drop_unproven_ack);

@@ -11,6 +11,7 @@
 #include "incarnation.h"
 #include "pass.h"
 #include "respond.h"
+#include "unfinished.h"
 
 /* One MAC for a segment whose batch did not have it. */
 static uint8_t
@@ -145,16 +146,15 @@ proof_is_shared(const struct core *core, const struct step *step)
 	                               __ATOMIC_RELAXED);
 }
 
-/* May a cookie of this service still be out? Another worker may have answered its SYN. */
-static bool
-cookies_are_out(const struct core *core, const struct step *step)
+bool
+proof_may_come(const struct core *core, const struct step *step)
 {
 	uint64_t now_ms = step->now->now_ms;
 
 	if (step->service->cookies == COOKIES_ALWAYS || step->state->cookie_mode ||
 	    now_ms < step->state->cookies_until_ms)
 		return true;
-	return proof_is_shared(core, step);
+	return proof_is_shared(core, step) || unfinished_answered(core, step->seg, step->now);
 }
 
 /* Can its sender have a SYN-ACK of ours whose cookie is alive? Without timestamps nothing tells;
@@ -180,7 +180,7 @@ refuse_unproven(struct core *core, struct step *step, bool reset)
 	const struct segment *seg = step->seg;
 	bool data = seg->payload_len != 0 || (seg->flags & TCP_FIN);
 
-	if (reset && !(cookies_are_out(core, step) && (data || may_be_let_in(step))))
+	if (reset && !(proof_may_come(core, step) && (data || may_be_let_in(step))))
 		act_reset(core, step);
 	else
 		act_drop(core, step, data ? COUNTER_drop_unproven_data : COUNTER_drop_unproven_ack);

@@ -60,8 +60,10 @@ enum conn_flag_opened {
 
 /* Of a TRACKED one. CONN_CLIENT_DATA may be set too unless it is ADOPTING. */
 enum conn_flag_tracked {
-	CONN_SEEDED = 0x001,    /* ADOPTING: client_nxt and server_nxt are the server's view */
-	CONN_MISFIT = 0x008,    /* ADOPTING: a segment from outside did not fit that view */
+	CONN_SEEDED = 0x001, /* ADOPTING: client_nxt and server_nxt are the server's view */
+	CONN_MISFIT =
+		0x008, /* ADOPTING: a segment from outside did not fit that view; TRACKED and begun:
+	                         * the server has answered a SYN from before the entry */
 	CONN_OUTBOUND = 0x010,  /* opened by a protected host */
 	CONN_CONFIRMED = 0x020, /* the handshake is complete, or both directions fit */
 	CONN_ADOPTING = 0x080,  /* older than the engine, not yet CONFIRMED */

@@ -274,6 +274,33 @@ def test_rough_line_opens_each_connection_once(bench):
                 assert counts[way][what] > 0, counts
 
 
+# The client's SYN comes again after a second, before the answer does, and one overtakes another.
+FAR_AND_ROUGH = "delay=400ms,jitter=100ms,reorder=30%:1500ms,loss=2%,dup=20%"
+
+
+@anywhere
+def test_rough_line_where_cookies_come_and_go(bench):
+    """A transparent service on the verge of cookie mode: of two SYNs of one client one is answered
+    by cookie and the other passes to the server, which answers as well. None of them is reset,
+    whichever answer comes first."""
+    handler = Requests()
+    port = bench.serve("calm", handler, teach=False)
+    wrong = []
+    with bench.grows("cookie_mode_entered", "passed_syn"), \
+            bench.delayed(FAR_AND_ROUGH, seed=1):
+        threads = [threading.Thread(target=one_request, daemon=True,
+                                    args=(bench, port, number, 4 + number % 2 * 2, wrong))
+                   for number in range(300)]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.01)
+        for thread in threads:
+            thread.join(3 * PATIENCE)
+        assert not any(thread.is_alive() for thread in threads)
+    assert not [error for error in wrong if "Reset" in error], wrong
+    assert max(handler.seen.values()) == 1 and len(handler.seen) >= 298, (handler.seen, wrong)
+
+
 @anywhere
 def test_rough_line_greets_every_client(bench):
     """The same where the server speaks first, with state: the greeting comes whatever is

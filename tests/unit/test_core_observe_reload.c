@@ -151,8 +151,28 @@ LAB_TEST_ONCE(test_observe_handoff_ends_and_keeps_nothing)
 	observe_finish(lab);
 }
 
+/* A handshake that crosses when a reload ends observe: the ACK that its server has asked for passes,
+ * and so does what follows. */
+LAB_TEST(test_observe_ends_in_handshake)
+{
+	observe_start(lab);
+	lab_syn(lab);
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = OPTION_MSS,
+	       .mss = 1400);
+	observe_reload(lab, false);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
+	OUTCOME_IS(passed_adopted);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1, .payload_len = 20);
+	OUTCOME_IS(passed_adopted);
+	EQUAL(lab_count(lab, COUNTER_adopted), 1);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 2, .client_port = 4567);
+	OUTCOME_IS(answered_rst);
+	observe_finish(lab);
+}
+
 CU_TestInfo core_observe_reload_tests[] = {
 	CHECK_TEST(test_observe_ends_and_connections_go_on),
+	CHECK_TEST(test_observe_ends_in_handshake),
 	CHECK_TEST(test_observe_server_speaks_connection_followed),
 	CHECK_TEST(test_observe_begins_and_split_connections_go_on),
 	CHECK_TEST(test_observe_begins_and_half_open_gets_in),
