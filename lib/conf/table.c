@@ -262,7 +262,8 @@ static const struct conf_key service_keys[] = {
 	  .preset = "0", .zero = "all", .unit = "1/s",
 	  .help = "Mode `handoff`: segments that pass to the servers of flows for which nothing "
 	          "speaks: no proven cookie, no data of the server, nothing of it that they "
-	          "acknowledge. Those without timestamps are dropped first. Set it to each node's part of half of the blind ACKs that the "
+	          "acknowledge. Those without timestamps are dropped first. Set it to each node's "
+	          "part of half of the blind ACKs that the "
 	          "servers stand." },
 	{ "group", CONF_LABEL, 0, AT(service, group), .max = SERVICE_NAME_MAX - 1,
 	  .preset = "default",

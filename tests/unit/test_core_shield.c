@@ -233,8 +233,7 @@ LAB_TEST_ONCE(test_shield_who_acknowledges_an_ack_passes)
 }
 
 /* A server that itself connects: the SYN-ACK acknowledges its SYN. */
-LAB_TEST(test_shield_answer_to_the_server_passes, "HANDOFF.INSIDE.SYN",
-         "HANDOFF.OUTSIDE.SYN_ACK")
+LAB_TEST(test_shield_answer_to_the_server_passes, "HANDOFF.INSIDE.SYN", "HANDOFF.OUTSIDE.SYN_ACK")
 {
 	start(lab);
 	exhaust(lab);
