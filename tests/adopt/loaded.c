@@ -90,7 +90,7 @@ loaded_set_time(struct program *program, uint64_t wall_s, bool two)
 void
 loaded_address(uint8_t *here, const uint8_t *frame, size_t len)
 {
-	memcpy(here, frame, len);
+	memmove(here, frame, len);
 	memset(here, 0, 6);
 }
 

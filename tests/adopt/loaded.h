@@ -29,7 +29,7 @@ void loaded_set_time(struct program *program, uint64_t wall_s, bool two);
 void loaded_set_clock(struct program *program, uint64_t wall_s);
 
 /* The frame as one to this machine: the kernel runs it as received by the loopback interface, whose
- * address is of zeros. `here`: FRAME_SIZE bytes. */
+ * address is of zeros. `here`: `len` bytes, at least 14; may be `frame`. */
 void loaded_address(uint8_t *here, const uint8_t *frame, size_t len);
 
 /* Run it on a frame to this machine. The counter that this ends in, but for those that count besides;
