@@ -100,9 +100,9 @@ static const struct conf_key service_keys[] = {
 	{ "unknown_per_s", CONF_RATE, 0, AT(service, unknown_per_s), .min = 100, .max = 1000000000,
 	  .preset = "0", .zero = "all", .unit = "1/s",
 	  .help = "Mode `handoff`: segments that pass to the servers of flows for which nothing "
-	          "speaks: no proven cookie, no word of the server. Those without timestamps are "
-	          "dropped first. Set it to each node's part of half of the blind ACKs that the "
-	          "servers stand." },
+	          "speaks: no proven cookie, no data of the server, nothing of it that they "
+	          "acknowledge. Those without timestamps are dropped first. Set it to each node's "
+	          "part of half of the blind ACKs that the servers stand." },
 	{ "group", CONF_LABEL, 0, AT(service, group), .max = SERVICE_NAME_MAX - 1,
 	  .preset = "default",
 	  .help = "Mode `handoff`: whose secret the cookies are made with. It is derived from the "

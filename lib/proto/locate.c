@@ -12,7 +12,8 @@
 #include "syn_plan.h"
 
 _Static_assert(FLOW_NONE == UINT32_MAX && SERVICE_NONE == UINT16_MAX &&
-                       PROOF_UNCHECKED == UINT8_MAX && PROFILE_UNMADE == UINT8_MAX,
+                       PROOF_UNCHECKED == UINT8_MAX && PROFILE_UNMADE == UINT8_MAX &&
+                       (uint32_t)KNOWN_NOT == FLOW_NONE,
                "nothing known is all ones");
 
 /* Of a service that keeps no connections: only a shield looks its flow up. */
@@ -311,9 +312,8 @@ ack_finish(struct segment *seg, struct cookie_lane *lane)
 static inline void
 locate_known(const struct core *core, struct segment *s)
 {
-	if (core->services[s->found.service].is_shielded &&
-	    known_has(core->params.known, s->found.hash))
-		s->found.entry = 0;
+	if (core->services[s->found.service].is_shielded)
+		s->found.entry = (uint32_t)known_look(core->params.known, s->found.hash, s->ack);
 }
 
 /* A TCP segment that is no SYN, of a service that keeps entries: its candidate, and the lane

@@ -80,7 +80,7 @@ enum segment_option {
 struct segment_found {
 	uint64_t hash;      /* of the flow */
 	uint32_t entry;     /* candidate found in the index, or FLOW_NONE; behind a shield (mode
-	                     * handoff): FLOW_NONE, or 0 if the flow is known */
+	                     * handoff): enum known_as, whose KNOWN_NOT is FLOW_NONE */
 	uint16_t service;   /* id of the service, or SERVICE_NONE */
 	uint8_t lane;       /* SYN: enum syn_lane_when of its service */
 	uint8_t proof;      /* ACK without entry: enum cookie_proof */

@@ -226,7 +226,7 @@ LAB_TEST(test_explain_shield)
 	lab->services[2].unknown_per_s = 100;
 	lab->server_port = LAB_HANDOFF;
 	lab_start(lab);
-	SERVER(TCP_ACK, 7000, 8000);
+	SERVER(TCP_ACK, 7000, 8000, .payload_len = 1);
 	do
 		CLIENT(TCP_ACK, 5000, 6000, .client_port = 3000, .options = OPTION_TIMESTAMPS,
 		       .tsval = 1, .tsecr = 2);
