@@ -230,7 +230,12 @@ refuse(struct core *core, struct step *step, enum refusal how, enum counter drop
 		act_drop(core, step, dropped);
 }
 
-/* True if the SYN has been dealt with on the way to or on behalf of its server. */
+/*
+ * True if the SYN has been dealt with on the way to or on behalf of its server. To one that is
+ * down none passes: who sends a SYN that its server does not answer (from a forged address, with
+ * a source route or a short life) would take the turn of who would get an answer. It is answered
+ * here while a client of its net may try the server, and the one who proves itself does.
+ */
 static __attribute__((noinline)) bool
 syn_to_server(struct core *core, struct step *step)
 {
@@ -240,7 +245,10 @@ syn_to_server(struct core *core, struct step *step)
 
 	if (b != NULL && !backend_is(b, &flow->server, flow->server_port_be))
 		b = NULL;
-	if (b != NULL && b->down && !backend_probe(b, now_s, core->policy->timeouts.probe)) {
+	if (b != NULL && b->down && !core->draining) {
+		if (backend_may_probe(b, (uint32_t)planned(core, step)->net, now_s,
+		                      core->policy->timeouts.probe))
+			return false;
 		refuse(core, step, core->policy->closed_port, COUNTER_drop_backend_down);
 		return true;
 	}

@@ -24,8 +24,12 @@
 /* Answers without an option that was offered, in a row, to different prefixes,
  * until it counts as absent. */
 #define BACKEND_ABSENT_VOTES 3u
-/* Failures towards different prefixes, with no success between, until down. */
+/* Failures towards different prefixes, with no success between, until down. Of one that has
+ * never answered anybody: towards any. */
 #define BACKEND_DOWN_VOTES 3u
+/* Clients, each of another prefix, that may try one that is down in each interval: whom it
+ * does not answer, since it bans him or for what he sends, keeps nobody else from asking. */
+#define BACKEND_PROBES 3u
 
 /* How often a server is asked again for an option that counts as absent, seconds: it may
  * have been given it since. */
@@ -37,7 +41,8 @@
 #define BACKEND_OPTIONS (OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS)
 
 _Static_assert(BACKEND_ABSENT_VOTES <= BACKEND_VOTES_MAX && BACKEND_ABSENT_VOTES > 0 &&
-                       BACKEND_DOWN_VOTES <= BACKEND_VOTES_MAX && BACKEND_DOWN_VOTES > 0,
+                       BACKEND_DOWN_VOTES <= BACKEND_VOTES_MAX && BACKEND_DOWN_VOTES > 0 &&
+                       BACKEND_PROBES <= BACKEND_VOTES_MAX,
                "the voters are remembered but for the last one");
 
 /* Votes of different nets in a row. Of a net's hash 16 bits are kept: two nets that
@@ -58,12 +63,13 @@ struct backend {
 	bool sack : 1;  /* seen, and not absent since */
 	bool timestamps : 1;
 	bool down : 1;
-	struct backend_votes sack_votes, timestamps_votes, wscale_votes, mss_votes, down_votes;
-	uint8_t learn_s;       /* a second, modulo 2^8 ... */
+	struct backend_votes sack_votes, timestamps_votes, wscale_votes, mss_votes;
+	struct backend_votes down_votes; /* down: who has tried it in this interval */
+	uint8_t learn_s;                 /* a second, modulo 2^8 ... */
 	uint8_t n_learn;       /* ... and the SYNs that passed in it to learn from; the caller's */
 	uint32_t n_connecting; /* the caller's to count */
 	/* Seconds modulo 2^16: */
-	uint16_t probe_s; /* down: when to try one client next; up: when to ask again */
+	uint16_t probe_s; /* down: when clients may try it again; up: when to ask again */
 	uint16_t seen_s;  /* last used, for replacement */
 } __attribute__((aligned(64)));
 
@@ -122,9 +128,12 @@ bool backend_ask_again(struct backend *backend, uint8_t offered, uint32_t now_s)
 void backend_succeed(struct backend *backend);
 /* It refused or kept silent towards a client of `net`. True if that took it down. */
 bool backend_fail(struct backend *backend, uint32_t net, uint32_t now_s, uint32_t probe_every_s);
-/* Whether a client may be tried now: always on a server that is up, once a probe
- * interval on one that is down. */
-bool backend_probe(struct backend *backend, uint32_t now_s, uint32_t probe_every_s);
+/* Whether a client of `net` may try a server that is down: BACKEND_PROBES of different nets
+ * in an interval, which begins with the first of them. */
+bool backend_may_probe(const struct backend *backend, uint32_t net, uint32_t now_s,
+                       uint32_t probe_every_s);
+/* The same, and it tries. */
+bool backend_probe(struct backend *backend, uint32_t net, uint32_t now_s, uint32_t probe_every_s);
 /* A promise was broken: know nothing of its options. */
 void backend_forget(struct backend *backend);
 

@@ -367,11 +367,21 @@ test_fail_one_net_never_takes_down(void)
 {
 	struct backend b = fresh();
 
+	b.known = true;
 	for (unsigned int i = 0; i < 100; i++)
 		CU_ASSERT_FALSE(backend_fail(&b, i % (BACKEND_DOWN_VOTES - 1), i, 10));
 	CU_ASSERT_FALSE(b.down);
-	CU_ASSERT_TRUE(backend_probe(&b, 0, 10));
-	CU_ASSERT_TRUE(backend_probe(&b, 0, 10));
+}
+
+/* Of one that nobody has ever had an answer from, it does. */
+static void
+test_fail_one_net_takes_down_what_never_answered(void)
+{
+	struct backend b = fresh();
+
+	for (unsigned int i = 1; i <= BACKEND_DOWN_VOTES; i++)
+		CU_ASSERT_EQUAL(backend_fail(&b, 7, 0, 10), i == BACKEND_DOWN_VOTES);
+	CU_ASSERT_TRUE(b.down);
 }
 
 static void
@@ -397,14 +407,35 @@ test_fail_different_nets_take_down_until_success(void)
 		CU_ASSERT_EQUAL(backend_fail(&b, net, now_s, 10), net == BACKEND_DOWN_VOTES);
 	CU_ASSERT_TRUE(b.down);
 	CU_ASSERT_FALSE(backend_fail(&b, 99, now_s, 10)); /* down already */
-	CU_ASSERT_FALSE(backend_probe(&b, now_s + 9, 10));
-	CU_ASSERT_TRUE(backend_probe(&b, now_s + 10, 10));
-	CU_ASSERT_FALSE(backend_probe(&b, now_s + 10, 10));
-	CU_ASSERT_FALSE(backend_probe(&b, now_s + 19, 10));
-	CU_ASSERT_TRUE(backend_probe(&b, now_s + 20, 10));
+	CU_ASSERT_FALSE(backend_probe(&b, 99, now_s + 9, 10));
+	CU_ASSERT_TRUE(backend_probe(&b, 99, now_s + 10, 10));
+	CU_ASSERT_FALSE(backend_probe(&b, 99, now_s + 10, 10));
+	CU_ASSERT_FALSE(backend_probe(&b, 99, now_s + 19, 10));
+	CU_ASSERT_TRUE(backend_probe(&b, 99, now_s + 20, 10));
 	backend_succeed(&b);
 	CU_ASSERT_FALSE(b.down);
-	CU_ASSERT_TRUE(backend_probe(&b, now_s + 20, 10));
+}
+
+/* In each interval a few nets have their turn, once each; to look takes none. */
+static void
+test_probe_each_net_once_in_an_interval(void)
+{
+	struct backend b = fresh();
+
+	for (uint32_t net = 1; net <= BACKEND_DOWN_VOTES; net++)
+		backend_fail(&b, net, 0, 10);
+	for (uint32_t turn = 1; turn < 20; turn++) {
+		uint32_t n = 0;
+		for (uint32_t i = 0; i < 50; i++) {
+			uint32_t net = turn * 7 + i / 5, now_s = turn * 10 + i % 10;
+			bool may = backend_may_probe(&b, net, now_s, 10);
+			CU_ASSERT_EQUAL(may, i % 5 == 0 && n < BACKEND_PROBES);
+			CU_ASSERT_EQUAL(backend_may_probe(&b, net, now_s, 10), may);
+			CU_ASSERT_EQUAL(backend_probe(&b, net, now_s, 10), may);
+			n += may;
+		}
+		CU_ASSERT_EQUAL(n, BACKEND_PROBES);
+	}
 }
 
 /* However long nobody asked, the next one who does may try. */
@@ -419,8 +450,8 @@ test_probe_after_any_pause_is_due(void)
 			backend_fail(&b, net, 77, 10);
 		/* Within one interval of 2^16 seconds a past time looks like one to come. */
 		uint32_t now_s = 77 + pause_s + (late_s >= UINT16_MAX - 9u ? 10 : 0);
-		CU_ASSERT_TRUE(backend_probe(&b, now_s, 10));
-		CU_ASSERT_FALSE(backend_probe(&b, now_s, 10));
+		CU_ASSERT_TRUE(backend_probe(&b, 1, now_s, 10));
+		CU_ASSERT_FALSE(backend_probe(&b, 1, now_s, 10));
 	}
 }
 
@@ -440,6 +471,8 @@ main(void)
 		CHECK_TEST(test_learn_mss_lower_by_votes_and_wscale_last),
 		CHECK_TEST(test_learn_random_answers_agree_with_model),
 		CHECK_TEST(test_fail_one_net_never_takes_down),
+		CHECK_TEST(test_fail_one_net_takes_down_what_never_answered),
+		CHECK_TEST(test_probe_each_net_once_in_an_interval),
 		CHECK_TEST(test_fail_success_between_starts_anew),
 		CHECK_TEST(test_fail_different_nets_take_down_until_success),
 		CHECK_TEST(test_probe_after_any_pause_is_due),
