@@ -14,6 +14,7 @@
 static void
 syn_fill(struct packet *p, const struct conn *conn, const struct pending *pending, uint32_t tsval)
 {
+	packet_for_client(p, pending);
 	p->seq = conn->irs;
 	p->window = pending_unscaled_window(pending);
 	p->mss = pending->offer.mss;
@@ -97,6 +98,8 @@ note_client(struct pending *p, const struct segment *seg)
 {
 	if ((seg->options & OPTION_TIMESTAMPS) && seq_before(seg->tsval, p->tsval))
 		return;
+	p->label = segment_label(seg);
+	p->ttl = segment_ttl(seg);
 	p->window = seg->window;
 	if (seg->options & OPTION_TIMESTAMPS)
 		p->tsval = seg->tsval;
@@ -321,7 +324,9 @@ connecting_server_ack(struct core *core, struct step *step)
 	 * 3.10.7.3: RST), and the RST clears it: ask again at once, one time. */
 	struct link back = link_of_segment(step->seg, true);
 	core_count(core, COUNTER_rst_sent);
-	act_reply(core, step, COUNTER_answered_rst, TCP_RST)->seq = step->seg->ack;
+	struct packet *rst = act_reply(core, step, COUNTER_answered_rst, TCP_RST);
+	packet_for_client(rst, p);
+	rst->seq = step->seg->ack;
 	if (p->flags & (PENDING_RETRIED | PENDING_CLIENT_GONE))
 		return;
 	p->flags |= PENDING_RETRIED;

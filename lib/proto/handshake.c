@@ -26,6 +26,7 @@ struct answer {
 	uint16_t mss;
 	uint8_t options;
 	uint8_t wscale;
+	uint8_t ttl;
 };
 
 static void
@@ -39,6 +40,7 @@ syn_ack_fill(const struct core *core, struct packet *p, const struct answer *a, 
 	p->mss = a->mss;
 	p->options = a->options;
 	p->wscale = a->wscale;
+	p->ttl = a->ttl;
 }
 
 /* Plan and ISS of a SYN that core_locate() did not make them for. */
@@ -83,23 +85,8 @@ answer_of(const struct segment *seg, const struct syn_plan *plan)
 		.mss = plan->answer.mss,
 		.options = plan->answer.options,
 		.wscale = plan->answer.wscale,
+		.ttl = plan->answer.ttl,
 	};
-}
-
-static void
-cookie_is_out(struct core *core, struct step *step)
-{
-	uint64_t dies_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
-
-	core->cookie_out_ms = dies_ms;
-	step->state->cookies_until_ms = dies_ms;
-	if (core->params.cookies_until_s != NULL) {
-		uint32_t *until_s = &core->params.cookies_until_s[step->seg->found.service];
-		uint32_t dies_s = (uint32_t)(dies_ms / 1000) + 1;
-		/* Once a second. */
-		if (__atomic_load_n(until_s, __ATOMIC_RELAXED) < dies_s)
-			__atomic_store_n(until_s, dies_s, __ATOMIC_RELAXED);
-	}
 }
 
 static inline void
@@ -107,7 +94,7 @@ syn_by_cookie(struct core *core, struct step *step, const struct syn_plan *plan)
 {
 	const struct segment *seg = step->seg;
 
-	cookie_is_out(core, step);
+	admission_cookie_out(core, step);
 	step->state->n_cookies++;
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
@@ -149,6 +136,7 @@ half_open_fill(struct half_open *h, struct half_open_side *side, const struct se
 	side->promised_wscale = a->wscale;
 	side->promised_mss = a->mss;
 	side->options = a->options;
+	side->ttl = a->ttl;
 	side->said = seg->options;
 	side->said_wscale = seg->wscale;
 }
@@ -368,6 +356,7 @@ answer_again(const struct half_open *h, const struct half_open_side *side,
 		.mss = side->promised_mss,
 		.options = side->options,
 		.wscale = side->promised_wscale,
+		.ttl = side->ttl,
 	};
 }
 
@@ -410,7 +399,7 @@ half_open_plan_again(struct core *core, struct step *step, struct half_open *h,
 		if (side->wscale < offer.wscale)
 			offer.wscale = side->wscale;
 	}
-	cookie_is_out(core, step);
+	admission_cookie_out(core, step);
 	half_open_fill(h, side, step->seg, &a, &offer);
 }
 
@@ -424,7 +413,7 @@ received_syn(struct core *core, struct step *step)
 
 	if (h->irs != seg->seq) {
 		/* Its cookie still counts, and data may come before what proves it. */
-		cookie_is_out(core, step);
+		admission_cookie_out(core, step);
 		core_count(core, COUNTER_half_open_replaced);
 		half_open_drop(core, number, step->at);
 		step->entry = FLOW_NONE;

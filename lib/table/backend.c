@@ -143,6 +143,36 @@ learn_option(struct backend *backend, enum segment_option option, struct backend
 	return false;
 }
 
+/* An answer with a lower MSS than is known: does it count by now? */
+static bool
+lower_counts(struct backend *backend, uint16_t mss, uint32_t net, uint32_t now_s)
+{
+	if (backend->n_lower == 0) {
+		backend->lower_s = (uint16_t)now_s;
+		backend->lower_mss = mss;
+	}
+	if (backend->n_lower < BACKEND_MSS_ANSWERS)
+		backend->n_lower++;
+	if (mss > backend->lower_mss)
+		backend->lower_mss = mss;
+	return votes_add(&backend->mss_votes, net, BACKEND_ABSENT_VOTES) ||
+	       (backend->n_lower == BACKEND_MSS_ANSWERS &&
+	        (uint16_t)(now_s - backend->lower_s) > BACKEND_MSS_S);
+}
+
+static void
+learn_mss(struct backend *backend, uint16_t mss, uint32_t net, uint32_t now_s)
+{
+	if (mss < backend->mss) {
+		if (!lower_counts(backend, mss, net, now_s))
+			return;
+		mss = backend->lower_mss;
+	}
+	backend->mss = mss;
+	backend->mss_votes.n = 0;
+	backend->n_lower = 0;
+}
+
 void
 backend_learn(struct backend *backend, const struct tcp_offer *offered,
               const struct tcp_offer *answered, uint32_t net, uint32_t now_s)
@@ -150,14 +180,8 @@ backend_learn(struct backend *backend, const struct tcp_offer *offered,
 	bool scales = backend->wscale != WSCALE_NONE;
 
 	backend->known = true;
-	if (answered->mss != 0) {
-		bool lower = answered->mss < backend->mss;
-
-		if (!lower || votes_add(&backend->mss_votes, net, BACKEND_ABSENT_VOTES)) {
-			backend->mss = answered->mss;
-			backend->mss_votes.n = 0;
-		}
-	}
+	if (answered->mss != 0)
+		learn_mss(backend, answered->mss, net, now_s);
 	if (offered->sack)
 		backend->sack = learn_option(backend, OPTION_SACK_PERMITTED, &backend->sack_votes,
 		                             backend->sack, answered->sack, net, now_s);
@@ -265,5 +289,5 @@ backend_forget(struct backend *backend)
 	backend->wscale = WSCALE_NONE;
 	backend->settled = 0;
 	backend->sack_votes.n = backend->timestamps_votes.n = backend->wscale_votes.n = 0;
-	backend->mss_votes.n = 0;
+	backend->mss_votes.n = backend->n_lower = 0;
 }

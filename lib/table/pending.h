@@ -53,6 +53,7 @@ struct pending_answer {
 	uint32_t seq, tsval;
 	uint16_t window;
 	struct tcp_offer offer;
+	uint8_t ttl; /* segment_ttl() */
 };
 
 struct pending {
@@ -69,11 +70,13 @@ struct pending {
 	uint32_t held_size;               /* bytes held, from IRS + 1 on */
 	uint32_t first_block, last_block; /* of what is held; FLOW_NONE */
 	uint32_t net;                     /* hash of the client's net, for votes */
+	uint32_t label;                   /* of what is sent in its name: segment_label() */
 	struct tcp_offer offer;           /* agreed with the client */
 	uint16_t window;                  /* the client's latest, as on the wire */
 	uint8_t promised_wscale;
 	uint8_t stage; /* SYNs sent - 1 */
 	uint8_t flags; /* enum pending_flag */
+	uint8_t ttl;   /* the same: segment_ttl() */
 	bool doubtful; /* so is its server, or was when it began to wait */
 };
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Limits before and after the handshake, caps, and full tables. */
 #include "core_lab.h"
-#include "pending.h"
 
 /* In at the high watermark, out at the low one, and nothing between changes it. */
 LAB_TEST_ONCE(test_limits_watermarks_have_hysteresis)
@@ -265,102 +264,6 @@ LAB_TEST_ONCE(test_limits_refused_cookie_is_spent)
 	EQUAL(lab_count(lab, COUNTER_opened), 1);
 }
 
-/* Where all records are taken the client that has waited longest gives way. */
-LAB_TEST(test_limits_longest_waiting_gives_way)
-{
-	lab->params.held = 2;
-	lab_start(lab);
-	lab_teach(lab);
-	lab_open_of(lab, 0, 1);
-	lab_tick(lab, 10);
-	lab_open_of(lab, 1, 1);
-	lab_tick(lab, 1500); /* both SYNs again */
-	for (unsigned int i = 2; i < 6; i++) {
-		uint32_t iss = lab_open_of(lab, i, 2);
-		CHECK(iss != 0);
-		OUTCOME_IS(taken_proof);
-		EQUAL(lab_grew(lab, COUNTER_pending_evicted), 1);
-		EQUAL(lab_grew(lab, COUNTER_reset), 1);
-		EQUAL(core_usage(lab->core).held, 2);
-		const struct segment *rst = &NTH(SIDE_OUTSIDE, 0)->seg;
-		EQUAL(rst->flags, TCP_RST | TCP_ACK);
-		EQUAL(be16toh(rst->flow.client_port_be), 1000 + i - 2);
-		EQUAL(rst->ack, 1001 + i - 2);
-		EQUAL(NTH(SIDE_INSIDE, 0)->seg.flags, TCP_SYN);
-		lab_tick(lab, 1);
-	}
-	EQUAL(lab_count(lab, COUNTER_pending_full), 0);
-	/* The last two are there still. */
-	for (unsigned int i = 4; i < 6; i++) {
-		SERVER(TCP_SYN | TCP_ACK, 9000, 1001 + i, .client_port = (uint16_t)(1000 + i),
-		       .client = 2, .options = OPTION_MSS, .mss = lab->server_mss);
-		EQUAL(lab_grew(lab, COUNTER_connected), 1);
-	}
-}
-
-/* Who waits for a second SYN-ACK does not: refused is who comes. */
-LAB_TEST_ONCE(test_limits_answered_give_no_way)
-{
-	lab->services[0].repeat_syn = true;
-	lab->params.held = 2;
-	lab_start(lab);
-	lab_teach(lab);
-	for (unsigned int i = 0; i < 2; i++) {
-		lab_open_of(lab, i, 1);
-		SERVER(TCP_SYN | TCP_ACK, 9000, 1001 + i, .client_port = (uint16_t)(1000 + i),
-		       .client = 1, .options = OPTION_MSS, .mss = lab->server_mss);
-	}
-	lab_open_of(lab, 2, 1);
-	EQUAL(lab_grew(lab, COUNTER_pending_full), 1);
-	EQUAL(lab_count(lab, COUNTER_pending_evicted), 0);
-}
-
-/* A handshake of client `client` with a port that never says a word; true if it was begun. */
-static bool
-opens_in_vain(struct lab *lab, unsigned int i, uint16_t server_port)
-{
-	CLIENT(TCP_SYN, 777, 0, .client_port = (uint16_t)(2000 + i), .server_port = server_port,
-	       .client = 3);
-	if (lab->n_out != 1 || lab->out[0].seg.flags != (TCP_SYN | TCP_ACK))
-		return false; /* it passed to teach, or gets RST */
-	uint32_t iss = lab->out[0].seg.seq;
-	CLIENT(TCP_ACK, 778, iss + 1, .client_port = (uint16_t)(2000 + i),
-	       .server_port = server_port, .client = 3);
-	return lab_grew(lab, COUNTER_opened) == 1;
-}
-
-/* One real address that finishes handshakes to ports where nobody listens takes a share of the
- * records, and keeps nobody out. */
-LAB_TEST_ONCE(test_limits_silent_ports_keep_nobody_out)
-{
-	static struct port_range ports[] = { { LAB_WEB, LAB_WEB }, { 1000, 1200 } };
-	unsigned int begun = 0, most = 0;
-
-	lab->params.held = 16;
-	lab->params.connections = 8192;
-	lab->services[0].ports = ports;
-	lab->services[0].n_ports = 2;
-	lab_start(lab);
-	lab_teach(lab);
-	for (unsigned int round = 0; round < 30; round++) {
-		for (unsigned int i = 0; i < 200; i++) {
-			begun += opens_in_vain(lab, round * 200 + i, (uint16_t)(1000 + i));
-			if (core_usage(lab->core).held > most)
-				most = core_usage(lab->core).held;
-		}
-		lab_open_of(lab, 200 + round, 7);
-		EQUAL(lab_grew(lab, COUNTER_opened), 1);
-		lab_tick(lab, 500);
-		SERVER(TCP_SYN | TCP_ACK, 9000, 1201 + round,
-		       .client_port = (uint16_t)(1200 + round), .client = 7, .options = OPTION_MSS,
-		       .mss = lab->server_mss);
-		EQUAL(lab_grew(lab, COUNTER_connected), 1);
-	}
-	CHECK(begun > 200);
-	CHECK(most <= 16 / PENDING_DOUBTFUL_SHARE + 1);
-	CHECK(lab_count(lab, COUNTER_pending_evicted) > 100);
-}
-
 /* Over the cap of its net SYNs are dropped; other nets are answered. */
 LAB_TEST_ONCE(test_limits_reflection_net_capped)
 {
@@ -563,9 +466,6 @@ CU_TestInfo core_limits_tests[] = {
 	CHECK_TEST(test_limits_service_new_per_second_refused),
 	CHECK_TEST(test_limits_connecting_refused),
 	CHECK_TEST(test_limits_refused_cookie_is_spent),
-	CHECK_TEST(test_limits_longest_waiting_gives_way),
-	CHECK_TEST(test_limits_answered_give_no_way),
-	CHECK_TEST(test_limits_silent_ports_keep_nobody_out),
 	CHECK_TEST(test_limits_reflection_net_capped),
 	CHECK_TEST(test_limits_reflection_net_capped_for_long),
 	CHECK_TEST(test_limits_reflection_port_capped),
