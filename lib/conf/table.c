@@ -271,7 +271,9 @@ static const struct conf_key timeouts_keys[] = {
 	  .zero = "never",
 	  .help = "After a start, and for services that a reload puts before connections: how "
 	          "long unknown connections may be adopted." },
-	TIMEOUT(probe, 1, 3600, "5s", "Between two clients that try a server which is down."),
+	TIMEOUT(probe, 1, 3600, "5s",
+	        "A server that is down: in each such interval up to three clients, of different "
+	        "networks, try it once they have proven their address."),
 	{ "protect", CONF_DURATION, 0, AT(timeouts, protect), .min = 1, .max = 3600,
 	  .preset = "30s", .zero = "nothing is protected",
 	  .help = "A full table never evicts a connection active so recently." },

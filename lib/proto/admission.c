@@ -33,6 +33,7 @@ admission_promise(const struct service *service, const struct backend *backend, 
 
 	if (backend == NULL || !backend->known)
 		return promise;
+	promise.ttl = backend_ttl(backend);
 	/* It may have answered nothing but bare SYNs: each option for itself. */
 	if (backend->mss != 0)
 		promise.mss = backend->mss;

@@ -69,6 +69,14 @@ backend_of_pending(struct core *core, const struct pending *p)
 	return backend_at(&core->backends, p->backend);
 }
 
+/* What goes to the server in the client's name takes the way that its own segments take. */
+static inline void
+packet_for_client(struct packet *packet, const struct pending *p)
+{
+	packet->label = p->label;
+	packet->ttl = p->ttl;
+}
+
 /* The client's window as it stands where it is not scaled, as in a SYN. */
 static inline uint16_t
 pending_unscaled_window(const struct pending *p)

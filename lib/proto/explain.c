@@ -159,7 +159,10 @@ copy_core(struct core *to, const struct core *from)
 	while (from->half_open.used == from->half_open.capacity &&
 	       half_open_take(&to->half_open) != FLOW_NONE)
 		;
-	while (from->pending.free == FLOW_NONE && pending_take(&to->pending) != FLOW_NONE)
+	/* Unless somebody would give way. */
+	while (from->pending.free == FLOW_NONE &&
+	       pending_gives_way(&from->pending, false) == FLOW_NONE &&
+	       pending_take(&to->pending, false) != FLOW_NONE)
 		;
 }
 
@@ -215,7 +218,7 @@ copy_pending(struct core *to, const struct core *from, uint32_t number, struct c
 
 	if (to->pending.free == FLOW_NONE)
 		to->pending.free = 0; /* all are taken, and this one is one of them */
-	uint32_t fresh = pending_take(&to->pending);
+	uint32_t fresh = pending_take(&to->pending, have->doubtful);
 	struct pending *p = &to->pending.records[fresh];
 	uint8_t stage = p->stage;
 	*p = *have;

@@ -27,6 +27,7 @@ struct answer {
 	uint16_t mss;
 	uint8_t options;
 	uint8_t wscale;
+	uint8_t ttl;
 };
 
 static void
@@ -40,6 +41,7 @@ syn_ack_fill(const struct core *core, struct packet *p, const struct answer *a, 
 	p->mss = a->mss;
 	p->options = a->options;
 	p->wscale = a->wscale;
+	p->ttl = a->ttl;
 }
 
 /* Plan and ISS of a SYN that core_locate() did not make them for. */
@@ -84,23 +86,8 @@ answer_of(const struct segment *seg, const struct syn_plan *plan)
 		.mss = plan->answer.mss,
 		.options = plan->answer.options,
 		.wscale = plan->answer.wscale,
+		.ttl = plan->answer.ttl,
 	};
-}
-
-static void
-cookie_is_out(struct core *core, struct step *step)
-{
-	uint64_t dies_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
-
-	core->cookie_out_ms = dies_ms;
-	step->state->cookies_until_ms = dies_ms;
-	if (core->params.cookies_until_s != NULL) {
-		uint32_t *until_s = &core->params.cookies_until_s[step->seg->found.service];
-		uint32_t dies_s = (uint32_t)(dies_ms / 1000) + 1;
-		/* Once a second. */
-		if (__atomic_load_n(until_s, __ATOMIC_RELAXED) < dies_s)
-			__atomic_store_n(until_s, dies_s, __ATOMIC_RELAXED);
-	}
 }
 
 static inline void
@@ -108,7 +95,7 @@ syn_by_cookie(struct core *core, struct step *step, const struct syn_plan *plan)
 {
 	const struct segment *seg = step->seg;
 
-	cookie_is_out(core, step);
+	admission_cookie_out(core, step);
 	step->state->n_cookies++;
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
@@ -150,6 +137,7 @@ half_open_fill(struct half_open *h, struct half_open_side *side, const struct se
 	side->promised_wscale = a->wscale;
 	side->promised_mss = a->mss;
 	side->options = a->options;
+	side->ttl = a->ttl;
 	side->said = seg->options;
 	side->said_wscale = seg->wscale;
 }
@@ -231,7 +219,12 @@ refuse(struct core *core, struct step *step, enum refusal how, enum counter drop
 		act_drop(core, step, dropped);
 }
 
-/* True if the SYN has been dealt with on the way to or on behalf of its server. */
+/*
+ * True if the SYN has been dealt with on the way to or on behalf of its server. To one that is
+ * down none passes: who sends a SYN that its server does not answer (from a forged address, with
+ * a source route or a short life) would take the turn of who would get an answer. It is answered
+ * here while a client of its net may try the server, and the one who proves itself does.
+ */
 static __attribute__((noinline)) bool
 syn_to_server(struct core *core, struct step *step)
 {
@@ -241,7 +234,10 @@ syn_to_server(struct core *core, struct step *step)
 
 	if (b != NULL && !backend_is(b, &flow->server, flow->server_port_be))
 		b = NULL;
-	if (b != NULL && b->down && !backend_probe(b, now_s, core->policy->timeouts.probe)) {
+	if (b != NULL && b->down && !core->draining) {
+		if (backend_may_probe(b, (uint32_t)planned(core, step)->net, now_s,
+		                      core->policy->timeouts.probe))
+			return false;
 		refuse(core, step, core->policy->closed_port, COUNTER_drop_backend_down);
 		return true;
 	}
@@ -361,6 +357,7 @@ answer_again(const struct half_open *h, const struct half_open_side *side,
 		.mss = side->promised_mss,
 		.options = side->options,
 		.wscale = side->promised_wscale,
+		.ttl = side->ttl,
 	};
 }
 
@@ -403,7 +400,7 @@ half_open_plan_again(struct core *core, struct step *step, struct half_open *h,
 		if (side->wscale < offer.wscale)
 			offer.wscale = side->wscale;
 	}
-	cookie_is_out(core, step);
+	admission_cookie_out(core, step);
 	half_open_fill(h, side, step->seg, &a, &offer);
 }
 
@@ -417,7 +414,7 @@ received_syn(struct core *core, struct step *step)
 
 	if (h->irs != seg->seq) {
 		/* Its cookie still counts, and data may come before what proves it. */
-		cookie_is_out(core, step);
+		admission_cookie_out(core, step);
 		core_count(core, COUNTER_half_open_replaced);
 		half_open_drop(core, number, step->at);
 		step->entry = FLOW_NONE;

@@ -42,6 +42,7 @@ answer_read(const struct segment *seg, const struct pending *p)
 		.seq = seg->seq,
 		.tsval = seg->tsval,
 		.window = seg->window,
+		.ttl = segment_ttl(seg),
 		.offer = {
 			.mss = seg->mss != 0 ? seg->mss : mss_default(seg->is_v4),
 			.wscale = (seg->options & OPTION_WSCALE) && p->offer.wscale != WSCALE_NONE
@@ -63,6 +64,7 @@ release_segment(struct core *core, struct step *step, const struct conn *conn,
 
 	if (out == NULL)
 		return NULL;
+	packet_for_client(out, p);
 	out->seq = conn->irs + 1 + at;
 	out->ack = p->answer.seq + 1;
 	out->payload_len = (uint16_t)n;
@@ -116,6 +118,7 @@ update_fill(struct packet *out, const struct conn *conn, const struct pending *p
 {
 	uint32_t window = p->answer.window >> wscale_shift(p->promised_wscale);
 
+	out->ttl = p->answer.ttl;
 	out->seq = p->iss + 1;
 	out->ack = conn->irs + 1;
 	out->window = (uint16_t)(window == 0 && p->answer.window != 0 ? 1 : window);
@@ -197,6 +200,7 @@ promise_is_broken(struct core *core, struct step *step, struct conn *conn)
 	core_count(core, COUNTER_reset);
 	p = act_send(core, step->out, &conn->flow, conn->path, &back, SIDE_INSIDE, TCP_RST);
 	if (p != NULL) {
+		packet_for_client(p, pending_of(core, conn));
 		p->seq = step->seg->ack;
 		core_count(core, COUNTER_rst_sent);
 	}
@@ -213,6 +217,7 @@ server_answers(struct core *core, struct backend *b, const struct pending *p,
 		core_count(core, COUNTER_backend_up);
 	backend_succeed(b);
 	backend_learn(b, &p->offer, &p->answer.offer, p->net, instant_s(now));
+	backend_learn_ttl(b, p->answer.ttl);
 	core_count(core, COUNTER_learned);
 }
 
@@ -230,6 +235,7 @@ client_has_gone(struct core *core, struct step *step, struct conn *conn)
 	else
 		p = act_send(core, step->out, &conn->flow, conn->path, NULL, SIDE_INSIDE, TCP_RST);
 	if (p != NULL) {
+		packet_for_client(p, pending_of(core, conn));
 		p->seq = conn->irs + 1;
 		core_count(core, COUNTER_rst_sent);
 	}

@@ -133,7 +133,7 @@ syn_passes(struct core *core, struct step *step, struct backend *b)
 
 	if (!syn_may_pass(core, step->state, b, step->seg, step->now))
 		return false;
-	if (core->draining || (b != NULL && b->down))
+	if (core->draining)
 		return pass_begin(core, step, false);
 	if (service->calm == CALM_TRANSPARENT && service->cookies != COOKIES_ALWAYS)
 		return !admission_wants_cookie(core, step) && pass_begin(core, step, false);

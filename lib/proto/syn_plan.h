@@ -76,6 +76,7 @@ syn_plan_work_out(const struct core *core, const struct segment *seg, const stru
 		                                     : syn_ack_window(core, service->mode),
 		                   .flags = TCP_SYN | TCP_ACK,
 		                   .options = OPTION_MSS,
+		                   .ttl = promise.ttl,
 		                   .wscale = WSCALE_NONE };
 	if (offer.wscale != WSCALE_NONE) {
 		/* Without timestamps nothing brings back which scale was promised,
@@ -99,7 +100,7 @@ syn_plan_stamp(const struct core *core, const struct instant *now)
 	return now->wall_ms >> COOKIE_TS_UNIT_SHIFT << 16 | syn_ack_window(core, MODE_PROXY);
 }
 
-/* All of a backend that a promise is made of: MSS, scale, and which options it has. */
+/* All of a backend that a promise is made of: MSS, scale, which options it has, and TTL. */
 static inline uint64_t
 syn_plan_shown(const struct backend *backend)
 {

@@ -86,6 +86,7 @@ track_learn(struct core *core, struct step *step, struct conn *conn)
 	backend_learn(b, &answered, &answered,
 	              (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client),
 	              instant_s(step->now));
+	backend_learn_ttl(b, segment_ttl(seg));
 	core_count(core, COUNTER_learned);
 }
 

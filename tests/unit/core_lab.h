@@ -103,6 +103,10 @@ struct lab {
 	uint8_t server_options; /* that the server can do */
 	/* Not 0: frames from there have a tag more, in front of the others, of this TCI. */
 	uint16_t tci[SIDE_COUNT];
+	struct {
+		uint8_t tos, ttl; /* ttl 0: as frame.c has it */
+		uint32_t flow_label;
+	} way[SIDE_COUNT]; /* of all that goes in by this side */
 
 	struct core *core;
 	void *memory;
@@ -279,6 +283,6 @@ extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_t
 	core_caps_tests[], core_orphans_tests[], core_waiting_tests[], core_adopted_tests[],
 	core_handoff_tests[], core_shield_tests[], core_observe_tests[],
 	core_observe_reload_tests[], core_lists_tests[], core_talkers_tests[], core_explain_tests[],
-	core_syn_lane_tests[], core_syn_lane_books_tests[], core_noted_tests[];
+	core_syn_lane_tests[], core_syn_lane_books_tests[], core_noted_tests[], core_silent_tests[];
 
 #endif

@@ -52,6 +52,7 @@ main(void)
 		{ .pName = "observe", .pTests = core_observe_tests },
 		{ .pName = "observe reload", .pTests = core_observe_reload_tests },
 		{ .pName = "noted", .pTests = core_noted_tests },
+		{ .pName = "silent", .pTests = core_silent_tests },
 		{ .pName = "syn lane", .pTests = core_syn_lane_tests },
 		{ .pName = "syn lane books", .pTests = core_syn_lane_books_tests },
 		{ .pName = "lists", .pTests = core_lists_tests },
