@@ -269,16 +269,18 @@ evict_rank(const struct core *core, const struct conn *conn, uint16_t idle_s)
 {
 	switch ((enum conn_state)conn->state) {
 	case CONN_CLOSING:
-		return closing_over(conn) || idle_s >= core->policy->timeouts.protect ? 4 : 0;
+		return closing_over(conn) || idle_s >= core->policy->timeouts.protect ? 5 : 0;
 	case CONN_SPENT:
-		return idle_s >= core->policy->timeouts.protect ? 3 : 0;
+		/* A young one before a live client is refused: all that it keeps is the owner
+		 * of an address from opening once more by the same cookie. */
+		return idle_s >= core->policy->timeouts.protect ? 4 : 1;
 	case CONN_SPLICED:
 	case CONN_RESPONDING:
 		return !(conn->flags & CONN_CLIENT_DATA) && idle_s >= core->policy->timeouts.protect
-		               ? 2
+		               ? 3
 		               : 0;
 	case CONN_TRACKED:
-		return !(conn->flags & CONN_CONFIRMED) && idle_s >= UNCONFIRMED_S / 2 ? 1 : 0;
+		return !(conn->flags & CONN_CONFIRMED) && idle_s >= UNCONFIRMED_S / 2 ? 2 : 0;
 	default:
 		return 0;
 	}
