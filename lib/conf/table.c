@@ -264,9 +264,11 @@ _Static_assert(TIMEOUT_MAX_S < 1 << 15, "a deadline is never taken for a past on
 static const struct conf_key timeouts_keys[] = {
 	TIMEOUT(connecting, 1, 300, "10s", "A server that stays silent: the client gets RST."),
 	TIMEOUT(idle, 10, TIMEOUT_MAX_S, "125m", "Nothing seen in either direction."),
-	TIMEOUT(half_closed, 1, TIMEOUT_MAX_S, "2m", "One FIN seen."),
-	TIMEOUT(closing, 1, 3600, "1m", "Both FINs seen."),
-	TIMEOUT(reset_linger, 1, 60, "2s", "An RST at exactly RCV.NXT seen."),
+	TIMEOUT(half_closed, 1, TIMEOUT_MAX_S, "2m",
+	        "One FIN seen; the client's counts once its server has acknowledged it."),
+	TIMEOUT(closing, 1, 3600, "1m", "Both FINs seen, and the client's acknowledged."),
+	TIMEOUT(reset_linger, 1, 60, "2s",
+	        "An RST at exactly RCV.NXT seen. So long it still counts against limits."),
 	{ "adopt", CONF_DURATION, 0, AT(timeouts, adopt), .min = 1, .max = 3600, .preset = "1m",
 	  .zero = "never",
 	  .help = "After a start, and for services that a reload puts before connections: how "
@@ -276,7 +278,8 @@ static const struct conf_key timeouts_keys[] = {
 	        "networks, try it once they have proven their address."),
 	{ "protect", CONF_DURATION, 0, AT(timeouts, protect), .min = 1, .max = 3600,
 	  .preset = "30s", .zero = "nothing is protected",
-	  .help = "A full table never evicts a connection active so recently." },
+	  .help = "A full table never evicts a connection active so recently, and of what "
+	          "has ended since then it forgets nothing before a client would be refused." },
 };
 static const struct conf_mapping timeouts_mapping = { "Timeouts", KEYS(timeouts_keys), 0 };
 

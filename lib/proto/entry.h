@@ -30,6 +30,23 @@ bool conn_cookie_lives(const struct core *core, uint32_t number, const struct in
 bool conn_is_live(const struct conn *conn);
 /* Does it need the engine? (Everything but TRACKED and SPENT.) */
 bool conn_remains(const struct conn *conn);
+/* The FINs that count, as flags. Anybody can send one in a client's name: its own counts once
+ * the server has acknowledged it. */
+static inline unsigned int
+conn_fins(const struct conn *conn)
+{
+	unsigned int fins = conn->flags & (CONN_CLIENT_FIN | CONN_SERVER_FIN);
+
+	return conn->client_lag == 0 ? fins : fins & CONN_SERVER_FIN;
+}
+
+/* Do those of both ends? */
+static inline bool
+conn_is_closed(const struct conn *conn)
+{
+	return conn_fins(conn) == (CONN_CLIENT_FIN | CONN_SERVER_FIN);
+}
+
 /* Change what a connection counts as. */
 void conn_set_state(struct core *core, struct conn *conn, enum conn_state state);
 uint32_t conn_number(const struct core *core, const struct conn *conn);

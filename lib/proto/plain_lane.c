@@ -90,6 +90,8 @@ follow_client(struct conn *conn, const struct segment *seg, uint64_t rest)
 	uint32_t end = seg->seq + seg->payload_len;
 	uint32_t ahead = end - conn->client_nxt, behind = conn->server_nxt - seg->ack;
 
+	if (__builtin_expect(behind > WINDOW_MAX, 0))
+		return rest;
 	if (ahead != 0) {
 		uint32_t most = UINT16_MAX;
 
@@ -106,8 +108,7 @@ follow_client(struct conn *conn, const struct segment *seg, uint64_t rest)
 	}
 	if (seg->payload_len != 0)
 		rest |= CONN_REST(.flags = CONN_CLIENT_DATA);
-	uint64_t acked = rest_put_lag(rest, CONN_SERVER_LAG, behind);
-	return behind <= WINDOW_MAX ? acked : rest;
+	return rest_put_lag(rest, CONN_SERVER_LAG, behind);
 }
 
 static inline uint64_t

@@ -39,9 +39,7 @@ track_acks_syn(const struct conn *conn, uint32_t ack)
 static bool
 tracked_over(const struct conn *conn)
 {
-	const unsigned int both = CONN_CLIENT_FIN | CONN_SERVER_FIN;
-
-	return (conn->flags & CONN_RESET) || (conn->flags & both) == both;
+	return (conn->flags & CONN_RESET) || conn_is_closed(conn);
 }
 
 void

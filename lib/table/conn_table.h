@@ -34,14 +34,14 @@ enum conn_state {
 	CONN_CONNECTING, /* SYN sent to the server; has a pending record */
 	CONN_TRACKED,    /* passed through, never rewritten */
 	CONN_SPLICED,
-	CONN_CLOSING,    /* both FINs, or an exact RST, seen */
+	CONN_CLOSING,    /* both FINs, the client's acknowledged, or an exact RST, seen */
 	CONN_RESPONDING, /* mode respond: the engine holds the connection */
 	CONN_SPENT,      /* gone; remembered until its cookie has died */
 };
 
 /* Flags of every state. */
 enum conn_flag {
-	CONN_CLIENT_FIN = 0x002,
+	CONN_CLIENT_FIN = 0x002, /* its end is client_nxt; counts once acknowledged */
 	CONN_SERVER_FIN = 0x004,
 	CONN_COUNTED = 0x040, /* counted in the source table */
 	CONN_RESET = 0x200,   /* CLOSING, TRACKED: exact RST seen; later traffic cancels */

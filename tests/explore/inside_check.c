@@ -9,7 +9,7 @@
 /* What the entries of a core add up to. */
 struct sums {
 	uint32_t half_open, connections;
-	uint32_t live, closing, outbound, adopting, connecting;
+	uint32_t live, closing, lingering, outbound, adopting, connecting;
 	uint32_t half_open_tracked;
 	uint32_t counted_conns, counted_half_open;
 	uint32_t paths[64];
@@ -30,6 +30,8 @@ add_connection(struct world *w, const struct core *core, uint32_t number, struct
 	sums->live += c->state == CONN_CONNECTING || c->state == CONN_SPLICED ||
 	              c->state == CONN_RESPONDING;
 	sums->closing += c->state == CONN_CLOSING;
+	/* One that was reset counts while it lingers. */
+	sums->lingering += c->state == CONN_CLOSING && !conn_is_closed(c);
 	sums->outbound += c->state == CONN_TRACKED && (c->flags & CONN_OUTBOUND);
 	sums->adopting += c->state == CONN_TRACKED && (c->flags & CONN_ADOPTING);
 	sums->half_open_tracked += c->state == CONN_TRACKED &&
@@ -194,7 +196,7 @@ check_counts(struct world *w, const struct core *core, const struct sums *sums)
 
 	TABLE(w, core->n_live == sums->live && core->n_closing == sums->closing);
 	TABLE(w, core->n_outbound == sums->outbound && core->n_adopting == sums->adopting);
-	TABLE(w, s->connections == sums->live);
+	TABLE(w, s->connections == sums->live + sums->lingering);
 	TABLE(w, s->half_open == sums->half_open + sums->half_open_tracked);
 	for (uint32_t i = 0; i < core->backends.capacity; i++)
 		TABLE(w, core->backends.backends[i].n_connecting == sums->backends[i + 1]);

@@ -3,12 +3,14 @@
 the element that makes the distance does what it says."""
 
 import collections
+import fcntl
 import hashlib
 import os
 import re
 import socket
 import statistics
 import struct
+import termios
 import threading
 import time
 
@@ -19,7 +21,7 @@ from bench import anywhere
 from engines import Wire
 from lab import SERVER, address
 from raw import Wiretap
-from servers import Both, ask, dial, digest_back, echo, read, read_all
+from servers import Both, ask, dial, digest_back, echo, pattern, read, read_all
 from test_transfer import both_ways
 from traffic import capture
 
@@ -343,3 +345,61 @@ def test_rough_line_carries_transfers(bench):
         with bench.delayed(ROUGH, seed=9):
             for family in (4, 6):
                 both_ways(bench, port, 2000000, family)
+
+
+LARGE = {"ipv4.tcp_rmem": "4096 16777216 67108864", "ipv4.tcp_wmem": "4096 33554432 67108864",
+         "ipv4.tcp_congestion_control": "reno"}  # whose slow start does not end by itself
+SIOCOUTQNSD = 0x894b  # linux/sockios.h
+
+
+class LargeAnswer:
+    """A server's handler: reads to the client's FIN, sends much, and notes how much of it was
+    unacknowledged when its own FIN left."""
+
+    def __init__(self, size):
+        self.size = size
+        self.in_flight = 0
+
+    def __call__(self, connection):
+        if not read_all(connection):  # a connection that only made the engine learn
+            return
+        for piece in pattern(self.size, 3):
+            connection.sendall(piece)
+        connection.shutdown(socket.SHUT_WR)
+        while outstanding(connection, SIOCOUTQNSD):
+            time.sleep(0.001)
+        self.in_flight = outstanding(connection, termios.TIOCOUTQ)
+        while outstanding(connection, termios.TIOCOUTQ):
+            time.sleep(0.01)
+
+
+def outstanding(connection, what):
+    return struct.unpack("i", fcntl.ioctl(connection, what, bytes(4)))[0]
+
+
+@anywhere
+def test_far_half_closed_client_gets_a_large_answer(bench):
+    """A client closes its half with its request. When the server's FIN passes, more than
+    4 MiB of the answer are on their way, which the client acknowledges then: nobody is reset."""
+    size = 30000000
+    expected = hashlib.sha256(b"".join(pattern(size, 3))).hexdigest()
+    with bench.lab.sysctls("client", LARGE), bench.lab.sysctls("server", LARGE):
+        for service in ("state", "cookie"):
+            handler = LargeAnswer(size)
+            port = bench.serve(service, handler)
+            for _ in range(5):  # other programs may have slowed it down
+                with bench.delayed("delay=100ms"), \
+                        dial(bench.lab, port, timeout=60) as connection:
+                    before = bench.count("rst_sent")
+                    connection.sendall(b"all of it, please\n")
+                    connection.shutdown(socket.SHUT_WR)
+                    digest = hashlib.sha256()
+                    while piece := connection.recv(1 << 18):
+                        digest.update(piece)
+                    assert digest.hexdigest() == expected, (service, handler.in_flight)
+                    time.sleep(0.5)
+                    assert bench.count("rst_sent") == before, (service, handler.in_flight)
+                if handler.in_flight > 6 << 20:
+                    break
+            else:
+                raise AssertionError("no more than %d bytes in flight" % handler.in_flight)

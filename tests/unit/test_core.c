@@ -29,6 +29,7 @@ main(void)
 		{ .pName = "spliced", .pTests = core_spliced_tests },
 		{ .pName = "rewrite", .pTests = core_rewrite_tests },
 		{ .pName = "closing", .pTests = core_closing_tests },
+		{ .pName = "forged", .pTests = core_forged_tests },
 		{ .pName = "responding", .pTests = core_responding_tests },
 		{ .pName = "spent", .pTests = core_spent_tests },
 		{ .pName = "limits", .pTests = core_limits_tests },

@@ -122,6 +122,7 @@ LAB_TEST(test_tracked_ended_cookie_of_another_worker_opens, "TRACKED.OUTSIDE.ACK
 	SERVER(TCP_ACK | TCP_FIN, lab->server_iss + 1, lab->irs + 1);
 	const struct flow flow = ONLY(SIDE_OUTSIDE)->seg.flow;
 	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->server_iss + 2);
+	SERVER(TCP_ACK, lab->server_iss + 2, lab->irs + 2);
 	/* Last words and what was under way pass. */
 	CLIENT(TCP_ACK, lab->irs + 2, lab->server_iss + 2);
 	lab_check_passed(lab, SIDE_INSIDE);

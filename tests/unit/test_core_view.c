@@ -116,6 +116,7 @@ LAB_TEST(test_view_spliced_half_closed, "SPLICED.OUTSIDE.DATA")
 	lab_teach(lab);
 	lab_splice(lab);
 	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->iss + 1);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 2);
 	foretold(lab, CONN_SPLICED, lab->policy.timeouts.half_closed);
 }
 
