@@ -83,6 +83,7 @@ backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t p
 			return BACKEND_NONE;
 		gauge_add(&table->used, b->port_be == 0);
 		table->n_forgotten += b->port_be != 0 && b->known;
+		table->n_placed++;
 		*b = (struct backend){ .addr = *addr, .port_be = port_be, .wscale = WSCALE_NONE };
 	}
 	b->seen_s = (uint16_t)now_s;

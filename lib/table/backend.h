@@ -91,6 +91,7 @@ struct backend_table {
 	struct backend *backends;
 	uint32_t capacity, mask, used; /* mask: sets - 1 */
 	uint32_t n_forgotten;          /* known ones that gave way to others */
+	uint32_t n_placed; /* that came to be here: each pointer is that one's until then */
 	const struct flow_hash_key *key;
 };
 

@@ -47,6 +47,12 @@ put_options(uint8_t *at, const struct packet *p, struct emit_fixed *fixed)
 	return at;
 }
 
+static inline unsigned int
+padded(unsigned int frame_len)
+{
+	return frame_len < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : frame_len;
+}
+
 /* Sums are of words as they lie in memory, so that they fold to what is stored. */
 static void
 fixed_fill(struct emit_fixed *fixed, const struct packet *p)
@@ -58,8 +64,8 @@ fixed_fill(struct emit_fixed *fixed, const struct packet *p)
 	uint8_t *end = put_options(fixed->tail + TCP_HEADER_SIZE - TCP_DATA_OFF, p, fixed);
 	fixed->header_len = (uint8_t)(TCP_DATA_OFF + (end - fixed->tail));
 	fixed->len = (uint16_t)(fixed->header_len + p->payload_len);
-	fixed->ipv4_len = (uint16_t)(IPV4_HEADER_SIZE + fixed->len);
-	fixed->ipv6_len = (uint16_t)(IPV6_HEADER_SIZE + fixed->len);
+	fixed->ipv4_frame = (uint16_t)padded(ETH_HEADER_SIZE + IPV4_HEADER_SIZE + fixed->len);
+	fixed->ipv6_frame = (uint16_t)padded(ETH_HEADER_SIZE + IPV6_HEADER_SIZE + fixed->len);
 	if (fixed->tsecr_mask == 0)
 		fixed->tsecr_off = fixed->header_len;
 	put_word(fixed->tail,
@@ -274,7 +280,7 @@ write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool 
 		addresses = sum_addr(src) + sum_addr(dst);
 	}
 	write_tcp(frame + l4_off, ports_of(flow, from_client), p, fixed, addresses, checksum);
-	return end < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : end;
+	return padded(end);
 }
 
 static inline void
@@ -343,35 +349,36 @@ write_made_v6(uint8_t *ip, const struct flow *flow, const struct packet *p,
 _Static_assert(offsetof(struct flow, server) == offsetof(struct flow, client) + 16,
                "both addresses are 32 bytes");
 
-static inline __attribute__((always_inline)) unsigned int
-write_made(uint8_t *frame, const struct segment *seg, const struct packet *p,
-           const struct emit_fixed *fixed, bool is_v4)
-{
-	swap_stations(frame);
-	if (is_v4)
-		write_made_v4(frame + seg->l3_off, &seg->flow, p, fixed);
-	else
-		write_made_v6(frame + seg->l3_off, &seg->flow, p, fixed);
-	/* The shortest of IPv6 is long enough. */
-	unsigned int end = seg->l3_off + (is_v4 ? fixed->ipv4_len : fixed->ipv6_len);
-	return is_v4 && end < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : end;
-}
-_Static_assert(ETH_HEADER_SIZE + IPV6_HEADER_SIZE + TCP_HEADER_SIZE >= EMIT_FRAME_MIN,
-               "IPv6 needs no padding");
-
-/* By themselves, so that they save no registers. */
+/* By themselves, so that they save no registers: of SYNs at one look, and of any. */
 static __attribute__((noinline)) unsigned int
 reply_made_v4(uint8_t *frame, const struct segment *seg, const struct packet *p,
               const struct emit_fixed *fixed)
 {
-	return write_made(frame, seg, p, fixed, true);
+	swap_stations(frame);
+	write_made_v4(frame + ETH_HEADER_SIZE, &seg->flow, p, fixed);
+	return fixed->ipv4_frame;
 }
 
 static __attribute__((noinline)) unsigned int
 reply_made_v6(uint8_t *frame, const struct segment *seg, const struct packet *p,
               const struct emit_fixed *fixed)
 {
-	return write_made(frame, seg, p, fixed, false);
+	swap_stations(frame);
+	write_made_v6(frame + ETH_HEADER_SIZE, &seg->flow, p, fixed);
+	return fixed->ipv6_frame;
+}
+
+static __attribute__((noinline)) unsigned int
+reply_made_any(uint8_t *frame, const struct segment *seg, const struct packet *p,
+               const struct emit_fixed *fixed)
+{
+	swap_stations(frame);
+	if (seg->is_v4)
+		write_made_v4(frame + seg->l3_off, &seg->flow, p, fixed);
+	else
+		write_made_v6(frame + seg->l3_off, &seg->flow, p, fixed);
+	return padded(seg->l3_off + fixed->len +
+	              (seg->is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE));
 }
 
 static __attribute__((noinline)) unsigned int
@@ -392,9 +399,14 @@ emit_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
 {
 	const struct emit_fixed *made = p->made;
 
-	if (made != NULL && checksum == EMIT_CHECKSUM_SOFTWARE && seg->side == SIDE_OUTSIDE)
-		return seg->is_v4 ? reply_made_v4(frame, seg, p, made)
-		                  : reply_made_v6(frame, seg, p, made);
+	if (__builtin_expect(made != NULL, 1) && checksum == EMIT_CHECKSUM_SOFTWARE) {
+		if (seg->shape == SHAPE_SYN_V4)
+			return reply_made_v4(frame, seg, p, made);
+		if (seg->shape == SHAPE_SYN_V6)
+			return reply_made_v6(frame, seg, p, made);
+		if (seg->side == SIDE_OUTSIDE)
+			return reply_made_any(frame, seg, p, made);
+	}
 	return write_reply(frame, seg, p, checksum, memo);
 }
 

@@ -54,10 +54,10 @@ struct emit_fixed {
 	uint64_t sum;        /* of `tail`, and of the pseudo-header without addresses; < 2^34 */
 	uint32_t ipv4_sum;   /* of the IPv4 header without addresses */
 	uint16_t len;        /* of TCP header and payload ... */
-	uint16_t ipv4_len, ipv6_len; /* ... with the IP header */
-	uint8_t header_len;          /* of the TCP header */
-	uint8_t tsecr_off;           /* from its begin; behind the header if there is none ... */
-	uint32_t tsecr_mask;         /* ... and 0 then */
+	uint16_t ipv4_frame, ipv6_frame; /* ... of an untagged frame, with its padding */
+	uint8_t header_len;              /* of the TCP header */
+	uint8_t tsecr_off;   /* from its begin; behind the header if there is none ... */
+	uint32_t tsecr_mask; /* ... and 0 then */
 	/* The TCP header from the data offset on, checksum and TSecr zero, then zeros. */
 	uint8_t tail[32];
 };

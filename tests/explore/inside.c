@@ -118,6 +118,8 @@ load_core(struct core *core, const uint8_t *at)
 	/* What is remembered is no part of an image. */
 	if (core->policy != policy)
 		core_forget(core);
+	/* Kinds of SYNs name servers and plans of another history: they are found out anew. */
+	core->kinds_turn.stamp = UINT64_MAX;
 	const struct pending_table *pending = &core->pending;
 	for (uint32_t i = 0; i < pending->n_blocks; i++, at += WORLD_HOLD_BYTES)
 		memcpy(pending->data + (size_t)i * PENDING_BLOCK_SIZE, at, WORLD_HOLD_BYTES);
@@ -208,7 +210,8 @@ level_head(const struct image *image, const struct instant *now)
 	level_bucket(&core->learn_bucket, LEARN_ALL_PER_S, (uint32_t)now->now_ms);
 	level_bucket(&core->pass_bucket, PASSES_PER_S, (uint32_t)now->now_ms);
 	core->mutations = 0;
-	core->backends.n_forgotten = 0;
+	core->n_plans = 0; /* numbers to tell plans by */
+	core->backends.n_forgotten = core->backends.n_placed = 0;
 	core->sources.now_s = 0;
 	core->ticked_s = core->ticked_s == now_s;
 	core->futile_ms = core->futile_ms == now->now_ms;

@@ -4,7 +4,8 @@
  * frames, one with the lane and one without. Actions, the bytes that leave, and all that the
  * cores remember, tables, counters and talkers included, are the same; now and then a reload puts
  * services under observe, or takes them out of it, other live lists come, and a capture wants
- * notes of each burst, or none any more.
+ * notes of each burst, or none any more. The one without the lane forgets before each burst what
+ * it has found out of destinations and of kinds of SYNs.
  *
  * Input: which policy, whether there is room for observe, which live lists and whether there is a
  * capture (1), then 12 bytes a frame: what it is (1), service, or what is gone on with (1), client

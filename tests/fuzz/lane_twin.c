@@ -71,6 +71,12 @@ twin_decide(struct twin *twin, const struct instant *now, bool lane, bool captur
 
 	/* Nothing of it may come to be remembered. */
 	litter(lane ? 0x5a : 0xa5);
+	/* What is remembered from burst to burst is what would be found out again. */
+	if (!lane) {
+		core_forget(twin->core);
+		if (twin->core->observer != NULL)
+			core_forget(twin->core->observer->shadow);
+	}
 	core_locate(twin->core, burst->seg, burst->n, now);
 	out->actions = (struct actions){ out->list, 0, sizeof(out->list) / sizeof(out->list[0]) };
 	for (unsigned int i = 0; i < burst->n && !lane; i++) {
