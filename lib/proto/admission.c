@@ -45,6 +45,15 @@ admission_promise(const struct service *service, const struct backend *backend, 
 	return promise;
 }
 
+uint8_t
+admission_ttl(const struct core *core, const struct flow *flow)
+{
+	uint32_t number = backend_look(&core->backends, &flow->server, flow->server_port_be);
+	const struct backend *b = backend_at(&core->backends, number);
+
+	return b != NULL ? backend_ttl(b) : 0;
+}
+
 struct tcp_offer
 admission_offer(const struct segment *seg, const struct promise *promise)
 {

@@ -18,6 +18,8 @@ struct promise {
 /* What may be promised for the destination of a SYN. */
 struct promise admission_promise(const struct service *service, const struct backend *backend,
                                  bool is_v4);
+/* The TTL of a SYN-ACK that is sent once more, as in a promise. */
+uint8_t admission_ttl(const struct core *core, const struct flow *flow);
 /* The options that a SYN or SYN-ACK carries; mss 0 if it names none. */
 static inline struct tcp_offer
 admission_offered(const struct segment *seg)

@@ -179,12 +179,11 @@ connect_refuse(struct core *core, struct step *step, const struct proven *proven
 }
 
 void
-connect_begin(struct core *core, struct step *step, const struct proven *proven)
+connect_begin(struct core *core, struct step *step, const struct proven *proven, uint32_t net)
 {
 	const struct segment *seg = step->seg;
 	uint32_t backend = server_of(core, step);
 	struct backend *b = backend_at(&core->backends, backend);
-	uint32_t net = (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client);
 	enum counter over = connect_over(core, step, b, net);
 
 	if (over != COUNTER_COUNT) {

@@ -218,7 +218,7 @@ copy_pending(struct core *to, const struct core *from, uint32_t number, struct c
 
 	if (to->pending.free == FLOW_NONE)
 		to->pending.free = 0; /* all are taken, and this one is one of them */
-	uint32_t fresh = pending_take(&to->pending, have->doubtful);
+	uint32_t fresh = pending_take(&to->pending, pending_is_doubtful(have));
 	struct pending *p = &to->pending.records[fresh];
 	uint8_t stage = p->stage;
 	*p = *have;

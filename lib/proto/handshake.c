@@ -27,7 +27,6 @@ struct answer {
 	uint16_t mss;
 	uint8_t options;
 	uint8_t wscale;
-	uint8_t ttl;
 };
 
 static void
@@ -41,7 +40,6 @@ syn_ack_fill(const struct core *core, struct packet *p, const struct answer *a, 
 	p->mss = a->mss;
 	p->options = a->options;
 	p->wscale = a->wscale;
-	p->ttl = a->ttl;
 }
 
 /* Plan and ISS of a SYN that core_locate() did not make them for. */
@@ -86,7 +84,6 @@ answer_of(const struct segment *seg, const struct syn_plan *plan)
 		.mss = plan->answer.mss,
 		.options = plan->answer.options,
 		.wscale = plan->answer.wscale,
-		.ttl = plan->answer.ttl,
 	};
 }
 
@@ -137,7 +134,6 @@ half_open_fill(struct half_open *h, struct half_open_side *side, const struct se
 	side->promised_wscale = a->wscale;
 	side->promised_mss = a->mss;
 	side->options = a->options;
-	side->ttl = a->ttl;
 	side->said = seg->options;
 	side->said_wscale = seg->wscale;
 }
@@ -198,8 +194,9 @@ syn_by_state(struct core *core, struct step *step, const struct syn_plan *plan)
 	core->cookie_out_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
-	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
-	             step->service->mode);
+	struct packet *p = act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK);
+	p->ttl = plan->answer.ttl;
+	syn_ack_fill(core, p, &a, step->service->mode);
 	return true;
 }
 
@@ -357,7 +354,6 @@ answer_again(const struct half_open *h, const struct half_open_side *side,
 		.mss = side->promised_mss,
 		.options = side->options,
 		.wscale = side->promised_wscale,
-		.ttl = side->ttl,
 	};
 }
 
@@ -434,8 +430,9 @@ received_syn(struct core *core, struct step *step)
 	struct answer a = answer_again(h, side, step->now);
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
-	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
-	             step->service->mode);
+	struct packet *p = act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK);
+	p->ttl = admission_ttl(core, &seg->flow);
+	syn_ack_fill(core, p, &a, step->service->mode);
 }
 
 void
@@ -492,6 +489,7 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 		struct answer a = answer_again(h, side, now);
 		core_count(core, COUNTER_syn_ack_sent);
 		core_count(core, COUNTER_syn_ack_again);
+		p->ttl = admission_ttl(core, &h->flow);
 		syn_ack_fill(core, p, &a, service->mode);
 	}
 }

@@ -42,7 +42,6 @@ answer_read(const struct segment *seg, const struct pending *p)
 		.seq = seg->seq,
 		.tsval = seg->tsval,
 		.window = seg->window,
-		.ttl = segment_ttl(seg),
 		.offer = {
 			.mss = seg->mss != 0 ? seg->mss : mss_default(seg->is_v4),
 			.wscale = (seg->options & OPTION_WSCALE) && p->offer.wscale != WSCALE_NONE
@@ -118,7 +117,6 @@ update_fill(struct packet *out, const struct conn *conn, const struct pending *p
 {
 	uint32_t window = p->answer.window >> wscale_shift(p->promised_wscale);
 
-	out->ttl = p->answer.ttl;
 	out->seq = p->iss + 1;
 	out->ack = conn->irs + 1;
 	out->window = (uint16_t)(window == 0 && p->answer.window != 0 ? 1 : window);
@@ -171,8 +169,11 @@ join(struct core *core, struct step *step, struct conn *conn, uint32_t ts_echo,
 	else
 		update = act_send(core, step->out, &conn->flow, conn->path, NULL, SIDE_OUTSIDE,
 		                  TCP_ACK);
-	if (update != NULL)
+	if (update != NULL) {
+		const struct backend *b = backend_of_pending(core, p);
+		update->ttl = b != NULL ? backend_ttl(b) : 0;
 		update_fill(update, conn, p, tsval);
+	}
 	splice_begin(core, step, conn, p, tsval);
 	core_count(core, COUNTER_connected);
 	connecting_uncount(core, p);
@@ -211,13 +212,13 @@ promise_is_broken(struct core *core, struct step *step, struct conn *conn)
 /* The server is there: what it can do is learned. */
 static void
 server_answers(struct core *core, struct backend *b, const struct pending *p,
-               const struct instant *now)
+               const struct segment *seg, const struct instant *now)
 {
 	if (b->down)
 		core_count(core, COUNTER_backend_up);
 	backend_succeed(b);
 	backend_learn(b, &p->offer, &p->answer.offer, p->net, instant_s(now));
-	backend_learn_ttl(b, p->answer.ttl);
+	backend_learn_ttl(b, segment_ttl(seg));
 	core_count(core, COUNTER_learned);
 }
 
@@ -277,7 +278,7 @@ connecting_syn_ack(struct core *core, struct step *step)
 	}
 	p->answer = answer_read(seg, p);
 	if (!is_second && b != NULL)
-		server_answers(core, b, p, step->now);
+		server_answers(core, b, p, seg, step->now);
 	if (client_has_gone(core, step, conn) || !promise_holds(core, step, conn, promised))
 		return;
 	if (!is_second && (p->flags & PENDING_REPEATED)) {

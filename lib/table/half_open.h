@@ -57,7 +57,6 @@ struct half_open_side {
 	uint16_t promised_mss;
 	uint8_t options;     /* enum segment_option that the SYN-ACK carries */
 	uint8_t said;        /* ... and that the client's SYN has */
-	uint8_t ttl;         /* ... and in its header, 0: ours */
 	uint8_t said_wscale; /* the scale in it, granted or not */
 	uint8_t stage;       /* SYN-ACKs sent - 1; written by half_open_wait() alone */
 	bool counted;        /* in the source table */

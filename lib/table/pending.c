@@ -92,7 +92,7 @@ pending_take(struct pending_table *table, bool doubtful)
 	p->next = p->prev = FLOW_NONE;
 	p->first_block = p->last_block = FLOW_NONE;
 	p->stage = NO_STAGE;
-	p->doubtful = doubtful;
+	p->flags = doubtful ? PENDING_DOUBTFUL : 0;
 	table->n_doubtful += doubtful;
 	return number;
 }
@@ -104,7 +104,7 @@ pending_unlink(struct pending_table *table, uint32_t number)
 
 	if (p->stage == NO_STAGE)
 		return;
-	struct pending_list *list = &table->lists[p->doubtful][p->stage];
+	struct pending_list *list = &table->lists[pending_is_doubtful(p)][p->stage];
 	if (p->prev != FLOW_NONE)
 		table->records[p->prev].next = p->next;
 	else
@@ -120,7 +120,7 @@ void
 pending_give(struct pending_table *table, uint32_t number)
 {
 	pending_unlink(table, number);
-	table->n_doubtful -= table->records[number].doubtful;
+	table->n_doubtful -= pending_is_doubtful(&table->records[number]);
 	table->records[number].next = table->resting;
 	table->resting = number;
 	gauge_sub(&table->used, 1);
@@ -166,7 +166,7 @@ void
 pending_wait(struct pending_table *table, uint32_t number, unsigned int stage, uint64_t deadline_ms)
 {
 	struct pending *p = &table->records[number];
-	struct pending_list *list = &table->lists[p->doubtful][stage];
+	struct pending_list *list = &table->lists[pending_is_doubtful(p)][stage];
 
 	pending_unlink(table, number);
 	p->stage = (uint8_t)stage;

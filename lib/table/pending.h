@@ -46,6 +46,7 @@ enum pending_flag {
 	PENDING_PUSH = 0x08,
 	PENDING_REPEATED = 0x10, /* each SYN went out twice */
 	PENDING_ANSWERED = 0x20, /* ... and one SYN-ACK has come */
+	PENDING_DOUBTFUL = 0x40, /* its server is, or was when it began to wait */
 };
 
 /* What the server's SYN-ACK says. */
@@ -53,7 +54,6 @@ struct pending_answer {
 	uint32_t seq, tsval;
 	uint16_t window;
 	struct tcp_offer offer;
-	uint8_t ttl; /* segment_ttl() */
 };
 
 struct pending {
@@ -70,15 +70,21 @@ struct pending {
 	uint32_t held_size;               /* bytes held, from IRS + 1 on */
 	uint32_t first_block, last_block; /* of what is held; FLOW_NONE */
 	uint32_t net;                     /* hash of the client's net, for votes */
-	uint32_t label;                   /* of what is sent in its name: segment_label() */
 	struct tcp_offer offer;           /* agreed with the client */
 	uint16_t window;                  /* the client's latest, as on the wire */
+	uint32_t label;                   /* of what is sent in its name: segment_label() */
 	uint8_t promised_wscale;
 	uint8_t stage; /* SYNs sent - 1 */
 	uint8_t flags; /* enum pending_flag */
-	uint8_t ttl;   /* the same: segment_ttl() */
-	bool doubtful; /* so is its server, or was when it began to wait */
+	uint8_t ttl;   /* as label: segment_ttl() */
 };
+
+/* Of which kind of server. */
+static inline bool
+pending_is_doubtful(const struct pending *p)
+{
+	return (p->flags & PENDING_DOUBTFUL) != 0;
+}
 
 struct pending_block {
 	uint32_t next; /* of the record, or of the free ones; FLOW_NONE */

@@ -215,7 +215,8 @@ step(struct trial *trial, uint64_t now_ms)
 			return;
 		TRIAL_CHECK(trial, number < N_RECORDS && !model.records[number].taken &&
 		                           !model.records[number].rests);
-		TRIAL_CHECK(trial, model.table.records[number].flags == 0);
+		TRIAL_CHECK(trial,
+		            model.table.records[number].flags == (doubtful ? PENDING_DOUBTFUL : 0));
 		model.table.records[number].started_ms = now_ms;
 		model.records[number] = (struct model_record){ .taken = true,
 			                                       .stage = NO_STAGE,
