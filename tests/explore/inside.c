@@ -299,7 +299,7 @@ level_pending(const struct image *image)
 	for (uint32_t i = 0; i < t->capacity; i++) {
 		LEVEL_END(&records[i].offer, timestamps);
 		LEVEL_END(&records[i].answer.offer, timestamps);
-		LEVEL_END(&records[i], flags);
+		LEVEL_END(&records[i], ttl);
 	}
 	level_blocks(image);
 }

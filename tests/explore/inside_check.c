@@ -134,20 +134,24 @@ static void
 check_pending_lists(struct world *w, const struct core *core, const struct sums *sums)
 {
 	const struct pending_table *t = &core->pending;
-	uint32_t n = 0, n_free = 0;
+	uint32_t n = 0, n_free = 0, n_doubtful = 0;
 
-	for (unsigned int stage = 0; stage < PENDING_STAGES; stage++) {
+	for (unsigned int l = 0; l < 2 * PENDING_STAGES; l++) {
+		const struct pending_list *list = &t->lists[l & 1][l / 2];
 		uint32_t prev = FLOW_NONE;
 
-		for (uint32_t i = t->head[stage]; i != FLOW_NONE && n <= t->used;
+		for (uint32_t i = list->head; i != FLOW_NONE && n <= t->used;
 		     prev = i, i = t->records[i].next, n++) {
-			TABLE(w, t->records[i].prev == prev && t->records[i].stage == stage);
+			TABLE(w, t->records[i].prev == prev && t->records[i].stage == l / 2);
+			TABLE(w, pending_is_doubtful(&t->records[i]) == (l & 1));
+			n_doubtful += l & 1;
 			TABLE(w, t->records[i].held_size <= core->params.hold_bytes);
 			TABLE(w, prev == FLOW_NONE ||
 			                 t->records[prev].deadline_ms <= t->records[i].deadline_ms);
 		}
-		TABLE(w, t->tail[stage] == prev);
+		TABLE(w, list->tail == prev);
 	}
+	TABLE(w, n_doubtful == t->n_doubtful && n_doubtful <= t->doubtful_max);
 	for (uint32_t i = t->free; i != FLOW_NONE && n_free <= t->capacity; i = t->records[i].next)
 		n_free++;
 	for (uint32_t i = t->resting; i != FLOW_NONE && n_free <= t->capacity;
@@ -166,8 +170,9 @@ check_blocks(struct world *w, const struct core *core)
 	for (uint32_t i = t->free_block; i != FLOW_NONE && n_free <= t->n_blocks;
 	     i = t->blocks[i].next)
 		n_free++;
-	for (unsigned int stage = 0; stage < PENDING_STAGES; stage++)
-		for (uint32_t i = t->head[stage]; i != FLOW_NONE; i = t->records[i].next) {
+	for (unsigned int l = 0; l < 2 * PENDING_STAGES; l++)
+		for (uint32_t i = t->lists[l & 1][l / 2].head; i != FLOW_NONE;
+		     i = t->records[i].next) {
 			uint32_t size = 0;
 
 			n_started += t->records[i].first_block != FLOW_NONE;
