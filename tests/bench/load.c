@@ -444,6 +444,8 @@ load_open(struct load *load, uint32_t n)
 	for (uint32_t first = 0; first < n; first += LOAD_BURST) {
 		uint32_t count = n - first < LOAD_BURST ? n - first : LOAD_BURST;
 		uint32_t iss[LOAD_BURST];
+		/* SYNs that have passed, to teach what their server does: it answers them. */
+		bool has_passed[LOAD_BURST];
 
 		for (uint32_t i = 0; i < count; i++)
 			load_add(load, &(struct load_frame){ .flow = first + i,
@@ -452,8 +454,14 @@ load_open(struct load *load, uint32_t n)
 			                                     .syn_options = true,
 			                                     .tsval = 1 });
 		load_run(load);
+		for (uint32_t i = 0; i < count; i++) {
+			has_passed[i] = (load->frames[i][l4 + 13] & TCP_ACK) == 0;
+			iss[i] = has_passed[i] ? load_server_seq(first + i)
+			                       : get32(load->frames[i] + l4 + 4);
+		}
 		for (uint32_t i = 0; i < count; i++)
-			iss[i] = get32(load->frames[i] + l4 + 4);
+			if (has_passed[i])
+				load_accept(load, first + i, 1);
 		for (uint32_t i = 0; i < count; i++)
 			load_add(load, &(struct load_frame){ .flow = first + i,
 			                                     .seq = load_client_seq(first + i) + 1,
