@@ -220,7 +220,9 @@ refuse(struct core *core, struct step *step, enum refusal how, enum counter drop
  * True if the SYN has been dealt with on the way to or on behalf of its server. To one that is
  * down none passes: who sends a SYN that its server does not answer (from a forged address, with
  * a source route or a short life) would take the turn of who would get an answer. It is answered
- * here while a client of its net may try the server, and the one who proves itself does.
+ * here while a client of its net may try the server, and the one who proves itself does. Where
+ * nobody has ever answered, most likely no server is: there such a SYN passes, so that its sender
+ * is told by whoever is there that the port is closed.
  */
 static __attribute__((noinline)) bool
 syn_to_server(struct core *core, struct step *step)
@@ -232,11 +234,16 @@ syn_to_server(struct core *core, struct step *step)
 	if (b != NULL && !backend_is(b, &flow->server, flow->server_port_be))
 		b = NULL;
 	if (b != NULL && b->down && !core->draining) {
-		if (backend_may_probe(b, (uint32_t)planned(core, step)->net, now_s,
-		                      core->policy->timeouts.probe))
+		uint32_t net = (uint32_t)planned(core, step)->net,
+			 every_s = core->policy->timeouts.probe;
+
+		if (!backend_may_probe(b, net, now_s, every_s)) {
+			refuse(core, step, core->policy->closed_port, COUNTER_drop_backend_down);
+			return true;
+		}
+		if (b->known)
 			return false;
-		refuse(core, step, core->policy->closed_port, COUNTER_drop_backend_down);
-		return true;
+		backend_probe(b, net, now_s, every_s);
 	}
 	if (!syn_passes(core, step, b))
 		return false;

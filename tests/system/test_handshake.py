@@ -399,8 +399,9 @@ def test_answers_to_impossible_segments(bench):
     with End(bench.lab, port) as end:
         # Where cookies are out, as after a test with a flood, it must not pass for the echo of a
         # SYN-ACK whose cookie is alive: TSval of one counts 4 ms in its 15 high bits.
-        end.tsecr = (int(time.time() * 1000) - 90000 >> 2 & 0x7fff) << 17
-        end.send("A", ack=0x12345678)
+        echo_of_old = (int(time.time() * 1000) - 90000 >> 2 & 0x7fff) << 17
+        end.send("A", ack=0x12345678, options=[("NOP", None), ("NOP", None),
+                                               ("Timestamp", (1, echo_of_old))])
         packet = end.expect("R")
         assert packet[TCP].seq == 0x12345678 and str(packet[TCP].flags) == "R"
         assert bench.server.accepted == 0
