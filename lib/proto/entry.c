@@ -87,14 +87,6 @@ conn_find_slot(const struct core *core, uint32_t number, struct flow_slot *at)
 	                  at) == number;
 }
 
-/* TRACKED by a SYN that no ACK has confirmed yet counts as half-open. */
-static bool
-conn_is_half_open(const struct conn *conn)
-{
-	return conn->state == CONN_TRACKED &&
-	       (conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND | CONN_ADOPTING)) == 0;
-}
-
 static void
 conn_uncount_source(struct core *core, struct conn *conn)
 {

@@ -30,6 +30,14 @@ bool conn_cookie_lives(const struct core *core, uint32_t number, const struct in
 bool conn_is_live(const struct conn *conn);
 /* Does it need the engine? (Everything but TRACKED and SPENT.) */
 bool conn_remains(const struct conn *conn);
+/* TRACKED by a client's SYN that no ACK has confirmed yet: it counts as half-open. */
+static inline bool
+conn_is_half_open(const struct conn *conn)
+{
+	return conn->state == CONN_TRACKED &&
+	       (conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND | CONN_ADOPTING)) == 0;
+}
+
 /* Change what a connection counts as. */
 void conn_set_state(struct core *core, struct conn *conn, enum conn_state state);
 uint32_t conn_number(const struct core *core, const struct conn *conn);
