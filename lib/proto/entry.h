@@ -38,6 +38,23 @@ conn_is_half_open(const struct conn *conn)
 	       (conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND | CONN_ADOPTING)) == 0;
 }
 
+/* The FINs that count, as flags. Anybody can send one in a client's name: its own counts once
+ * the server has acknowledged it. */
+static inline unsigned int
+conn_fins(const struct conn *conn)
+{
+	unsigned int fins = conn->flags & (CONN_CLIENT_FIN | CONN_SERVER_FIN);
+
+	return conn->client_lag == 0 ? fins : fins & CONN_SERVER_FIN;
+}
+
+/* Do those of both ends? */
+static inline bool
+conn_is_closed(const struct conn *conn)
+{
+	return conn_fins(conn) == (CONN_CLIENT_FIN | CONN_SERVER_FIN);
+}
+
 /* Change what a connection counts as. */
 void conn_set_state(struct core *core, struct conn *conn, enum conn_state state);
 uint32_t conn_number(const struct core *core, const struct conn *conn);
@@ -75,6 +92,14 @@ static inline struct backend *
 backend_of_pending(struct core *core, const struct pending *p)
 {
 	return backend_at(&core->backends, p->backend);
+}
+
+/* What goes to the server in the client's name takes the way that its own segments take. */
+static inline void
+packet_for_client(struct packet *packet, const struct pending *p)
+{
+	packet->label = p->label;
+	packet->ttl = p->ttl;
 }
 
 /* The client's window as it stands where it is not scaled, as in a SYN. */

@@ -11,6 +11,7 @@
 #include "incarnation.h"
 #include "pass.h"
 #include "respond.h"
+#include "unfinished.h"
 
 /* One MAC for a segment whose batch did not have it. */
 static uint8_t
@@ -109,8 +110,9 @@ proof_open(struct core *core, struct step *step, const struct proven *proven)
 	const struct segment *seg = step->seg;
 	bool is_probe = seg->seq == proven->irs; /* a byte in it is not of the stream */
 
-	recent_add(&core->proven, source_net_hash(&core->hash_key, &seg->flow.client),
-	           (uint32_t)step->now->now_ms);
+	uint64_t net = source_net_hash(&core->hash_key, &seg->flow.client);
+
+	recent_add(&core->proven, net, (uint32_t)step->now->now_ms);
 	/* Waiting for data needs no entry: the first byte proves the same cookie once more,
 	 * and until then the client costs nothing. What comes behind a first segment that was
 	 * lost proves nothing by itself. */
@@ -132,7 +134,7 @@ proof_open(struct core *core, struct step *step, const struct proven *proven)
 		respond_begin(core, step, proven);
 		return;
 	default:
-		connect_begin(core, step, proven);
+		connect_begin(core, step, proven, (uint32_t)net);
 	}
 }
 
@@ -145,16 +147,15 @@ proof_is_shared(const struct core *core, const struct step *step)
 	                               __ATOMIC_RELAXED);
 }
 
-/* May a cookie of this service still be out? Another worker may have answered its SYN. */
-static bool
-cookies_are_out(const struct core *core, const struct step *step)
+bool
+proof_may_come(const struct core *core, const struct step *step)
 {
 	uint64_t now_ms = step->now->now_ms;
 
 	if (step->service->cookies == COOKIES_ALWAYS || step->state->cookie_mode ||
 	    now_ms < step->state->cookies_until_ms)
 		return true;
-	return proof_is_shared(core, step);
+	return proof_is_shared(core, step) || unfinished_answered(core, step->seg, step->now);
 }
 
 /* Can its sender have a SYN-ACK of ours whose cookie is alive? Without timestamps nothing tells;
@@ -180,7 +181,7 @@ refuse_unproven(struct core *core, struct step *step, bool reset)
 	const struct segment *seg = step->seg;
 	bool data = seg->payload_len != 0 || (seg->flags & TCP_FIN);
 
-	if (reset && !(cookies_are_out(core, step) && (data || may_be_let_in(step))))
+	if (reset && !(proof_may_come(core, step) && (data || may_be_let_in(step))))
 		act_reset(core, step);
 	else
 		act_drop(core, step, data ? COUNTER_drop_unproven_data : COUNTER_drop_unproven_ack);
@@ -190,7 +191,7 @@ refuse_unproven(struct core *core, struct step *step, bool reset)
 static void
 unproven(struct core *core, struct step *step)
 {
-	if (core->params.has_inside && core_adopts(core, step->now) && pass_adopt(core, step))
+	if (core->params.has_inside && pass_adopt(core, step))
 		return;
 	refuse_unproven(core, step, step->service->unproven == REFUSE_RESET);
 }

@@ -13,6 +13,7 @@
 #include "handshake.h"
 #include "pass.h"
 #include "proof.h"
+#include "unfinished.h"
 
 void
 outbound_syn(struct core *core, struct step *step)
@@ -52,9 +53,22 @@ track_has_answer(const struct conn *conn, const struct segment *seg)
 static bool
 tracked_over(const struct conn *conn)
 {
-	const unsigned int both = CONN_CLIENT_FIN | CONN_SERVER_FIN;
+	return (conn->flags & CONN_RESET) || conn_is_closed(conn);
+}
 
-	return (conn->flags & CONN_RESET) || (conn->flags & both) == both;
+/*
+ * A half-open one has some time from here: the last try of a line that loses as much as the first.
+ * Not where cookies answer all others: what anybody's SYNs have brought in would hold its way to
+ * the server, and cookie mode, for as long as it comes again. Of the server the first word counts
+ * then.
+ */
+static void
+track_live_on(struct core *core, struct step *step, bool is_first)
+{
+	const struct service_state *state = step->state;
+
+	if (is_first || !(state->cookie_mode || state->cookies == COOKIES_ALWAYS))
+		entry_touch(core, step, UNCONFIRMED_S);
 }
 
 void
@@ -71,16 +85,22 @@ tracked_syn(struct core *core, struct step *step)
 			outbound_syn(core, step);
 		return;
 	}
-	if (seg->side == SIDE_INSIDE || (conn->flags & (CONN_OUTBOUND | CONN_CONFIRMED)))
+	if (seg->side == SIDE_INSIDE || (conn->flags & (CONN_OUTBOUND | CONN_CONFIRMED))) {
 		act_forward(core, step, COUNTER_passed_tracked);
+		return;
+	}
 	/* Nothing is proven by an entry that a SYN has made, or an ACK that might be older than
 	 * the engine: but for its own resends each SYN must get past what a first one must. */
-	else if (!conn_is_half_open(conn) || !pass_is_again(conn, seg))
+	if (!conn_is_half_open(conn) || !pass_is_again(conn, seg)) {
 		listen_syn(core, step);
-	else if (pass_again(conn, seg, step->now))
-		act_forward(core, step, COUNTER_passed_tracked);
-	else
+		return;
+	}
+	if (!pass_again(conn, seg, step->now)) {
 		act_drop(core, step, COUNTER_drop_syn_again);
+		return;
+	}
+	track_live_on(core, step, false);
+	act_forward(core, step, COUNTER_passed_tracked);
 }
 
 /* The server's answer to a SYN that passed: what it can do, and that it is up. What it
@@ -104,6 +124,7 @@ track_learn(struct core *core, struct step *step, struct conn *conn)
 	backend_learn(b, &answered, &answered,
 	              (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client),
 	              instant_s(step->now));
+	backend_learn_ttl(b, segment_ttl(seg));
 	core_count(core, COUNTER_learned);
 }
 
@@ -148,15 +169,15 @@ track_answered(struct core *core, struct step *step, struct conn *conn)
 	if (!is_known)
 		conn->offered = 0;
 	/* Its first, or of one that has begun anew; not a copy of what data has followed. */
-	if (!(conn->flags & CONN_ANSWERED) || conn->server_nxt - end > UINT16_MAX) {
+	bool is_first = !(conn->flags & CONN_ANSWERED) || conn->server_nxt - end > UINT16_MAX;
+	if (is_first) {
 		conn->server_nxt = end;
 		conn->server_lag = len - 1 < CONN_LAG_MAX ? len - 1 : CONN_LAG_MAX;
 	}
+	track_live_on(core, step, is_first); /* the client's turn, however late it is */
 	conn->client_nxt = seg->ack;
 	conn->flags &= ~(unsigned int)CONN_RESET;
 	conn->flags |= CONN_SPOKEN | CONN_ANSWERED;
-	/* The client's turn, however late it is. No client can bring this about. */
-	entry_touch(core, step, UNCONFIRMED_S);
 	if (is_known)
 		track_learn(core, step, conn);
 }
@@ -254,10 +275,13 @@ adopt_segment(struct core *core, struct step *step, struct conn *conn)
 }
 
 void
-track_expire(struct core *core, const struct conn *conn, struct actions *out)
+track_expire(struct core *core, const struct conn *conn, const struct instant *now,
+             struct actions *out)
 {
 	struct packet *p;
 
+	if (conn_is_half_open(conn))
+		unfinished_note(core, &conn->flow, conn->path, true, now);
 	if (!(conn->flags & CONN_ADOPTING) || !(conn->flags & CONN_MISFIT))
 		return;
 	core_count(core, COUNTER_adopt_refused);
@@ -298,10 +322,11 @@ tracked_fits(const struct conn *conn, const struct segment *seg)
 }
 
 /*
- * A later SYN of this client may have been answered by cookie: here, or by another worker,
- * that does not see this entry, where it arrives. Then what comes is the proof of a
- * new connection, and the server knows nothing of it. No proof ends a connection that is
- * live: a guessed cookie is far less than a guessed sequence number (RFC 5961).
+ * Another SYN of this client may have been answered by cookie: an earlier one, in cookie mode, or
+ * a later one, here or by another worker, that does not see this entry, where it arrives. Then what
+ * comes is the proof of a new connection, and the server knows nothing of it. What comes before
+ * that proof the server would answer with a RST, which the client would believe. No proof ends a
+ * connection that is live: a guessed cookie is far less than a guessed sequence number (RFC 5961).
  */
 static __attribute__((noinline)) bool
 tracked_reopened(struct core *core, struct step *step, const struct conn *conn)
@@ -312,12 +337,19 @@ tracked_reopened(struct core *core, struct step *step, const struct conn *conn)
 	if (seg->side != SIDE_OUTSIDE || !(seg->flags & TCP_ACK) || (conn->flags & CONN_OUTBOUND) ||
 	    ((conn->flags & CONN_CONFIRMED) && !tracked_over(conn)) || tracked_fits(conn, seg) ||
 	    /* A reload has taken the service away. */
-	    step->state->service != step->service ||
-	    (step->now->now_ms >= step->state->cookies_until_ms && !proof_is_shared(core, step)) ||
-	    !segment_checksum_ok(step->seg) || !proof_check(core, step, &proven))
+	    step->state->service != step->service || !proof_may_come(core, step) ||
+	    !segment_checksum_ok(step->seg))
 		return false;
-	entry_clear(core, step);
-	proof_open(core, step, &proven);
+	if (proof_check(core, step, &proven)) {
+		entry_clear(core, step);
+		proof_open(core, step, &proven);
+		return true;
+	}
+	uint16_t age_s = (uint16_t)(clock_s(step->now, 0) - core->conns.sides[step->entry].born_s);
+	if (!conn_is_half_open(conn) || age_s > COOKIE_LIFE_MAX_S)
+		return false;
+	bool data = seg->payload_len != 0 || (seg->flags & TCP_FIN);
+	act_drop(core, step, data ? COUNTER_drop_unproven_data : COUNTER_drop_unproven_ack);
 	return true;
 }
 
@@ -349,7 +381,8 @@ track_half_open(struct core *core, struct step *step, struct conn *conn)
 	if (seg->side == SIDE_INSIDE) {
 		/* On a connection of before this entry, that it has: what it counts from shows
 		 * whether the client has it, too. */
-		if (!(conn->flags & CONN_ANSWERED) && (seg->flags & TCP_ACK)) {
+		bool is_first = !(conn->flags & CONN_ANSWERED);
+		if (is_first && (seg->flags & TCP_ACK)) {
 			conn->server_nxt = seg->seq;
 			conn->client_nxt = seg->ack;
 			conn->offered = 0;
@@ -359,7 +392,7 @@ track_half_open(struct core *core, struct step *step, struct conn *conn)
 		/* Data before the client's first ACK (RFC 7413, 4.2). */
 		if ((seg->flags & TCP_ACK) && seg->ack == conn->client_nxt) {
 			splice_follow(conn, seg);
-			entry_touch(core, step, UNCONFIRMED_S);
+			track_live_on(core, step, is_first);
 		}
 		return true;
 	}

@@ -6,7 +6,8 @@
 #include "core_state.h"
 
 /* Before its entry goes: RST to both ends of a candidate that did not fit. */
-void track_expire(struct core *core, const struct conn *conn, struct actions *out);
+void track_expire(struct core *core, const struct conn *conn, const struct instant *now,
+                  struct actions *out);
 
 /* Handlers of the decision table. */
 void outbound_syn(struct core *core, struct step *step);

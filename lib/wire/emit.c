@@ -11,13 +11,11 @@
 #include "protocols.h"
 #include "tcp_layout.h"
 
-#define TTL 64
-
 /* First words of our IP headers. DF with ID 0: atomic datagrams, whose ID has
  * no meaning (RFC 6864, 4.1). */
 #define IPV4_WORD0 0x45000000u
 #define IPV4_WORD1 0x00004000u
-#define IPV4_WORD2 ((uint32_t)TTL << 24 | PROTO_TCP << 16)
+#define IPV4_WORD2 (PROTO_TCP << 16) /* and the TTL above it */
 #define IPV6_WORD0 0x60000000u
 
 /* The tail of a TCP header in the making: where the next word goes. */
@@ -49,18 +47,25 @@ put_options(uint8_t *at, const struct packet *p, struct emit_fixed *fixed)
 	return at;
 }
 
+static inline unsigned int
+padded(unsigned int frame_len)
+{
+	return frame_len < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : frame_len;
+}
+
 /* Sums are of words as they lie in memory, so that they fold to what is stored. */
 static void
 fixed_fill(struct emit_fixed *fixed, const struct packet *p)
 {
+	uint32_t ttl = p->ttl != 0 ? p->ttl : EMIT_TTL;
 	uint32_t ipv4[3], ipv6[2];
 
 	memset(fixed, 0, sizeof(*fixed));
 	uint8_t *end = put_options(fixed->tail + TCP_HEADER_SIZE - TCP_DATA_OFF, p, fixed);
 	fixed->header_len = (uint8_t)(TCP_DATA_OFF + (end - fixed->tail));
 	fixed->len = (uint16_t)(fixed->header_len + p->payload_len);
-	fixed->ipv4_len = (uint16_t)(IPV4_HEADER_SIZE + fixed->len);
-	fixed->ipv6_len = (uint16_t)(IPV6_HEADER_SIZE + fixed->len);
+	fixed->ipv4_frame = (uint16_t)padded(ETH_HEADER_SIZE + IPV4_HEADER_SIZE + fixed->len);
+	fixed->ipv6_frame = (uint16_t)padded(ETH_HEADER_SIZE + IPV6_HEADER_SIZE + fixed->len);
 	if (fixed->tsecr_mask == 0)
 		fixed->tsecr_off = fixed->header_len;
 	put_word(fixed->tail,
@@ -70,11 +75,11 @@ fixed_fill(struct emit_fixed *fixed, const struct packet *p)
 
 	ipv4[0] = htobe32(IPV4_WORD0 | ((uint32_t)fixed->len + IPV4_HEADER_SIZE));
 	ipv4[1] = htobe32(IPV4_WORD1);
-	ipv4[2] = htobe32(IPV4_WORD2);
+	ipv4[2] = htobe32(ttl << 24 | IPV4_WORD2);
 	memcpy(fixed->ipv4_first, ipv4, sizeof(ipv4));
 	fixed->ipv4_sum = checksum_fold((uint64_t)ipv4[0] + ipv4[1] + ipv4[2]);
 	ipv6[0] = htobe32(IPV6_WORD0);
-	ipv6[1] = htobe32((uint32_t)fixed->len << 16 | PROTO_TCP << 8 | TTL);
+	ipv6[1] = htobe32((uint32_t)fixed->len << 16 | PROTO_TCP << 8 | ttl);
 	memcpy(&fixed->ipv6_first, ipv6, sizeof(fixed->ipv6_first));
 }
 _Static_assert(offsetof(struct packet, ack) == 16 && offsetof(struct packet, seq) == 20,
@@ -231,6 +236,20 @@ ports_of(const struct flow *flow, bool from_client)
 	return from_client ? ports_be : ports_be << 16 | ports_be >> 16;
 }
 
+/* DSCP of another's: no common thing, so apart. */
+static __attribute__((noinline)) void
+label_ipv4(uint8_t *ip, uint32_t label, enum emit_checksum checksum)
+{
+	uint8_t tos = (uint8_t)(label >> 20);
+
+	ip[1] = tos;
+	/* RFC 1624, eqn. 3; it was 0 before. */
+	if (checksum == EMIT_CHECKSUM_SOFTWARE)
+		bytes_put_u16(ip + IPV4_CHECK_OFF,
+		              (uint16_t)~checksum_fold_u32(
+				      (uint16_t)~bytes_get_u16(ip + IPV4_CHECK_OFF) + tos));
+}
+
 /* Everything from `l3_off` on, and the padding. Returns the frame length. */
 static inline unsigned int
 write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool from_client,
@@ -252,13 +271,16 @@ write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool 
 		write_ipv4(frame + l3_off, src_be, dst_be, fixed, checksum);
 		bytes_put_u32_be(frame + l3_off + IPV4_SRC_OFF, src_be);
 		bytes_put_u32_be(frame + l3_off + IPV4_DST_OFF, dst_be);
+		if (__builtin_expect(p->label != 0, 0))
+			label_ipv4(frame + l3_off, p->label, checksum);
 		addresses = (uint64_t)src_be + dst_be;
 	} else {
 		write_ipv6(frame + l3_off, src, dst, fixed);
+		bytes_put_u32_be(frame + l3_off, htobe32(IPV6_WORD0 | p->label));
 		addresses = sum_addr(src) + sum_addr(dst);
 	}
 	write_tcp(frame + l4_off, ports_of(flow, from_client), p, fixed, addresses, checksum);
-	return end < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : end;
+	return padded(end);
 }
 
 static inline void
@@ -327,35 +349,36 @@ write_made_v6(uint8_t *ip, const struct flow *flow, const struct packet *p,
 _Static_assert(offsetof(struct flow, server) == offsetof(struct flow, client) + 16,
                "both addresses are 32 bytes");
 
-static inline __attribute__((always_inline)) unsigned int
-write_made(uint8_t *frame, const struct segment *seg, const struct packet *p,
-           const struct emit_fixed *fixed, bool is_v4)
-{
-	swap_stations(frame);
-	if (is_v4)
-		write_made_v4(frame + seg->l3_off, &seg->flow, p, fixed);
-	else
-		write_made_v6(frame + seg->l3_off, &seg->flow, p, fixed);
-	/* The shortest of IPv6 is long enough. */
-	unsigned int end = seg->l3_off + (is_v4 ? fixed->ipv4_len : fixed->ipv6_len);
-	return is_v4 && end < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : end;
-}
-_Static_assert(ETH_HEADER_SIZE + IPV6_HEADER_SIZE + TCP_HEADER_SIZE >= EMIT_FRAME_MIN,
-               "IPv6 needs no padding");
-
-/* By themselves, so that they save no registers. */
+/* By themselves, so that they save no registers: of SYNs at one look, and of any. */
 static __attribute__((noinline)) unsigned int
 reply_made_v4(uint8_t *frame, const struct segment *seg, const struct packet *p,
               const struct emit_fixed *fixed)
 {
-	return write_made(frame, seg, p, fixed, true);
+	swap_stations(frame);
+	write_made_v4(frame + ETH_HEADER_SIZE, &seg->flow, p, fixed);
+	return fixed->ipv4_frame;
 }
 
 static __attribute__((noinline)) unsigned int
 reply_made_v6(uint8_t *frame, const struct segment *seg, const struct packet *p,
               const struct emit_fixed *fixed)
 {
-	return write_made(frame, seg, p, fixed, false);
+	swap_stations(frame);
+	write_made_v6(frame + ETH_HEADER_SIZE, &seg->flow, p, fixed);
+	return fixed->ipv6_frame;
+}
+
+static __attribute__((noinline)) unsigned int
+reply_made_any(uint8_t *frame, const struct segment *seg, const struct packet *p,
+               const struct emit_fixed *fixed)
+{
+	swap_stations(frame);
+	if (seg->is_v4)
+		write_made_v4(frame + seg->l3_off, &seg->flow, p, fixed);
+	else
+		write_made_v6(frame + seg->l3_off, &seg->flow, p, fixed);
+	return padded(seg->l3_off + fixed->len +
+	              (seg->is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE));
 }
 
 static __attribute__((noinline)) unsigned int
@@ -376,9 +399,14 @@ emit_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
 {
 	const struct emit_fixed *made = p->made;
 
-	if (made != NULL && checksum == EMIT_CHECKSUM_SOFTWARE && seg->side == SIDE_OUTSIDE)
-		return seg->is_v4 ? reply_made_v4(frame, seg, p, made)
-		                  : reply_made_v6(frame, seg, p, made);
+	if (__builtin_expect(made != NULL, 1) && checksum == EMIT_CHECKSUM_SOFTWARE) {
+		if (seg->shape == SHAPE_SYN_V4)
+			return reply_made_v4(frame, seg, p, made);
+		if (seg->shape == SHAPE_SYN_V6)
+			return reply_made_v6(frame, seg, p, made);
+		if (seg->side == SIDE_OUTSIDE)
+			return reply_made_any(frame, seg, p, made);
+	}
 	return write_reply(frame, seg, p, checksum, memo);
 }
 

@@ -121,6 +121,37 @@ LAB_TEST(test_listen_unproven_ack_after_cookies_reset)
 	OUTCOME_IS(answered_rst);
 }
 
+/* An entry lives for seconds, its cookie for most of a minute: what its client sends behind a first
+ * segment that was lost is dropped as where cookies are out, and the first one opens. */
+LAB_TEST(test_listen_unproven_of_expired_entry_dropped)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	lab_tick(lab, 20000);
+	EQUAL(core_usage(lab->core).half_open, 0);
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1, .payload_len = 10), 0);
+	OUTCOME_IS(drop_unproven_data);
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1), 0);
+	OUTCOME_IS(drop_unproven_ack);
+	/* That of another flow is nobody's. */
+	CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1, .client_port = 4567, .payload_len = 10);
+	OUTCOME_IS(answered_rst);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 1000);
+	OUTCOME_IS(taken_proof);
+}
+
+LAB_TEST(test_listen_unproven_long_after_entry_reset)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	lab_tick(lab, 20000);
+	lab_tick(lab, 121000);
+	CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1, .payload_len = 10);
+	OUTCOME_IS(answered_rst);
+}
+
 LAB_TEST(test_listen_unproven_ack_bad_checksum_dropped)
 {
 	lab_start(lab);
@@ -171,6 +202,8 @@ CU_TestInfo core_listen_ack_tests[] = {
 	CHECK_TEST(test_listen_unproven_data_cookie_of_another_worker_dropped),
 	CHECK_TEST(test_listen_unproven_ack_cookie_mode_by_its_echo),
 	CHECK_TEST(test_listen_unproven_ack_after_cookies_reset),
+	CHECK_TEST(test_listen_unproven_of_expired_entry_dropped),
+	CHECK_TEST(test_listen_unproven_long_after_entry_reset),
 	CHECK_TEST(test_listen_unproven_ack_bad_checksum_dropped),
 	CHECK_TEST(test_listen_proving_ack_opens),
 	CHECK_TEST(test_listen_proving_data_opens),

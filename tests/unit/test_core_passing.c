@@ -193,7 +193,8 @@ LAB_TEST(test_passing_signed_syn_lets_nothing_else_through, "TRACKED.OUTSIDE.SYN
 	CLIENT(TCP_SYN, lab->irs, 0, .options = OPTION_AO);
 	OUTCOME_IS(passed_syn);
 	KEPT(drop_syn_again, TCP_SYN, lab->irs, 0, .options = OPTION_AO);
-	KEPT(drop_unanswered, TCP_ACK, lab->irs + 1, 99, .payload_len = 10);
+	/* Of a cookie that is to come, for all that is known. */
+	KEPT(drop_unproven_data, TCP_ACK, lab->irs + 1, 99, .payload_len = 10);
 	lab_tick(lab, 1000);
 	CLIENT(TCP_SYN, lab->irs, 0, .options = OPTION_AO);
 	OUTCOME_IS(passed_tracked);
@@ -317,13 +318,39 @@ LAB_TEST(test_passing_slow_handshake)
 	lab_tick(lab, 1700);
 	PASSES(SIDE_OUTSIDE, TCP_ACK, lab->irs + 1, lab->server_iss + 1);
 	EQUAL(lab_count(lab, COUNTER_tracked), 1);
-	/* But no SYN makes one live for longer. */
+	/* But no other SYN makes one live for longer. */
 	lab->client_port++;
 	lab_syn(lab);
 	for (unsigned int s = 0; s < 9; s++) {
 		lab_tick(lab, 1000);
 		CLIENT(TCP_SYN, lab->irs + 5 * s, 0);
 	}
+	lab_tick(lab, 3000);
+	EQUAL(half_open(lab), 0);
+}
+
+/* In a flood a SYN that has passed before it does not hold its way to the server by coming again,
+ * nor cookie mode by what the server says again to a client that never asked. */
+LAB_TEST(test_passing_ends_in_cookie_mode, "TRACKED.OUTSIDE.SYN", "TRACKED.INSIDE.SYN_ACK")
+{
+	lab->services[0].high = 1;
+	lab->services[0].low = 0;
+	transparent(lab);
+	CLIENT(TCP_SYN, 1, 0, .client = 9);
+	OUTCOME_IS(answered_syn_cookie);
+	for (unsigned int s = 0; s < 4; s++) {
+		lab_tick(lab, 1000);
+		lab_syn(lab);
+		lab_check_passed(lab, SIDE_INSIDE);
+	}
+	server_answers(lab);
+	for (unsigned int s = 0; s < 8; s++) {
+		lab_tick(lab, 1000);
+		server_answers(lab);
+	}
+	EQUAL(half_open(lab), 1);
+	lab_syn(lab);
+	lab_check_passed(lab, SIDE_INSIDE);
 	lab_tick(lab, 3000);
 	EQUAL(half_open(lab), 0);
 }
@@ -435,6 +462,7 @@ CU_TestInfo core_passing_tests[] = {
 	CHECK_TEST(test_passing_much_data_before_the_ack),
 	CHECK_TEST(test_passing_data_in_syn_refused),
 	CHECK_TEST(test_passing_slow_handshake),
+	CHECK_TEST(test_passing_ends_in_cookie_mode),
 	CHECK_TEST(test_passing_signed_teaches_nothing),
 	CHECK_TEST(test_passing_signed_syns_capped_by_net),
 	CHECK_TEST(test_passing_signed_syns_few_in_a_flood),

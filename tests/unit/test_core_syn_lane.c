@@ -339,6 +339,7 @@ in_pieces(struct lab *lab, struct segment *seg, uint8_t *frame)
 	(void)lab;
 	(void)frame;
 	seg->payload_here = false;
+	seg->shape = SHAPE_SYN_OTHER;
 }
 
 static void
