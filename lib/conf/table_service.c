@@ -124,7 +124,7 @@ static const struct conf_key service_keys[] = {
 	{ "signed_syn", CONF_CHOICE, 0, AT(service, signed_syn), .choices = conf_refusals,
 	  .preset = "pass",
 	  .help = "SYNs with TCP MD5 or TCP-AO, whose handshake cannot be split; "
-	          "`pass` is under a cap." },
+	          "`pass` is under caps, low ones where cookies answer all others." },
 	{ "wait_for_data", CONF_BOOL, 0, AT(service, wait_for_data), .preset = "false",
 	  .help = "Mode `proxy`: open the server at the client's first byte, "
 	          "which must come while its cookie lives (28 to 58 s). Not for protocols in "

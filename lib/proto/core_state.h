@@ -33,7 +33,11 @@
 #define FRAGMENTS_TRACKED 1024u /* datagrams whose later fragments may follow, a power of two */
 #define LEARN_PASSES_PER_S 8u   /* SYNs a second that may teach about one unknown server */
 #define LEARN_ALL_PER_S 256u    /* ... about all of them */
-#define PASSES_PER_S 1000u /* SYNs that pass by policy: signed ones, and refusals of kind pass */
+#define PASSES_PER_S 1000u    /* SYNs that pass by policy: signed ones, and refusals of kind pass */
+#define SIGNED_NET_PER_S 128u /* signed ones of one net */
+#define SIGNED_IN_FLOOD_PER_S \
+	10u /* signed ones of unproven nets, where cookies answer all others */
+#define SIGNED_SALT UINT64_C(0x94d049bb133111eb) /* a net's key for them in the SYN rates */
 #define FRAGMENTS_PER_S 10000u /* later fragments whose first one went by another node */
 #define TIMERS_PER_TICK 1024u  /* half-open entries, and pending records, looked at in one tick */
 #define FIT_WINDOW (4u << 20)  /* how far apart SEQ and ACK of one connection may lie */
@@ -198,7 +202,7 @@ struct core {
 	struct recent proven;     /* nets that completed a connection lately */
 	struct recent unfinished; /* unfinished.h */
 	struct bucket port_bucket, proven_bucket, rst_bucket, challenge_bucket, pass_bucket;
-	struct bucket learn_bucket, fragment_bucket;
+	struct bucket signed_bucket, learn_bucket, fragment_bucket;
 	struct flow_hash_key hash_key;
 	uint64_t served_ms;           /* the last of its services' */
 	uint64_t unfinished_until_ms; /* nothing is in `unfinished` any more */

@@ -8,7 +8,6 @@
 #include "act.h"
 #include "admission.h"
 #include "incarnation.h"
-#include "track.h"
 #include "unfinished.h"
 
 #define EVICT_LOOK 64u /* connections looked at for a victim */
@@ -87,14 +86,6 @@ conn_find_slot(const struct core *core, uint32_t number, struct flow_slot *at)
 
 	return entry_find(core, &conn->flow, tags, flow_hash(&core->hash_key, &conn->flow, tags),
 	                  at) == number;
-}
-
-/* TRACKED by a SYN that no ACK has confirmed yet counts as half-open. */
-static bool
-conn_is_half_open(const struct conn *conn)
-{
-	return conn->state == CONN_TRACKED &&
-	       (conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND | CONN_ADOPTING)) == 0;
 }
 
 static void
@@ -336,7 +327,7 @@ conn_evict(struct core *core, const struct instant *now, struct actions *out)
 		return false;
 	}
 	struct conn *victim = &t->conns[best];
-	if (victim->state == CONN_TRACKED && track_is_begun(victim))
+	if (conn_is_half_open(victim))
 		unfinished_note(core, &victim->flow, victim->path, true, now);
 	if (victim->state != CONN_TRACKED && victim->state != CONN_SPENT)
 		conn_reset_ends(core, victim, out);

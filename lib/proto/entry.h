@@ -30,6 +30,14 @@ bool conn_cookie_lives(const struct core *core, uint32_t number, const struct in
 bool conn_is_live(const struct conn *conn);
 /* Does it need the engine? (Everything but TRACKED and SPENT.) */
 bool conn_remains(const struct conn *conn);
+/* TRACKED by a client's SYN that no ACK has confirmed yet: it counts as half-open. */
+static inline bool
+conn_is_half_open(const struct conn *conn)
+{
+	return conn->state == CONN_TRACKED &&
+	       (conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND | CONN_ADOPTING)) == 0;
+}
+
 /* The FINs that count, as flags. Anybody can send one in a client's name: its own counts once
  * the server has acknowledged it. */
 static inline unsigned int

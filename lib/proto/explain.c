@@ -130,6 +130,7 @@ copy_source(struct core *to, const struct core *from, const struct flow *flow,
 
 	copy_cells(&to->syn_rate, &from->syn_rate, host);
 	copy_cells(&to->syn_rate, &from->syn_rate, net);
+	copy_cells(&to->syn_rate, &from->syn_rate, net ^ SIGNED_SALT);
 	copy_cells(&to->reflection, &from->reflection, net);
 	copy_cells(&to->adopt_rate, &from->adopt_rate, net);
 	if (recent_has(&from->proven, net))
@@ -151,6 +152,7 @@ copy_core(struct core *to, const struct core *from)
 	to->rst_bucket = from->rst_bucket;
 	to->challenge_bucket = from->challenge_bucket;
 	to->pass_bucket = from->pass_bucket;
+	to->signed_bucket = from->signed_bucket;
 	to->learn_bucket = from->learn_bucket;
 	to->fragment_bucket = from->fragment_bucket;
 	to->served_ms = from->served_ms;

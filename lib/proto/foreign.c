@@ -77,8 +77,10 @@ fragment_first(struct core *core, struct step *step)
 		return;
 	}
 	struct conn *conn = conn_of(core, entry);
-	if (conn->state != CONN_TRACKED && conn->state != CONN_SPLICED &&
-	    conn->state != CONN_CLOSING) {
+	if ((conn->state != CONN_TRACKED && conn->state != CONN_SPLICED &&
+	     conn->state != CONN_CLOSING) ||
+	    /* Its client has proven nothing. */
+	    (seg->side == SIDE_OUTSIDE && conn_is_half_open(conn))) {
 		act_drop(core, step, COUNTER_drop_fragment);
 		return;
 	}

@@ -54,26 +54,23 @@ handoff_inside(struct core *core, struct step *step)
 	act_forward(core, step, COUNTER_passed_handoff);
 }
 
-/* Under the cap of SYNs that pass by policy; else dropped. */
+/* What passes by policy may be a flood: `in_cap` says if it may. */
 static void
-pass_or_drop(struct core *core, struct step *step, enum counter passed, enum counter dropped)
+refuse(struct core *core, struct step *step, enum refusal how, enum counter passed,
+       enum counter dropped, bool (*in_cap)(struct core *core, const struct step *step))
 {
-	if (bucket_take(&core->pass_bucket, PASSES_PER_S, (uint32_t)step->now->now_ms))
+	if (how == REFUSE_RESET)
+		act_reset(core, step);
+	else if (how == REFUSE_PASS && in_cap(core, step))
 		act_forward(core, step, passed);
 	else
 		act_drop(core, step, dropped);
 }
 
-static void
-refuse(struct core *core, struct step *step, enum refusal how, enum counter passed,
-       enum counter dropped)
+static bool
+denied_passes(struct core *core, const struct step *step)
 {
-	if (how == REFUSE_RESET)
-		act_reset(core, step);
-	else if (how == REFUSE_PASS)
-		pass_or_drop(core, step, passed, dropped);
-	else
-		act_drop(core, step, dropped);
+	return bucket_take(&core->pass_bucket, PASSES_PER_S, (uint32_t)step->now->now_ms);
 }
 
 /* Denied to its source, or with a signature: true if that has settled it. */
@@ -84,11 +81,13 @@ syn_is_special(struct core *core, struct step *step)
 
 	if (!admits(core, service, &step->seg->flow.client)) {
 		sum_add(&step->state->refused, 1);
-		refuse(core, step, service->denied, COUNTER_passed_closed, COUNTER_drop_denied);
+		refuse(core, step, service->denied, COUNTER_passed_closed, COUNTER_drop_denied,
+		       denied_passes);
 		return true;
 	}
 	if (step->seg->options & (OPTION_MD5 | OPTION_AO)) {
-		refuse(core, step, service->signed_syn, COUNTER_passed_syn, COUNTER_drop_signed);
+		refuse(core, step, service->signed_syn, COUNTER_passed_syn, COUNTER_drop_signed,
+		       admits_signed);
 		return true;
 	}
 	return false;

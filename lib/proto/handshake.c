@@ -261,8 +261,7 @@ syn_signed(struct core *core, struct step *step)
 		return;
 	}
 	if (service->signed_syn == REFUSE_PASS && core->params.has_inside &&
-	    bucket_take(&core->pass_bucket, PASSES_PER_S, (uint32_t)step->now->now_ms) &&
-	    pass_begin(core, step, false)) {
+	    admits_signed(core, step) && pass_begin(core, step, false)) {
 		act_forward(core, step, COUNTER_passed_syn);
 		return;
 	}
@@ -342,7 +341,8 @@ listen_syn(struct core *core, struct step *step)
 	const struct syn_planned *syn = planned(core, step);
 	if (!admission_reflect(core, syn->net, step->now))
 		act_drop(core, step, COUNTER_drop_reflection);
-	else if (admission_wants_cookie(core, step))
+	/* One for each flow: what is TRACKED there may be a handshake under way (track.c). */
+	else if (step->entry != FLOW_NONE || admission_wants_cookie(core, step))
 		syn_by_cookie(core, step, syn->plan);
 	else
 		syn_admit(core, step, syn->plan);

@@ -251,6 +251,7 @@ complete(struct core *shadow, struct step *step)
 	uint32_t number = FLOW_NUMBER(step->entry);
 	const struct half_open_side *side = &shadow->half_open.sides[number];
 
+	seg->seq = shadow->half_open.entries[number].irs + 1;
 	seg->ack = shadow->half_open.entries[number].iss + 1;
 	seg->found.proof = seg->found.probe = PROOF_NONE;
 	seg->options = (uint8_t)((seg->options & ~OPTION_TIMESTAMPS) |
@@ -316,8 +317,13 @@ observe_settle(struct core *shadow, struct step *step, const struct known *seen,
 	if (seg->class != SEGMENT_TCP)
 		return;
 	if ((seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN) {
-		if (first->kind == ACTION_REPLY && (first->packet.flags & TCP_SYN))
-			known_note(seen, answered_hash(seen, seg, seg->seq), instant_s(step->now));
+		if (first->kind != ACTION_REPLY || !(first->packet.flags & TCP_SYN))
+			return;
+		known_note(seen, answered_hash(seen, seg, seg->seq), instant_s(step->now));
+		/* The server may take data of it, too (RFC 7413), which would come again. */
+		if (seg->payload_len != 0)
+			known_note(seen, answered_hash(seen, seg, seg->seq + seg->payload_len),
+			           instant_s(step->now));
 		return;
 	}
 	if (!note->was_completed)

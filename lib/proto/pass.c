@@ -11,6 +11,60 @@
 #include "observe.h"
 #include "unfinished.h"
 
+/* A client sends its SYN again after a second, some stacks after half of one (RFC 6298, 2.1). */
+#define SYN_TICK_MS 128u
+#define SYN_AGAIN_TICKS 4u /* with what is under way, and a tick begun: 384 ms at least */
+#define SIGNATURES (OPTION_MD5 | OPTION_AO)
+
+static uint8_t
+syn_clock(const struct instant *now)
+{
+	return (uint8_t)((uint32_t)now->now_ms / SYN_TICK_MS);
+}
+
+bool
+pass_is_again(const struct conn *conn, const struct segment *seg)
+{
+	/* A plain SYN is not the signed one: servers drop that before anything else. */
+	return (seg->seq == conn->irs || seg->seq + 1 == conn->client_nxt) &&
+	       ((conn->offered ^ seg->options) & SIGNATURES) == 0;
+}
+
+/* Which of its SYNs the server answers nobody knows before it does. */
+static void
+syn_note(struct conn *conn, const struct segment *seg, const struct instant *now)
+{
+	conn->irs = seg->seq;
+	conn->offered &= seg->options;
+	conn->syn_at = syn_clock(now);
+	if (seg->payload_len > conn->syn_len)
+		conn->syn_len = (uint16_t)seg->payload_len;
+}
+
+bool
+pass_again(struct conn *conn, const struct segment *seg, const struct instant *now)
+{
+	if ((uint8_t)(syn_clock(now) - conn->syn_at) < SYN_AGAIN_TICKS)
+		return false;
+	syn_note(conn, seg, now);
+	return true;
+}
+
+/* Is there an entry already that a SYN which passes leaves as it is? Anybody can forge one: a
+ * handshake under way, and a candidate for adoption, must survive it. */
+static bool
+joins_entry(struct core *core, const struct step *step)
+{
+	if (step->entry == FLOW_NONE || (step->entry & FLOW_HALF_OPEN))
+		return false;
+	struct conn *conn = conn_of(core, step->entry);
+	if (conn_is_half_open(conn))
+		syn_note(conn, step->seg, step->now);
+	else if (conn->state != CONN_TRACKED || !(conn->flags & CONN_ADOPTING))
+		return false;
+	return true;
+}
+
 bool
 pass_begin(struct core *core, struct step *step, bool outbound)
 {
@@ -18,6 +72,8 @@ pass_begin(struct core *core, struct step *step, bool outbound)
 
 	if (!core->params.has_inside)
 		return false;
+	if (!outbound && joins_entry(core, step))
+		return true;
 	if (outbound && core->n_outbound >= core->conns.capacity / OUTBOUND_SHARE) {
 		core_count(core, COUNTER_table_full);
 		return false;
@@ -26,14 +82,14 @@ pass_begin(struct core *core, struct step *step, bool outbound)
 	if (conn == NULL)
 		return false;
 	conn->state = CONN_TRACKED;
-	conn->offered = seg->options;
 	if (outbound) {
 		conn->flags = CONN_OUTBOUND;
 		conn->server_nxt = seg->seq + 1;
 		core->n_outbound++;
 	} else {
-		conn->irs = seg->seq;
 		conn->client_nxt = seg->seq + 1;
+		conn->offered = seg->options;
+		syn_note(conn, seg, step->now);
 		admission_half_open(core, seg->found.service, 1);
 	}
 	return true;

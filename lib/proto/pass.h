@@ -6,9 +6,13 @@
 
 #include "core_state.h"
 
-/* An entry for a SYN that passes; false (counted) if it cannot be followed. `outbound`: a
- * protected host's own. */
+/* An entry for a SYN that passes, or a note in that of a handshake that it finds; false (counted)
+ * if it cannot be followed. `outbound`: a protected host's own. */
 bool pass_begin(struct core *core, struct step *step, bool outbound);
+/* Has this SYN passed before, to be followed by `conn`, a half-open one? */
+bool pass_is_again(const struct conn *conn, const struct segment *seg);
+/* And may it once more? It is noted then. */
+bool pass_again(struct conn *conn, const struct segment *seg, const struct instant *now);
 /* May this SYN of a proxy's go to its server untouched: to be followed (calm: transparent,
  * drain) or to teach (what is not known of it)? Of a server that is down, too, its owner alone
  * knows what becomes of it. `b`: the server, if it is known. */

@@ -29,17 +29,46 @@ outbound_syn(struct core *core, struct step *step)
 	act_forward(core, step, COUNTER_passed_syn);
 }
 
-/* Of such a one: does this ACK number acknowledge one of its SYNs? */
+/* Of a half-open one: does this ACK number acknowledge one of its SYNs, with none, some or all of
+ * the data in it (RFC 7413, 4.2)? */
 static bool
 track_acks_syn(const struct conn *conn, uint32_t ack)
 {
-	return ack == conn->client_nxt || ack == conn->irs + 1;
+	return ack == conn->client_nxt || ack - (conn->irs + 1) <= conn->syn_len ||
+	       (!(conn->flags & CONN_ANSWERED) && ack - conn->client_nxt <= conn->syn_len);
+}
+
+/* Of a half-open one: can its client, which has proven nothing yet, have this from the server?
+ * Before it acknowledges anything no more is under way than a window without a scale
+ * (RFC 7323, 2.2). */
+static bool
+track_has_answer(const struct conn *conn, const struct segment *seg)
+{
+	uint32_t most = conn->server_lag < CONN_LAG_MAX ? conn->server_lag : UINT16_MAX + 1u;
+
+	return (conn->flags & CONN_ANSWERED) && conn->server_nxt - seg->ack <= most &&
+	       seg->seq - conn->client_nxt <= UINT16_MAX;
 }
 
 static bool
 tracked_over(const struct conn *conn)
 {
 	return (conn->flags & CONN_RESET) || conn_is_closed(conn);
+}
+
+/*
+ * A half-open one has some time from here: the last try of a line that loses as much as the first.
+ * Not where cookies answer all others: what anybody's SYNs have brought in would hold its way to
+ * the server, and cookie mode, for as long as it comes again. Of the server the first word counts
+ * then.
+ */
+static void
+track_live_on(struct core *core, struct step *step, bool is_first)
+{
+	const struct service_state *state = step->state;
+
+	if (is_first || !(state->cookie_mode || state->cookies == COOKIES_ALWAYS))
+		entry_touch(core, step, UNCONFIRMED_S);
 }
 
 void
@@ -56,13 +85,21 @@ tracked_syn(struct core *core, struct step *step)
 			outbound_syn(core, step);
 		return;
 	}
-	/* Which of its SYNs the server answers nobody knows before it does. The last try of a line
-	 * that loses has as much time as the first. */
-	if (seg->side == SIDE_OUTSIDE && track_is_begun(conn)) {
-		entry_touch(core, step, UNCONFIRMED_S);
-		conn->irs = seg->seq;
-		conn->offered &= seg->options;
+	if (seg->side == SIDE_INSIDE || (conn->flags & (CONN_OUTBOUND | CONN_CONFIRMED))) {
+		act_forward(core, step, COUNTER_passed_tracked);
+		return;
 	}
+	/* Nothing is proven by an entry that a SYN has made, or an ACK that might be older than
+	 * the engine: but for its own resends each SYN must get past what a first one must. */
+	if (!conn_is_half_open(conn) || !pass_is_again(conn, seg)) {
+		listen_syn(core, step);
+		return;
+	}
+	if (!pass_again(conn, seg, step->now)) {
+		act_drop(core, step, COUNTER_drop_syn_again);
+		return;
+	}
+	track_live_on(core, step, false);
 	act_forward(core, step, COUNTER_passed_tracked);
 }
 
@@ -75,12 +112,15 @@ track_learn(struct core *core, struct step *step, struct conn *conn)
 	struct backend *b = backend_at(&core->backends, server_of(core, step));
 	const struct tcp_offer answered = admission_offered(seg);
 
-	conn->offered &= ~(uint32_t)seg->options;
-	if (b == NULL)
-		return;
-	if (b->down)
+	if (b != NULL && b->down)
 		core_count(core, COUNTER_backend_up);
-	backend_succeed(b);
+	if (b != NULL)
+		backend_succeed(b);
+	/* Of a signed one nobody proves anything: its address may be any, or its server's answer
+	 * that of a request of before, which offered less. */
+	if (b == NULL || (conn->offered & (OPTION_MD5 | OPTION_AO)))
+		return;
+	conn->offered &= (uint8_t)~seg->options;
 	backend_learn(b, &answered, &answered,
 	              (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client),
 	              instant_s(step->now));
@@ -106,13 +146,40 @@ track_learn_absent(struct core *core, struct step *step, const struct conn *conn
 	};
 	struct backend *b;
 
-	if ((absent & (OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS)) == 0)
+	if ((absent & (OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS)) == 0 ||
+	    (absent & (OPTION_MD5 | OPTION_AO)))
 		return;
 	b = backend_at(&core->backends, server_of(core, step));
 	if (b != NULL)
 		backend_learn(b, &offered, &answered,
 		              (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client),
 		              instant_s(step->now));
+}
+
+/* The server's SYN-ACK on a half-open one. */
+static void
+track_answered(struct core *core, struct step *step, struct conn *conn)
+{
+	const struct segment *seg = step->seg;
+	uint32_t len = segment_seq_len(seg), end = seg->seq + len;
+
+	/* To a SYN of before this entry, that the server has not forgotten: it goes by that one,
+	 * whatever has come since. What was offered then nobody knows. */
+	bool is_known = track_acks_syn(conn, seg->ack);
+	if (!is_known)
+		conn->offered = 0;
+	/* Its first, or of one that has begun anew; not a copy of what data has followed. */
+	bool is_first = !(conn->flags & CONN_ANSWERED) || conn->server_nxt - end > UINT16_MAX;
+	if (is_first) {
+		conn->server_nxt = end;
+		conn->server_lag = len - 1 < CONN_LAG_MAX ? len - 1 : CONN_LAG_MAX;
+	}
+	track_live_on(core, step, is_first); /* the client's turn, however late it is */
+	conn->client_nxt = seg->ack;
+	conn->flags &= ~(unsigned int)CONN_RESET;
+	conn->flags |= CONN_SPOKEN | CONN_ANSWERED;
+	if (is_known)
+		track_learn(core, step, conn);
 }
 
 void
@@ -133,12 +200,8 @@ tracked_syn_ack(struct core *core, struct step *step)
 			conn->flags |= CONN_CONFIRMED;
 			entry_touch(core, step, core->policy->timeouts.idle);
 		}
-	} else if (track_is_begun(conn) && track_acks_syn(conn, seg->ack)) {
-		conn->client_nxt = seg->ack;
-		conn->server_nxt = seg->seq + 1;
-		track_learn(core, step, conn);
-	} else if (track_is_begun(conn)) {
-		conn->flags |= CONN_MISFIT; /* of a SYN from before this entry */
+	} else if (conn_is_half_open(conn)) {
+		track_answered(core, step, conn);
 	}
 	act_forward(core, step, COUNTER_passed_tracked);
 }
@@ -217,7 +280,7 @@ track_expire(struct core *core, const struct conn *conn, const struct instant *n
 {
 	struct packet *p;
 
-	if (track_is_begun(conn))
+	if (conn_is_half_open(conn))
 		unfinished_note(core, &conn->flow, conn->path, true, now);
 	if (!(conn->flags & CONN_ADOPTING) || !(conn->flags & CONN_MISFIT))
 		return;
@@ -237,10 +300,9 @@ track_confirm(struct core *core, struct step *step, struct conn *conn)
 {
 	const struct segment *seg = step->seg;
 
-	if (seg->side != SIDE_OUTSIDE || conn->server_nxt == 0 || seg->ack != conn->server_nxt)
-		return;
 	track_learn_absent(core, step, conn);
-	conn->flags = (conn->flags & ~(unsigned int)CONN_MISFIT) | CONN_CONFIRMED;
+	conn->flags &= ~(unsigned int)(CONN_SPOKEN | CONN_ANSWERED);
+	conn->flags |= CONN_CONFIRMED;
 	conn->ts_delta = 0;
 	admission_half_open(core, core->conns.sides[step->entry].service, -1);
 	core_count(core, COUNTER_tracked);
@@ -252,18 +314,19 @@ track_confirm(struct core *core, struct step *step, struct conn *conn)
 static bool
 tracked_fits(const struct conn *conn, const struct segment *seg)
 {
+	if (conn->flags & CONN_ADOPTING)
+		return adopt_fits(conn, seg);
 	if (!(conn->flags & CONN_CONFIRMED))
-		return conn->server_nxt != 0 && seg->ack == conn->server_nxt;
+		return track_has_answer(conn, seg);
 	return seg->seq == conn->client_nxt && seg->ack == conn->server_nxt;
 }
 
 /*
  * Another SYN of this client may have been answered by cookie: an earlier one, in cookie mode, or
- * a later one by another worker, that does not see this entry and answers it where it arrives. Then
- * what comes is the proof of a new connection, and the server knows nothing of it. What comes
- * before that proof the server would answer with a RST, which the client would believe. No proof
- * ends a connection that is live: a guessed cookie is far less than a guessed sequence number
- * (RFC 5961).
+ * a later one, here or by another worker, that does not see this entry, where it arrives. Then what
+ * comes is the proof of a new connection, and the server knows nothing of it. What comes before
+ * that proof the server would answer with a RST, which the client would believe. No proof ends a
+ * connection that is live: a guessed cookie is far less than a guessed sequence number (RFC 5961).
  */
 static __attribute__((noinline)) bool
 tracked_reopened(struct core *core, struct step *step, const struct conn *conn)
@@ -283,10 +346,59 @@ tracked_reopened(struct core *core, struct step *step, const struct conn *conn)
 		return true;
 	}
 	uint16_t age_s = (uint16_t)(clock_s(step->now, 0) - core->conns.sides[step->entry].born_s);
-	if (!track_is_begun(conn) || (conn->flags & CONN_MISFIT) || age_s > COOKIE_LIFE_MAX_S)
+	if (!conn_is_half_open(conn) || age_s > COOKIE_LIFE_MAX_S)
 		return false;
 	bool data = seg->payload_len != 0 || (seg->flags & TCP_FIN);
 	act_drop(core, step, data ? COUNTER_drop_unproven_data : COUNTER_drop_unproven_ack);
+	return true;
+}
+
+/*
+ * Of a half-open one's client: may what shows nothing of the server's answer pass? Once for
+ * each segment of the server's, which may have reason to be told that its client knows nothing
+ * of it (RFC 9293, 3.10.7.3 and 3.10.7.4). The server cannot be made to say more by that.
+ */
+static bool
+track_replies(struct core *core, struct step *step, struct conn *conn)
+{
+	if (!(conn->flags & CONN_SPOKEN)) {
+		act_drop(core, step, COUNTER_drop_unanswered);
+		return false;
+	}
+	conn->flags &= ~(unsigned int)CONN_SPOKEN;
+	return true;
+}
+
+/*
+ * Of a half-open one: may it pass? Its SYN may be forged, and what its client says is kept
+ * from the server before it shows that it has the server's answer.
+ */
+static __attribute__((noinline)) bool
+track_half_open(struct core *core, struct step *step, struct conn *conn)
+{
+	const struct segment *seg = step->seg;
+
+	if (seg->side == SIDE_INSIDE) {
+		/* On a connection of before this entry, that it has: what it counts from shows
+		 * whether the client has it, too. */
+		bool is_first = !(conn->flags & CONN_ANSWERED);
+		if (is_first && (seg->flags & TCP_ACK)) {
+			conn->server_nxt = seg->seq;
+			conn->client_nxt = seg->ack;
+			conn->offered = 0;
+			conn->flags |= CONN_ANSWERED;
+		}
+		conn->flags |= CONN_SPOKEN;
+		/* Data before the client's first ACK (RFC 7413, 4.2). */
+		if ((seg->flags & TCP_ACK) && seg->ack == conn->client_nxt) {
+			splice_follow(conn, seg);
+			track_live_on(core, step, is_first);
+		}
+		return true;
+	}
+	if (!(seg->flags & TCP_ACK) || !track_has_answer(conn, seg))
+		return track_replies(core, step, conn);
+	track_confirm(core, step, conn);
 	return true;
 }
 
@@ -296,15 +408,15 @@ tracked_segment(struct core *core, struct step *step)
 	struct conn *conn = conn_of(core, step->entry);
 	const struct segment *seg = step->seg;
 
+	if (tracked_reopened(core, step, conn))
+		return;
 	if (conn->flags & CONN_ADOPTING) {
 		adopt_segment(core, step, conn);
 		act_forward(core, step, COUNTER_passed_adopted);
 		return;
 	}
-	if (tracked_reopened(core, step, conn))
+	if (conn_is_half_open(conn) && !track_half_open(core, step, conn))
 		return;
-	if (!(conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND)))
-		track_confirm(core, step, conn);
 	if (conn->flags & (CONN_CONFIRMED | CONN_OUTBOUND)) {
 		conn->flags &= ~(unsigned int)CONN_RESET;
 		splice_follow(conn, seg);
@@ -319,10 +431,13 @@ tracked_rst(struct core *core, struct step *step)
 	struct conn *conn = conn_of(core, step->entry);
 	const struct segment *seg = step->seg;
 	bool in_window, exact = splice_rst_exact(conn, seg, &in_window);
-	bool refused = seg->side == SIDE_INSIDE && conn->server_nxt == 0 &&
-	               (seg->flags & TCP_ACK) && track_acks_syn(conn, seg->ack) &&
-	               !(conn->flags & CONN_OUTBOUND);
+	bool refused = seg->side == SIDE_INSIDE && conn_is_half_open(conn) &&
+	               !(conn->flags & CONN_ANSWERED) && (seg->flags & TCP_ACK) &&
+	               track_acks_syn(conn, seg->ack);
 
+	if (seg->side == SIDE_OUTSIDE && conn_is_half_open(conn) &&
+	    !track_replies(core, step, conn))
+		return;
 	act_forward(core, step, COUNTER_passed_tracked);
 	if (refused) {
 		uint32_t now_s = instant_s(step->now);

@@ -9,7 +9,7 @@
  *   40  client_nxt             4
  *   44  server_nxt             4
  *   48  seq_delta | pending | ts_recent | next_free   4
- *   52  ts_delta | offered | expected   4
+ *   52  ts_delta | offered, syn_at, syn_len | expected   4
  *   56  client_lag 14, server_lag 14, path 14, client_wscale 4, server_wscale 4,
  *       state 4, flags 10: 64 bits
  *
@@ -17,9 +17,9 @@
  * rewritten); server_nxt in the space that the client sees.
  *   seen by client = server's own + seq_delta (modulo 2^32), likewise ts_delta.
  *
- * While TRACKED, server_nxt 0 says that the server has not answered. Until CONFIRMED,
- * client_nxt is one above the SYN that the server has answered, or the first of several,
- * and irs the last one. Flags share bits where no state has both.
+ * While TRACKED, begun by a client's SYN and not CONFIRMED, client_nxt is what the server has
+ * acknowledged, before it has answered one above the first SYN; irs is the last SYN's. Flags
+ * share bits where no state has both.
  */
 #ifndef SYNFRONT_CONN_TABLE_H
 #define SYNFRONT_CONN_TABLE_H
@@ -58,12 +58,12 @@ enum conn_flag_opened {
 	CONN_REWRITTEN = 0x100,       /* is or was SPLICED: the deltas apply */
 };
 
-/* Of a TRACKED one. CONN_CLIENT_DATA may be set too unless it is ADOPTING. */
+/* Of a TRACKED one. CONN_CLIENT_DATA may be set too once it is CONFIRMED, or OUTBOUND. */
 enum conn_flag_tracked {
-	CONN_SEEDED = 0x001, /* ADOPTING: client_nxt and server_nxt are the server's view */
-	CONN_MISFIT =
-		0x008, /* ADOPTING: a segment from outside did not fit that view; TRACKED and begun:
-	                         * the server has answered a SYN from before the entry */
+	CONN_SEEDED = 0x001,    /* ADOPTING: client_nxt and server_nxt are the server's view */
+	CONN_SPOKEN = 0x001,    /* half-open: the server has spoken, the client not yet since */
+	CONN_MISFIT = 0x008,    /* ADOPTING: a segment from outside did not fit that view */
+	CONN_ANSWERED = 0x008,  /* half-open: the server has acknowledged a SYN */
 	CONN_OUTBOUND = 0x010,  /* opened by a protected host */
 	CONN_CONFIRMED = 0x020, /* the handshake is complete, or both directions fit */
 	CONN_ADOPTING = 0x080,  /* older than the engine, not yet CONFIRMED */
@@ -84,9 +84,13 @@ struct conn {
 	};
 	union {
 		uint32_t ts_delta; /* 52; 0 while TRACKED and CONFIRMED */
-		/* TRACKED, not CONFIRMED: enum segment_option that each of its SYNs has and no
-		 * SYN-ACK of the server */
-		uint32_t offered;
+		/* TRACKED, begun by a client's SYN, not CONFIRMED: */
+		struct {
+			uint8_t offered;  /* enum segment_option that each of its SYNs has and no
+			                   * SYN-ACK of the server */
+			uint8_t syn_at;   /* when the last one passed: see pass.c */
+			uint16_t syn_len; /* octets of data in it (RFC 7413), of several the most */
+		};
 		uint32_t expected; /* ADOPTING: SEQ that an end that does not fit awaits */
 	};
 	union {

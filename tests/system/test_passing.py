@@ -17,6 +17,8 @@ from lab import CLIENT, OTHER, SERVER, address, wait_for
 from raw import End, GHOST_SERVER, USUAL, Wiretap, payload
 from servers import Server, ask, dial, echo
 
+TCPI_OPT_SYN_DATA = 32  # linux/tcp.h
+
 
 def strange_frames(source, target, own, other):
     """Frames of many kinds from one MAC and number of a host to another's."""
@@ -225,3 +227,89 @@ def test_urgent_data(bench):
             time.sleep(pause)
             connection.send(b"U", socket.MSG_OOB)
             assert connection.recv(1) == b"U", "early" if not pause else "spliced"
+
+
+def fast_open(bench, port, family):
+    """A client whose SYN carries a request (RFC 7413); whether the server took it."""
+    kind = socket.AF_INET if family == 4 else socket.AF_INET6
+    client = bench.keep(bench.lab.socket("client", kind))
+    client.sendto(b"in the SYN", socket.MSG_FASTOPEN, (address(SERVER, family), port))
+    client.settimeout(20)
+    assert client.recv(10) == b"in the SYN"
+    taken = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[5] & TCPI_OPT_SYN_DATA
+    return client, bool(taken)
+
+
+@anywhere
+def test_fast_open_passes(bench):
+    """Two kernels that do TCP Fast Open, calm: transparent: data in the SYN is taken, and the
+    connection lives on; one whose port is closed is refused at once."""
+    lab = bench.lab
+    port = bench.port("calm")
+    for node in ("client", "server"):
+        bench.keep(lab.sysctls(node, {"ipv4.tcp_fastopen": 3}))
+    server = bench.keep(Server(lab, port, echo))
+    server.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 64)
+    tracked, learned = bench.count("tracked"), bench.count("learned")
+    clients = []
+    for family in (4, 6):
+        # The first one gets the cookie of the server.
+        fast_open(bench, port, family)[0].close()
+        client, taken = fast_open(bench, port, family)
+        assert taken, "IPv%d: the server took nothing of the SYN" % family
+        clients.append(client)
+    if bench.is_synfront:
+        assert bench.count("tracked") == tracked + 4
+        assert bench.count("learned") >= learned + 4
+    # Longer than a handshake may take, and by more than sweeps.
+    for _ in range(7):
+        time.sleep(2)
+        for client in clients:
+            assert ask(client, b"still there") == b"still there"
+    server.close()
+    refused = bench.count("refused_by_server")
+    client = bench.keep(lab.socket("client", socket.AF_INET))
+    try:
+        client.sendto(b"to nobody", socket.MSG_FASTOPEN, (address(SERVER), port))
+        raise AssertionError("a closed port was opened")
+    except ConnectionRefusedError:
+        pass
+    if bench.is_synfront:
+        wait_for("the refusal", lambda: bench.count("refused_by_server") == refused + 1)
+
+
+def test_signed_syn_is_no_hole(bench):
+    """Cookies always: what follows a SYN with TCP-AO on its flow is answered as without it, and
+    of such SYNs of unknown nets few reach the server."""
+    lab = bench.lab
+    port = bench.serve("cookie", echo)
+    bench.teach(port)
+    tap, seen = bench.keep(Wiretap(lab, "client")), bench.keep(Wiretap(lab, "server"))
+    ether = Ether(src=lab.mac("client"), dst=lab.mac("server"))
+    signature = [(29, b"\x01\x01" + bytes(12))]  # TCP-AO, RFC 5925
+
+    def send(number, seq, flags="S", options=()):
+        source = "203.0.%d.%d" % (number // 250, 1 + number % 250)
+        tap.send(ether / IP(src=source, dst=address(SERVER)) /
+                 TCP(sport=1024 + number, dport=port, flags=flags, seq=seq, ack=99,
+                     options=list(options)))
+
+    def at_server():
+        """Segments from there that have come to the server since."""
+        time.sleep(0.3)
+        return sum(frame[26:28] == b"\xcb\x00" for frame in seen.frames()
+                   if frame[12:14] == b"\x08\x00")
+
+    began = time.monotonic()
+    for number in range(600):
+        send(number, number, options=signature)
+    passed = at_server()
+    # Ten a second, and eight at once; each worker counts for itself.
+    assert 0 < passed <= bench.options.workers * (9 + 10 * (time.monotonic() - began)), passed
+    answered = bench.count("answered_syn_cookie")
+    for number in range(200):
+        for flags in ("S", "A", "PA"):
+            send(number, 777 + number, flags)
+    passed = at_server()
+    assert passed == 0, "%d segments of flows with a signed SYN came to the server" % passed
+    wait_for("cookies", lambda: bench.count("answered_syn_cookie") >= answered + 190)

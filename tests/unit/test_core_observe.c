@@ -34,6 +34,31 @@ LAB_TEST(test_observe_handshake_followed_and_opened)
 	observe_finish(lab);
 }
 
+/* Data in the SYN that the server takes (RFC 7413): enforced, it would come once more. */
+LAB_TEST(test_observe_data_in_syn_proven_by_the_servers_handshake)
+{
+	observe_start(lab);
+	observe_handshake(lab);
+	for (unsigned int i = 0; i < 2; i++) {
+		lab->services[0].cookies = i == 0 ? COOKIES_AUTO : COOKIES_ALWAYS;
+		observe_reload(lab, true);
+		lab->client_port++;
+		CLIENT(TCP_SYN, lab->irs, 0, .options = lab->variant->options, .mss = 1460,
+		       .wscale = lab->variant->wscale, .payload_len = 100);
+		SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 101,
+		       .options = lab->variant->options, .mss = 1460, .wscale = 7);
+		SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 101, .payload_len = 50);
+		CLIENT(TCP_ACK, lab->irs + 101, lab->server_iss + 1);
+		observe_check_crossed(lab, SIDE_INSIDE);
+		EQUAL(WOULD(answered_syn_state), 1);
+		EQUAL(WOULD(answered_syn_cookie), i);
+		EQUAL(WOULD(opened), 1 + i);
+		EQUAL(WOULD(connected), 1 + i);
+	}
+	EQUAL(lab_count(lab, COUNTER_tracked), 3);
+	observe_finish(lab);
+}
+
 LAB_TEST(test_observe_cookie_proven_by_the_servers_handshake)
 {
 	lab->services[0].cookies = COOKIES_ALWAYS;
@@ -271,6 +296,7 @@ LAB_TEST_ONCE(test_observe_memory_is_a_row)
 
 CU_TestInfo core_observe_tests[] = {
 	CHECK_TEST(test_observe_handshake_followed_and_opened),
+	CHECK_TEST(test_observe_data_in_syn_proven_by_the_servers_handshake),
 	CHECK_TEST(test_observe_cookie_proven_by_the_servers_handshake),
 	CHECK_TEST(test_observe_flood_crosses_and_cookie_mode_would_begin_and_end),
 	CHECK_TEST(test_observe_denied_crosses_and_goes_on_crossing),

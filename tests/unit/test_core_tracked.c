@@ -45,6 +45,7 @@ LAB_TEST(test_tracked_same_syn_passes, "TRACKED.OUTSIDE.SYN")
 	lab->services[0].calm = CALM_TRANSPARENT;
 	lab_start(lab);
 	lab_syn(lab);
+	lab_tick(lab, 1000);
 	lab_syn(lab);
 	lab_check_passed(lab, SIDE_INSIDE);
 	EQUAL(core_usage(lab->core).connections, 1);
@@ -174,6 +175,7 @@ LAB_TEST_ONCE(test_tracked_repeated_syn_teaches_nothing_absent)
 			lab_teach(lab);
 		}
 		syn_of_net(lab, 1 + i, seq[i / 4][0], i & 1 ? LAB_ALL : OPTION_MSS);
+		lab_tick(lab, 1000);
 		syn_of_net(lab, 1 + i, seq[i / 4][1], i & 1 ? OPTION_MSS : LAB_ALL);
 		bare_syn_ack_of_net(lab, 1 + i);
 		CLIENT(TCP_ACK, 1001, 78, .client_port = 3000, .client = 1 + i);
