@@ -4,7 +4,7 @@
 
 #include <assert.h>
 #include <stddef.h>
-#include <tmmintrin.h>
+#include <nmmintrin.h>
 
 #include "bytes.h"
 #include "checksum.h"
@@ -87,29 +87,6 @@ _Static_assert(TCP_DATA_OFF + sizeof(((struct emit_fixed *)0)->tail) >= TCP_HEAD
                                EMIT_FRAME_MIN,
                "two vectors from the data offset on are the longest header, and pad a short frame");
 
-/* Another packet than the last one: what it says may be kept from before. */
-static __attribute__((noinline)) void
-memo_turn(struct emit_memo *memo, const struct packet *p)
-{
-	memcpy(memo->said, p, sizeof(memo->said));
-	uint64_t mixed = (memo->said[0] ^ memo->said[1]) * 0x9e3779b97f4a7c15u;
-	struct emit_kept *kept = &memo->kept[mixed >> 32 & (EMIT_KEPT - 1)];
-
-	if (kept->unsaid[0] != ~memo->said[0] || kept->unsaid[1] != ~memo->said[1]) {
-		kept->unsaid[0] = ~memo->said[0];
-		kept->unsaid[1] = ~memo->said[1];
-		fixed_fill(&kept->fixed, p);
-	}
-	memo->last = kept->fixed;
-}
-
-void
-emit_make(struct emit_fixed *made, const struct packet *p)
-{
-	assert(p->payload_len == 0);
-	fixed_fill(made, p);
-}
-
 static inline bool
 is_said(const uint64_t said[2], const struct packet *p)
 {
@@ -119,13 +96,33 @@ is_said(const uint64_t said[2], const struct packet *p)
 	return _mm_movemask_epi8(equal) == 0xffff;
 }
 
+/* Another packet than the last one: what it says may be kept from before. */
+static __attribute__((noinline)) const struct emit_fixed *
+memo_turn(struct emit_memo *memo, const struct packet *p)
+{
+	memcpy(memo->said, p, sizeof(memo->said));
+	uint64_t mixed = _mm_crc32_u64(_mm_crc32_u64(0, memo->said[0]), memo->said[1]);
+	struct emit_kept *kept = &memo->kept[mixed & (EMIT_KEPT - 1)];
+
+	if (!is_said(kept->said, p)) {
+		memcpy(kept->said, memo->said, sizeof(kept->said));
+		fixed_fill(&kept->fixed, p);
+	}
+	return memo->last = &kept->fixed;
+}
+
+void
+emit_make(struct emit_fixed *made, const struct packet *p)
+{
+	assert(p->payload_len == 0);
+	fixed_fill(made, p);
+}
+
 /* The fixed bytes of this packet. */
 static inline const struct emit_fixed *
 memo_for(struct emit_memo *memo, const struct packet *p)
 {
-	if (__builtin_expect(!is_said(memo->said, p), 0))
-		memo_turn(memo, p);
-	return &memo->last;
+	return __builtin_expect(is_said(memo->said, p), 1) ? memo->last : memo_turn(memo, p);
 }
 
 static inline void

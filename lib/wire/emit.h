@@ -65,18 +65,20 @@ void emit_make(struct emit_fixed *made, const struct packet *p);
 /*
  * The fixed bytes of the last packet, and of some before it. Whoever emits a burst keeps
  * one: in a flood most answers say the same, or one of a few things. Any memo will do for
- * any packet; it starts as EMIT_MEMO_NEW and is emit_*()'s alone.
+ * any packet; it starts as EMIT_MEMO_NEW, is emit_*()'s alone, and stays where it is.
  */
 struct emit_memo {
-	uint64_t said[2]; /* the first 16 bytes of the packet that `last` was made for */
-	struct emit_fixed last;
+	uint64_t said[2];              /* the first 16 bytes of the last packet ... */
+	const struct emit_fixed *last; /* ... which these were made for, among `kept` */
 	struct emit_kept {
-		uint64_t unsaid[2]; /* the complement of what was said: zero is of no packet */
+		uint64_t said[2];
 		struct emit_fixed fixed;
 	} kept[EMIT_KEPT];
 };
 
-#define EMIT_MEMO_NEW ((struct emit_memo){ .said = { ~0ull, ~0ull } }) /* of no packet */
+/* Nothing is of a packet: one that says nothing but zeros has its place at the begin. */
+#define EMIT_MEMO_NEW                                                                         \
+	((struct emit_memo){ .said = { ~0ull, ~0ull }, .kept[0].said = { ~0ull, ~0ull } })
 
 /* The Ethernet envelope of one direction: as it leaves. */
 struct link {
