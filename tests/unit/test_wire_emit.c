@@ -7,8 +7,7 @@
 static const uint8_t payload[1460] = { 'G', 'E', 'T', 0xff, 0xfe, 0xfd, 0xfc };
 
 /* One for all tests: what it was left with must not show in the next packet. */
-static struct emit_memo memo = { .said = { ~0ull, ~0ull },
-	                         .kept[0].said = { ~0ull, ~0ull } };
+static struct emit_memo memo = { .kept[0].said = { ~0ull, ~0ull } };
 
 /* The options that `p` asks for, as the header of emit.h lays them out. */
 static size_t
