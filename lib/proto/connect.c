@@ -122,7 +122,7 @@ connect_refuse(struct core *core, struct step *step, const struct proven *proven
 }
 
 void
-connect_begin(struct core *core, struct step *step, const struct proven *proven)
+connect_begin(struct core *core, struct step *step, const struct proven *proven, uint64_t net)
 {
 	const struct segment *seg = step->seg;
 	uint32_t backend = server_of(core, step);
@@ -137,13 +137,11 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven)
 		step->reason = (uint8_t)over;
 		return;
 	}
-	struct conn *conn = conn_open_proven(core, step, proven);
+	struct conn *conn = conn_open_proven(core, step, proven, CONN_CONNECTING);
 	if (conn == NULL)
 		return;
-	conn->pending = pending_take(&core->pending);
-	conn_set_state(core, conn, CONN_CONNECTING);
-	core->conns.sides[step->entry].promised_wscale = proven->promised_wscale;
 	admission_count(core, step, conn);
+	conn->pending = pending_take(&core->pending);
 
 	struct pending *p = pending_of(core, conn);
 	p->started_ms = step->now->now_ms;
@@ -151,7 +149,7 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven)
 	p->backend = backend;
 	p->iss = proven->iss;
 	p->ts_base = proven->ts_sent + cookie_ts_elapsed(proven->ts_sent, step->now->wall_ms);
-	p->net = (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client);
+	p->net = (uint32_t)net;
 	p->offer = proven->offer;
 	p->promised_wscale = proven->promised_wscale;
 	p->tsval = seg->tsval;

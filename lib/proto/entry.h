@@ -40,8 +40,21 @@ entry_touch(struct core *core, const struct step *step, uint32_t lifetime_s)
 {
 	flow_index_touch(&core->index, step->at, clock_s(step->now, lifetime_s));
 }
+/* server_of() that looks for it. */
+uint32_t server_make(struct core *core, const struct flow *flow, struct destination *place);
 /* What is known of the server of step's segment, made if need be: its number. */
-uint32_t server_of(struct core *core, const struct step *step);
+static inline uint32_t
+server_of(struct core *core, const struct step *step)
+{
+	const struct flow *flow = &step->seg->flow;
+	struct destination *place = destination_place(&core->destinations, flow);
+	struct backend *b = backend_at(&core->backends, place->backend);
+
+	if (b == NULL || !backend_is(b, &flow->server, flow->server_port_be))
+		return server_make(core, flow, place);
+	b->seen_s = (uint16_t)core->sources.now_s;
+	return place->backend;
+}
 /* RST to both ends of a spliced connection, or the client of another. */
 void conn_reset_ends(struct core *core, const struct conn *conn, struct actions *out);
 
@@ -53,8 +66,9 @@ struct proven {
 	uint8_t promised_wscale;
 	uint32_t ts_sent; /* TSval of the SYN-ACK that the client goes by */
 };
-/* An entry for it; NULL if there is no room: the client is told then. */
-struct conn *conn_open_proven(struct core *core, struct step *step, const struct proven *proven);
+/* An entry for it, in a state that is live; NULL if there is no room: the client is told then. */
+struct conn *conn_open_proven(struct core *core, struct step *step, const struct proven *proven,
+                              enum conn_state state);
 /* What is known of the client of a CONNECTING connection. */
 static inline struct pending *
 pending_of(struct core *core, const struct conn *conn)

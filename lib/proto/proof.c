@@ -108,9 +108,9 @@ proof_open(struct core *core, struct step *step, const struct proven *proven)
 {
 	const struct segment *seg = step->seg;
 	bool is_probe = seg->seq == proven->irs; /* a byte in it is not of the stream */
+	uint64_t net = source_net_hash_of(&core->hash_key, &seg->flow.client, seg->is_v4);
 
-	recent_add(&core->proven, source_net_hash(&core->hash_key, &seg->flow.client),
-	           (uint32_t)step->now->now_ms);
+	recent_add(&core->proven, net, (uint32_t)step->now->now_ms);
 	/* Waiting for data needs no entry: the first byte proves the same cookie once more,
 	 * and until then the client costs nothing. What comes behind a first segment that was
 	 * lost proves nothing by itself. */
@@ -132,7 +132,7 @@ proof_open(struct core *core, struct step *step, const struct proven *proven)
 		respond_begin(core, step, proven);
 		return;
 	default:
-		connect_begin(core, step, proven);
+		connect_begin(core, step, proven, net);
 	}
 }
 

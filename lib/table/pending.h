@@ -93,7 +93,8 @@ size_t pending_table_size(uint32_t capacity, uint32_t hold_bytes);
  * record may hold; the pool has room for that once beyond what `capacity` brings. */
 void pending_table_init(struct pending_table *table, void *memory, uint32_t capacity,
                         uint32_t hold_bytes);
-/* A zeroed record in no list, holding nothing, or FLOW_NONE. */
+/* A record in no list, without flags and holding nothing, or FLOW_NONE. All else of it is the
+ * caller's to write. */
 uint32_t pending_take(struct pending_table *table);
 /* Take it out of its list and let it rest. */
 void pending_give(struct pending_table *table, uint32_t number);
