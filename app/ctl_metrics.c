@@ -17,6 +17,7 @@ static const char *const refused[] = {
 	"limit_connecting",
 	"limit_source_connections",
 	"limit_source_new",
+	"limit_backend_down",
 	"table_full",
 	"pending_full",
 };

@@ -29,7 +29,8 @@ struct hook_run {
 	int input;   /* the event */
 	char what[96];
 	uint64_t since_ms, timeout_ms;
-	bool is_told, is_killed; /* that its time is over */
+	uint64_t told_ms;                 /* when it got SIGTERM */
+	bool is_slow, is_told, is_killed; /* to start; that its time is over */
 	pid_t pid;
 	int error;       /* why it was not started */
 	bool is_started; /* atomic; or has failed to */
@@ -370,9 +371,10 @@ hurry(struct hook_run *run, uint64_t now_ms)
 		log_warning("events.hook: %s: still there after %" PRIu64 " s: it gets SIGTERM",
 		            run->what, gone_ms / 1000);
 		run->is_told = true;
+		run->told_ms = now_ms;
 		kill(-run->pid, SIGTERM);
 	}
-	if (!run->is_killed && gone_ms >= run->timeout_ms + HOOK_GRACE_MS) {
+	if (run->is_told && !run->is_killed && now_ms - run->told_ms >= HOOK_GRACE_MS) {
 		run->is_killed = true;
 		kill(-run->pid, SIGKILL);
 	}
@@ -386,9 +388,9 @@ look_at_run(struct hook *h, uint64_t now_ms)
 	int status = 0;
 
 	if (!__atomic_load_n(&run->is_started, __ATOMIC_ACQUIRE)) {
-		if (!run->is_told && now_ms - run->since_ms >= run->timeout_ms) {
+		if (!run->is_slow && now_ms - run->since_ms >= run->timeout_ms) {
 			log_warning("events.hook: %s: is still being started", run->what);
-			run->is_told = true;
+			run->is_slow = true;
 		}
 		return false;
 	}

@@ -22,8 +22,8 @@ static const struct {
 } meters[PRESSURE_METERS] = {
 	{ COUNTER_half_open_full, EVENT_TABLE_FULL, 1, "memory.half_open",
 	  "SYNs found no half-open entry" },
-	{ COUNTER_pending_full, EVENT_TABLE_FULL, 2, "memory.held_connections",
-	  "proven clients were refused" },
+	{ COUNTER_pending_evicted, EVENT_TABLE_FULL, 2, "memory.held_connections",
+	  "clients that waited for a silent server gave way" },
 	{ COUNTER_path_full, EVENT_TABLE_FULL, 3, "memory.paths", "flows had no path" },
 	{ COUNTER_source_full, EVENT_TABLE_FULL, 4, "memory.sources", "sources were not counted" },
 	{ COUNTER_drop_reflection, EVENT_CAP_HIT, 0, "limits.reflection",

@@ -8,7 +8,8 @@
  * proves nothing is dropped: the kernel's RST would end a client whose first segment was
  * lost. Data that brings a cookie which was good once, and has died or is spent, gets that RST.
  * (A client that comes again while its last connection is still here: takeover.bpf.h.) What only
- * a listener has and is a SYN-ACK is dropped as well.
+ * a listener has and is a SYN-ACK is dropped as well. A listener on all addresses seems to have also
+ * what this machine forwards, to a guest or a pod: that passes.
  *
  * An assignment is a request that the kernel may refuse later, e.g. for a wrong checksum;
  * so a cookie is spent only when the tracepoint of socket states says that a connection is
@@ -38,6 +39,47 @@ is_ours(const struct packet *p)
 	struct adopt_prefix key = { .len = ADOPT_PREFIX_LEN(128), .set = set };
 	__builtin_memcpy(key.addr_be, p->flow.server_be, 16);
 	return bpf_map_lookup_elem(&prefixes_map, &key) != NULL;
+}
+
+/* By the routes from there: is it kept, and not sent on? */
+static __always_inline long
+look_up_route(struct __sk_buff *skb, const struct packet *p, __u32 ifindex)
+{
+	struct bpf_fib_lookup fib = {
+		.family = p->is_v4 ? AF_INET : AF_INET6,
+		.l4_protocol = IPPROTO_TCP_,
+		.sport = p->flow.client_port_be,
+		.dport = p->flow.server_port_be,
+		.ifindex = ifindex,
+	};
+
+	if (p->is_v4) {
+		fib.ipv4_src = p->flow.client_be[3];
+		fib.ipv4_dst = p->flow.server_be[3];
+	} else {
+		__builtin_memcpy(fib.ipv6_src, p->flow.client_be, 16);
+		__builtin_memcpy(fib.ipv6_dst, p->flow.server_be, 16);
+	}
+	return bpf_fib_lookup(skb, &fib, sizeof(fib), FIB_SKIP_NEIGH);
+}
+
+/*
+ * Is it for an address of this machine? Routes tell, at any time, and whether this process runs or
+ * not. A frame to another station (a guest that has the interface's link, by macvlan) is never.
+ *
+ * The look-up says "not forwarded" of what is local, and looks no further where its interface
+ * forwards nothing. For IPv6 the kernel asks all/forwarding alone whether it forwards, so there
+ * the loopback interface is asked next, whose setting nobody has a reason to change.
+ */
+static __always_inline int
+is_local(struct __sk_buff *skb, const struct packet *p)
+{
+	if (skb->pkt_type == PACKET_OTHERHOST)
+		return 0;
+	long rc = look_up_route(skb, p, skb->ifindex);
+	if (rc == BPF_FIB_LKUP_RET_FWD_DISABLED && !p->is_v4)
+		rc = look_up_route(skb, p, LOOPBACK);
+	return rc < 0 || rc == BPF_FIB_LKUP_RET_NOT_FWDED || rc == BPF_FIB_LKUP_RET_FWD_DISABLED;
 }
 
 /* Would the server's kernel take it for one of its own cookies? */
@@ -153,7 +195,9 @@ decide(struct __sk_buff *skb, struct packet *p)
 	                        BPF_F_CURRENT_NETNS, 0);
 	if (sk == NULL)
 		return is_syn ? ADOPT_HANDSHAKE : ADOPT_CLOSED;
-	if (is_syn) {
+	if (sk->state == BPF_TCP_LISTEN && !is_local(skb, p)) {
+		rc = ADOPT_FORWARDED;
+	} else if (is_syn) {
 		/* A listener would answer with a RST, to whoever the packet names as its source. */
 		rc = sk->state == BPF_TCP_LISTEN ? ADOPT_SYN_ACK : ADOPT_HANDSHAKE;
 	} else if (sk->state == BPF_TCP_LISTEN) {

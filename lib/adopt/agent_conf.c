@@ -18,7 +18,9 @@ static const struct conf_key service_keys[] = {
 	  .help = "Its name in messages." },
 	{ "addresses", CONF_ADDRESSES, 0, COUNTED(agent_service, addresses, n_addresses), .min = 1,
 	  .max = 1024, .derived = "every address of this machine",
-	  .help = "Addresses and prefixes of either family, as the front end's service has them." },
+	  .help = "Addresses and prefixes of either family, as the front end's service has them. "
+	          "Of "
+	          "these, too, what this machine forwards to a guest or a pod passes." },
 	{ "ports", CONF_PORTS, CONF_REQUIRED, COUNTED(agent_service, ports, n_ports), .min = 1,
 	  .max = 1024, .help = "Ports; each belongs to one service." },
 };

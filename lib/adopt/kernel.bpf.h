@@ -95,6 +95,9 @@ extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
 #define ETH_P_IPV6 0x86DD
 #define AF_INET 2
 #define AF_INET6 10
+#define PACKET_OTHERHOST 3
+#define LOOPBACK 1        /* its interface, in each network namespace */
+#define FIB_SKIP_NEIGH 4  /* BPF_FIB_LOOKUP_SKIP_NEIGH, Linux 6.3; headers may be older */
 #define NEXT_PROGRAM (-1) /* TCX_NEXT and TC_ACT_UNSPEC */
 #define DROP 2            /* TCX_DROP and TC_ACT_SHOT */
 

@@ -153,6 +153,31 @@ adopt_groups(const struct policy *running, struct service *services, uint32_t n)
 	return true;
 }
 
+static bool
+serve_the_same(const struct service *a, const struct service *b)
+{
+	bool same = a->n_addresses == b->n_addresses && a->n_ports == b->n_ports;
+
+	for (uint32_t i = 0; same && i < a->n_addresses; i++)
+		same = ip_addr_equal(&a->addresses[i].addr, &b->addresses[i].addr) &&
+		       a->addresses[i].len == b->addresses[i].len;
+	for (uint32_t i = 0; same && i < a->n_ports; i++)
+		same = a->ports[i].first == b->ports[i].first &&
+		       a->ports[i].last == b->ports[i].last;
+	return same;
+}
+
+/* May there be connections that crossed until now, and are this service's from now on? What is
+ * under observe is followed already. */
+static bool
+is_put_before(const struct service *old, const struct service *fresh)
+{
+	if (fresh->mode == MODE_BYPASS || fresh->mode == MODE_HANDOFF)
+		return false;
+	return old == NULL || old->mode == MODE_BYPASS || old->mode == MODE_HANDOFF ||
+	       !serve_the_same(old, fresh);
+}
+
 int
 conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids *ids,
                struct conf_error *err)
@@ -187,6 +212,7 @@ conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids
 		const struct service *old = find_name(running, services[i].name);
 		uint32_t id = old != NULL ? old->id : lowest_free(ids);
 		services[i].id = (uint16_t)id;
+		services[i].adopts = is_put_before(old, &services[i]);
 		ids->used[id / 64] |= UINT64_C(1) << (id % 64);
 	}
 	fresh->policy.generation = running->generation + 1;

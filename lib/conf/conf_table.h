@@ -79,9 +79,6 @@ struct conf_mapping {
 /* The whole file; fills a struct conf. */
 extern const struct conf_mapping conf_root;
 
-/* A part of it, which has a file of its own. */
-extern const struct conf_mapping conf_events;
-
 /* A file of what servers grant; fills a struct service_promise. */
 extern const struct conf_mapping conf_granted;
 

@@ -3,14 +3,13 @@
 #include "promise_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "apply.h"
 #include "document.h"
+#include "regular_file.h"
 
 #define FILE_SIZE_MAX 4096u
 
@@ -20,30 +19,20 @@ least(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* The text of a file in `text`; NULL, or why not. It comes from another machine: a FIFO or a device
- * must not make a reload wait. */
+/* The text of a file in `text`; NULL, or why not. It comes from another machine. */
 static const char *
 read_text(const char *path, char text[FILE_SIZE_MAX], size_t *len)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	const char *problem = NULL;
 	struct stat status;
-	ssize_t n = 1;
+	int fd = regular_file_open(path, &status);
 
 	if (fd < 0)
-		return strerror(errno);
-	*len = 0;
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-		problem = "no regular file";
-	while (problem == NULL && n > 0 && *len < FILE_SIZE_MAX) {
-		n = read(fd, text + *len, FILE_SIZE_MAX - *len);
-		if (n < 0)
-			problem = strerror(errno);
-		else
-			*len += (size_t)n;
-	}
+		return errno != 0 ? strerror(errno) : "no regular file";
+	ssize_t n = regular_file_read(fd, text, FILE_SIZE_MAX);
+	const char *problem = n < 0 ? strerror(errno) : NULL;
 	close(fd);
-	return problem == NULL && *len == FILE_SIZE_MAX ? "4 KiB or more" : problem;
+	*len = n < 0 ? 0 : (size_t)n;
+	return *len == FILE_SIZE_MAX ? "4 KiB or more" : problem;
 }
 
 /* A reader of a file, and where what it says goes. */

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reading it: who may read it is checked on the open file, its text is wiped. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf.h"
+#include "regular_file.h"
 #include "secret_file.h"
 
 #define HEX_DIGITS (2 * MASTER_SECRET_SIZE)
@@ -38,46 +37,21 @@ decode_hex(const uint8_t *text, size_t len, uint8_t master[MASTER_SECRET_SIZE])
 	return true;
 }
 
-/* Up to `size` bytes, however the reads come. -1 on error. */
-static ssize_t
-read_all(int fd, uint8_t *bytes, size_t size)
-{
-	size_t n = 0;
-
-	while (n < size) {
-		ssize_t got = read(fd, bytes + n, size - n);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -1;
-		if (got == 0)
-			break;
-		n += (size_t)got;
-	}
-	return (ssize_t)n;
-}
-
 static int
-read_secret(int fd, const char *path, uint8_t master[MASTER_SECRET_SIZE],
+read_secret(int fd, const struct stat *st, const char *path, uint8_t master[MASTER_SECRET_SIZE],
             char problem[CONF_SECRET_PROBLEM_SIZE])
 {
 	uint8_t bytes[HEX_DIGITS + 2]; /* one more than the longest hex form */
-	struct stat st;
 
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
-		         "found \"%.100s\", not a regular file; expected one", path);
-		return -1;
-	}
-	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+	if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0) {
 		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
 		         "found \"%.100s\" with mode %04o; expected 0600 or 0400: no access for "
 		         "group and "
 		         "others",
-		         path, (unsigned int)st.st_mode & 07777);
+		         path, (unsigned int)st->st_mode & 07777);
 		return -1;
 	}
-	ssize_t n = read_all(fd, bytes, sizeof(bytes));
+	ssize_t n = regular_file_read(fd, bytes, sizeof(bytes));
 	if (n < (ssize_t)MASTER_SECRET_SIZE) {
 		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
 		         "found \"%.100s\" with %zd bytes; expected %u hex digits or at least %u "
@@ -101,15 +75,21 @@ int
 conf_secret_file_read(const char *path, uint8_t master[MASTER_SECRET_SIZE],
                       char problem[CONF_SECRET_PROBLEM_SIZE])
 {
-	/* A FIFO must not make the start wait. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	int fd = regular_file_open(path, &st);
+
+	if (fd < 0 && errno == 0) {
+		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
+		         "found \"%.100s\", not a regular file; expected one", path);
+		return -1;
+	}
 	if (fd < 0) {
 		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
 		         "found \"%.100s\": %s; expected a file that can be read", path,
 		         strerror(errno));
 		return -1;
 	}
-	int rc = read_secret(fd, path, master, problem);
+	int rc = read_secret(fd, &st, path, master, problem);
 	close(fd);
 	return rc;
 }

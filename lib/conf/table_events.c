@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The keys of `events`, as rows of the table. */
 #include "conf.h"
-#include "conf_table.h"
-
-#define AT(type, member) .offset = offsetof(struct type, member)
-#define COUNTED(type, member, count) AT(type, member), .count_offset = offsetof(struct type, count)
-#define KEYS(k) .keys = (k), .n_keys = sizeof(k) / sizeof((k)[0])
+#include "table_rows.h"
 
 static const struct conf_key events_keys[] = {
 	{ "file", CONF_TEXT, CONF_LIVE, AT(events_conf, file), .max = 4095, .derived = "none",

@@ -51,10 +51,6 @@ cookie_lane_start(struct cookie_lane *lane, const struct secret_set *set, uint32
 	lane->n = 0;
 }
 
-_Static_assert(__builtin_offsetof(struct flow, client_port_be) == 32 &&
-                       __builtin_offsetof(struct flow, server_port_be) == 34,
-               "the ports are read with the end of the server's address");
-
 /* The mask of a profile: as long as the lane's keys are the same. */
 static inline const __m128i *
 cookie_lane_mask(const struct cookie_lane *lane, unsigned int profile)
@@ -62,24 +58,35 @@ cookie_lane_mask(const struct cookie_lane *lane, unsigned int profile)
 	return (const __m128i *)lane->keys->profile_mask[profile & 31];
 }
 
-/* cookie_lane_add() for who has the profile's mask. */
-static inline __attribute__((always_inline)) void
-cookie_lane_put(struct cookie_lane *lane, bool is_v4, const struct flow *flow, uint32_t irs,
-                const __m128i *mask_of_profile, unsigned int profile, unsigned int number)
+/* A place for one more: the caller's number, and the profile. */
+static inline unsigned int
+cookie_lane_take(struct cookie_lane *lane, unsigned int profile, unsigned int number)
 {
 	unsigned int at = lane->n++;
-	__m128i mask = _mm_load_si128(mask_of_profile);
 
 	lane->number[at] = (uint8_t)number;
 	lane->profile[at] = (uint8_t)profile;
-	if (is_v4) {
-		__m128i client = _mm_cvtsi32_si128((int)flow->client.words_be[3]);
-		__m128i server = _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]);
-		__m128i block = _mm_unpacklo_epi64(_mm_insert_epi32(client, (int)irs, 1), server);
+	return at;
+}
 
-		_mm_store_si128((__m128i *)lane->row[0].blocks[at], _mm_xor_si128(block, mask));
-		return;
-	}
+/* cookie_lane_add() of IPv4 for who has the profile's mask, and the flow as flow_ends_v4(). */
+static inline __attribute__((always_inline)) void
+cookie_lane_put_v4(struct cookie_lane *lane, __m128i ends, uint32_t irs, __m128i mask,
+                   unsigned int profile, unsigned int number)
+{
+	unsigned int at = cookie_lane_take(lane, profile, number);
+	__m128i block = _mm_shuffle_epi32(_mm_insert_epi32(ends, (int)irs, 3),
+	                                  _MM_SHUFFLE(1, 0, 3, 2));
+
+	_mm_store_si128((__m128i *)lane->row[0].blocks[at], _mm_xor_si128(block, mask));
+}
+
+/* The same of IPv6. */
+static inline __attribute__((always_inline)) void
+cookie_lane_put_v6(struct cookie_lane *lane, const struct flow *flow, uint32_t irs, __m128i mask,
+                   unsigned int profile, unsigned int number)
+{
+	unsigned int at = cookie_lane_take(lane, profile, number);
 	__m128i client = _mm_loadu_si128((const __m128i *)flow->client.bytes);
 	__m128i server = _mm_loadu_si128((const __m128i *)flow->server.bytes);
 	__m128i ports = _mm_srli_si128(_mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]),
@@ -97,7 +104,12 @@ static inline void
 cookie_lane_add(struct cookie_lane *lane, bool is_v4, const struct flow *flow, uint32_t irs,
                 unsigned int profile, unsigned int number)
 {
-	cookie_lane_put(lane, is_v4, flow, irs, cookie_lane_mask(lane, profile), profile, number);
+	__m128i mask = _mm_load_si128(cookie_lane_mask(lane, profile));
+
+	if (is_v4)
+		cookie_lane_put_v4(lane, flow_ends_v4(flow), irs, mask, profile, number);
+	else
+		cookie_lane_put_v6(lane, flow, irs, mask, profile, number);
 }
 
 /* Add two, of this client ISS and of the next: the first at an even place, with the

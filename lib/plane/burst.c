@@ -139,6 +139,7 @@ check_pieces(const struct rte_mbuf *m, struct segment *seg, uint32_t readable)
 {
 	bool is_tcp = seg->class == SEGMENT_TCP || seg->class == SEGMENT_FRAGMENT_FIRST;
 
+	seg->shape = SHAPE_ANY;
 	/* Extension headers can be longer than a piece, and an edit goes to the first. */
 	if (is_tcp && seg->l4_off + (uint32_t)seg->l4_len > m->data_len) {
 		seg->class = SEGMENT_MALFORMED;

@@ -26,6 +26,7 @@ follow_policy(struct worker *w)
 
 	if (policy != w->policy) {
 		core_set_policy(w->core, policy);
+		core_adopt_anew(w->core, &w->now);
 		w->policy = policy;
 	}
 	uint32_t changes = __atomic_load_n(&w->plane->live_changes, __ATOMIC_ACQUIRE);

@@ -11,11 +11,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "af_packet.h"
 #include "dpdk_versions.h"
 #include "device.h"
 #include "lcore.h"
 #include "log.h"
 #include "pci_reason.h"
+#include "port_reception.h"
 
 #define BUFFER_SIZE 2048u
 /* Ethernet with two tags, without FCS. */
@@ -239,6 +241,9 @@ set_mtu(struct plane_port *port, const char *name)
 		mtu = RTE_ETHER_MTU;
 	mtu = (uint16_t)RTE_MAX(mtu, port->conf->mtu);
 	port->frame_size_max = mtu + (uint32_t)FRAME_OVERHEAD;
+	if (strcmp(port->driver, "net_af_packet") == 0)
+		port->frame_size_max = RTE_MAX(port->frame_size_max,
+		                               af_packet_buffer(port->conf->device));
 	/* A TAP takes none of the frames behind one that is too long for it. */
 	port->sent_size_max = strcmp(port->driver, "net_tap") == 0 ? port->frame_size_max
 	                                                           : UINT32_MAX;
@@ -347,6 +352,8 @@ port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 	port->socket = rte_eth_dev_socket_id(port->id);
 	port->partial_checksums = strcmp(port->driver, "net_af_packet") == 0 ||
 	                          strcmp(port->driver, "net_af_xdp") == 0;
+	if (strcmp(port->driver, "net_af_packet") == 0)
+		af_packet_check(port, name);
 	if (port_choose_queues(plane, port, &info, name) != 0 || check_numa(plane, port, name) != 0)
 		return -1;
 	port->rx_interrupts = wants_interrupts(plane, port);
@@ -385,11 +392,15 @@ port_buffer_size(const struct plane *plane)
 static int
 start_queues(struct plane *plane, struct plane_port *port)
 {
-	int rc = 0;
+	struct rte_eth_dev_info info;
+	struct rte_eth_rxconf conf;
+	int rc = rte_eth_dev_info_get(port->id, &info);
 
+	if (rc == 0)
+		port_reception_queue(&info, &conf);
 	for (uint16_t q = 0; rc == 0 && q < port->n_rx + port->syns.n; q++)
 		rc = rte_eth_rx_queue_setup(port->id, q, port->n_rx_descriptors,
-		                            (unsigned int)port->socket, NULL,
+		                            (unsigned int)port->socket, &conf,
 		                            plane->pools[q % port->n_rx]);
 	for (uint16_t q = 0; rc == 0 && q < port->n_tx; q++)
 		rc = rte_eth_tx_queue_setup(port->id, q, port->n_tx_descriptors,
@@ -425,11 +436,12 @@ start_with_syns(struct plane *plane, struct plane_port *port)
 {
 	int rc = start_queues(plane, port);
 
-	if (rc == 0 && steer(plane, port) == 0)
-		return 0;
-	if (rc == 0)
+	if (rc != 0)
+		syn_queues_give_up(port, "it does not start with them: %s", rte_strerror(-rc));
+	else if (steer(plane, port) != 0)
 		rte_eth_dev_stop(port->id);
-	syn_queues_give_up(port, "it does not start with them: %s", rte_strerror(-rc));
+	else
+		return 0;
 	return configure(plane, SIDE_OUTSIDE);
 }
 
@@ -457,10 +469,7 @@ port_start(struct plane *plane, enum side side)
 	}
 	if (port->syns.n == 0)
 		steer(plane, port);
-	/* Rings and memory have no filter that could be in the way. */
-	if (port->conf->promiscuous && (rc = rte_eth_promiscuous_enable(port->id)) != 0)
-		log_message(rc == -ENOTSUP ? CONF_LOG_INFO : CONF_LOG_WARNING,
-		            "%s.promiscuous: %s: %s", name, port->conf->device, rte_strerror(-rc));
+	port_reception_begin(port, name);
 	if (set_mac(plane, port, name) != 0)
 		return -1;
 	log_notice("%s: %s (%s), " RTE_ETHER_ADDR_PRT_FMT

@@ -33,6 +33,7 @@ admission_promise(const struct service *service, const struct backend *backend, 
 
 	if (backend == NULL || !backend->known)
 		return promise;
+	promise.ttl = backend_ttl(backend);
 	/* It may have answered nothing but bare SYNs: each option for itself. */
 	if (backend->mss != 0)
 		promise.mss = backend->mss;
@@ -42,6 +43,15 @@ admission_promise(const struct service *service, const struct backend *backend, 
 		promise.sack = backend->sack;
 	promise.timestamps = backend->timestamps;
 	return promise;
+}
+
+uint8_t
+admission_ttl(const struct core *core, const struct flow *flow)
+{
+	uint32_t number = backend_look(&core->backends, &flow->server, flow->server_port_be);
+	const struct backend *b = backend_at(&core->backends, number);
+
+	return b != NULL ? backend_ttl(b) : 0;
 }
 
 struct tcp_offer

@@ -12,11 +12,14 @@ struct promise {
 	uint16_t mss;
 	uint8_t wscale; /* WSCALE_NONE: does none */
 	bool sack, timestamps;
+	uint8_t ttl; /* as of the server's own SYN-ACKs, see struct packet */
 };
 
 /* What may be promised for the destination of a SYN. */
 struct promise admission_promise(const struct service *service, const struct backend *backend,
                                  bool is_v4);
+/* The TTL of a SYN-ACK that is sent once more, as in a promise. */
+uint8_t admission_ttl(const struct core *core, const struct flow *flow);
 /* The options that a SYN or SYN-ACK carries; mss 0 if it names none. */
 static inline struct tcp_offer
 admission_offered(const struct segment *seg)
@@ -77,6 +80,22 @@ admission_reflect(struct core *core, uint64_t net, const struct instant *now)
 		return false;
 	return core->policy->reflection.per_port_per_s == 0 ||
 	       admission_reflect_port(core, net, now_ms);
+}
+/* A SYN-ACK leaves of which nothing is kept: until when its cookie counts. */
+static inline void
+admission_cookie_out(struct core *core, struct step *step)
+{
+	uint64_t dies_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
+
+	core->cookie_out_ms = dies_ms;
+	step->state->cookies_until_ms = dies_ms;
+	if (core->params.cookies_until_s != NULL) {
+		uint32_t *until_s = &core->params.cookies_until_s[step->seg->found.service];
+		uint32_t dies_s = (uint32_t)(dies_ms / 1000) + 1;
+		/* Once a second. */
+		if (__atomic_load_n(until_s, __ATOMIC_RELAXED) < dies_s)
+			__atomic_store_n(until_s, dies_s, __ATOMIC_RELAXED);
+	}
 }
 uint64_t core_net(const struct core *core, const struct flow *flow);
 /* Limits after the handshake: COUNTER_COUNT, or the counter of what is exceeded. */

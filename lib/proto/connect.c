@@ -14,6 +14,7 @@
 static void
 syn_fill(struct packet *p, const struct conn *conn, const struct pending *pending, uint32_t tsval)
 {
+	packet_for_client(p, pending);
 	p->seq = conn->irs;
 	p->window = pending_unscaled_window(pending);
 	p->mss = pending->offer.mss;
@@ -97,9 +98,65 @@ note_client(struct pending *p, const struct segment *seg)
 {
 	if ((seg->options & OPTION_TIMESTAMPS) && seq_before(seg->tsval, p->tsval))
 		return;
+	p->label = segment_label(seg);
+	p->ttl = segment_ttl(seg);
 	p->window = seg->window;
 	if (seg->options & OPTION_TIMESTAMPS)
 		p->tsval = seg->tsval;
+}
+
+/* The server has not answered, and is waited for no more. */
+static void
+give_up(struct core *core, struct pending *p, const struct instant *now, struct actions *out)
+{
+	uint32_t number = p->conn;
+	struct conn *conn = &core->conns.conns[number];
+	struct backend *b = backend_of_pending(core, p);
+	struct flow_slot at;
+
+	core_count(core, COUNTER_reset);
+	if (b != NULL && now->now_ms - p->started_ms >= RETRY_MS &&
+	    backend_fail(b, p->net, instant_s(now), core->policy->timeouts.probe))
+		core_count(core, COUNTER_backend_down);
+	if (!(p->flags & PENDING_CLIENT_GONE))
+		conn_reset_ends(core, conn, out);
+	if (conn_find_slot(core, number, &at))
+		conn_finish(core, number, at, now);
+}
+
+/* No record is left for a client of such a server: somebody gives way. */
+static __attribute__((noinline)) bool
+make_room(struct core *core, struct step *step, bool doubtful)
+{
+	uint32_t number = pending_gives_way(&core->pending, doubtful);
+
+	if (number == FLOW_NONE)
+		return false;
+	core_count(core, COUNTER_pending_evicted);
+	give_up(core, &core->pending.records[number], step->now, step->out);
+	pending_settle_last(&core->pending);
+	return true;
+}
+
+/* What keeps a proven client from having its server asked; COUNTER_COUNT: nothing. */
+static inline enum counter
+connect_over(struct core *core, struct step *step, struct backend *b, uint32_t net)
+{
+	enum counter over = admission_over(core, step, b);
+	uint32_t now_s = instant_s(step->now), every_s = core->policy->timeouts.probe;
+	bool down = b != NULL && b->down;
+	bool doubtful = b == NULL || !b->known || down;
+
+	if (over != COUNTER_COUNT)
+		return over;
+	if (down && !backend_may_probe(b, net, now_s, every_s))
+		return COUNTER_limit_backend_down;
+	if (__builtin_expect(!pending_has_room(&core->pending, doubtful), 0) &&
+	    !make_room(core, step, doubtful))
+		return COUNTER_pending_full;
+	if (down)
+		backend_probe(b, net, now_s, every_s);
+	return COUNTER_COUNT;
 }
 
 /* Proven, but there is no room or a limit is met: RST, and the cookie is spent. */
@@ -122,15 +179,13 @@ connect_refuse(struct core *core, struct step *step, const struct proven *proven
 }
 
 void
-connect_begin(struct core *core, struct step *step, const struct proven *proven, uint64_t net)
+connect_begin(struct core *core, struct step *step, const struct proven *proven, uint32_t net)
 {
 	const struct segment *seg = step->seg;
 	uint32_t backend = server_of(core, step);
 	struct backend *b = backend_at(&core->backends, backend);
-	enum counter over = admission_over(core, step, b);
+	enum counter over = connect_over(core, step, b, net);
 
-	if (over == COUNTER_COUNT && core->pending.free == FLOW_NONE)
-		over = COUNTER_pending_full;
 	if (over != COUNTER_COUNT) {
 		core_count(core, over);
 		connect_refuse(core, step, proven);
@@ -141,7 +196,7 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven,
 	if (conn == NULL)
 		return;
 	admission_count(core, step, conn);
-	conn->pending = pending_take(&core->pending);
+	conn->pending = pending_take(&core->pending, b == NULL || !b->known || b->down);
 
 	struct pending *p = pending_of(core, conn);
 	p->started_ms = step->now->now_ms;
@@ -149,7 +204,7 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven,
 	p->backend = backend;
 	p->iss = proven->iss;
 	p->ts_base = proven->ts_sent + cookie_ts_elapsed(proven->ts_sent, step->now->wall_ms);
-	p->net = (uint32_t)net;
+	p->net = net;
 	p->offer = proven->offer;
 	p->promised_wscale = proven->promised_wscale;
 	p->tsval = seg->tsval;
@@ -266,30 +321,13 @@ connecting_server_ack(struct core *core, struct step *step)
 	 * 3.10.7.3: RST), and the RST clears it: ask again at once, one time. */
 	struct link back = link_of_segment(step->seg, true);
 	core_count(core, COUNTER_rst_sent);
-	act_reply(core, step, COUNTER_answered_rst, TCP_RST)->seq = step->seg->ack;
+	struct packet *rst = act_reply(core, step, COUNTER_answered_rst, TCP_RST);
+	packet_for_client(rst, p);
+	rst->seq = step->seg->ack;
 	if (p->flags & (PENDING_RETRIED | PENDING_CLIENT_GONE))
 		return;
 	p->flags |= PENDING_RETRIED;
 	syn_again(core, step->out, conn, p, &back);
-}
-
-static void
-server_is_silent(struct core *core, struct pending *p, const struct instant *now,
-                 struct actions *out)
-{
-	uint32_t number = p->conn;
-	struct conn *conn = &core->conns.conns[number];
-	struct backend *b = backend_of_pending(core, p);
-	struct flow_slot at;
-
-	core_count(core, COUNTER_server_silent);
-	core_count(core, COUNTER_reset);
-	if (b != NULL && backend_fail(b, p->net, instant_s(now), core->policy->timeouts.probe))
-		core_count(core, COUNTER_backend_down);
-	if (!(p->flags & PENDING_CLIENT_GONE))
-		conn_reset_ends(core, conn, out);
-	if (conn_find_slot(core, number, &at))
-		conn_finish(core, number, at, now);
 }
 
 uint64_t
@@ -317,7 +355,8 @@ connect_timers(struct core *core, const struct instant *now, struct actions *out
 		uint64_t end_ms = connect_end_ms(core, &core->conns.conns[p->conn]);
 
 		if (now->now_ms >= end_ms) {
-			server_is_silent(core, p, now, out);
+			core_count(core, COUNTER_server_silent);
+			give_up(core, p, now, out);
 			continue;
 		}
 		unsigned int stage = p->stage + 1u < PENDING_STAGE_ANSWERED ? p->stage + 1u

@@ -40,11 +40,26 @@ core_set_policy(struct core *core, const struct policy *policy)
 		state->drops_unproven = service->unproven != REFUSE_RESET;
 		state->is_listed = admit_is_asked(core, service);
 		handoff_set(core, state, is_first);
+		if (is_first)
+			state->served_ms = core->served_ms;
 		state->plan_key = syn_plan_key(state);
 		state->lane = syn_lane_of(state);
 	}
 	if (core->observer != NULL)
 		core_set_policy(core->observer->shadow, policy);
+}
+
+void
+core_adopt_anew(struct core *core, const struct instant *now)
+{
+	for (uint32_t i = 0; i < core->policy->n_services; i++) {
+		const struct service *service = &core->policy->services[i];
+
+		if (!service->adopts)
+			continue;
+		core->services[service->id].served_ms = now->now_ms;
+		core->served_ms = now->now_ms;
+	}
 }
 
 /* ---- decide ---------------------------------------------------------- */

@@ -47,6 +47,10 @@ struct core *core_init(void *memory, const struct core_params *params, const str
 /* Use another policy from now on. The caller frees the old one when this has returned. */
 void core_set_policy(struct core *core, const struct policy *policy);
 
+/* Those of its services that a reload has put before connections which crossed until then
+ * (service.adopts) take these over from now on, as all do after a start. Once for each policy. */
+void core_adopt_anew(struct core *core, const struct instant *now);
+
 /* Use another set of live lists from now on (NULL: none), or look again at one that has changed in
  * place. As for the policy, the one before is the caller's to free when this has returned. */
 struct live_set;

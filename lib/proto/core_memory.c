@@ -5,6 +5,7 @@
 #include "core_state.h"
 #include "observe.h"
 #include "talkers.h"
+#include "unfinished.h"
 
 #define RATE_CELLS 16384u /* 2 rows of 8 bytes: fits the second-level cache beside the rest */
 #define PROVEN_BITS (1u << 20)
@@ -14,6 +15,14 @@ static size_t
 line(size_t size)
 {
 	return (size + 63) & ~(size_t)63;
+}
+
+static uint32_t
+unfinished_bits(const struct core_params *params)
+{
+	return params->half_open < UINT32_MAX / 2 / UNFINISHED_BITS
+	               ? params->half_open * UNFINISHED_BITS
+	               : UINT32_MAX / 2;
 }
 
 /* Of the core that decides for frames under observe: as large as this one, so that it finds as
@@ -34,7 +43,9 @@ core_memory(const struct core_params *params, struct core_memory_row *rows, unsi
 	struct core_params shadow = shadow_params(params);
 	const struct core_memory_row all[] = {
 		{ "connections", params->connections, line(conn_table_size(params->connections)) },
-		{ "half-open", params->half_open, line(half_open_table_size(params->half_open)) },
+		{ "half-open", params->half_open,
+		  line(half_open_table_size(params->half_open)) +
+		          line(recent_size(unfinished_bits(params))) },
 		{ "index", params->connections + params->half_open,
 		  line(flow_index_size(params->connections + params->half_open)) },
 		{ "held", params->held,
@@ -89,7 +100,7 @@ core_init(void *memory, const struct core_params *params, const struct policy *p
 	memset(core, 0, sizeof(*core));
 	core->params = *params;
 	memcpy(&core->hash_key, params->seed, sizeof(core->hash_key));
-	core->started_ms = now->now_ms;
+	core->served_ms = now->now_ms;
 	/* A cookie of the run before may still be out. */
 	core->cookie_out_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 
@@ -107,6 +118,8 @@ core_init(void *memory, const struct core_params *params, const struct policy *p
 	path_table_init(&core->paths, carve(&at, path_table_size(params->paths)), params->paths);
 	source_table_init(&core->sources, carve(&at, source_table_size(params->sources)),
 	                  params->sources, &core->hash_key);
+	recent_init(&core->unfinished, carve(&at, recent_size(unfinished_bits(params))),
+	            unfinished_bits(params), UNFINISHED_PERIOD_MS);
 	rate_init(&core->syn_rate, carve(&at, rate_size(RATE_CELLS)), RATE_CELLS);
 	rate_init(&core->reflection, carve(&at, rate_size(RATE_CELLS)), RATE_CELLS);
 	rate_init(&core->adopt_rate, carve(&at, rate_size(RATE_CELLS)), RATE_CELLS);

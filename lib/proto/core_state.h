@@ -58,15 +58,16 @@ struct service_state {
 	const struct service *service;
 	uint8_t mode;
 	uint8_t cookies;
+	/* enum syn_lane_when: may its SYNs take the straight lane? These two are read as one. */
+	uint8_t lane;
+	bool cookie_mode;
 	bool is_listed; /* it has allow or deny lists, or live ones concern it */
-	uint8_t lane;   /* enum syn_lane_when: may its SYNs take the straight lane? */
 	uint8_t group;  /* whose secret its cookies are made with; 0: the master's */
 	/* Mode handoff: since before there were connections, so that none is known; and with a
 	 * shield. */
 	bool is_stateless, is_shielded;
 	bool keeps_nothing; /* it would be stateless but for observe */
 
-	bool cookie_mode;
 	bool drops_unproven; /* what proves nothing is not answered */
 	uint32_t half_open;
 	uint64_t cookies_until_ms; /* a cookie of this service may still be out */
@@ -81,6 +82,7 @@ struct service_state {
 	uint32_t n_new; /* proven in the running second */
 	uint32_t second;
 	struct bucket unknown_bucket; /* what the shield lets pass of unknown flows */
+	uint64_t served_ms;           /* since when it is served, and connections may be older */
 } __attribute__((aligned(64)));
 
 _Static_assert(offsetof(struct service_state, connections) <= 64, "a SYN needs one line");
@@ -95,16 +97,68 @@ struct syn_plan {
 
 /* A plan of an earlier burst, and all that it was made of. */
 struct syn_plan_kept {
-	uint64_t said;  /* the option fields of struct segment */
-	uint64_t to;    /* syn_plan_key() and family; 0: nothing is kept here */
-	uint64_t shown; /* what the server has shown: syn_plan_shown() */
-	uint64_t stamp; /* time and window: syn_plan_stamp() */
-	uint32_t burst; /* the last one that needed it: until the next it stays as it is */
+	uint64_t said;   /* the option fields of struct segment */
+	uint64_t to;     /* syn_plan_key() and family; 0: nothing is kept here */
+	uint64_t shown;  /* what the server has shown: syn_plan_shown() */
+	uint64_t stamp;  /* time and window: syn_plan_stamp() */
+	uint32_t burst;  /* the last one that needed it: until the next it stays as it is */
+	uint32_t serial; /* which of all that were ever kept */
 	struct syn_plan plan;
 	struct emit_fixed made; /* for its answer */
 };
 
 #define SYN_PLANS_BITS 7u
+
+/* What a server is asked before a SYN to it takes the straight lane: beside whether it is the same,
+ * and as it was. */
+enum syn_asks {
+	SYN_ASKS_NOTHING,
+	SYN_ASKS_LEARNED, /* has it taught enough in this second? */
+	SYN_ASKS_AGAIN,   /* is it time to ask again for what it has not? */
+	SYN_ASKS_TABLE    /* it takes none */
+};
+
+/*
+ * What SYNs have in common that say the same to the same server, found out once for as long as what
+ * it was found out from is the same: syn_kind.h. What tells them from others comes first, laid out
+ * as in a segment from the server's address to its port.
+ */
+struct syn_kind {
+	uint64_t said; /* the option fields of struct segment, shape included */
+	struct ip_addr server;
+	uint16_t unused;
+	uint16_t port_be;
+	uint8_t way;     /* enum locate_way */
+	uint8_t profile; /* of their cookies */
+	uint8_t asks;    /* enum syn_asks */
+	bool is_v4;
+
+	/* As struct syn_planned begins. */
+	const struct syn_plan *plan;
+	struct backend *backend;
+	const uint64_t *shows; /* what the backend shows, see syn_kind_shows(); if none, `shown` */
+	uint64_t shown;        /* ... as it was */
+
+	uint32_t found[4]; /* of struct segment_found, from `entry` to `plain` */
+	struct service_state *state;
+	uint64_t turn;    /* number of the one that it was found out in; 0: for one burst */
+	uint32_t serial;  /* of the plan */
+	uint32_t burst;   /* the last one that needed it: until the next it stays as it is */
+	uint16_t mode;    /* of the service: its lane and cookie mode */
+	uint16_t mask_at; /* of the profile's, in struct epoch_keys */
+} __attribute__((aligned(64)));
+
+/* What all kinds were found out from: with each change of it they are found out anew, and a turn
+ * begins. */
+struct syn_kinds_turn {
+	uint64_t number;   /* of turns so far */
+	uint64_t stamp;    /* syn_plan_stamp() */
+	uint32_t now_s;    /* in which the servers of kinds are used */
+	uint32_t n_placed; /* of the backends */
+};
+
+#define SYN_KINDS_BITS 11u
+#define SYN_KINDS (1u << SYN_KINDS_BITS)
 
 /* One SYN of a burst. Good as long as segment.profile is not PROFILE_UNMADE. */
 struct syn_planned {
@@ -118,7 +172,8 @@ struct syn_planned {
 struct fragment {
 	uint64_t hash;
 	uint32_t until_ms;
-	uint32_t left; /* later fragments that may still cross */
+	uint16_t left;  /* later fragments that may still cross */
+	bool is_served; /* of a connection, or of a service that keeps none */
 };
 
 struct observer;
@@ -137,22 +192,25 @@ struct core {
 	struct backend_table backends;
 	struct path_table paths;
 	struct source_table sources;
-	struct rate syn_rate;   /* by host and net */
-	struct rate reflection; /* by net */
-	struct rate adopt_rate; /* by net */
-	struct recent proven;   /* nets that completed a connection lately */
+	struct rate syn_rate;     /* by host and net */
+	struct rate reflection;   /* by net */
+	struct rate adopt_rate;   /* by net */
+	struct recent proven;     /* nets that completed a connection lately */
+	struct recent unfinished; /* unfinished.h */
 	struct bucket port_bucket, proven_bucket, rst_bucket, challenge_bucket, pass_bucket;
 	struct bucket learn_bucket, fragment_bucket;
 	struct flow_hash_key hash_key;
-	uint64_t started_ms;
-	uint64_t cookie_out_ms; /* the last cookie of this core dies here: the gate */
-	uint32_t n_outbound;    /* TRACKED by SYNs from inside */
-	uint32_t n_live;        /* CONNECTING, SPLICED, RESPONDING */
+	uint64_t served_ms;           /* the last of its services' */
+	uint64_t unfinished_until_ms; /* nothing is in `unfinished` any more */
+	uint64_t cookie_out_ms;       /* the last cookie of this core dies here: the gate */
+	uint32_t n_outbound;          /* TRACKED by SYNs from inside */
+	uint32_t n_live;              /* CONNECTING, SPLICED, RESPONDING */
 	uint32_t n_closing;
 	uint32_t n_adopting;  /* TRACKED candidates */
 	uint64_t futile_ms;   /* when eviction last found no victim */
 	uint32_t mutations;   /* of the index, in this burst */
 	uint32_t n_bursts;    /* located so far */
+	uint32_t n_plans;     /* kept so far */
 	uint32_t reflect_cap; /* this core's share of the policy's per_net_per_s */
 	bool draining;
 	bool hands_off;            /* the policy has a service of mode handoff */
@@ -171,6 +229,9 @@ struct core {
 	/* Of the policy, from burst to burst: what would be found out again. */
 	struct destinations destinations;
 	struct syn_plan_kept plans_kept[1u << SYN_PLANS_BITS];
+	struct syn_kinds_turn kinds_turn;
+	/* Behind their places those that find theirs taken in this burst. */
+	struct syn_kind kinds[SYN_KINDS + CORE_BURST_MAX];
 };
 
 /* One segment being decided on. */
@@ -199,6 +260,9 @@ core_forget(struct core *core)
 {
 	destinations_init(&core->destinations, core->policy);
 	memset(core->plans_kept, 0, sizeof(core->plans_kept));
+	memset(core->kinds, 0, sizeof(core->kinds));
+	core->kinds_turn = (struct syn_kinds_turn){ 0 };
+	core->n_plans = 0;
 }
 
 /* The secrets behind cookies of a service. */
@@ -255,11 +319,19 @@ receiver_share(const struct core *core, uint32_t limit)
 	return (limit + n - 1) / n;
 }
 
-/* Are connections that are older than the engine still taken over? */
+/* Are connections that are older than the engine, or than their service's being served, still
+ * taken over: of any service, and of this one? */
 static inline bool
 core_adopts(const struct core *core, const struct instant *now)
 {
-	return now->now_ms - core->started_ms < core->policy->timeouts.adopt * 1000ull;
+	return now->now_ms - core->served_ms < core->policy->timeouts.adopt * 1000ull;
+}
+
+static inline bool
+service_adopts(const struct core *core, const struct service_state *state,
+               const struct instant *now)
+{
+	return now->now_ms - state->served_ms < core->policy->timeouts.adopt * 1000ull;
 }
 
 #endif

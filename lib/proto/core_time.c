@@ -9,6 +9,7 @@
 #include "handshake.h"
 #include "observe.h"
 #include "track.h"
+#include "unfinished.h"
 
 #define SWEEP_MAX 256u   /* expired connections handled in one tick */
 #define RESET_LOOK 4096u /* entries looked at in one call of core_reset_remaining() */
@@ -26,7 +27,7 @@ expire(struct core *core, struct flow_slot at, const struct instant *now, struct
 		conn_reset_ends(core, conn, out);
 		break;
 	case CONN_TRACKED:
-		track_expire(core, conn, out);
+		track_expire(core, conn, now, out);
 		break;
 	case CONN_CONNECTING: /* has a timer of its own */
 		flow_index_touch(&core->index, at, clock_s(now, core->policy->timeouts.connecting));
@@ -58,6 +59,8 @@ core_tick(struct core *core, const struct instant *now, unsigned int budget, str
 	pending_settle(&core->pending);
 	core->sources.now_s = (uint32_t)second;
 	recent_turn(&core->proven, (uint32_t)now->now_ms);
+	if (now->now_ms < core->unfinished_until_ms)
+		recent_turn(&core->unfinished, (uint32_t)now->now_ms);
 	if (core->conns.used == 0)
 		core->has_orphans = false;
 	if (core->ticked_s != second) {

@@ -8,6 +8,8 @@
 #include "act.h"
 #include "admission.h"
 #include "incarnation.h"
+#include "track.h"
+#include "unfinished.h"
 
 #define EVICT_LOOK 64u /* connections looked at for a victim */
 
@@ -109,26 +111,34 @@ conn_uncount_source(struct core *core, struct conn *conn)
 	conn->flags &= ~(unsigned int)CONN_COUNTED;
 }
 
+/*
+ * Does it count against limits? One that both ends have closed does not: its clients have gone.
+ * One that was reset does while it lingers, since the RST need not have reached its receiver: it
+ * may be live again.
+ */
+static bool
+state_is_counted(const struct conn *conn, unsigned int state)
+{
+	return state_is_live(state) || (state == CONN_CLOSING && !conn_is_closed(conn));
+}
+
 void
 conn_set_state(struct core *core, struct conn *conn, enum conn_state state)
 {
 	bool was = state_is_live(conn->state), is = state_is_live(state);
+	bool counted = state_is_counted(conn, conn->state), counts = state_is_counted(conn, state);
+	struct conn_side *side = &core->conns.sides[conn_number(core, conn)];
 
 	gauge_add(&core->n_closing,
 	          (uint32_t)((state == CONN_CLOSING) - (conn->state == CONN_CLOSING)));
 	if (was != is) {
-		struct conn_side *side = &core->conns.sides[conn_number(core, conn)];
-		struct service_state *s = &core->services[side->service];
-		uint32_t change = is ? 1u : ~0u;
-
 		side->readmitted = 0; /* lies over ts_echo, which only a live one needs */
-
-		gauge_add(&core->n_live, change);
-		gauge_add(&s->connections, change);
+		gauge_add(&core->n_live, is ? 1u : ~0u);
 	}
+	if (counted != counts)
+		gauge_add(&core->services[side->service].connections, counts ? 1u : ~0u);
 	conn->state = state;
-	/* What is closing counts against nobody's limit. */
-	if (!is)
+	if (!counts)
 		conn_uncount_source(core, conn);
 }
 
@@ -241,11 +251,10 @@ uint32_t
 splice_lifetime(const struct core *core, const struct conn *conn)
 {
 	const struct timeouts *t = &core->policy->timeouts;
-	unsigned int fins = conn->flags & (CONN_CLIENT_FIN | CONN_SERVER_FIN);
 
-	if (fins == (CONN_CLIENT_FIN | CONN_SERVER_FIN))
+	if (conn_is_closed(conn))
 		return t->closing;
-	return fins != 0 ? t->half_closed : t->idle;
+	return conn_fins(conn) != 0 ? t->half_closed : t->idle;
 }
 
 /* What its deadline was put ahead by when it was last touched. */
@@ -269,16 +278,18 @@ evict_rank(const struct core *core, const struct conn *conn, uint16_t idle_s)
 {
 	switch ((enum conn_state)conn->state) {
 	case CONN_CLOSING:
-		return closing_over(conn) || idle_s >= core->policy->timeouts.protect ? 4 : 0;
+		return closing_over(conn) || idle_s >= core->policy->timeouts.protect ? 5 : 0;
 	case CONN_SPENT:
-		return idle_s >= core->policy->timeouts.protect ? 3 : 0;
+		/* A young one before a live client is refused: all that it keeps is the owner
+		 * of an address from opening once more by the same cookie. */
+		return idle_s >= core->policy->timeouts.protect ? 4 : 1;
 	case CONN_SPLICED:
 	case CONN_RESPONDING:
 		return !(conn->flags & CONN_CLIENT_DATA) && idle_s >= core->policy->timeouts.protect
-		               ? 2
+		               ? 3
 		               : 0;
 	case CONN_TRACKED:
-		return !(conn->flags & CONN_CONFIRMED) && idle_s >= UNCONFIRMED_S / 2 ? 1 : 0;
+		return !(conn->flags & CONN_CONFIRMED) && idle_s >= UNCONFIRMED_S / 2 ? 2 : 0;
 	default:
 		return 0;
 	}
@@ -325,6 +336,8 @@ conn_evict(struct core *core, const struct instant *now, struct actions *out)
 		return false;
 	}
 	struct conn *victim = &t->conns[best];
+	if (victim->state == CONN_TRACKED && track_is_begun(victim))
+		unfinished_note(core, &victim->flow, victim->path, true, now);
 	if (victim->state != CONN_TRACKED && victim->state != CONN_SPENT)
 		conn_reset_ends(core, victim, out);
 	if (victim->state == CONN_SPLICED || victim->state == CONN_RESPONDING)
@@ -445,18 +458,6 @@ conn_open_proven(struct core *core, struct step *step, const struct proven *prov
 	gauge_add(&core->n_live, 1);
 	gauge_add(&step->state->connections, 1);
 	return conn;
-}
-
-uint32_t
-server_make(struct core *core, const struct flow *flow, struct destination *place)
-{
-	uint32_t before = core->backends.n_forgotten, now_s = core->sources.now_s;
-
-	place->backend = backend_find(&core->backends, &flow->server, flow->server_port_be, true,
-	                              now_s);
-	if (core->backends.n_forgotten != before)
-		core_count(core, COUNTER_backend_forgotten);
-	return place->backend;
 }
 
 /* Not counted in its source any more. */

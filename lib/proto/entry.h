@@ -30,6 +30,23 @@ bool conn_cookie_lives(const struct core *core, uint32_t number, const struct in
 bool conn_is_live(const struct conn *conn);
 /* Does it need the engine? (Everything but TRACKED and SPENT.) */
 bool conn_remains(const struct conn *conn);
+/* The FINs that count, as flags. Anybody can send one in a client's name: its own counts once
+ * the server has acknowledged it. */
+static inline unsigned int
+conn_fins(const struct conn *conn)
+{
+	unsigned int fins = conn->flags & (CONN_CLIENT_FIN | CONN_SERVER_FIN);
+
+	return conn->client_lag == 0 ? fins : fins & CONN_SERVER_FIN;
+}
+
+/* Do those of both ends? */
+static inline bool
+conn_is_closed(const struct conn *conn)
+{
+	return conn_fins(conn) == (CONN_CLIENT_FIN | CONN_SERVER_FIN);
+}
+
 /* Change what a connection counts as. */
 void conn_set_state(struct core *core, struct conn *conn, enum conn_state state);
 uint32_t conn_number(const struct core *core, const struct conn *conn);
@@ -40,8 +57,6 @@ entry_touch(struct core *core, const struct step *step, uint32_t lifetime_s)
 {
 	flow_index_touch(&core->index, step->at, clock_s(step->now, lifetime_s));
 }
-/* server_of() that looks for it. */
-uint32_t server_make(struct core *core, const struct flow *flow, struct destination *place);
 /* What is known of the server of step's segment, made if need be: its number. */
 static inline uint32_t
 server_of(struct core *core, const struct step *step)
@@ -50,9 +65,15 @@ server_of(struct core *core, const struct step *step)
 	struct destination *place = destination_place(&core->destinations, flow);
 	struct backend *b = backend_at(&core->backends, place->backend);
 
-	if (b == NULL || !backend_is(b, &flow->server, flow->server_port_be))
-		return server_make(core, flow, place);
-	b->seen_s = (uint16_t)core->sources.now_s;
+	if (b != NULL && backend_is(b, &flow->server, flow->server_port_be)) {
+		b->seen_s = (uint16_t)core->sources.now_s;
+		return place->backend;
+	}
+	uint32_t before = core->backends.n_forgotten;
+	place->backend = backend_find(&core->backends, &flow->server, flow->server_port_be, true,
+	                              core->sources.now_s);
+	if (core->backends.n_forgotten != before)
+		core_count(core, COUNTER_backend_forgotten);
 	return place->backend;
 }
 /* RST to both ends of a spliced connection, or the client of another. */
@@ -81,6 +102,14 @@ static inline struct backend *
 backend_of_pending(struct core *core, const struct pending *p)
 {
 	return backend_at(&core->backends, p->backend);
+}
+
+/* What goes to the server in the client's name takes the way that its own segments take. */
+static inline void
+packet_for_client(struct packet *packet, const struct pending *p)
+{
+	packet->label = p->label;
+	packet->ttl = p->ttl;
 }
 
 /* The client's window as it stands where it is not scaled, as in a SYN. */

@@ -7,6 +7,7 @@
 #include "decision.h"
 #include "entry.h"
 #include "observe.h"
+#include "unfinished.h"
 
 #define TRIAL_ENTRIES 16u
 #define TRIAL_HELD 8u
@@ -152,13 +153,16 @@ copy_core(struct core *to, const struct core *from)
 	to->pass_bucket = from->pass_bucket;
 	to->learn_bucket = from->learn_bucket;
 	to->fragment_bucket = from->fragment_bucket;
-	to->started_ms = from->started_ms;
+	to->served_ms = from->served_ms;
 	to->cookie_out_ms = from->cookie_out_ms;
 	to->draining = from->draining;
 	while (from->half_open.used == from->half_open.capacity &&
 	       half_open_take(&to->half_open) != FLOW_NONE)
 		;
-	while (from->pending.free == FLOW_NONE && pending_take(&to->pending) != FLOW_NONE)
+	/* Unless somebody would give way. */
+	while (from->pending.free == FLOW_NONE &&
+	       pending_gives_way(&from->pending, false) == FLOW_NONE &&
+	       pending_take(&to->pending, false) != FLOW_NONE)
 		;
 }
 
@@ -214,7 +218,7 @@ copy_pending(struct core *to, const struct core *from, uint32_t number, struct c
 
 	if (to->pending.free == FLOW_NONE)
 		to->pending.free = 0; /* all are taken, and this one is one of them */
-	uint32_t fresh = pending_take(&to->pending);
+	uint32_t fresh = pending_take(&to->pending, pending_is_doubtful(have));
 	struct pending *p = &to->pending.records[fresh];
 	uint8_t stage = p->stage;
 	*p = *have;
@@ -295,6 +299,11 @@ copy_to(struct core *to, const struct core *from, const struct segment *seg, uin
 		                       instant_s(now));
 	if (backend != BACKEND_NONE)
 		*backend_at(&to->backends, backend) = *backend_at(&from->backends, have);
+	if (unfinished_answered(from, seg, now))
+		recent_add(&to->unfinished, hash, (uint32_t)now->now_ms);
+	if (unfinished_passed(from, seg, now))
+		recent_add(&to->unfinished, ~hash, (uint32_t)now->now_ms);
+	to->unfinished_until_ms = from->unfinished_until_ms;
 	if (from->params.known != NULL && to->params.known != NULL) {
 		uint64_t mark = known_hash(from->params.known, flow);
 		if (known_has(from->params.known, mark))

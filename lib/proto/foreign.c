@@ -82,7 +82,7 @@ fragment_first(struct core *core, struct step *step)
 		act_drop(core, step, COUNTER_drop_fragment);
 		return;
 	}
-	fragment_note(core, step);
+	fragment_note(core, step, true);
 	step->entry = entry;
 	splice_forward(core, step, COUNTER_passed_fragment);
 }
@@ -105,7 +105,7 @@ unserved(struct core *core, struct step *step)
 
 	switch ((enum segment_class)seg->class) {
 	case SEGMENT_FRAGMENT_FIRST:
-		fragment_note(core, step);
+		fragment_note(core, step, false);
 		break;
 	case SEGMENT_FRAGMENT_LATER:
 		fragment_later(core, step);

@@ -16,14 +16,22 @@ fragment_of(struct core *core, const struct segment *seg, uint64_t *hash)
 	return &core->fragments[(*hash >> 8) & (FRAGMENTS_TRACKED - 1)];
 }
 
-void
-fragment_note(struct core *core, const struct step *step)
+static bool
+is_alive(const struct fragment *f, uint32_t now_ms)
 {
-	uint32_t until_ms = (uint32_t)step->now->now_ms + FRAGMENT_LIFE_MS;
+	return (int32_t)(f->until_ms - now_ms) >= 0;
+}
+
+void
+fragment_note(struct core *core, const struct step *step, bool is_served)
+{
+	uint32_t now_ms = (uint32_t)step->now->now_ms;
 	uint64_t hash;
 	struct fragment *f = fragment_of(core, step->seg, &hash);
 
-	*f = (struct fragment){ hash, until_ms, FRAGMENTS_PER_DATAGRAM };
+	if (is_served || !f->is_served || !is_alive(f, now_ms))
+		*f = (struct fragment){ hash, now_ms + FRAGMENT_LIFE_MS, FRAGMENTS_PER_DATAGRAM,
+			                is_served };
 }
 
 bool
@@ -32,8 +40,7 @@ fragment_follows(struct core *core, const struct step *step)
 	uint64_t hash;
 	struct fragment *f = fragment_of(core, step->seg, &hash);
 
-	if (f->hash != hash || f->left == 0 ||
-	    (int32_t)(f->until_ms - (uint32_t)step->now->now_ms) < 0)
+	if (f->hash != hash || f->left == 0 || !is_alive(f, (uint32_t)step->now->now_ms))
 		return false;
 	f->left--;
 	return true;

@@ -172,7 +172,7 @@ fragment_first(struct core *core, struct step *step)
 	}
 	if (!is_outside)
 		inside_speaks(core, step);
-	fragment_note(core, step);
+	fragment_note(core, step, true);
 	act_forward(core, step, COUNTER_passed_fragment);
 }
 

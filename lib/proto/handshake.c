@@ -13,6 +13,7 @@
 #include "incarnation.h"
 #include "pass.h"
 #include "syn_plan.h"
+#include "unfinished.h"
 
 _Static_assert(HALF_OPEN_STAGES == SYN_ACK_RETRIES_MAX + 1, "a stage for each SYN-ACK");
 _Static_assert(RETRY_MS * ((1u << SYN_ACK_RETRIES_MAX) - 1) < COOKIE_LIFE_MIN_S * 1000u,
@@ -86,28 +87,12 @@ answer_of(const struct segment *seg, const struct syn_plan *plan)
 	};
 }
 
-static void
-cookie_is_out(struct core *core, struct step *step)
-{
-	uint64_t dies_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
-
-	core->cookie_out_ms = dies_ms;
-	step->state->cookies_until_ms = dies_ms;
-	if (core->params.cookies_until_s != NULL) {
-		uint32_t *until_s = &core->params.cookies_until_s[step->seg->found.service];
-		uint32_t dies_s = (uint32_t)(dies_ms / 1000) + 1;
-		/* Once a second. */
-		if (__atomic_load_n(until_s, __ATOMIC_RELAXED) < dies_s)
-			__atomic_store_n(until_s, dies_s, __ATOMIC_RELAXED);
-	}
-}
-
 static inline void
 syn_by_cookie(struct core *core, struct step *step, const struct syn_plan *plan)
 {
 	const struct segment *seg = step->seg;
 
-	cookie_is_out(core, step);
+	admission_cookie_out(core, step);
 	step->state->n_cookies++;
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
@@ -209,8 +194,9 @@ syn_by_state(struct core *core, struct step *step, const struct syn_plan *plan)
 	core->cookie_out_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
-	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
-	             step->service->mode);
+	struct packet *p = act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK);
+	p->ttl = plan->answer.ttl;
+	syn_ack_fill(core, p, &a, step->service->mode);
 	return true;
 }
 
@@ -230,7 +216,12 @@ refuse(struct core *core, struct step *step, enum refusal how, enum counter drop
 		act_drop(core, step, dropped);
 }
 
-/* True if the SYN has been dealt with on the way to or on behalf of its server. */
+/*
+ * True if the SYN has been dealt with on the way to or on behalf of its server. To one that is
+ * down none passes: who sends a SYN that its server does not answer (from a forged address, with
+ * a source route or a short life) would take the turn of who would get an answer. It is answered
+ * here while a client of its net may try the server, and the one who proves itself does.
+ */
 static __attribute__((noinline)) bool
 syn_to_server(struct core *core, struct step *step)
 {
@@ -240,7 +231,10 @@ syn_to_server(struct core *core, struct step *step)
 
 	if (b != NULL && !backend_is(b, &flow->server, flow->server_port_be))
 		b = NULL;
-	if (b != NULL && b->down && !backend_probe(b, now_s, core->policy->timeouts.probe)) {
+	if (b != NULL && b->down && !core->draining) {
+		if (backend_may_probe(b, (uint32_t)planned(core, step)->net, now_s,
+		                      core->policy->timeouts.probe))
+			return false;
 		refuse(core, step, core->policy->closed_port, COUNTER_drop_backend_down);
 		return true;
 	}
@@ -402,7 +396,7 @@ half_open_plan_again(struct core *core, struct step *step, struct half_open *h,
 		if (side->wscale < offer.wscale)
 			offer.wscale = side->wscale;
 	}
-	cookie_is_out(core, step);
+	admission_cookie_out(core, step);
 	half_open_fill(h, side, step->seg, &a, &offer);
 }
 
@@ -416,7 +410,7 @@ received_syn(struct core *core, struct step *step)
 
 	if (h->irs != seg->seq) {
 		/* Its cookie still counts, and data may come before what proves it. */
-		cookie_is_out(core, step);
+		admission_cookie_out(core, step);
 		core_count(core, COUNTER_half_open_replaced);
 		half_open_drop(core, number, step->at);
 		step->entry = FLOW_NONE;
@@ -436,8 +430,9 @@ received_syn(struct core *core, struct step *step)
 	struct answer a = answer_again(h, side, step->now);
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
-	syn_ack_fill(core, act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK), &a,
-	             step->service->mode);
+	struct packet *p = act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK);
+	p->ttl = admission_ttl(core, &seg->flow);
+	syn_ack_fill(core, p, &a, step->service->mode);
 }
 
 void
@@ -474,6 +469,7 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 			struct flow_slot at;
 			uint32_t tags = core->paths.paths[h->path].tags;
 			core_count(core, COUNTER_half_open_expired);
+			unfinished_note(core, &h->flow, h->path, false, now);
 			if (entry_find(core, &h->flow, tags,
 			               flow_hash(&core->hash_key, &h->flow, tags),
 			               &at) == (FLOW_HALF_OPEN | number))
@@ -493,6 +489,7 @@ handshake_timers(struct core *core, const struct instant *now, struct actions *o
 		struct answer a = answer_again(h, side, now);
 		core_count(core, COUNTER_syn_ack_sent);
 		core_count(core, COUNTER_syn_ack_again);
+		p->ttl = admission_ttl(core, &h->flow);
 		syn_ack_fill(core, p, &a, service->mode);
 	}
 }

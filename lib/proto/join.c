@@ -60,6 +60,7 @@ release_segment(struct core *core, struct step *step, const struct conn *conn,
 
 	if (out == NULL)
 		return NULL;
+	packet_for_client(out, p);
 	out->seq = conn->irs + 1 + at;
 	out->ack = p->answer.seq + 1;
 	out->payload_len = (uint16_t)n;
@@ -167,8 +168,11 @@ join(struct core *core, struct step *step, struct conn *conn, uint32_t ts_echo,
 	else
 		update = act_send(core, step->out, &conn->flow, conn->path, NULL, SIDE_OUTSIDE,
 		                  TCP_ACK);
-	if (update != NULL)
+	if (update != NULL) {
+		const struct backend *b = backend_of_pending(core, p);
+		update->ttl = b != NULL ? backend_ttl(b) : 0;
 		update_fill(update, conn, p, tsval);
+	}
 	splice_begin(core, step, conn, p, tsval);
 	core_count(core, COUNTER_connected);
 	connecting_uncount(core, p);
@@ -196,6 +200,7 @@ promise_is_broken(struct core *core, struct step *step, struct conn *conn)
 	core_count(core, COUNTER_reset);
 	p = act_send(core, step->out, &conn->flow, conn->path, &back, SIDE_INSIDE, TCP_RST);
 	if (p != NULL) {
+		packet_for_client(p, pending_of(core, conn));
 		p->seq = step->seg->ack;
 		core_count(core, COUNTER_rst_sent);
 	}
@@ -206,12 +211,13 @@ promise_is_broken(struct core *core, struct step *step, struct conn *conn)
 /* The server is there: what it can do is learned. */
 static void
 server_answers(struct core *core, struct backend *b, const struct pending *p,
-               const struct instant *now)
+               const struct segment *seg, const struct instant *now)
 {
 	if (b->down)
 		core_count(core, COUNTER_backend_up);
 	backend_succeed(b);
 	backend_learn(b, &p->offer, &p->answer.offer, p->net, instant_s(now));
+	backend_learn_ttl(b, segment_ttl(seg));
 	core_count(core, COUNTER_learned);
 }
 
@@ -230,6 +236,7 @@ client_has_gone(struct core *core, struct step *step, struct conn *conn,
 	else
 		p = act_send(core, step->out, &conn->flow, conn->path, NULL, SIDE_INSIDE, TCP_RST);
 	if (p != NULL) {
+		packet_for_client(p, pending);
 		p->seq = conn->irs + 1;
 		core_count(core, COUNTER_rst_sent);
 	}
@@ -269,7 +276,7 @@ connecting_syn_ack(struct core *core, struct step *step)
 	}
 	answer_read(p, seg);
 	if (!is_second && b != NULL)
-		server_answers(core, b, p, step->now);
+		server_answers(core, b, p, seg, step->now);
 	if (client_has_gone(core, step, conn, p) ||
 	    !promise_holds(core, step, conn, p, b, promised))
 		return;

@@ -2,17 +2,17 @@
 /*
  * core_locate(): which service and which entry each segment of a burst concerns, and the
  * cookies for all that need one. In passes, so that what one segment waits for from
- * memory overlaps with that of the others: services and index lines, and the plans of answers
- * to SYNs; then entries; then MACs.
+ * memory overlaps with that of the others: services and index lines, and what SYNs have in common
+ * with others of their kind (syn_kind.h); then entries; then MACs.
  */
 #include "core.h"
 
 #include "plain_lane.h"
-#include "syn_lane.h"
-#include "syn_plan.h"
+#include "syn_kind.h"
 
 _Static_assert(FLOW_NONE == UINT32_MAX && SERVICE_NONE == UINT16_MAX &&
-                       PROOF_UNCHECKED == UINT8_MAX && PROFILE_UNMADE == UINT8_MAX,
+                       PROOF_UNCHECKED == UINT8_MAX && PROFILE_UNMADE == UINT8_MAX &&
+                       (uint32_t)KNOWN_NOT == FLOW_NONE,
                "nothing known is all ones");
 
 /* Of a service that keeps no connections: only a shield looks its flow up. */
@@ -73,59 +73,44 @@ lane_switch(struct segment *seg, struct cookie_lane *lane, const struct secret_s
 	cookie_lane_start(lane, secrets, parity, lane->is_v4);
 }
 
-/* How segments of a destination are looked up. */
-enum locate_way {
-	LOCATE_KEPT,    /* connections are kept of it, or were */
-	LOCATE_HANDOFF, /* mode handoff */
-	LOCATE_NOTHING  /* of no service */
-};
-
 /* What segments have in common with the one before them, if both go to the same place; and what
- * SYNs do, if both say the same, too. In a flood nearly all do. */
+ * SYNs do with the one before them of their family, if both are of one kind. */
 struct alike {
 	struct destination *place;
 	uint16_t service;
-	uint8_t way;    /* enum locate_way */
-	bool is_sought; /* `backend` holds: of the server, if there is any */
+	uint8_t way; /* enum locate_way */
 
-	uint64_t found; /* of struct segment_found: service, lane, no proof, profile, no slot */
-	uint64_t said;  /* the option fields of struct segment */
-	struct {
-		const struct syn_plan *plan;
-		struct backend *backend;
-	} syn __attribute__((aligned(16))); /* as struct syn_planned begins */
-	struct cookie_lane *cookies;        /* for cookies under this key ... */
-	const __m128i *mask;                /* ... and profile */
-	uint8_t profile;
-	struct syn_plan_memo memo;
+	const struct syn_kind *kind[2]; /* by family: is it IPv4? */
+	struct syn_kinds kinds;
 	/* Copies, which no store can change: they stay in registers. */
 	struct flow_index index;
 	struct rate reflection;
+	struct flow_hash_key key;
 };
 
-#define SAID_NOTHING UINT64_MAX /* by no SYN: segment.zero is 0 */
-_Static_assert(offsetof(struct segment, zero) == offsetof(struct segment, options) + 7 &&
+/* Of no SYN: no shape is like this. */
+static const struct syn_kind kind_of_none = { .said = UINT64_MAX };
+
+_Static_assert(offsetof(struct segment_found, kind) == offsetof(struct segment_found, entry) + 4 &&
+                       offsetof(struct segment_found, service) ==
+                               offsetof(struct segment_found, entry) + 8 &&
                        offsetof(struct segment_found, lane) ==
-                               offsetof(struct segment_found, service) + 2 &&
+                               offsetof(struct segment_found, entry) + 10 &&
+                       offsetof(struct segment_found, proof) ==
+                               offsetof(struct segment_found, entry) + 11 &&
                        offsetof(struct segment_found, profile) ==
-                               offsetof(struct segment_found, service) + 5 &&
-                       offsetof(struct segment_found, at_bucket) ==
-                               offsetof(struct segment_found, service) + 8,
-               "what a SYN says lies in 8 bytes, and what is found of it, too");
+                               offsetof(struct segment_found, entry) + 13 &&
+                       offsetof(struct segment_found, plain) ==
+                               offsetof(struct segment_found, entry) + 15,
+               "what is found of a SYN is 16 bytes");
 
 /* From here on it is about this place. */
 static inline void
 alike_begin(const struct core *core, struct alike *alike, struct destination *place)
 {
 	alike->place = place;
-	alike->said = SAID_NOTHING;
-	alike->is_sought = false;
 	alike->service = place->service;
-	if (alike->service >= SERVICES_MAX)
-		alike->way = LOCATE_NOTHING;
-	else
-		alike->way = core->services[alike->service].mode == MODE_HANDOFF ? LOCATE_HANDOFF
-		                                                                 : LOCATE_KEPT;
+	alike->way = locate_way_of(core, place->service);
 }
 
 /* Another destination than the one before. */
@@ -136,100 +121,136 @@ alike_turn(struct core *core, const struct segment *s, struct alike *alike)
 	            destination_find(&core->destinations, core->policy, &s->flow, s->is_v4));
 }
 
-/* A SYN that says something else than the one before, or to somebody else. */
-static inline void
+/* A SYN of another kind than the one before it. */
+static inline __attribute__((always_inline)) const struct syn_kind *
 alike_turn_syn(struct core *core, struct segment *seg, unsigned int number,
-               const struct instant *now, struct alike *alike)
+               const struct instant *now, struct alike *alike, bool has_shape, bool is_v4)
 {
-	const struct segment *s = &seg[number];
-	const struct service_state *state = &core->services[alike->service];
-	struct cookie_lane *lane = &core->syn_lanes[s->is_v4];
-	if (!alike->is_sought) {
-		alike->is_sought = true;
-		alike->syn.backend = state->mode == MODE_PROXY
-		                             ? syn_plan_seek(core, alike->place, &s->flow)
-		                             : NULL;
-	}
-	const struct syn_plan *plan = syn_plan_for(core, s, state, alike->syn.backend, now,
-	                                           &alike->memo);
+	const struct syn_kind *kind = syn_kind_of(core, &seg[number], now, &alike->kinds, has_shape,
+	                                          is_v4);
 
-	alike->found = 0xffff00ffff000000u | (uint64_t)plan->profile << 40 |
-	               (uint64_t)(syn_lane_now(state) | plan->lane) << 16 | alike->service;
-	alike->said = alike->memo.said;
-	alike->syn.plan = plan;
-	if (core->hands_off) {
-		const struct secret_set *secrets = service_secrets(state, now);
-		lane_switch(seg, lane, secrets, secrets->epoch & 1, syn_finish);
+	alike->kind[is_v4] = kind;
+	if (core->hands_off && kind->way != LOCATE_NOTHING) {
+		const struct secret_set *secrets = service_secrets(kind->state, now);
+		lane_switch(seg, &core->syn_lanes[is_v4], secrets, secrets->epoch & 1, syn_finish);
 	}
-	alike->cookies = lane;
-	alike->mask = cookie_lane_mask(lane, plan->profile);
-	alike->profile = plan->profile;
+	return kind;
 }
 
+/* The flow's entry will be looked up. */
 static inline __attribute__((always_inline)) void
-syn_add(struct core *core, struct segment *s, unsigned int number, const struct alike *alike,
-        bool is_v4)
+locate_flow(struct segment *s, const struct alike *alike, uint64_t hash)
 {
-	struct syn_planned *syn = &core->syns[number];
-
-	memcpy(syn, &alike->syn, sizeof(alike->syn));
-	syn->net = source_net_hash_of(&core->hash_key, &s->flow.client, is_v4);
-	syn->net_at = rate_prefetch(&alike->reflection, syn->net);
-	memcpy(&s->found.service, &alike->found, sizeof(alike->found));
-	cookie_lane_put(alike->cookies, is_v4, &s->flow, s->seq, alike->mask, alike->profile,
-	                number);
+	s->found.hash = hash;
+	flow_index_prefetch(&alike->index, hash);
 }
 
-/* The first pass, of a segment to the place that `alike` is about. */
+/* The first pass, of a SYN. */
 static inline __attribute__((always_inline)) void
-locate_first(struct core *core, struct segment *seg, unsigned int number, const struct instant *now,
-             struct alike *alike, bool is_v4)
+locate_syn(struct core *core, struct segment *seg, unsigned int number, const struct instant *now,
+           struct alike *alike, bool has_shape, bool is_v4)
 {
 	struct segment *s = &seg[number];
-	uint64_t said;
+	struct syn_planned *syn = &core->syns[number];
+	const struct syn_kind *kind = alike->kind[is_v4];
 
-	if (__builtin_expect(alike->way != LOCATE_KEPT, 0)) {
-		if (alike->way == LOCATE_NOTHING)
+	if (__builtin_expect(!syn_kind_is(kind, s, is_v4), 0))
+		kind = alike_turn_syn(core, seg, number, now, alike, has_shape, is_v4);
+	/* What is loaded before it is stored to is loaded once. */
+	__m128i ends = flow_ends_v4(&s->flow);
+	uint32_t irs = s->seq;
+	_mm_storeu_si128((__m128i *)(void *)&s->found.entry,
+	                 _mm_load_si128((const __m128i *)(const void *)kind->found));
+	if (__builtin_expect(kind->way != LOCATE_KEPT, 0)) {
+		s->found.hash = UINT64_MAX;
+		if (kind->way == LOCATE_NOTHING)
 			return;
 		locate_handoff(core, s);
+	} else if (has_shape && is_v4) {
+		locate_flow(s, alike, flow_hash_ends(&alike->key, ends));
 	} else {
-		s->found.hash = flow_hash_of(&core->hash_key, &s->flow, s->tags, is_v4);
-		flow_index_prefetch(&alike->index, s->found.hash);
+		uint32_t tags = has_shape ? 0 : s->tags;
+		locate_flow(s, alike, flow_hash_of(&alike->key, &s->flow, tags, is_v4));
 	}
-	if (!segment_opens(s))
+	uint64_t net = source_net_hash_of(&alike->key, &s->flow.client, is_v4);
+	_mm_store_si128((__m128i *)(void *)syn,
+	                _mm_load_si128((const __m128i *)(const void *)&kind->plan));
+	syn->net = net;
+	syn->net_at = rate_prefetch(&alike->reflection, net);
+	struct cookie_lane *lane = &core->syn_lanes[is_v4];
+	__m128i mask = _mm_load_si128(
+		(const __m128i *)(const void *)((const uint8_t *)lane->keys + kind->mask_at));
+	if (is_v4)
+		cookie_lane_put_v4(lane, ends, irs, mask, kind->profile, number);
+	else
+		cookie_lane_put_v6(lane, &s->flow, irs, mask, kind->profile, number);
+}
+_Static_assert(offsetof(struct syn_kind, plan) % 16 == 0 &&
+                       offsetof(struct syn_kind, backend) ==
+                               offsetof(struct syn_kind, plan) + sizeof(void *) &&
+                       offsetof(struct syn_kind, found) % 16 == 0 &&
+                       offsetof(struct syn_planned, plan) == 0 &&
+                       offsetof(struct syn_planned, backend) == sizeof(void *),
+               "plan and backend are copied as one, and so is what is found");
+
+/* The same of a SYN with a tag, or behind IP options or extension headers. */
+static __attribute__((noinline)) void
+locate_rare_syn(struct core *core, struct segment *seg, unsigned int number,
+                const struct instant *now, struct alike *alike)
+{
+	if (seg[number].is_v4)
+		locate_syn(core, seg, number, now, alike, false, true);
+	else
+		locate_syn(core, seg, number, now, alike, false, false);
+}
+
+/* The same of what is no SYN, to the place that `alike` is about. */
+static inline __attribute__((always_inline)) void
+locate_other(struct core *core, struct segment *s, const struct alike *alike, bool is_v4)
+{
+	s->found.service = alike->service;
+	if (__builtin_expect(alike->way == LOCATE_KEPT, 1))
+		locate_flow(s, alike, flow_hash_of(&core->hash_key, &s->flow, s->tags, is_v4));
+	else if (alike->way == LOCATE_HANDOFF)
+		locate_handoff(core, s);
+}
+
+/* The same of what is no SYN. */
+static inline __attribute__((always_inline)) void
+locate_any(struct core *core, struct segment *s, struct alike *alike)
+{
+	memset(&s->found, 0xff, sizeof(s->found));
+	if (s->class == SEGMENT_OTHER)
 		return;
-	memcpy(&said, &s->options, sizeof(said));
-	if (__builtin_expect(said != alike->said, 0))
-		alike_turn_syn(core, seg, number, now, alike);
-	syn_add(core, s, number, alike, is_v4);
+	if (__builtin_expect(!destination_is(alike->place, &s->flow), 0))
+		alike_turn(core, s, alike);
+	if (s->is_v4)
+		locate_other(core, s, alike, true);
+	else
+		locate_other(core, s, alike, false);
 }
 
 static inline __attribute__((always_inline)) void
 locate_all_first(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
 {
-	struct alike alike = {
-		.memo = { .stamp = syn_plan_stamp(core, now),
-		          .burst = ++core->n_bursts,
-		          .next = core->plans },
-		.index = core->index,
-		.reflection = core->reflection,
-	};
+	struct alike alike;
 
+	alike.kind[false] = alike.kind[true] = &kind_of_none;
+	alike.index = core->index;
+	alike.reflection = core->reflection;
+	alike.key = core->hash_key;
+	syn_kinds_begin(core, &alike.kinds, now);
 	/* Whatever stands in a place is true. */
 	alike_begin(core, &alike, &core->destinations.places[0]);
 	for (unsigned int i = 0; i < n; i++) {
-		struct segment *s = &seg[i];
-
-		memset(&s->found, 0xff, sizeof(s->found));
-		if (s->class == SEGMENT_OTHER)
-			continue;
-		if (__builtin_expect(!destination_is(alike.place, &s->flow), 0))
-			alike_turn(core, s, &alike);
-		s->found.service = alike.service;
-		if (s->is_v4)
-			locate_first(core, seg, i, now, &alike, true);
+		if (seg[i].shape == SHAPE_SYN_V4)
+			locate_syn(core, seg, i, now, &alike, true, true);
+		else if (seg[i].shape == SHAPE_ANY)
+			locate_any(core, &seg[i], &alike);
+		else if (seg[i].shape == SHAPE_SYN_V6)
+			locate_syn(core, seg, i, now, &alike, true, false);
 		else
-			locate_first(core, seg, i, now, &alike, false);
+			locate_rare_syn(core, seg, i, now, &alike);
 	}
 }
 
@@ -311,9 +332,8 @@ ack_finish(struct segment *seg, struct cookie_lane *lane)
 static inline void
 locate_known(const struct core *core, struct segment *s)
 {
-	if (core->services[s->found.service].is_shielded &&
-	    known_has(core->params.known, s->found.hash))
-		s->found.entry = 0;
+	if (core->services[s->found.service].is_shielded)
+		s->found.entry = (uint32_t)known_look(core->params.known, s->found.hash, s->ack);
 }
 
 /* A TCP segment that is no SYN, of a service that keeps entries: its candidate, and the lane

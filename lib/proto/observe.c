@@ -58,6 +58,15 @@ answered_hash(const struct known *seen, const struct segment *seg, uint32_t irs)
 	return flow_hash(&seen->key, &seg->flow, seg->tags ^ irs) ^ UINT64_C(0xbf58476d1ce4e5b9);
 }
 
+bool
+observe_expects(const struct core *core, const struct segment *seg)
+{
+	const struct known *seen = &core->observer->seen;
+
+	return seg->side == SIDE_OUTSIDE &&
+	       known_has(seen, expected_hash(seen, seg, seg->seq, seg->ack));
+}
+
 /* ---- what really is ---------------------------------------------------- */
 
 static struct conn *

@@ -8,6 +8,8 @@
 #include "act.h"
 #include "admission.h"
 #include "entry.h"
+#include "observe.h"
+#include "unfinished.h"
 
 bool
 pass_begin(struct core *core, struct step *step, bool outbound)
@@ -54,13 +56,22 @@ pass_seed(struct conn *conn, const struct segment *seg)
 }
 
 bool
+pass_resumes(const struct core *core, const struct step *step)
+{
+	return !step->state->cookie_mode &&
+	       (unfinished_passed(core, step->seg, step->now) ||
+	        (core->observer != NULL && observe_expects(core, step->seg)));
+}
+
+bool
 pass_adopt(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
 	const struct instant *now = step->now;
 	uint32_t cap = limit_share(core, core->policy->adopt_per_net);
 
-	if (!core_adopts(core, now) || !(seg->flags & TCP_ACK) || step->entry != FLOW_NONE ||
+	if (!(service_adopts(core, step->state, now) || pass_resumes(core, step)) ||
+	    !(seg->flags & TCP_ACK) || step->entry != FLOW_NONE ||
 	    core->n_adopting >= core->conns.capacity / ADOPT_SHARE ||
 	    core->conns.used == core->conns.capacity)
 		return false;
@@ -122,7 +133,7 @@ syn_passes(struct core *core, struct step *step, struct backend *b)
 
 	if (!syn_may_pass(core, step->state, b, step->seg, step->now))
 		return false;
-	if (core->draining || (b != NULL && b->down))
+	if (core->draining)
 		return pass_begin(core, step, false);
 	if (service->calm == CALM_TRANSPARENT && service->cookies != COOKIES_ALWAYS)
 		return !admission_wants_cookie(core, step) && pass_begin(core, step, false);

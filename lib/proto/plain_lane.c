@@ -6,6 +6,7 @@
 #include "entry.h"
 #include "segment_sum.h"
 #include "talkers.h"
+#include "unfinished.h"
 
 /* A run in the lane, of one kind. Copies, which no store can change: they stay in registers. */
 struct plain_lane {
@@ -74,6 +75,8 @@ follow_client(struct conn *conn, const struct segment *seg, uint64_t rest)
 	uint32_t end = seg->seq + seg->payload_len;
 	uint32_t ahead = end - conn->client_nxt, behind = conn->server_nxt - seg->ack;
 
+	if (__builtin_expect(behind > WINDOW_MAX, 0))
+		return rest;
 	if (ahead != 0) {
 		uint32_t most = UINT16_MAX;
 
@@ -91,8 +94,7 @@ follow_client(struct conn *conn, const struct segment *seg, uint64_t rest)
 	}
 	if (seg->payload_len != 0)
 		rest |= CONN_REST(.flags = CONN_CLIENT_DATA);
-	uint64_t acked = rest_put_lag(rest, CONN_SERVER_LAG, behind);
-	return behind <= WINDOW_MAX ? acked : rest;
+	return rest_put_lag(rest, CONN_SERVER_LAG, behind);
 }
 
 static inline uint64_t
@@ -212,10 +214,11 @@ blind_run(struct plain_lane lane, struct segment *first, unsigned int n)
 {
 	struct segment *seg = first, *end = first + n;
 
-	if (core_adopts(lane.core, lane.now))
+	if (core_adopts(lane.core, lane.now) || lane.core->observer != NULL)
 		return 0;
 	for (; seg < end && seg->found.plain == PLAIN_BLIND; seg++) {
-		if ((seg->found.proof | seg->found.probe) != PROOF_NONE || (seg->frame[0] & 1) ||
+		if (unfinished_passed(lane.core, seg, lane.now) ||
+		    (seg->found.proof | seg->found.probe) != PROOF_NONE || (seg->frame[0] & 1) ||
 		    !plain_serves(&lane, seg) || !segment_sum_of_ack_is_whole(seg))
 			break;
 		plain_act(&lane, seg, ACTION_DROP, SIDE_OUTSIDE, COUNTER_drop_unproven_ack);

@@ -11,6 +11,7 @@
 #include "incarnation.h"
 #include "pass.h"
 #include "respond.h"
+#include "unfinished.h"
 
 /* One MAC for a segment whose batch did not have it. */
 static uint8_t
@@ -132,7 +133,7 @@ proof_open(struct core *core, struct step *step, const struct proven *proven)
 		respond_begin(core, step, proven);
 		return;
 	default:
-		connect_begin(core, step, proven, net);
+		connect_begin(core, step, proven, (uint32_t)net);
 	}
 }
 
@@ -145,36 +146,53 @@ proof_is_shared(const struct core *core, const struct step *step)
 	                               __ATOMIC_RELAXED);
 }
 
-/* May a cookie of this service still be out? Another worker may have answered its SYN. */
-static bool
-cookies_are_out(const struct core *core, const struct step *step)
+bool
+proof_may_come(const struct core *core, const struct step *step)
 {
 	uint64_t now_ms = step->now->now_ms;
 
 	if (step->service->cookies == COOKIES_ALWAYS || step->state->cookie_mode ||
 	    now_ms < step->state->cookies_until_ms)
 		return true;
-	return proof_is_shared(core, step);
+	return proof_is_shared(core, step) || unfinished_answered(core, step->seg, step->now);
 }
 
-/* A segment that proves nothing (RFC 9293, 3.10.7.2, and the caps). */
+/* Can its sender have a SYN-ACK of ours whose cookie is alive? Without timestamps nothing tells;
+ * with them it echoes that of the SYN-ACK until there is a connection. */
+static bool
+may_be_let_in(const struct step *step)
+{
+	return !(step->seg->options & OPTION_TIMESTAMPS) ||
+	       cookie_ts_elapsed(step->seg->tsecr, step->now->wall_ms) < COOKIE_LIFE_MAX_S * 1000u;
+}
+
+/*
+ * What no connection has and no cookie proves gets a RST (RFC 9293, 3.10.7.2), but not where it
+ * may be of a client that a cookie of this minute lets in and whose first segment was lost: the
+ * RST would kill what its resend will open. That is so of data behind the lost segment, and of an
+ * ACK without data, too: by one a client answers a SYN-ACK that comes twice, with a number behind
+ * all that it has sent (RFC 9293, 3.10.7.4). Since ACKs alone are also what tells the end of a
+ * connection that it is gone, they are looked at more closely.
+ */
 static void
-unproven(struct core *core, struct step *step)
+refuse_unproven(struct core *core, struct step *step, bool reset)
 {
 	const struct segment *seg = step->seg;
-	const struct service *service = step->service;
 	bool data = seg->payload_len != 0 || (seg->flags & TCP_FIN);
 
-	if (core->params.has_inside && core_adopts(core, step->now) && pass_adopt(core, step))
-		return;
-	/* It may be a later segment of a client that a cookie has let in and whose
-	 * first segment was lost; a RST would kill what its resend will open. */
-	if (data && cookies_are_out(core, step))
-		act_drop(core, step, COUNTER_drop_unproven_data);
-	else if (service->unproven == REFUSE_RESET)
+	if (reset && !(proof_may_come(core, step) && (data || may_be_let_in(step))))
 		act_reset(core, step);
 	else
 		act_drop(core, step, data ? COUNTER_drop_unproven_data : COUNTER_drop_unproven_ack);
+}
+
+/* A segment that proves nothing. */
+static void
+unproven(struct core *core, struct step *step)
+{
+	if (core->params.has_inside && pass_adopt(core, step))
+		return;
+	refuse_unproven(core, step, step->service->unproven == REFUSE_RESET);
 }
 
 void
@@ -256,14 +274,9 @@ received_ack(struct core *core, struct step *step)
 			             h->tsval);
 		return;
 	}
-	if (!proves && (seg->payload_len != 0 || (seg->flags & TCP_FIN)) &&
-	    cookies_are_out(core, step)) {
-		/* As unproven(): of an earlier SYN-ACK, perhaps, than the entry's. */
-		act_drop(core, step, COUNTER_drop_unproven_data);
-		return;
-	}
 	if (!proves) {
-		act_reset(core, step);
+		/* Of an earlier SYN-ACK, perhaps, than the entry's. */
+		refuse_unproven(core, step, true);
 		return;
 	}
 	core_count(core, COUNTER_half_open_replaced);

@@ -10,11 +10,13 @@ note(const struct core *core, const struct step *step)
 	known_note(core->params.known, step->seg->found.hash, instant_s(step->now));
 }
 
-/* Known when the burst was looked up, or by an earlier segment of the same burst. */
-static inline bool
-is_known(const struct core *core, const struct segment *seg)
+/* As it was when the burst was looked up, or by an earlier segment of the same burst. */
+static inline enum known_as
+known_as(const struct core *core, const struct segment *seg)
 {
-	return seg->found.entry != FLOW_NONE || known_has(core->params.known, seg->found.hash);
+	return seg->found.entry == KNOWN_FLOW
+	               ? KNOWN_FLOW
+	               : known_look(core->params.known, seg->found.hash, seg->ack);
 }
 
 static bool
@@ -45,8 +47,13 @@ bool
 shield_admits(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
+	enum known_as as = known_as(core, seg);
 
-	if (is_known(core, seg) || proves(core, step)) {
+	if (as == KNOWN_EXPECTED) {
+		known_confirm(core->params.known, seg->found.hash, seg->ack, instant_s(step->now));
+		return true;
+	}
+	if (as == KNOWN_FLOW || proves(core, step)) {
 		note(core, step);
 		return true;
 	}
@@ -59,7 +66,15 @@ shield_admits(struct core *core, struct step *step)
 void
 shield_note_inside(struct core *core, const struct step *step)
 {
+	const struct segment *seg = step->seg;
+
 	/* A server answers strangers by RST: that speaks for nobody. */
-	if (!(step->seg->flags & TCP_RST))
+	if (seg->flags & TCP_RST)
+		return;
+	/* Nor does what any server sends to whoever a forged segment names: a SYN-ACK, or the ACK
+	 * that answers what is outside of a half-open connection's window (RFC 9293, 3.10.7.4). */
+	if (seg->payload_len != 0 || known_as(core, seg) == KNOWN_FLOW)
 		note(core, step);
+	else
+		known_expect(core->params.known, seg->found.hash, seg->seq, instant_s(step->now));
 }

@@ -17,11 +17,10 @@ void
 spliced_segment(struct core *core, struct step *step)
 {
 	struct conn *conn = conn_of(core, step->entry);
-	const unsigned int both = CONN_CLIENT_FIN | CONN_SERVER_FIN;
 
 	splice_forward(core, step, COUNTER_spliced);
 	splice_follow(conn, step->seg);
-	if (__builtin_expect((conn->flags & both) == both && conn->state == CONN_SPLICED, 0))
+	if (__builtin_expect(conn_is_closed(conn) && conn->state == CONN_SPLICED, 0))
 		conn_set_state(core, conn, CONN_CLOSING);
 	entry_touch(core, step, splice_lifetime(core, conn));
 }
@@ -71,14 +70,18 @@ spliced_syn_ack(struct core *core, struct step *step)
 	                                                                 : conn->client_wscale);
 }
 
-/* Could this segment belong to the connection that is ending? */
+/*
+ * Could this segment belong to the connection that is ending? The last of a large answer may
+ * have left while all that a window can hold was unacknowledged, and what the client acknowledges,
+ * or sends again, is as far behind. Fragments, which are not followed, can put it ahead.
+ */
 static bool
 closing_fits(const struct conn *conn, const struct segment *seg)
 {
-	uint32_t seq = seg->seq - conn->client_nxt + FIT_WINDOW;
-	uint32_t ack = seg->ack - conn->server_nxt + FIT_WINDOW;
+	uint32_t seq = seg->seq - conn->client_nxt + WINDOW_MAX;
+	uint32_t ack = seg->ack - conn->server_nxt + WINDOW_MAX;
 
-	return seq <= 2 * FIT_WINDOW && ack <= 2 * FIT_WINDOW;
+	return seq <= WINDOW_MAX + FIT_WINDOW && ack <= WINDOW_MAX + FIT_WINDOW;
 }
 
 void
@@ -106,11 +109,11 @@ closing_segment(struct core *core, struct step *step)
 		}
 	}
 	/* What was under way when the RST came says nothing; later, the receiver did
-	 * not take it: somebody had guessed it. */
+	 * not take it: somebody had guessed it. So it says itself by a challenge ACK. */
 	uint16_t left = (uint16_t)(core->index.buckets[step->at.bucket].deadline[step->at.slot] -
 	                           clock_s(step->now, 0));
 	if ((conn->flags & CONN_RESET) && from_receiver &&
-	    2u * left <= core->policy->timeouts.reset_linger) {
+	    (2u * left <= core->policy->timeouts.reset_linger || splice_rst_denied(conn, seg))) {
 		conn->flags &= ~(unsigned int)(CONN_RESET | CONN_RESET_BY_SERVER);
 		conn_set_state(core, conn, CONN_SPLICED);
 	}

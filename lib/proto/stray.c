@@ -26,7 +26,8 @@ stray_drop(struct core *core, struct step *step)
 void
 stray_inside(struct core *core, struct step *step)
 {
-	if (step->entry == FLOW_NONE && !(step->seg->flags & TCP_SYN) && pass_adopt(core, step))
+	if (step->entry == FLOW_NONE &&
+	    (!(step->seg->flags & TCP_SYN) || pass_resumes(core, step)) && pass_adopt(core, step))
 		return;
 	act_reset(core, step);
 }

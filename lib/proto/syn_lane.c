@@ -6,6 +6,7 @@
 #include "admission.h"
 #include "decision.h"
 #include "segment_sum.h"
+#include "syn_kind.h"
 #include "talkers.h"
 
 /* A run in the lane. What is counted of a service is counted once for all of its SYNs that come
@@ -13,18 +14,18 @@
 struct syn_lane {
 	struct core *core;
 	struct service_state *state; /* whose SYNs these are ... */
-	uint64_t found;              /* ... as syn_lane_found() says ... */
 	unsigned int since;          /* ... from this number on */
-	const struct syn_plan *plan; /* the one that was asked for last, of this state: whose
-	                              * server gets no SYN now, whatever is asked about it */
+	uint64_t found;              /* what is found of SYNs ... */
+	const struct syn_plan *plan; /* ... of this kind, whose server gets none now, whatever is
+	                               * asked about it */
 	uint64_t dies_ms;            /* when a cookie that is sent now does */
 	uint32_t now_s;
+	uint8_t learned[2]; /* struct backend from `learn_s` on, of one that has taught enough */
 	bool is_capped;
 	struct rate_burst nets; /* answers to a net */
 };
 
-/* What was found of a SYN that has no entry, from `entry` to `proof`, is one word: nobody asks for a
- * proof of it, and its service and lane are the same for those that go to one service. */
+/* What was found of a SYN that has no entry, its kind, is one word with the lack of an entry. */
 static inline uint64_t
 syn_lane_found(const struct segment *seg)
 {
@@ -33,53 +34,46 @@ syn_lane_found(const struct segment *seg)
 	memcpy(&found, &seg->found.entry, sizeof(found));
 	return found;
 }
-_Static_assert(
-	offsetof(struct segment_found, service) == offsetof(struct segment_found, entry) + 4 &&
-		offsetof(struct segment_found, lane) == offsetof(struct segment_found, entry) + 6 &&
-		offsetof(struct segment_found, proof) == offsetof(struct segment_found, entry) + 7,
-	"entry to proof are one word");
+_Static_assert(offsetof(struct segment_found, kind) == offsetof(struct segment_found, entry) + 4,
+               "entry and kind are one word");
 
-#define SYN_LANE_FOUND_NOTHING 0u /* of no SYN: its entry is FLOW_NONE */
+_Static_assert(offsetof(struct backend, n_learn) == offsetof(struct backend, learn_s) + 1,
+               "when and how much is learned is one word");
 
-/* Does the server get no SYN now, whatever is asked about it? */
+#define SYN_LANE_FOUND_NOTHING UINT64_MAX /* of no SYN: each has a kind or an entry */
+
+/* Does the server of SYNs of this kind get none now, whatever is asked about it? */
 static inline bool
-syn_lane_server(const struct syn_lane *lane, const struct segment *seg, const struct backend *b)
+syn_lane_server(const struct syn_lane *lane, const struct syn_kind *kind)
 {
-	const struct flow *flow = &seg->flow;
-	bool in_flood = lane->state->cookie_mode;
+	const struct backend *b = kind->backend;
 
-	if (b == NULL || !backend_is(b, &flow->server, flow->server_port_be))
-		return in_flood;
-	if (b->down)
+	if (!syn_kind_shows_same(kind))
 		return false;
-	if (in_flood)
+	if (kind->asks == SYN_ASKS_NOTHING)
 		return true;
-	/* It has taught enough in this second; or there is nothing to learn. */
-	if (backend_curious(b, seg->options))
-		return b->learn_s == (uint8_t)lane->now_s && b->n_learn == LEARN_PASSES_PER_S;
-	return !backend_asks_again(b, seg->options, lane->now_s);
+	if (kind->asks == SYN_ASKS_LEARNED)
+		return memcmp(&b->learn_s, lane->learned, sizeof(lane->learned)) == 0;
+	return kind->asks == SYN_ASKS_AGAIN &&
+	       !backend_asks_again(b, (uint8_t)kind->said, lane->now_s);
 }
 
-/* Another plan than the SYN before had: is its server asked nothing? A plan is for one server, one
- * state's mode and what is said, and nothing of these changes while the lane runs. */
+/* What needs be asked of each SYN. */
 static inline bool
-syn_lane_turn(struct syn_lane *lane, const struct segment *seg, const struct syn_planned *syn)
+syn_lane_takes(const struct syn_lane *lane, const struct segment *seg,
+               const struct syn_planned *syn)
 {
-	if (lane->state->mode == MODE_PROXY && !syn_lane_server(lane, seg, syn->backend))
-		return false;
-	lane->plan = syn->plan;
-	return true;
-}
+	uint64_t sum;
 
-/* What needs be asked of each SYN; alike_turn_syn() in locate.c has asked for its options. */
-static inline bool
-syn_lane_takes(struct syn_lane *lane, const struct segment *seg, const struct syn_planned *syn)
-{
 	if (seg->frame[0] & 1)
 		return false;
-	if (__builtin_expect(syn->plan != lane->plan, 0) && !syn_lane_turn(lane, seg, syn))
-		return false;
-	if (!segment_sum_is_whole(seg))
+	if (__builtin_expect(seg->shape == SHAPE_SYN_V4, 1))
+		sum = segment_sum_of_syn(seg, true);
+	else if (seg->shape == SHAPE_SYN_V6)
+		sum = segment_sum_of_syn(seg, false);
+	else
+		sum = segment_sum_is_whole(seg) ? SUM_WHOLE : 1;
+	if (!checksum_is_whole(sum))
 		return false;
 	/* Over the cap nothing is counted, and it is dropped by the table. */
 	return !lane->is_capped || rate_burst_hit(&lane->nets, &syn->net, syn->net_at);
@@ -143,17 +137,21 @@ syn_lane_settle(const struct syn_lane *lane, unsigned int until)
 		syn_lane_tell(lane);
 }
 
-/* Segment `number` is not found as those before it. Is it one of another service? */
+/* Segment `number` is not found as those before it. Is it a SYN of another kind? A kind is of one
+ * server and one state's mode, and nothing of these changes while the lane runs. */
 static inline bool
-syn_lane_serve(struct syn_lane *lane, const struct segment *seg, unsigned int number)
+syn_lane_turn(struct syn_lane *lane, const struct segment *seg, unsigned int number)
 {
 	if (seg->found.lane == SYN_LANE_NEVER || seg->found.entry != FLOW_NONE)
 		return false;
+	const struct syn_kind *kind = syn_kind_at(lane->core, seg->found.kind);
+	if (!syn_lane_server(lane, kind))
+		return false;
 	syn_lane_settle(lane, number);
-	lane->state = &lane->core->services[seg->found.service];
-	lane->found = syn_lane_found(seg);
+	lane->state = kind->state;
 	lane->since = number;
-	lane->plan = NULL;
+	lane->found = syn_lane_found(seg);
+	lane->plan = kind->plan;
 	return true;
 }
 
@@ -195,22 +193,26 @@ syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigne
 	unsigned int i = first;
 	struct syn_lane lane;
 
-	if (core->draining || core->mutations != 0 || core->policy->reflection.per_port_per_s != 0)
+	if (core->draining || core->mutations != 0 ||
+	    core->policy->reflection.per_port_per_s != 0 ||
+	    core->backends.n_placed != core->kinds_turn.n_placed)
 		return 0;
 	lane.core = core;
 	lane.dies_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 	lane.now_s = instant_s(now);
+	lane.learned[0] = (uint8_t)lane.now_s;
+	lane.learned[1] = LEARN_PASSES_PER_S;
 	lane.is_capped = core->reflect_cap != 0;
 	lane.nets = rate_burst_start(&core->reflection, (uint32_t)now->now_ms, core->reflect_cap);
 	lane.found = SYN_LANE_FOUND_NOTHING;
 	lane.since = first;
 	for (; i < n; i++, a++) {
 		if (__builtin_expect(syn_lane_found(&seg[i]) != lane.found, 0) &&
-		    !syn_lane_serve(&lane, &seg[i], i))
+		    !syn_lane_turn(&lane, &seg[i], i))
 			break;
 		if (__builtin_expect(!syn_lane_takes(&lane, &seg[i], &core->syns[i]), 0))
 			break;
-		syn_lane_reply(a, &seg[i], i, &core->syns[i].plan->answer);
+		syn_lane_reply(a, &seg[i], i, &lane.plan->answer);
 	}
 	syn_lane_settle(&lane, i);
 	if (i != first)

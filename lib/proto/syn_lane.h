@@ -13,7 +13,8 @@
  *                                                  to, for something to be learned of it
  *   any options                                  a signature: MD5, AO
  *   a flow that the index knows nothing of       a candidate in it, or a change of it since the
- *                                                  burst was located
+ *                                                  burst was located; all if a server has come to
+ *                                                  be known since, or if this one has changed
  *   a good checksum, to one station              a bad one, or parts elsewhere; to a group
  *   below the cap of its net                     above it; all while the port has a cap, too,
  *                                                  and while draining
@@ -21,7 +22,7 @@
  *                                                  explain: core_decide_noted()
  *
  * It is said in syn_lane_of() for a service, in syn_plan_work_out() for options, in
- * syn_lane_run() and what it calls for the rest. What does not take it goes by the decision
+ * syn_kind_asks() for a server, in syn_lane_run() and what it calls for the rest. What does not take it goes by the decision
  * table, and so could all that does: listen_syn() and handoff_syn() come to the same bytes,
  * counts and state, which tests/fuzz/fuzz_syn_lane.c holds against each other. Whatever might
  * make a difference is theirs. Inside lib/proto only.

@@ -39,18 +39,25 @@ syn_plan_key(const struct service_state *state)
 	return whose << 6 | (unsigned int)service->mode << 2 | 1;
 }
 
-/* The last plan of a burst. A SYN that says the same to the same is answered
- * the same: in a flood most do. */
+/* What the plans of a burst have in common. */
 struct syn_plan_memo {
-	uint64_t said;  /* the option fields of struct segment */
-	uint64_t to;    /* backend, syn_plan_key() and family; 0: nothing yet */
-	uint64_t stamp; /* syn_plan_stamp() */
-	uint32_t burst; /* core->n_bursts */
-	const struct syn_plan *plan;
+	uint64_t stamp;  /* syn_plan_stamp() */
+	uint32_t burst;  /* core->n_bursts */
+	uint32_t serial; /* of the last plan asked for; 0: it lasts no longer than the burst */
 	struct syn_plan *next; /* where one goes that finds no place, and those after it */
 };
 
-_Static_assert(offsetof(struct segment, zero) == offsetof(struct segment, options) + 7,
+/* What a SYN says, in 8 bytes: its option fields, and its shape, of which no plan depends. */
+static inline uint64_t
+syn_said(const struct segment *seg)
+{
+	uint64_t said;
+
+	memcpy(&said, &seg->options, sizeof(said));
+	return said;
+}
+#define SYN_SAID_SHAPE (UINT64_C(0xff) << 56)
+_Static_assert(offsetof(struct segment, shape) == offsetof(struct segment, options) + 7,
                "what a SYN says lies in 8 bytes");
 
 static __attribute__((noinline)) void
@@ -76,6 +83,7 @@ syn_plan_work_out(const struct core *core, const struct segment *seg, const stru
 		                                     : syn_ack_window(core, service->mode),
 		                   .flags = TCP_SYN | TCP_ACK,
 		                   .options = OPTION_MSS,
+		                   .ttl = promise.ttl,
 		                   .wscale = WSCALE_NONE };
 	if (offer.wscale != WSCALE_NONE) {
 		/* Without timestamps nothing brings back which scale was promised,
@@ -99,7 +107,7 @@ syn_plan_stamp(const struct core *core, const struct instant *now)
 	return now->wall_ms >> COOKIE_TS_UNIT_SHIFT << 16 | syn_ack_window(core, MODE_PROXY);
 }
 
-/* All of a backend that a promise is made of: MSS, scale, and which options it has. */
+/* All of a backend that a promise is made of: MSS, scale, which options it has, and TTL. */
 static inline uint64_t
 syn_plan_shown(const struct backend *backend)
 {
@@ -132,44 +140,47 @@ syn_plan_place(struct core *core, uint64_t said, uint64_t to, uint64_t shown)
 }
 
 /* Make a plan, and keep it: but not in the place of one that this burst needs. */
-static __attribute__((noinline)) void
+static __attribute__((noinline)) const struct syn_plan *
 syn_plan_keep(struct core *core, const struct segment *seg, const struct service_state *state,
               const struct backend *backend, const struct instant *now, struct syn_plan_memo *memo)
 {
+	uint64_t said = syn_said(seg) & ~SYN_SAID_SHAPE;
 	uint64_t to = syn_plan_to(seg, state), shown = syn_plan_shown(backend);
-	struct syn_plan_kept *kept = syn_plan_place(core, memo->said, to, shown);
+	struct syn_plan_kept *kept = syn_plan_place(core, said, to, shown);
 
 	if (kept->to != 0 && kept->burst == memo->burst) {
 		syn_plan_work_out(core, seg, state->service, backend, now, memo->next);
-		memo->plan = memo->next++;
-		return;
+		memo->serial = 0;
+		return memo->next++;
 	}
-	kept->said = memo->said;
+	kept->said = said;
 	kept->to = to;
 	kept->shown = shown;
 	kept->stamp = memo->stamp;
 	kept->burst = memo->burst;
+	memo->serial = kept->serial = ++core->n_plans;
 	syn_plan_work_out(core, seg, state->service, backend, now, &kept->plan);
 	emit_make(&kept->made, &kept->plan.answer);
 	kept->plan.answer.made = &kept->made;
-	memo->plan = &kept->plan;
+	return &kept->plan;
 }
 
-/* A plan that is not the burst's last one: one that is kept, if it would be made again. */
-static inline void
-syn_plan_turn(struct core *core, const struct segment *seg, const struct service_state *state,
-              const struct backend *backend, const struct instant *now, struct syn_plan_memo *memo)
+/* The plan for a SYN to this server, as long as the burst lasts: one that is kept, if it would be
+ * made again. */
+static inline const struct syn_plan *
+syn_plan_for(struct core *core, const struct segment *seg, const struct service_state *state,
+             const struct backend *backend, const struct instant *now, struct syn_plan_memo *memo)
 {
+	uint64_t said = syn_said(seg) & ~SYN_SAID_SHAPE;
 	uint64_t to = syn_plan_to(seg, state), shown = syn_plan_shown(backend);
-	struct syn_plan_kept *kept = syn_plan_place(core, memo->said, to, shown);
+	struct syn_plan_kept *kept = syn_plan_place(core, said, to, shown);
 
-	if (((kept->said ^ memo->said) | (kept->to ^ to) | (kept->shown ^ shown) |
-	     (kept->stamp ^ memo->stamp)) != 0) {
-		syn_plan_keep(core, seg, state, backend, now, memo);
-		return;
-	}
+	if (((kept->said ^ said) | (kept->to ^ to) | (kept->shown ^ shown) |
+	     (kept->stamp ^ memo->stamp)) != 0)
+		return syn_plan_keep(core, seg, state, backend, now, memo);
 	kept->burst = memo->burst;
-	memo->plan = &kept->plan;
+	memo->serial = kept->serial;
+	return &kept->plan;
 }
 
 /* The backend of a server where it was found last, or where it is; `place` is the server's. */
@@ -185,23 +196,6 @@ syn_plan_seek(struct core *core, struct destination *place, const struct flow *f
 	place->backend = backend_find(&core->backends, &flow->server, flow->server_port_be, false,
 	                              core->sources.now_s);
 	return backend_at(&core->backends, place->backend);
-}
-
-/* The plan for a SYN to this server: as long as the burst lasts. */
-static inline const struct syn_plan *
-syn_plan_for(struct core *core, const struct segment *seg, const struct service_state *state,
-             const struct backend *backend, const struct instant *now, struct syn_plan_memo *memo)
-{
-	/* A backend is a line, as the state of a service: its low bits are free. */
-	uint64_t to = (uintptr_t)backend | syn_plan_to(seg, state), said;
-
-	memcpy(&said, &seg->options, sizeof(said));
-	if (__builtin_expect(said != memo->said || to != memo->to, 0)) {
-		memo->said = said;
-		memo->to = to;
-		syn_plan_turn(core, seg, state, backend, now, memo);
-	}
-	return memo->plan;
 }
 
 /* A copy of the plan, for who does not know the server. Fills *syn but for its net. */

@@ -13,6 +13,7 @@
 #include "handshake.h"
 #include "pass.h"
 #include "proof.h"
+#include "unfinished.h"
 
 void
 outbound_syn(struct core *core, struct step *step)
@@ -28,13 +29,6 @@ outbound_syn(struct core *core, struct step *step)
 	act_forward(core, step, COUNTER_passed_syn);
 }
 
-/* Begun by a client's SYN, and not yet complete. */
-static bool
-track_is_begun(const struct conn *conn)
-{
-	return !(conn->flags & (CONN_OUTBOUND | CONN_CONFIRMED | CONN_ADOPTING));
-}
-
 /* Of such a one: does this ACK number acknowledge one of its SYNs? */
 static bool
 track_acks_syn(const struct conn *conn, uint32_t ack)
@@ -45,9 +39,7 @@ track_acks_syn(const struct conn *conn, uint32_t ack)
 static bool
 tracked_over(const struct conn *conn)
 {
-	const unsigned int both = CONN_CLIENT_FIN | CONN_SERVER_FIN;
-
-	return (conn->flags & CONN_RESET) || (conn->flags & both) == both;
+	return (conn->flags & CONN_RESET) || conn_is_closed(conn);
 }
 
 void
@@ -64,8 +56,10 @@ tracked_syn(struct core *core, struct step *step)
 			outbound_syn(core, step);
 		return;
 	}
-	/* Which of its SYNs the server answers nobody knows before it does. */
+	/* Which of its SYNs the server answers nobody knows before it does. The last try of a line
+	 * that loses has as much time as the first. */
 	if (seg->side == SIDE_OUTSIDE && track_is_begun(conn)) {
+		entry_touch(core, step, UNCONFIRMED_S);
 		conn->irs = seg->seq;
 		conn->offered &= seg->options;
 	}
@@ -90,6 +84,7 @@ track_learn(struct core *core, struct step *step, struct conn *conn)
 	backend_learn(b, &answered, &answered,
 	              (uint32_t)source_net_hash(&core->hash_key, &seg->flow.client),
 	              instant_s(step->now));
+	backend_learn_ttl(b, segment_ttl(seg));
 	core_count(core, COUNTER_learned);
 }
 
@@ -142,6 +137,8 @@ tracked_syn_ack(struct core *core, struct step *step)
 		conn->client_nxt = seg->ack;
 		conn->server_nxt = seg->seq + 1;
 		track_learn(core, step, conn);
+	} else if (track_is_begun(conn)) {
+		conn->flags |= CONN_MISFIT; /* of a SYN from before this entry */
 	}
 	act_forward(core, step, COUNTER_passed_tracked);
 }
@@ -215,10 +212,13 @@ adopt_segment(struct core *core, struct step *step, struct conn *conn)
 }
 
 void
-track_expire(struct core *core, const struct conn *conn, struct actions *out)
+track_expire(struct core *core, const struct conn *conn, const struct instant *now,
+             struct actions *out)
 {
 	struct packet *p;
 
+	if (track_is_begun(conn))
+		unfinished_note(core, &conn->flow, conn->path, true, now);
 	if (!(conn->flags & CONN_ADOPTING) || !(conn->flags & CONN_MISFIT))
 		return;
 	core_count(core, COUNTER_adopt_refused);
@@ -240,7 +240,7 @@ track_confirm(struct core *core, struct step *step, struct conn *conn)
 	if (seg->side != SIDE_OUTSIDE || conn->server_nxt == 0 || seg->ack != conn->server_nxt)
 		return;
 	track_learn_absent(core, step, conn);
-	conn->flags |= CONN_CONFIRMED;
+	conn->flags = (conn->flags & ~(unsigned int)CONN_MISFIT) | CONN_CONFIRMED;
 	conn->ts_delta = 0;
 	admission_half_open(core, core->conns.sides[step->entry].service, -1);
 	core_count(core, COUNTER_tracked);
@@ -258,10 +258,12 @@ tracked_fits(const struct conn *conn, const struct segment *seg)
 }
 
 /*
- * A later SYN of this client may have been answered by cookie: another worker, that does
- * not see this entry, answers it where it arrives. Then what comes is the proof of a
- * new connection, and the server knows nothing of it. No proof ends a connection that is
- * live: a guessed cookie is far less than a guessed sequence number (RFC 5961).
+ * Another SYN of this client may have been answered by cookie: an earlier one, in cookie mode, or
+ * a later one by another worker, that does not see this entry and answers it where it arrives. Then
+ * what comes is the proof of a new connection, and the server knows nothing of it. What comes
+ * before that proof the server would answer with a RST, which the client would believe. No proof
+ * ends a connection that is live: a guessed cookie is far less than a guessed sequence number
+ * (RFC 5961).
  */
 static __attribute__((noinline)) bool
 tracked_reopened(struct core *core, struct step *step, const struct conn *conn)
@@ -272,11 +274,19 @@ tracked_reopened(struct core *core, struct step *step, const struct conn *conn)
 	if (seg->side != SIDE_OUTSIDE || !(seg->flags & TCP_ACK) || (conn->flags & CONN_OUTBOUND) ||
 	    ((conn->flags & CONN_CONFIRMED) && !tracked_over(conn)) || tracked_fits(conn, seg) ||
 	    /* A reload has taken the service away. */
-	    step->state->service != step->service || !proof_is_shared(core, step) ||
-	    !segment_checksum_ok(step->seg) || !proof_check(core, step, &proven))
+	    step->state->service != step->service || !proof_may_come(core, step) ||
+	    !segment_checksum_ok(step->seg))
 		return false;
-	entry_clear(core, step);
-	proof_open(core, step, &proven);
+	if (proof_check(core, step, &proven)) {
+		entry_clear(core, step);
+		proof_open(core, step, &proven);
+		return true;
+	}
+	uint16_t age_s = (uint16_t)(clock_s(step->now, 0) - core->conns.sides[step->entry].born_s);
+	if (!track_is_begun(conn) || (conn->flags & CONN_MISFIT) || age_s > COOKIE_LIFE_MAX_S)
+		return false;
+	bool data = seg->payload_len != 0 || (seg->flags & TCP_FIN);
+	act_drop(core, step, data ? COUNTER_drop_unproven_data : COUNTER_drop_unproven_ack);
 	return true;
 }
 

@@ -6,7 +6,15 @@
 #include "core_state.h"
 
 /* Before its entry goes: RST to both ends of a candidate that did not fit. */
-void track_expire(struct core *core, const struct conn *conn, struct actions *out);
+/* Begun by a client's SYN, and not yet complete? */
+static inline bool
+track_is_begun(const struct conn *conn)
+{
+	return !(conn->flags & (CONN_OUTBOUND | CONN_CONFIRMED | CONN_ADOPTING));
+}
+
+void track_expire(struct core *core, const struct conn *conn, const struct instant *now,
+                  struct actions *out);
 
 /* Handlers of the decision table. */
 void outbound_syn(struct core *core, struct step *step);

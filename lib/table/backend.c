@@ -83,6 +83,7 @@ backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t p
 			return BACKEND_NONE;
 		gauge_add(&table->used, b->port_be == 0);
 		table->n_forgotten += b->port_be != 0 && b->known;
+		table->n_placed++;
 		*b = (struct backend){ .addr = *addr, .port_be = port_be, .wscale = WSCALE_NONE };
 	}
 	b->seen_s = (uint16_t)now_s;
@@ -100,20 +101,26 @@ backend_look(const struct backend_table *table, const struct ip_addr *addr, uint
 	return BACKEND_NONE;
 }
 
+static bool
+votes_have(const struct backend_votes *votes, uint32_t net)
+{
+	for (unsigned int i = 0; i < votes->n && i < BACKEND_VOTES_MAX - 1; i++)
+		if (votes->nets[i] == (uint16_t)net)
+			return true;
+	return false;
+}
+
 /* Count a vote of `net`, unless it has voted; true when `enough` have. */
 static bool
 votes_add(struct backend_votes *votes, uint32_t net, unsigned int enough)
 {
-	uint16_t voter = (uint16_t)net;
-
-	for (unsigned int i = 0; i < votes->n; i++)
-		if (votes->nets[i] == voter)
-			return false;
+	if (votes_have(votes, net))
+		return false;
 	if (votes->n + 1u >= enough) {
 		votes->n = 0;
 		return true;
 	}
-	votes->nets[votes->n++] = voter;
+	votes->nets[votes->n++] = (uint16_t)net;
 	return false;
 }
 
@@ -137,6 +144,36 @@ learn_option(struct backend *backend, enum segment_option option, struct backend
 	return false;
 }
 
+/* An answer with a lower MSS than is known: does it count by now? */
+static bool
+lower_counts(struct backend *backend, uint16_t mss, uint32_t net, uint32_t now_s)
+{
+	if (backend->n_lower == 0) {
+		backend->lower_s = (uint16_t)now_s;
+		backend->lower_mss = mss;
+	}
+	if (backend->n_lower < BACKEND_MSS_ANSWERS)
+		backend->n_lower++;
+	if (mss > backend->lower_mss)
+		backend->lower_mss = mss;
+	return votes_add(&backend->mss_votes, net, BACKEND_ABSENT_VOTES) ||
+	       (backend->n_lower == BACKEND_MSS_ANSWERS &&
+	        (uint16_t)(now_s - backend->lower_s) > BACKEND_MSS_S);
+}
+
+static void
+learn_mss(struct backend *backend, uint16_t mss, uint32_t net, uint32_t now_s)
+{
+	if (mss < backend->mss) {
+		if (!lower_counts(backend, mss, net, now_s))
+			return;
+		mss = backend->lower_mss;
+	}
+	backend->mss = mss;
+	backend->mss_votes.n = 0;
+	backend->n_lower = 0;
+}
+
 void
 backend_learn(struct backend *backend, const struct tcp_offer *offered,
               const struct tcp_offer *answered, uint32_t net, uint32_t now_s)
@@ -144,14 +181,8 @@ backend_learn(struct backend *backend, const struct tcp_offer *offered,
 	bool scales = backend->wscale != WSCALE_NONE;
 
 	backend->known = true;
-	if (answered->mss != 0) {
-		bool lower = answered->mss < backend->mss;
-
-		if (!lower || votes_add(&backend->mss_votes, net, BACKEND_ABSENT_VOTES)) {
-			backend->mss = answered->mss;
-			backend->mss_votes.n = 0;
-		}
-	}
+	if (answered->mss != 0)
+		learn_mss(backend, answered->mss, net, now_s);
 	if (offered->sack)
 		backend->sack = learn_option(backend, OPTION_SACK_PERMITTED, &backend->sack_votes,
 		                             backend->sack, answered->sack, net, now_s);
@@ -214,17 +245,41 @@ backend_succeed(struct backend *backend)
 bool
 backend_fail(struct backend *backend, uint32_t net, uint32_t now_s, uint32_t probe_every_s)
 {
-	if (backend->down || !votes_add(&backend->down_votes, net, BACKEND_DOWN_VOTES))
+	if (backend->down)
+		return false;
+	/* One that has never answered is nothing but an address and a port that somebody named,
+	 * and its only clients may be of one net: each failure is another's. */
+	if (!backend->known)
+		net = backend->down_votes.n;
+	if (!votes_add(&backend->down_votes, net, BACKEND_DOWN_VOTES))
 		return false;
 	backend->down = true;
 	backend->probe_s = (uint16_t)(now_s + probe_every_s);
+	backend->down_votes.n = BACKEND_PROBES;
 	return true;
 }
 
 bool
-backend_probe(struct backend *backend, uint32_t now_s, uint32_t probe_every_s)
+backend_may_probe(const struct backend *backend, uint32_t net, uint32_t now_s,
+                  uint32_t probe_every_s)
 {
-	return !backend->down || turn_comes(&backend->probe_s, now_s, probe_every_s);
+	return turn_has_come(backend->probe_s, now_s, probe_every_s) ||
+	       (backend->down_votes.n < BACKEND_PROBES && !votes_have(&backend->down_votes, net));
+}
+
+bool
+backend_probe(struct backend *backend, uint32_t net, uint32_t now_s, uint32_t probe_every_s)
+{
+	struct backend_votes *tried = &backend->down_votes;
+
+	if (!backend_may_probe(backend, net, now_s, probe_every_s))
+		return false;
+	if (turn_comes(&backend->probe_s, now_s, probe_every_s))
+		tried->n = 0;
+	if (tried->n < BACKEND_VOTES_MAX - 1)
+		tried->nets[tried->n] = (uint16_t)net;
+	tried->n++;
+	return true;
 }
 
 void
@@ -235,5 +290,5 @@ backend_forget(struct backend *backend)
 	backend->wscale = WSCALE_NONE;
 	backend->settled = 0;
 	backend->sack_votes.n = backend->timestamps_votes.n = backend->wscale_votes.n = 0;
-	backend->mss_votes.n = 0;
+	backend->mss_votes.n = backend->n_lower = 0;
 }

@@ -12,7 +12,10 @@
  * says nothing: the bare SYN of an attacker teaches nothing. An MSS that is lower than known counts by the same votes, a
  * higher one at once: a server names a lower one to a single client when it has
  * learned that the path to that client is narrow (RFC 1191), and to all when its
- * own link has changed.
+ * own link has changed. Since all clients may be of one net (behind a balancer or a NAT64),
+ * BACKEND_MSS_ANSWERS lower ones in a row count too, if they came over more than
+ * BACKEND_MSS_S; of a row the highest. A client whose path is narrow can bring
+ * that about where nobody else comes for so long, and the next answer to anybody undoes it.
  */
 #ifndef SYNFRONT_BACKEND_H
 #define SYNFRONT_BACKEND_H
@@ -24,12 +27,21 @@
 /* Answers without an option that was offered, in a row, to different prefixes,
  * until it counts as absent. */
 #define BACKEND_ABSENT_VOTES 3u
-/* Failures towards different prefixes, with no success between, until down. */
+/* Failures towards different prefixes, with no success between, until down. Of one that has
+ * never answered anybody: towards any. */
 #define BACKEND_DOWN_VOTES 3u
+/* Clients, each of another prefix, that may try one that is down in each interval: whom it
+ * does not answer, since it bans him or for what he sends, keeps nobody else from asking. */
+#define BACKEND_PROBES 3u
 
 /* How often a server is asked again for an option that counts as absent, seconds: it may
  * have been given it since. */
 #define BACKEND_ASK_AGAIN_S 600u
+
+/* Answers in a row with a lower MSS, be they to whom they may, and the seconds that pass over
+ * them, until it counts. */
+#define BACKEND_MSS_ANSWERS 16u
+#define BACKEND_MSS_S 60u
 
 #define BACKEND_VOTES_MAX 3u
 
@@ -37,15 +49,16 @@
 #define BACKEND_OPTIONS (OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS)
 
 _Static_assert(BACKEND_ABSENT_VOTES <= BACKEND_VOTES_MAX && BACKEND_ABSENT_VOTES > 0 &&
-                       BACKEND_DOWN_VOTES <= BACKEND_VOTES_MAX && BACKEND_DOWN_VOTES > 0,
+                       BACKEND_DOWN_VOTES <= BACKEND_VOTES_MAX && BACKEND_DOWN_VOTES > 0 &&
+                       BACKEND_PROBES <= BACKEND_VOTES_MAX,
                "the voters are remembered but for the last one");
 
 /* Votes of different nets in a row. Of a net's hash 16 bits are kept: two nets that
  * agree in them delay a decision, no more. */
 struct backend_votes {
 	uint16_t nets[BACKEND_VOTES_MAX - 1];
-	uint16_t n;
-};
+	uint8_t n;
+} __attribute__((packed));
 
 struct backend {
 	struct ip_addr addr;
@@ -58,12 +71,17 @@ struct backend {
 	bool sack : 1;  /* seen, and not absent since */
 	bool timestamps : 1;
 	bool down : 1;
-	struct backend_votes sack_votes, timestamps_votes, wscale_votes, mss_votes, down_votes;
-	uint8_t learn_s;       /* a second, modulo 2^8 ... */
+	uint8_t ttl_below : 4; /* 256 - TTL of its SYN-ACKs; 0: no neighbour's, see segment_ttl() */
+	struct backend_votes sack_votes, timestamps_votes, wscale_votes, mss_votes;
+	struct backend_votes down_votes; /* down: who has tried it in this interval */
+	uint8_t learn_s;                 /* a second, modulo 2^8 ... */
 	uint8_t n_learn;       /* ... and the SYNs that passed in it to learn from; the caller's */
+	uint8_t n_lower;       /* answers in a row with a lower MSS ... */
+	uint16_t lower_mss;    /* ... the highest of these ... */
+	uint16_t lower_s;      /* ... and when they began, seconds modulo 2^16 */
 	uint32_t n_connecting; /* the caller's to count */
 	/* Seconds modulo 2^16: */
-	uint16_t probe_s; /* down: when to try one client next; up: when to ask again */
+	uint16_t probe_s; /* down: when clients may try it again; up: when to ask again */
 	uint16_t seen_s;  /* last used, for replacement */
 } __attribute__((aligned(64)));
 
@@ -73,6 +91,7 @@ struct backend_table {
 	struct backend *backends;
 	uint32_t capacity, mask, used; /* mask: sets - 1 */
 	uint32_t n_forgotten;          /* known ones that gave way to others */
+	uint32_t n_placed; /* that came to be here: each pointer is that one's until then */
 	const struct flow_hash_key *key;
 };
 
@@ -105,6 +124,21 @@ backend_at(const struct backend_table *table, uint32_t number)
  * `net`: hash of the client's prefix. `answered->mss` 0: it named none. */
 void backend_learn(struct backend *backend, const struct tcp_offer *offered,
                    const struct tcp_offer *answered, uint32_t net, uint32_t now_s);
+/* The TTL of such a SYN-ACK, as segment_ttl() has it: near 255 it is the mark of a neighbour (RFC
+ * 5082), and what is sent in the server's name has it too. */
+static inline void
+backend_learn_ttl(struct backend *backend, uint8_t ttl)
+{
+	backend->ttl_below = ttl > 256 - 16 ? (uint8_t)(256u - ttl) & 15 : 0;
+}
+
+/* ... and as struct packet has it. */
+static inline uint8_t
+backend_ttl(const struct backend *backend)
+{
+	return (uint8_t)-backend->ttl_below;
+}
+
 /* Whether the answer to a SYN with these options (enum segment_option) would decide what is
  * still open. (A server that was only ever asked by bare SYNs is known, and nothing of it is
  * settled.) */
@@ -122,9 +156,12 @@ bool backend_ask_again(struct backend *backend, uint8_t offered, uint32_t now_s)
 void backend_succeed(struct backend *backend);
 /* It refused or kept silent towards a client of `net`. True if that took it down. */
 bool backend_fail(struct backend *backend, uint32_t net, uint32_t now_s, uint32_t probe_every_s);
-/* Whether a client may be tried now: always on a server that is up, once a probe
- * interval on one that is down. */
-bool backend_probe(struct backend *backend, uint32_t now_s, uint32_t probe_every_s);
+/* Whether a client of `net` may try a server that is down: BACKEND_PROBES of different nets
+ * in an interval, which begins with the first of them. */
+bool backend_may_probe(const struct backend *backend, uint32_t net, uint32_t now_s,
+                       uint32_t probe_every_s);
+/* The same, and it tries. */
+bool backend_probe(struct backend *backend, uint32_t net, uint32_t now_s, uint32_t probe_every_s);
 /* A promise was broken: know nothing of its options. */
 void backend_forget(struct backend *backend);
 

@@ -34,14 +34,14 @@ enum conn_state {
 	CONN_CONNECTING, /* SYN sent to the server; has a pending record */
 	CONN_TRACKED,    /* passed through, never rewritten */
 	CONN_SPLICED,
-	CONN_CLOSING,    /* both FINs, or an exact RST, seen */
+	CONN_CLOSING,    /* both FINs, the client's acknowledged, or an exact RST, seen */
 	CONN_RESPONDING, /* mode respond: the engine holds the connection */
 	CONN_SPENT,      /* gone; remembered until its cookie has died */
 };
 
 /* Flags of every state. */
 enum conn_flag {
-	CONN_CLIENT_FIN = 0x002,
+	CONN_CLIENT_FIN = 0x002, /* its end is client_nxt; counts once acknowledged */
 	CONN_SERVER_FIN = 0x004,
 	CONN_COUNTED = 0x040, /* counted in the source table */
 	CONN_RESET = 0x200,   /* CLOSING, TRACKED: exact RST seen; later traffic cancels */
@@ -60,8 +60,10 @@ enum conn_flag_opened {
 
 /* Of a TRACKED one. CONN_CLIENT_DATA may be set too unless it is ADOPTING. */
 enum conn_flag_tracked {
-	CONN_SEEDED = 0x001,    /* ADOPTING: client_nxt and server_nxt are the server's view */
-	CONN_MISFIT = 0x008,    /* ADOPTING: a segment from outside did not fit that view */
+	CONN_SEEDED = 0x001, /* ADOPTING: client_nxt and server_nxt are the server's view */
+	CONN_MISFIT =
+		0x008, /* ADOPTING: a segment from outside did not fit that view; TRACKED and begun:
+	                         * the server has answered a SYN from before the entry */
 	CONN_OUTBOUND = 0x010,  /* opened by a protected host */
 	CONN_CONFIRMED = 0x020, /* the handshake is complete, or both directions fit */
 	CONN_ADOPTING = 0x080,  /* older than the engine, not yet CONFIRMED */

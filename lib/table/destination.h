@@ -13,7 +13,7 @@
 #ifndef SYNFRONT_DESTINATION_H
 #define SYNFRONT_DESTINATION_H
 
-#include <emmintrin.h>
+#include <smmintrin.h>
 
 #include "policy.h"
 
@@ -54,10 +54,10 @@ destination_place(struct destinations *d, const struct flow *flow)
 static inline bool
 destination_is(const struct destination *place, const struct flow *flow)
 {
-	__m128i equal = _mm_cmpeq_epi8(_mm_load_si128((const __m128i *)(const void *)place),
+	__m128i differ = _mm_xor_si128(_mm_load_si128((const __m128i *)(const void *)place),
 	                               _mm_loadu_si128((const __m128i *)flow->server.bytes));
 
-	return _mm_movemask_epi8(equal) == 0xffff && place->port_be == flow->server_port_be;
+	return _mm_testz_si128(differ, differ) && place->port_be == flow->server_port_be;
 }
 
 /* The place of the flow's server, with its service in it. It may have been another's. */

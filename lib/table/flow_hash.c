@@ -19,30 +19,18 @@
 
 #define TARGET __attribute__((target("aes,sse4.1")))
 
-/* `ends`: the last word of the server, and the ports behind it. */
-static inline TARGET uint64_t
-flow_hash_block(const struct flow_hash_key *key, __m128i ends, uint32_t client, uint32_t tags)
+TARGET uint64_t
+flow_hash_ends(const struct flow_hash_key *key, __m128i ends)
 {
 	const __m128i *k = (const __m128i *)key->bytes;
-	__m128i x = _mm_insert_epi32(_mm_insert_epi32(ends, (int)client, 2), (int)tags, 3);
+	__m128i x = _mm_xor_si128(ends, k[0]);
 
-	x = _mm_xor_si128(x, k[0]);
 	x = _mm_aesenc_si128(x, k[1]);
 	x = _mm_aesenc_si128(x, k[2]);
 	x = _mm_aesenc_si128(x, k[3]);
 	x = _mm_aesenc_si128(x, k[0]);
 	return (uint64_t)_mm_cvtsi128_si64(x);
 }
-
-static inline TARGET uint64_t
-flow_hash_v4(const struct flow_hash_key *key, const struct flow *flow, uint32_t tags)
-{
-	return flow_hash_block(key, _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]),
-	                       flow->client.words_be[3], tags);
-}
-_Static_assert(__builtin_offsetof(struct flow, client_port_be) == 32 &&
-                       __builtin_offsetof(struct flow, server_port_be) == 34,
-               "the ports are read with the end of the server's address");
 
 TARGET uint64_t
 flow_hash(const struct flow_hash_key *key, const struct flow *flow, uint32_t tags)
@@ -54,7 +42,7 @@ TARGET uint64_t
 flow_hash_of(const struct flow_hash_key *key, const struct flow *flow, uint32_t tags, bool is_v4)
 {
 	if (is_v4)
-		return flow_hash_v4(key, flow, tags);
+		return flow_hash_ends(key, _mm_insert_epi32(flow_ends_v4(flow), (int)tags, 3));
 	const __m128i *k = (const __m128i *)key->bytes;
 	__m128i x = _mm_loadu_si128((const __m128i *)flow->client.bytes);
 	uint32_t ports;

@@ -20,6 +20,8 @@ uint64_t flow_hash(const struct flow_hash_key *key, const struct flow *flow, uin
 /* The same for whom the family is known. */
 uint64_t flow_hash_of(const struct flow_hash_key *key, const struct flow *flow, uint32_t tags,
                       bool is_v4);
+/* The same of an untagged IPv4 flow, by its flow_ends_v4(). */
+uint64_t flow_hash_ends(const struct flow_hash_key *key, __m128i ends);
 
 /* The same for a masked address (source prefixes, prefix sets); `salt` tells
  * uses apart, e.g. the prefix length. */

@@ -33,7 +33,7 @@
 #ifndef SYNFRONT_FLOW_INDEX_H
 #define SYNFRONT_FLOW_INDEX_H
 
-#include <emmintrin.h>
+#include <smmintrin.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -168,18 +168,25 @@ flow_walk_next(struct flow_walk *walk)
 static inline uint32_t
 flow_index_first(const struct flow_index *index, uint64_t hash, struct flow_slot *at)
 {
-	uint32_t bucket = flow_index_home(index, hash);
-	const struct flow_bucket *home = &index->buckets[bucket];
-	__m128i tags = _mm_load_si128((const __m128i *)home->tag);
-	__m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)flow_index_tag(hash)));
-	uint32_t lanes = (1u << 2 * FLOW_SLOTS) - 1; /* the eighth is `spilled` */
-	uint32_t bits = (uint32_t)_mm_movemask_epi8(equal) & lanes;
+	/* The tag in each lane, never 0, but in the last one 0: none is spilled. */
+	const __m128i spread = _mm_setr_epi8(6, 7, 6, 7, 6, 7, 6, 7, 6, 7, 6, 7, 6, 7, -1, -1);
+	const __m128i least = _mm_setr_epi16(1, 1, 1, 1, 1, 1, 1, 0);
+	const unsigned int lanes = (1u << 2 * FLOW_SLOTS) - 1, no_spill = 3u << 2 * FLOW_SLOTS;
+	/* flow_index_home() in bytes: what is masked stays the same from hash to hash. */
+	uint64_t at_home = hash * sizeof(struct flow_bucket) &
+	                   index->mask * (uint64_t)sizeof(struct flow_bucket);
+	const struct flow_bucket *home = (const void *)((const uint8_t *)index->buckets + at_home);
+	__m128i tags = _mm_max_epu16(_mm_shuffle_epi8(_mm_cvtsi64_si128((long long)hash), spread),
+	                             least);
+	__m128i equal = _mm_cmpeq_epi16(_mm_load_si128((const __m128i *)home->tag), tags);
+	unsigned int bits = (unsigned int)_mm_movemask_epi8(equal);
 
-	if (bits == 0 && home->spilled == 0)
+	if (bits == no_spill)
 		return FLOW_NONE;
+	bits &= lanes;
 	uint32_t slot = bits != 0 ? (uint32_t)__builtin_ctz(bits) / 2 : 0;
 	if (bits != 0 && !(home->moved >> slot & 1)) {
-		*at = (struct flow_slot){ bucket, slot };
+		*at = (struct flow_slot){ flow_index_home(index, hash), slot };
 		return home->entry[slot];
 	}
 	struct flow_walk walk = flow_walk_start(index, hash);
@@ -187,6 +194,8 @@ flow_index_first(const struct flow_index *index, uint64_t hash, struct flow_slot
 	*at = walk.at;
 	return entry;
 }
+_Static_assert(offsetof(struct flow_bucket, spilled) == 2 * FLOW_SLOTS && FLOW_SLOTS == 7,
+               "tags and how many are spilled are one vector");
 
 /* Write an entry to a free slot of `b`; away: not its home. */
 static inline uint32_t

@@ -39,11 +39,13 @@ known_used(const struct known *known)
 	return used;
 }
 
-void
-known_note(const struct known *known, uint64_t hash, uint32_t now_s)
+/* Write the word of a hash, as if it had been seen so long before now. */
+static inline void
+put(const struct known *known, uint64_t hash, uint32_t now_s, uint32_t before_s)
 {
 	uint32_t *set = known_set(known, hash);
 	uint32_t now = now_s >> KNOWN_TIME_SHIFT & KNOWN_TIME_MASK;
+	uint32_t seen = (now_s - before_s) >> KNOWN_TIME_SHIFT & KNOWN_TIME_MASK;
 	uint32_t tag = known_tag(hash), most = 0;
 	uint32_t *oldest = &set[tag >> 8 & (KNOWN_WAYS - 1)]; /* if all are as young */
 
@@ -53,8 +55,8 @@ known_note(const struct known *known, uint64_t hash, uint32_t now_s)
 
 		if ((word ^ tag) <= KNOWN_TIME_MASK) {
 			/* Mostly it stands there as it should: the line stays everybody's. */
-			if (word != (tag | now))
-				__atomic_store_n(&set[i], tag | now, __ATOMIC_RELAXED);
+			if (word != (tag | seen))
+				__atomic_store_n(&set[i], tag | seen, __ATOMIC_RELAXED);
 			return;
 		}
 		if (age > most) {
@@ -62,5 +64,34 @@ known_note(const struct known *known, uint64_t hash, uint32_t now_s)
 			oldest = &set[i];
 		}
 	}
-	__atomic_store_n(oldest, tag | now, __ATOMIC_RELAXED);
+	__atomic_store_n(oldest, tag | seen, __ATOMIC_RELAXED);
+}
+
+void
+known_note(const struct known *known, uint64_t hash, uint32_t now_s)
+{
+	put(known, hash, now_s, 0);
+}
+
+void
+known_expect(const struct known *known, uint64_t hash, uint32_t seq, uint32_t now_s)
+{
+	put(known, known_expected(hash, seq), now_s, KNOWN_EXPECTED_S);
+}
+
+void
+known_confirm(const struct known *known, uint64_t hash, uint32_t ack, uint32_t now_s)
+{
+	uint32_t *set = known_set(known, hash);
+	uint32_t equal = known_tag(known_expected(hash, ack));
+	uint32_t below = known_tag(known_expected(hash, ack - 1));
+
+	for (unsigned int i = 0; i < KNOWN_WAYS; i++) {
+		uint32_t word = __atomic_load_n(&set[i], __ATOMIC_RELAXED);
+
+		/* What another worker has written there since is lost. */
+		if ((word ^ equal) <= KNOWN_TIME_MASK || (word ^ below) <= KNOWN_TIME_MASK)
+			__atomic_store_n(&set[i], 0, __ATOMIC_RELAXED);
+	}
+	known_note(known, hash, now_s);
 }

@@ -2,7 +2,6 @@
 /* The pools of records and blocks; what they are for stands in pending.h. */
 #include "pending.h"
 
-#include "flow_index.h"
 #include "gauge.h"
 
 #define NO_STAGE 0xffu
@@ -54,11 +53,33 @@ pending_table_init(struct pending_table *table, void *memory, uint32_t capacity,
 	for (uint32_t i = 0; i < table->n_blocks; i++)
 		table->blocks[i].next = i + 1 < table->n_blocks ? i + 1 : FLOW_NONE;
 	for (unsigned int s = 0; s < PENDING_STAGES; s++)
-		table->head[s] = table->tail[s] = FLOW_NONE;
+		table->lists[0][s] = table->lists[1][s] = (struct pending_list){ FLOW_NONE,
+			                                                         FLOW_NONE };
+	table->doubtful_max = capacity / PENDING_DOUBTFUL_SHARE;
+	if (table->doubtful_max == 0)
+		table->doubtful_max = 1;
 }
 
 uint32_t
-pending_take(struct pending_table *table)
+pending_gives_way(const struct pending_table *table, bool doubtful)
+{
+	unsigned int kind = doubtful && table->n_doubtful >= table->doubtful_max;
+	uint32_t longest = FLOW_NONE;
+
+	for (; kind < 2; kind++)
+		for (unsigned int s = 0; s < PENDING_STAGE_ANSWERED; s++) {
+			uint32_t head = table->lists[kind][s].head;
+
+			if (head != FLOW_NONE &&
+			    (longest == FLOW_NONE ||
+			     table->records[head].started_ms < table->records[longest].started_ms))
+				longest = head;
+		}
+	return longest;
+}
+
+uint32_t
+pending_take(struct pending_table *table, bool doubtful)
 {
 	uint32_t number = table->free;
 
@@ -71,7 +92,8 @@ pending_take(struct pending_table *table)
 	p->first_block = p->last_block = FLOW_NONE;
 	p->held_size = 0;
 	p->stage = NO_STAGE;
-	p->flags = 0;
+	p->flags = doubtful ? PENDING_DOUBTFUL : 0;
+	table->n_doubtful += doubtful;
 	return number;
 }
 
@@ -82,14 +104,15 @@ pending_unlink(struct pending_table *table, uint32_t number)
 
 	if (p->stage == NO_STAGE)
 		return;
+	struct pending_list *list = &table->lists[pending_is_doubtful(p)][p->stage];
 	if (p->prev != FLOW_NONE)
 		table->records[p->prev].next = p->next;
 	else
-		table->head[p->stage] = p->next;
+		list->head = p->next;
 	if (p->next != FLOW_NONE)
 		table->records[p->next].prev = p->prev;
 	else
-		table->tail[p->stage] = p->prev;
+		list->tail = p->prev;
 	p->stage = NO_STAGE;
 }
 
@@ -97,6 +120,7 @@ void
 pending_give(struct pending_table *table, uint32_t number)
 {
 	pending_unlink(table, number);
+	table->n_doubtful -= pending_is_doubtful(&table->records[number]);
 	table->records[number].next = table->resting;
 	table->resting = number;
 	gauge_sub(&table->used, 1);
@@ -120,41 +144,47 @@ blocks_free(struct pending_table *table, struct pending *p)
 }
 
 void
+pending_settle_last(struct pending_table *table)
+{
+	struct pending *p = &table->records[table->resting];
+	uint32_t next = p->next;
+
+	blocks_free(table, p);
+	p->next = table->free;
+	table->free = table->resting;
+	table->resting = next;
+}
+
+void
 pending_settle(struct pending_table *table)
 {
-	while (table->resting != FLOW_NONE) {
-		struct pending *p = &table->records[table->resting];
-		uint32_t next = p->next;
-
-		blocks_free(table, p);
-		p->next = table->free;
-		table->free = table->resting;
-		table->resting = next;
-	}
+	while (table->resting != FLOW_NONE)
+		pending_settle_last(table);
 }
 
 void
 pending_wait(struct pending_table *table, uint32_t number, unsigned int stage, uint64_t deadline_ms)
 {
 	struct pending *p = &table->records[number];
+	struct pending_list *list = &table->lists[pending_is_doubtful(p)][stage];
 
 	pending_unlink(table, number);
 	p->stage = (uint8_t)stage;
 	p->deadline_ms = deadline_ms;
 	p->next = FLOW_NONE;
-	p->prev = table->tail[stage];
+	p->prev = list->tail;
 	if (p->prev != FLOW_NONE)
 		table->records[p->prev].next = number;
 	else
-		table->head[stage] = number;
-	table->tail[stage] = number;
+		list->head = number;
+	list->tail = number;
 }
 
 uint32_t
 pending_due(const struct pending_table *table, uint64_t now_ms)
 {
-	for (unsigned int s = 0; s < PENDING_STAGES; s++) {
-		uint32_t head = table->head[s];
+	for (unsigned int i = 0; i < 2 * PENDING_STAGES; i++) {
+		uint32_t head = table->lists[i & 1][i / 2].head;
 
 		if (head != FLOW_NONE && table->records[head].deadline_ms <= now_ms)
 			return head;
@@ -167,8 +197,8 @@ pending_next_ms(const struct pending_table *table)
 {
 	uint64_t least = UINT64_MAX;
 
-	for (unsigned int s = 0; s < PENDING_STAGES; s++) {
-		uint32_t head = table->head[s];
+	for (unsigned int i = 0; i < 2 * PENDING_STAGES; i++) {
+		uint32_t head = table->lists[i & 1][i / 2].head;
 
 		if (head != FLOW_NONE && table->records[head].deadline_ms < least)
 			least = table->records[head].deadline_ms;

@@ -14,7 +14,12 @@
  * the window that clients are told shrinks when it becomes scarce.
  *
  * Records that have sent the same number of SYNs wait equally long: one list
- * per stage, in order of time, so a timer is a look at the heads.
+ * per stage, in order of time, so a timer is a look at the heads. There are two of each:
+ * for servers that are known to answer, and for doubtful ones, of which nobody has ever
+ * heard or which are down. Anybody can name a thousand addresses and ports where nobody
+ * listens and wait there, from one real address: that takes a share of the records and
+ * no more. When there is none left the client that has waited longest gives way, since
+ * a server that is there answers within a fraction of what the silent ones cost.
  *
  * A record given back while the actions of this call still point into its data
  * rests in a list of its own, with its blocks, until pending_settle().
@@ -24,12 +29,15 @@
 
 #include <stddef.h>
 
+#include "flow_index.h"
 #include "tcp_options.h"
 
 #define PENDING_STAGE_ANSWERED 6u /* the list of those that wait for a second SYN-ACK */
 #define PENDING_STAGES 7u
 #define PENDING_BLOCK_SIZE 1536u /* a segment of an Ethernet, in whole cache lines */
 #define PENDING_BLOCKS_EACH 3u
+/* Of the records at most 1/8 are for clients of doubtful servers. */
+#define PENDING_DOUBTFUL_SHARE 8u
 
 enum pending_flag {
 	PENDING_FIN = 0x01,         /* the client's FIN stands behind what is held */
@@ -38,6 +46,7 @@ enum pending_flag {
 	PENDING_PUSH = 0x08,
 	PENDING_REPEATED = 0x10, /* each SYN went out twice */
 	PENDING_ANSWERED = 0x20, /* ... and one SYN-ACK has come */
+	PENDING_DOUBTFUL = 0x40, /* its server is, or was when it began to wait */
 };
 
 /* What the server's SYN-ACK says. */
@@ -63,10 +72,19 @@ struct pending {
 	uint32_t net;                     /* hash of the client's net, for votes */
 	struct tcp_offer offer;           /* agreed with the client */
 	uint16_t window;                  /* the client's latest, as on the wire */
+	uint32_t label;                   /* of what is sent in its name: segment_label() */
 	uint8_t promised_wscale;
 	uint8_t stage; /* SYNs sent - 1 */
 	uint8_t flags; /* enum pending_flag */
+	uint8_t ttl;   /* as label: segment_ttl() */
 };
+
+/* Of which kind of server. */
+static inline bool
+pending_is_doubtful(const struct pending *p)
+{
+	return (p->flags & PENDING_DOUBTFUL) != 0;
+}
 
 struct pending_block {
 	uint32_t next; /* of the record, or of the free ones; FLOW_NONE */
@@ -80,7 +98,10 @@ struct pending_table {
 	uint32_t capacity, used, free, resting;
 	uint32_t n_blocks, n_free_blocks, free_block;
 	uint32_t n_started; /* records that have their first block, resting ones too */
-	uint32_t head[PENDING_STAGES], tail[PENDING_STAGES];
+	uint32_t n_doubtful, doubtful_max;
+	struct pending_list {
+		uint32_t head, tail;
+	} lists[2][PENDING_STAGES]; /* of servers that answer, and of doubtful ones */
 };
 
 /* Bytes that each record takes with its share of blocks. */
@@ -93,13 +114,25 @@ size_t pending_table_size(uint32_t capacity, uint32_t hold_bytes);
  * record may hold; the pool has room for that once beyond what `capacity` brings. */
 void pending_table_init(struct pending_table *table, void *memory, uint32_t capacity,
                         uint32_t hold_bytes);
-/* A record in no list, without flags and holding nothing, or FLOW_NONE. All else of it is the
- * caller's to write. */
-uint32_t pending_take(struct pending_table *table);
+/* Is there a record for a client of such a server? */
+static inline bool
+pending_has_room(const struct pending_table *table, bool doubtful)
+{
+	return table->free != FLOW_NONE && (!doubtful || table->n_doubtful < table->doubtful_max);
+}
+
+/* Who makes room for it: of those without an answer, and of doubtful ones alone if they have
+ * their share, the one that has waited longest. FLOW_NONE: nobody. */
+uint32_t pending_gives_way(const struct pending_table *table, bool doubtful);
+/* A record in no list, with no flag but PENDING_DOUBTFUL and holding nothing, or FLOW_NONE. All
+ * else of it is the caller's to write, and the share of doubtful ones the caller's to keep. */
+uint32_t pending_take(struct pending_table *table, bool doubtful);
 /* Take it out of its list and let it rest. */
 void pending_give(struct pending_table *table, uint32_t number);
 /* Free what rests: no action points to it any more. */
 void pending_settle(struct pending_table *table);
+/* Free the one that was given back last: no action points to it. */
+void pending_settle_last(struct pending_table *table);
 /* Put it at the end of the list of `stage` (leaving its present one). */
 void pending_wait(struct pending_table *table, uint32_t number, unsigned int stage,
                   uint64_t deadline_ms);

@@ -79,6 +79,7 @@ struct service {
 	bool wait_for_data; /* open the server at the client's first byte */
 	bool repeat_syn;    /* SYNs to the server go out twice: it takes no round-trip sample */
 	bool observe;       /* all of it crosses, and what would be done is counted */
+	bool adopts;        /* by a reload it has come before connections that crossed until then */
 	/* Mode handoff: whose secret the cookies are made with, by name and by number (from 1),
 	 * which lasts for as long as a service of the group exists; what is promised; SYNs that
 	 * pass in a second, above which cookies answer. */

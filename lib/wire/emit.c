@@ -11,13 +11,11 @@
 #include "protocols.h"
 #include "tcp_layout.h"
 
-#define TTL 64
-
 /* First words of our IP headers. DF with ID 0: atomic datagrams, whose ID has
  * no meaning (RFC 6864, 4.1). */
 #define IPV4_WORD0 0x45000000u
 #define IPV4_WORD1 0x00004000u
-#define IPV4_WORD2 ((uint32_t)TTL << 24 | PROTO_TCP << 16)
+#define IPV4_WORD2 (PROTO_TCP << 16) /* and the TTL above it */
 #define IPV6_WORD0 0x60000000u
 
 /* The tail of a TCP header in the making: where the next word goes. */
@@ -49,18 +47,25 @@ put_options(uint8_t *at, const struct packet *p, struct emit_fixed *fixed)
 	return at;
 }
 
+static inline unsigned int
+padded(unsigned int frame_len)
+{
+	return frame_len < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : frame_len;
+}
+
 /* Sums are of words as they lie in memory, so that they fold to what is stored. */
 static __attribute__((noinline)) void
 fixed_fill(struct emit_fixed *fixed, const struct packet *p)
 {
+	uint32_t ttl = p->ttl != 0 ? p->ttl : EMIT_TTL;
 	uint32_t ipv4[3], ipv6[2];
 
 	memset(fixed, 0, sizeof(*fixed));
 	uint8_t *end = put_options(fixed->tail + TCP_HEADER_SIZE - TCP_DATA_OFF, p, fixed);
 	fixed->header_len = (uint8_t)(TCP_DATA_OFF + (end - fixed->tail));
 	fixed->len = (uint16_t)(fixed->header_len + p->payload_len);
-	fixed->ipv4_len = (uint16_t)(IPV4_HEADER_SIZE + fixed->len);
-	fixed->ipv6_len = (uint16_t)(IPV6_HEADER_SIZE + fixed->len);
+	fixed->ipv4_frame = (uint16_t)padded(ETH_HEADER_SIZE + IPV4_HEADER_SIZE + fixed->len);
+	fixed->ipv6_frame = (uint16_t)padded(ETH_HEADER_SIZE + IPV6_HEADER_SIZE + fixed->len);
 	if (fixed->tsecr_mask == 0)
 		fixed->tsecr_off = fixed->header_len;
 	put_word(fixed->tail,
@@ -70,11 +75,11 @@ fixed_fill(struct emit_fixed *fixed, const struct packet *p)
 
 	ipv4[0] = htobe32(IPV4_WORD0 | ((uint32_t)fixed->len + IPV4_HEADER_SIZE));
 	ipv4[1] = htobe32(IPV4_WORD1);
-	ipv4[2] = htobe32(IPV4_WORD2);
+	ipv4[2] = htobe32(ttl << 24 | IPV4_WORD2);
 	memcpy(fixed->ipv4_first, ipv4, sizeof(ipv4));
 	fixed->ipv4_sum = checksum_fold((uint64_t)ipv4[0] + ipv4[1] + ipv4[2]);
 	ipv6[0] = htobe32(IPV6_WORD0);
-	ipv6[1] = htobe32((uint32_t)fixed->len << 16 | PROTO_TCP << 8 | TTL);
+	ipv6[1] = htobe32((uint32_t)fixed->len << 16 | PROTO_TCP << 8 | ttl);
 	memcpy(&fixed->ipv6_first, ipv6, sizeof(fixed->ipv6_first));
 }
 _Static_assert(offsetof(struct packet, ack) == 16 && offsetof(struct packet, seq) == 20,
@@ -217,6 +222,20 @@ ports_of(const struct flow *flow, bool from_client)
 	return from_client ? ports_be : ports_be << 16 | ports_be >> 16;
 }
 
+/* DSCP of another's: no common thing, so apart. */
+static __attribute__((noinline)) void
+label_ipv4(uint8_t *ip, uint32_t label, enum emit_checksum checksum)
+{
+	uint8_t tos = (uint8_t)(label >> 20);
+
+	ip[1] = tos;
+	/* RFC 1624, eqn. 3; it was 0 before. */
+	if (checksum == EMIT_CHECKSUM_SOFTWARE)
+		bytes_put_u16(ip + IPV4_CHECK_OFF,
+		              (uint16_t)~checksum_fold_u32(
+				      (uint16_t)~bytes_get_u16(ip + IPV4_CHECK_OFF) + tos));
+}
+
 /* Everything from `l3_off` on of any packet, and the padding. Returns the frame length. */
 static __attribute__((noinline)) unsigned int
 write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool from_client,
@@ -242,13 +261,16 @@ write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool 
 		write_ipv4(frame + l3_off, src_be, dst_be, fixed, checksum);
 		bytes_put_u32_be(frame + l3_off + IPV4_SRC_OFF, src_be);
 		bytes_put_u32_be(frame + l3_off + IPV4_DST_OFF, dst_be);
+		if (__builtin_expect(p->label != 0, 0))
+			label_ipv4(frame + l3_off, p->label, checksum);
 		addresses = (uint64_t)src_be + dst_be;
 	} else {
 		write_ipv6(frame + l3_off, src, dst, fixed);
+		bytes_put_u32_be(frame + l3_off, htobe32(IPV6_WORD0 | p->label));
 		addresses = sum_addr(src) + sum_addr(dst);
 	}
 	write_tcp(frame + l4_off, ports_of(flow, from_client), p, fixed, addresses, checksum);
-	return end < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : end;
+	return padded(end);
 }
 
 static inline void
@@ -328,13 +350,12 @@ static inline __attribute__((always_inline)) unsigned int
 write_bare(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool from_client,
            bool is_v4, const struct packet *p, const struct emit_fixed *fixed)
 {
-	if (is_v4)
+	if (is_v4) {
 		write_bare_v4(frame + l3_off, flow, from_client, p, fixed);
-	else
-		write_bare_v6(frame + l3_off, flow, from_client, p, fixed);
-	/* The shortest of IPv6 is long enough. */
-	unsigned int end = l3_off + (is_v4 ? fixed->ipv4_len : fixed->ipv6_len);
-	return is_v4 && end < EMIT_FRAME_MIN ? EMIT_FRAME_MIN : end;
+		return padded(l3_off + IPV4_HEADER_SIZE + fixed->len);
+	}
+	write_bare_v6(frame + l3_off, flow, from_client, p, fixed);
+	return l3_off + IPV6_HEADER_SIZE + fixed->len;
 }
 _Static_assert(ETH_HEADER_SIZE + IPV6_HEADER_SIZE + TCP_HEADER_SIZE >= EMIT_FRAME_MIN,
                "IPv6 needs no padding");
@@ -347,22 +368,25 @@ write_any(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool fro
 	struct emit_kept *kept = memo_place(memo, p);
 
 	if (__builtin_expect(!is_said(kept->said, p) || p->payload_len != 0 ||
-	                             checksum != EMIT_CHECKSUM_SOFTWARE,
+	                             (is_v4 && p->label != 0) || checksum != EMIT_CHECKSUM_SOFTWARE,
 	                     0))
 		return write_packet(frame, l3_off, flow, from_client, is_v4, p, checksum, kept);
 	if (is_v4)
 		return write_bare(frame, l3_off, flow, from_client, true, p, &kept->fixed);
-	return write_bare(frame, l3_off, flow, from_client, false, p, &kept->fixed);
+	unsigned int len = write_bare(frame, l3_off, flow, from_client, false, p, &kept->fixed);
+	bytes_put_u32_be(frame + l3_off, htobe32(IPV6_WORD0 | p->label));
+	return len;
 }
 
 /* To a client, of a packet whose bytes are made: what a flood is answered with. By themselves, so
- * that they save no registers. */
+ * that they save no registers: of SYNs at one look, and of any. */
 static __attribute__((noinline)) unsigned int
 reply_made_v4(uint8_t *frame, const struct segment *seg, const struct packet *p,
               const struct emit_fixed *made)
 {
 	swap_stations(frame);
-	return write_bare(frame, seg->l3_off, &seg->flow, false, true, p, made);
+	write_bare_v4(frame + ETH_HEADER_SIZE, &seg->flow, false, p, made);
+	return made->ipv4_frame;
 }
 
 static __attribute__((noinline)) unsigned int
@@ -370,6 +394,17 @@ reply_made_v6(uint8_t *frame, const struct segment *seg, const struct packet *p,
               const struct emit_fixed *made)
 {
 	swap_stations(frame);
+	write_bare_v6(frame + ETH_HEADER_SIZE, &seg->flow, false, p, made);
+	return made->ipv6_frame;
+}
+
+static __attribute__((noinline)) unsigned int
+reply_made_any(uint8_t *frame, const struct segment *seg, const struct packet *p,
+               const struct emit_fixed *made)
+{
+	swap_stations(frame);
+	if (seg->is_v4)
+		return write_bare(frame, seg->l3_off, &seg->flow, false, true, p, made);
 	return write_bare(frame, seg->l3_off, &seg->flow, false, false, p, made);
 }
 
@@ -391,9 +426,14 @@ emit_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
 {
 	const struct emit_fixed *made = p->made;
 
-	if (made != NULL && checksum == EMIT_CHECKSUM_SOFTWARE && seg->side == SIDE_OUTSIDE)
-		return seg->is_v4 ? reply_made_v4(frame, seg, p, made)
-		                  : reply_made_v6(frame, seg, p, made);
+	if (__builtin_expect(made != NULL, 1) && checksum == EMIT_CHECKSUM_SOFTWARE) {
+		if (seg->shape == SHAPE_SYN_V4)
+			return reply_made_v4(frame, seg, p, made);
+		if (seg->shape == SHAPE_SYN_V6)
+			return reply_made_v6(frame, seg, p, made);
+		if (seg->side == SIDE_OUTSIDE)
+			return reply_made_any(frame, seg, p, made);
+	}
 	return write_reply(frame, seg, p, checksum, memo);
 }
 

@@ -2,14 +2,15 @@
 /*
  * Writing frames: a `packet` says what a generated segment carries, emit_*()
  * lays it out. Nothing of a received frame survives into a generated one but
- * its addresses, ports, MAC pair and tags: TTL, IP ID, DSCP, options, payload
- * and window are all ours.
+ * its addresses, ports, MAC pair and tags, and what a packet's `label` and `ttl` say:
+ * IP ID, options, payload and window are all ours.
  */
 #ifndef SYNFRONT_EMIT_H
 #define SYNFRONT_EMIT_H
 
 #include <smmintrin.h>
 
+#include "bytes.h"
 #include "protocols.h"
 #include "segment.h"
 
@@ -19,6 +20,8 @@
 
 /* The shortest frame, without FCS (IEEE 802.3). */
 #define EMIT_FRAME_MIN 60u
+
+#define EMIT_TTL 64u /* of what is sent for nobody */
 
 /* What a generated TCP segment says. Options are written only when their bit
  * is in `options`, in the order MSS, SACK-permitted+timestamps, window scale,
@@ -32,11 +35,13 @@ struct packet {
 	uint8_t flags;   /* enum tcp_flag */
 	uint8_t options; /* enum segment_option: MSS, WSCALE, SACK_PERMITTED, TIMESTAMPS */
 	uint8_t wscale;
-	uint8_t zero[3];
+	uint8_t ttl; /* or hop limit; 0: 64 */
+	uint8_t zero[2];
 
 	uint32_t ack; /* both numbers are read as one word */
 	uint32_t seq;
 	uint32_t tsecr;
+	uint32_t label;         /* segment_label() of whom it speaks for, or 0 */
 	const uint8_t *payload; /* copied behind the header; NULL if none */
 	/* What emit_make() has made of these 16 bytes, for emit_reply(); NULL: nothing. */
 	const struct emit_fixed *made;
@@ -51,10 +56,10 @@ struct emit_fixed {
 	uint64_t sum;        /* of `tail`, and of the pseudo-header without addresses; < 2^34 */
 	uint32_t ipv4_sum;   /* of the IPv4 header without addresses */
 	uint16_t len;        /* of TCP header and payload ... */
-	uint16_t ipv4_len, ipv6_len; /* ... with the IP header */
-	uint8_t header_len;          /* of the TCP header */
-	uint8_t tsecr_off;           /* from its begin; behind the header if there is none ... */
-	uint32_t tsecr_mask;         /* ... and 0 then */
+	uint16_t ipv4_frame, ipv6_frame; /* ... of an untagged frame, with its padding */
+	uint8_t header_len;              /* of the TCP header */
+	uint8_t tsecr_off;   /* from its begin; behind the header if there is none ... */
+	uint32_t tsecr_mask; /* ... and 0 then */
 	/* The TCP header from the data offset on, checksum and TSecr zero, then zeros. */
 	uint8_t tail[32];
 };
@@ -145,6 +150,32 @@ emit_envelope(const struct segment *seg, bool reply)
 	if (reply)
 		stations = _mm_shuffle_epi8(stations, swap);
 	return _mm_insert_epi32(stations, (int)seg->tags, 3);
+}
+
+/*
+ * DSCP and flow label of a segment, where the first word of an IPv6 header has them (of IPv4 the
+ * DSCP alone); the bits of ECN are the end's own. Routers choose among paths of equal cost by
+ * them: by the flow label Linux does unless told otherwise, and what a client has sent itself
+ * must meet the same server as what is sent for it.
+ */
+static inline uint32_t
+segment_label(const struct segment *seg)
+{
+	const uint8_t *ip = seg->frame + seg->l3_off;
+
+	return seg->is_v4 ? (ip[1] & 0xfcu) << 20 : bytes_get_u32(ip) & 0x0fcfffffu;
+}
+
+/*
+ * What is sent for the one who sent this has its TTL or hop limit where that is above our own:
+ * 255 tells a neighbour (RFC 5082). Not a lower one: what it asks for would never arrive.
+ */
+static inline uint8_t
+segment_ttl(const struct segment *seg)
+{
+	uint8_t ttl = seg->frame[seg->l3_off + (seg->is_v4 ? 8 : 7)];
+
+	return ttl > EMIT_TTL ? ttl : 0;
 }
 
 /* The Ethernet envelope that answers `seg` (reply) or continues it (!reply). */

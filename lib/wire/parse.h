@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The parser without its fast lane, for whoever compares the two; inside lib/wire only. */
+/* The parser without its lane, for whoever compares the two; inside lib/wire only. */
 #ifndef SYNFRONT_PARSE_H
 #define SYNFRONT_PARSE_H
 

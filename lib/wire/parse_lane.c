@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The fast lane of the parser. It decides by as few compares as will do whether
- * a frame is of the usual kind, and leaves all judgement of others to parse.c.
  * Fields that lie side by side are compared as one word in the order of the wire.
+ * What fails a compare is parse.c's to judge.
  */
 #include "parse_lane.h"
 
@@ -80,6 +79,27 @@ lane_fill(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32
 	memcpy(&seg->frame_len, &lengths, sizeof(lengths));
 }
 
+/* Options of any layout. */
+static inline void
+lane_options(struct segment *seg, const uint8_t *tcp, uint32_t header_len)
+{
+	if (header_len == TCP_HEADER_SIZE)
+		tcp_layout_clear(seg);
+	else if (!tcp_layout_read(seg, tcp, header_len))
+		tcp_options_parse(seg, tcp, header_len);
+}
+
+/* With SYN from outside, and not as most SYNs are: with data, with ECN, or a SYN-ACK. */
+static __attribute__((noinline)) void
+lane_fill_rare_syn(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32_t end,
+                   uint32_t header_len)
+{
+	lane_fill(seg, frame, l4_off, end, header_len, SIDE_OUTSIDE);
+	lane_options(seg, frame + l4_off, header_len);
+	if (segment_opens(seg))
+		seg->shape = seg->is_v4 ? SHAPE_SYN_V4 : SHAPE_SYN_V6;
+}
+
 /* The TCP header at `l4_off` of a packet that ends at `end`, of which all is there. */
 static inline __attribute__((always_inline)) bool
 lane_tcp(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32_t end,
@@ -90,18 +110,22 @@ lane_tcp(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32_
 
 	if ((ports & 0xffff) == 0 || ports >> 16 == 0)
 		return false;
-	uint32_t len = end - l4_off, header_len = (tcp[TCP_DATA_OFF] & 0xf0u) >> 2;
+	int32_t len = (int32_t)(end - l4_off), header_len = (tcp[TCP_DATA_OFF] & 0xf0) >> 2;
+	uint8_t flags = tcp[TCP_FLAGS_OFF];
 
-	/* Neither is less than TCP_HEADER_SIZE then: the caller has looked at the length. */
-	if (header_len - TCP_HEADER_SIZE > len - TCP_HEADER_SIZE ||
-	    has_bad_flags(tcp[TCP_FLAGS_OFF]))
+	/* Less than nothing is too short as well. */
+	if (header_len < TCP_HEADER_SIZE || header_len > len)
 		return false;
-	lane_fill(seg, frame, l4_off, end, header_len, side);
-	if (header_len == TCP_HEADER_SIZE)
-		tcp_layout_clear(seg);
-	else if (!(header_len == 40 && tcp_layout_try(seg, tcp, 40, TCP_LAYOUT_LINUX)) &&
-	         !tcp_layout_read(seg, tcp, header_len))
-		tcp_options_parse(seg, tcp, header_len);
+	if (side == SIDE_OUTSIDE && (flags & TCP_SYN)) {
+		if (has_bad_flags(flags))
+			return false;
+		lane_fill_rare_syn(seg, frame, l4_off, end, (uint32_t)header_len);
+		return true;
+	}
+	if (has_bad_flags(flags))
+		return false;
+	lane_fill(seg, frame, l4_off, end, (uint32_t)header_len, side);
+	lane_options(seg, tcp, (uint32_t)header_len);
 	return true;
 }
 
@@ -154,7 +178,7 @@ lane_v4(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 	const uint8_t *ip = frame + ETH_HEADER_SIZE;
 	uint32_t end = ETH_HEADER_SIZE + (uint32_t)bytes_get_u16(ip + IPV4_LENGTH_OFF);
 
-	if (end > head || end < LANE_V4_L4_OFF + TCP_HEADER_SIZE ||
+	if (end > head ||
 	    (bytes_get_u32_be(ip + IPV4_FRAGMENT_OFF) & WHOLE_TCP_MASK) != WHOLE_TCP ||
 	    !checksum_is_whole(sum_ipv4(ip)) || has_odd_net(ip) || is_to_itself(ip))
 		return false;
@@ -183,8 +207,7 @@ lane_v6(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 	__m128i src = _mm_loadu_si128((const __m128i *)(ip + IPV6_SRC_OFF));
 	__m128i dst = _mm_loadu_si128((const __m128i *)(ip + IPV6_DST_OFF));
 
-	if (ip[IPV6_NEXT_OFF] != PROTO_TCP || end > head ||
-	    end < LANE_V6_L4_OFF + TCP_HEADER_SIZE || has_odd_address(ip, src, dst))
+	if (ip[IPV6_NEXT_OFF] != PROTO_TCP || end > head || has_odd_address(ip, src, dst))
 		return false;
 	bool outside = side == SIDE_OUTSIDE;
 	_mm_storeu_si128((__m128i *)seg->flow.client.bytes, outside ? src : dst);
@@ -195,96 +218,191 @@ lane_v6(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 /*
  * The SYN that most floods are made of: IP without options or extension headers, 20 bytes of TCP
  * options as Linux lays them out, from outside. All that must be as it is lies in two vectors and
- * a word; what follows from it is written as constants.
+ * two words; what follows from it is written as constants.
  */
 #define SYN_LEN 40u
 #define ANY4 0, 0, 0, 0
-struct syn_shape {
+struct shape {
 	uint8_t fixed[16], is[16];
 } __attribute__((aligned(16)));
 
-static const struct syn_shape syn_ipv4 = {
-	/* EtherType, version, TOS, length, id, fragment, TTL, protocol, checksum, source */
+/* EtherType, version, TOS, length, id, fragment, TTL, protocol, checksum, source: of that length,
+ * and of any. */
+static const struct shape syn_ipv4 = {
 	{ 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0, 0, 0x3f, 0xff, 0, 0xff, ANY4 },
 	{ 0x08, 0x00, 0x45, 0, 0, 20 + SYN_LEN, 0, 0, 0, 0, 0, PROTO_TCP, ANY4 },
 };
-static const struct syn_shape syn_ipv6 = {
-	/* EtherType, version, traffic class, label, length, next header, hop limit, source */
+static const struct shape tcp_in_ipv4 = {
+	{ 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0x3f, 0xff, 0, 0xff, ANY4 },
+	{ 0x08, 0x00, 0x45, 0, 0, 0, 0, 0, 0, 0, 0, PROTO_TCP, ANY4 },
+};
+/* EtherType, version, traffic class, label, length, next header, hop limit, source. */
+static const struct shape syn_ipv6 = {
 	{ 0xff, 0xff, 0xf0, 0, 0, 0, 0xff, 0xff, 0xff, 0, 0, 0, ANY4 },
 	{ 0x86, 0xdd, 0x60, 0, 0, 0, 0, SYN_LEN, PROTO_TCP, 0, 0, 0, ANY4 },
 };
-static const struct syn_shape syn_tcp = {
-	/* data offset, flags, window, checksum, urgent; MSS; SACK-permitted, timestamps */
-	{ 0xff, 0xff, 0, 0, ANY4, 0xff, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff },
-	{ SYN_LEN << 2, TCP_SYN, 0, 0, ANY4, TCPOPT_MSS, 4, 0, 0, TCPOPT_SACK_PERMITTED, 2,
-	  TCPOPT_TIMESTAMPS, 10 },
+static const struct shape tcp_in_ipv6 = {
+	{ 0xff, 0xff, 0xf0, 0, 0, 0, 0, 0, 0xff, 0, 0, 0, ANY4 },
+	{ 0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, PROTO_TCP, 0, 0, 0, ANY4 },
 };
-/* ... and the scale behind them, without its value: NOP, window scale, 3. */
-#define SYN_SCALE_MASK htobe32(0xffffff00u)
-#define SYN_SCALE htobe32(TCPOPT_WORD_WSCALE)
+/* The MSS option without its value, at 20; from 24 on SACK-permitted and timestamps, and behind
+ * these a NOP and the window scale. */
+#define SYN_MSS_OFF TCP_HEADER_SIZE
+#define SYN_MSS htobe16(TCPOPT_MSS << 8 | 4)
+#define SYN_REST_OFF (SYN_LEN - 16)
+static const struct shape syn_rest = {
+	{ 0xff, 0xff, 0xff, 0xff, ANY4, ANY4, 0xff, 0xff, 0xff, 0 },
+	{ TCPOPT_SACK_PERMITTED, 2, TCPOPT_TIMESTAMPS, 10, ANY4, ANY4, TCPOPT_NOP, TCPOPT_WSCALE,
+	  3 },
+};
+/* From these 16 bytes, the MSS in place of the first two, to the fields from `options` to `tsecr`;
+ * and what each such SYN says, in either family. */
+static const int8_t syn_order[16]
+	__attribute__((aligned(16))) = { -1, -1, -1, -1, 1, 0, 15, -1, 7, 6, 5, 4, 11, 10, 9, 8 };
+#define SYN_SAYS(shape)                                                                            \
+	OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS, 26, 0, 0, 0, 0, 0, \
+		shape
+static const uint8_t syn_v4_says[16] __attribute__((aligned(16))) = { SYN_SAYS(SHAPE_SYN_V4) };
+static const uint8_t syn_v6_says[16] __attribute__((aligned(16))) = { SYN_SAYS(SHAPE_SYN_V6) };
+_Static_assert(offsetof(struct segment, shape) == offsetof(struct segment, options) + 7 &&
+                       offsetof(struct segment, tsval) == offsetof(struct segment, options) + 8,
+               "what a SYN says ends with its shape");
 
-static inline bool
-has_shape(const uint8_t *at, const struct syn_shape *shape)
+/* What differs of 16 bytes from those of a shape. */
+static inline __m128i
+from_shape(const uint8_t *at, const struct shape *shape)
 {
-	__m128i bytes = _mm_loadu_si128((const __m128i *)at);
-	__m128i is = _mm_load_si128((const __m128i *)(const void *)shape->is);
-	__m128i fixed = _mm_load_si128((const __m128i *)(const void *)shape->fixed);
-
-	return _mm_testz_si128(_mm_xor_si128(bytes, is), fixed);
+	return _mm_xor_si128(_mm_loadu_si128((const __m128i *)at),
+	                     _mm_load_si128((const __m128i *)(const void *)shape->is));
 }
 
-/* Of a frame that is long enough for a TCP header there. One look at the flags: what is no SYN
- * shall not pay for the rest. */
 static inline bool
-is_syn_of(const uint8_t *frame, uint32_t head, unsigned int l4_off, const struct syn_shape *ip)
+is_shape(__m128i differ, const struct shape *shape)
+{
+	return _mm_testz_si128(differ, _mm_load_si128((const __m128i *)(const void *)shape->fixed));
+}
+
+/* Of a SYN: is it this one? *rest: what it has of its own in the last 16 bytes. */
+static inline __attribute__((always_inline)) bool
+is_syn_of(const uint8_t *frame, uint32_t head, unsigned int l4_off, const struct shape *ip,
+          __m128i *rest)
 {
 	const uint8_t *tcp = frame + l4_off;
 
-	if (tcp[TCP_FLAGS_OFF] != TCP_SYN)
+	if (tcp[TCP_DATA_OFF] != SYN_LEN << 2 || __builtin_expect(head < l4_off + SYN_LEN, 0) ||
+	    bytes_get_u16_be(tcp + SYN_MSS_OFF) != SYN_MSS)
 		return false;
-	return __builtin_expect(head >= l4_off + SYN_LEN, 1) &&
-	       has_shape(frame + ETH_TYPE_OFF, ip) && has_shape(tcp + TCP_DATA_OFF, &syn_tcp) &&
-	       (bytes_get_u32_be(tcp + SYN_LEN - 4) & SYN_SCALE_MASK) == SYN_SCALE &&
+	*rest = from_shape(tcp + SYN_REST_OFF, &syn_rest);
+	return is_shape(*rest, &syn_rest) && is_shape(from_shape(frame + ETH_TYPE_OFF, ip), ip) &&
 	       bytes_get_u16_be(tcp) != 0 && bytes_get_u16_be(tcp + 2) != 0;
 }
 
 static inline __attribute__((always_inline)) void
-syn_fill(struct segment *seg, const uint8_t *frame, unsigned int l4_off)
+syn_fill(struct segment *seg, const uint8_t *frame, unsigned int l4_off, __m128i rest)
 {
 	const uint8_t *tcp = frame + l4_off;
+	__m128i order = _mm_load_si128((const __m128i *)(const void *)syn_order);
+	__m128i says = _mm_load_si128((const __m128i *)(const void *)(l4_off == LANE_V4_L4_OFF
+	                                                                      ? syn_v4_says
+	                                                                      : syn_v6_says));
 
 	lane_fill(seg, frame, l4_off, l4_off + SYN_LEN, SYN_LEN, SIDE_OUTSIDE);
-	tcp_layout_fill(seg, &tcp_layouts[TCP_LAYOUT_LINUX], tcp_layout_a(tcp, SYN_LEN),
-	                tcp_layout_b(tcp, SYN_LEN));
+	rest = _mm_insert_epi16(rest, bytes_get_u16_be(tcp + SYN_MSS_OFF + 2), 0);
+	tcp_layout_put(seg, _mm_or_si128(_mm_shuffle_epi8(rest, order), says));
 }
 
-static inline bool
-lane_syn_v4(struct segment *seg, const uint8_t *frame, uint32_t head)
+/* The addresses of a SYN from outside. False if one is odd, or the IP header's sum is wrong. */
+static inline __attribute__((always_inline)) bool
+syn_ends(struct segment *seg, const uint8_t *frame, bool is_v4)
 {
 	const uint8_t *ip = frame + ETH_HEADER_SIZE;
 
-	if (!is_syn_of(frame, head, LANE_V4_L4_OFF, &syn_ipv4) ||
-	    !checksum_is_whole(sum_ipv4(ip)) || has_odd_net(ip) || is_to_itself(ip))
-		return false;
-	put_addrs_v4(seg, ip + IPV4_SRC_OFF, SIDE_OUTSIDE);
-	syn_fill(seg, frame, LANE_V4_L4_OFF);
-	return true;
-}
-
-static inline bool
-lane_syn_v6(struct segment *seg, const uint8_t *frame, uint32_t head)
-{
-	const uint8_t *ip = frame + ETH_HEADER_SIZE;
-
-	if (!is_syn_of(frame, head, LANE_V6_L4_OFF, &syn_ipv6))
-		return false;
+	if (is_v4) {
+		if (!checksum_is_whole(sum_ipv4(ip)) || has_odd_net(ip) || is_to_itself(ip))
+			return false;
+		put_addrs_v4(seg, ip + IPV4_SRC_OFF, SIDE_OUTSIDE);
+		return true;
+	}
 	__m128i src = _mm_loadu_si128((const __m128i *)(ip + IPV6_SRC_OFF));
 	__m128i dst = _mm_loadu_si128((const __m128i *)(ip + IPV6_DST_OFF));
 	if (has_odd_address(ip, src, dst))
 		return false;
 	_mm_storeu_si128((__m128i *)seg->flow.client.bytes, src);
 	_mm_storeu_si128((__m128i *)seg->flow.server.bytes, dst);
-	syn_fill(seg, frame, LANE_V6_L4_OFF);
+	return true;
+}
+
+/* What other stacks send, one after the other. */
+static inline __attribute__((always_inline)) void
+syn_options(struct segment *seg, const uint8_t *tcp, uint32_t header_len)
+{
+	if (header_len == TCP_HEADER_SIZE) {
+		tcp_layout_clear(seg);
+		return;
+	}
+	if (header_len == 44 && tcp_layout_try(seg, tcp, 44, TCP_LAYOUT_MACOS))
+		return;
+	if (header_len == 32 && tcp_layout_try(seg, tcp, 32, TCP_LAYOUT_WINDOWS))
+		return;
+	if (header_len == 24 && tcp_layout_try(seg, tcp, 24, TCP_LAYOUT_MSS))
+		return;
+	if (header_len == 40 && tcp_layout_try(seg, tcp, 40, TCP_LAYOUT_FREEBSD))
+		return;
+	if (!tcp_layout_read(seg, tcp, header_len))
+		tcp_options_parse(seg, tcp, header_len);
+}
+
+/* Of a SYN: one with any options, and no data. */
+static inline __attribute__((always_inline)) bool
+lane_syn_any(struct segment *seg, const uint8_t *frame, uint32_t head, bool is_v4)
+{
+	const struct shape *shape = is_v4 ? &tcp_in_ipv4 : &tcp_in_ipv6;
+	const uint32_t l4_off = is_v4 ? LANE_V4_L4_OFF : LANE_V6_L4_OFF;
+	const uint8_t *ip = frame + ETH_HEADER_SIZE, *tcp = frame + l4_off;
+	uint32_t header_len = (tcp[TCP_DATA_OFF] & 0xf0u) >> 2, end = l4_off + header_len;
+	uint32_t len = bytes_get_u16(ip + (is_v4 ? IPV4_LENGTH_OFF : IPV6_LENGTH_OFF));
+
+	if (__builtin_expect(!is_shape(from_shape(frame + ETH_TYPE_OFF, shape), shape), 0) ||
+	    __builtin_expect(head < end || header_len < TCP_HEADER_SIZE, 0) ||
+	    __builtin_expect(len != (is_v4 ? IPV4_HEADER_SIZE : 0) + header_len, 0))
+		return false;
+	if (bytes_get_u16_be(tcp) == 0 || bytes_get_u16_be(tcp + 2) == 0 ||
+	    !syn_ends(seg, frame, is_v4))
+		return false;
+	lane_fill(seg, frame, l4_off, end, header_len, SIDE_OUTSIDE);
+	syn_options(seg, tcp, header_len);
+	seg->shape = is_v4 ? SHAPE_SYN_V4 : SHAPE_SYN_V6;
+	return true;
+}
+
+/* One look at the flags: what is no SYN shall not pay for the rest. */
+static inline bool
+lane_syn_v4(struct segment *seg, const uint8_t *frame, uint32_t head)
+{
+	__m128i rest;
+
+	if (frame[LANE_V4_L4_OFF + TCP_FLAGS_OFF] != TCP_SYN)
+		return false;
+	if (!is_syn_of(frame, head, LANE_V4_L4_OFF, &syn_ipv4, &rest))
+		return lane_syn_any(seg, frame, head, true);
+	if (!syn_ends(seg, frame, true))
+		return false;
+	syn_fill(seg, frame, LANE_V4_L4_OFF, rest);
+	return true;
+}
+
+static inline bool
+lane_syn_v6(struct segment *seg, const uint8_t *frame, uint32_t head)
+{
+	__m128i rest;
+
+	if (frame[LANE_V6_L4_OFF + TCP_FLAGS_OFF] != TCP_SYN)
+		return false;
+	if (!is_syn_of(frame, head, LANE_V6_L4_OFF, &syn_ipv6, &rest))
+		return lane_syn_any(seg, frame, head, false);
+	if (!syn_ends(seg, frame, false))
+		return false;
+	syn_fill(seg, frame, LANE_V6_L4_OFF, rest);
 	return true;
 }
 

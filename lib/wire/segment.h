@@ -74,25 +74,41 @@ enum segment_option {
 };
 
 /*
+ * What is known of a segment at one look, for who handles many of a kind: class, side, flags,
+ * tags, family and where its headers lie. Whoever changes one of these makes it SHAPE_ANY.
+ */
+enum segment_shape {
+	SHAPE_ANY, /* nothing */
+	/* A segment that opens a connection, from outside, in an untagged frame, behind an IPv4
+	 * header without options, or an IPv6 header without extensions. All of it is there. */
+	SHAPE_SYN_V4,
+	SHAPE_SYN_V6,
+	SHAPE_SYN_OTHER, /* one that opens a connection, too, but looks otherwise */
+};
+
+/*
  * What core_locate() finds out about a segment, for core_decide(). All ones is nothing: no
  * entry, no service, a proof that is unchecked, a profile that is unmade.
  */
 struct segment_found {
-	uint64_t hash;      /* of the flow */
-	uint32_t entry;     /* candidate found in the index, or FLOW_NONE; behind a shield (mode
-	                     * handoff): FLOW_NONE, or 0 if the flow is known */
-	uint16_t service;   /* id of the service, or SERVICE_NONE */
-	uint8_t lane;       /* SYN: enum syn_lane_when of its service */
-	uint8_t proof;      /* ACK without entry: enum cookie_proof */
-	uint8_t probe;      /* ... of SEG.SEQ, as a keep-alive or window probe has it */
-	uint8_t profile;    /* of the cookie made or proven */
-	uint8_t at_slot;    /* where the candidate stands */
-	uint8_t plain;      /* what is no SYN: enum plain_kind */
-	uint32_t at_bucket; /* ... */
-	uint32_t cookie;    /* SYN: the ISS to answer with */
+	uint64_t hash;  /* of the flow */
+	uint32_t entry; /* candidate found in the index, or FLOW_NONE; behind a shield (mode
+	                     * handoff): enum known_as, whose KNOWN_NOT is FLOW_NONE */
+	union {
+		uint32_t at_bucket; /* where the candidate stands ... */
+		uint32_t kind;      /* SYN without one: where its struct syn_kind is */
+	};
+	uint16_t service; /* id of the service, or SERVICE_NONE */
+	uint8_t lane;     /* SYN: enum syn_lane_when of its service */
+	uint8_t proof;    /* ACK without entry: enum cookie_proof */
+	uint8_t probe;    /* ... of SEG.SEQ, as a keep-alive or window probe has it */
+	uint8_t profile;  /* of the cookie made or proven */
+	uint8_t at_slot;  /* ... of the candidate */
+	uint8_t plain;    /* what is no SYN: enum plain_kind */
+	uint32_t cookie;  /* SYN: the ISS to answer with */
 };
 
-/* Two cache lines; core_locate() reads little beyond the first. The parser's fast lane
+/* Two cache lines; core_locate() reads little beyond the first. The parser's lane
  * writes fields that lie side by side as one word or vector. */
 struct segment {
 	const uint8_t *frame; /* first byte of the Ethernet header */
@@ -116,7 +132,7 @@ struct segment {
 	uint8_t sack_count; /* blocks in it */
 	uint16_t mss;       /* value of the MSS option, 0 if absent */
 	uint8_t wscale;     /* shift count, above 14 read as 14 (RFC 7323, 2.3) */
-	uint8_t zero;       /* 0 */
+	uint8_t shape;      /* enum segment_shape */
 	uint32_t tsval;
 	uint32_t tsecr;
 

@@ -17,7 +17,7 @@ sum_short(uint64_t sum, const uint8_t *at, uint32_t len)
 		at += 32;
 	}
 	if (len & 16) {
-		sum = checksum_add_u64(checksum_add_u64(sum, at), at + 8);
+		sum = checksum_add_16(sum, at);
 		at += 16;
 	}
 	if (len & 8) {
@@ -96,24 +96,47 @@ sum_of_header(const uint8_t *ip, bool is_v4, unsigned int tcp_len)
 	return checksum_carry(sum, bytes_get_u32_be(at + 24));
 }
 
-/* Is its checksum good, as far as is known or can be told here? Of TCP, for who expects a SYN of
- * Linux. */
+/* Is its checksum good, as far as is known or can be told here? Of TCP. */
 static inline bool
 segment_sum_is_whole(const struct segment *seg)
 {
-	const uint8_t *ip = seg->frame + ETH_HEADER_SIZE;
-	uint64_t sum;
-
-	if (segment_is(seg, 0, SUM_V4_L4_OFF, 40))
-		sum = sum_of_header(ip, true, 40);
-	else if (!seg->is_v4 && segment_is(seg, 0, SUM_V6_L4_OFF, 40))
-		sum = sum_of_header(ip, false, 40);
-	else if (seg->checksum_good || !seg->payload_here)
+	if (seg->checksum_good || !seg->payload_here)
 		return seg->checksum_good;
-	else
-		sum = segment_sum_of_any(seg);
-	return checksum_is_whole(sum);
+	return checksum_is_whole(segment_sum_of_any(seg));
 }
+
+#define SUM_WHOLE 0xffffu /* of what is known to be good */
+
+/* The sum of a segment with the shape of a SYN, for checksum_is_whole(): addresses and TCP lie
+ * behind each other, and of Linux's SYNs they are 48 bytes, or 72. */
+static inline __attribute__((always_inline)) uint64_t
+segment_sum_of_syn(const struct segment *seg, bool is_v4)
+{
+	const uint32_t l4_off = ETH_HEADER_SIZE + (is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE);
+	const uint32_t before = is_v4 ? 8 : 0; /* what is summed with TCP in short steps */
+	const uint8_t *at = seg->frame + ETH_HEADER_SIZE + (is_v4 ? IPV4_SRC_OFF : IPV6_SRC_OFF);
+	const uint64_t pseudo_40 = htobe32(40) + (uint64_t)htobe32(PROTO_TCP);
+	uint64_t lengths, sum;
+
+	/* Payload, side and checksum_good, mostly 0, lie in it, too. */
+	memcpy(&lengths, &seg->frame_len, sizeof(lengths));
+	if (lengths == l4_off + 40)
+		return is_v4 ? checksum_add_48(pseudo_40, at) : checksum_add_72(pseudo_40, at);
+	uint64_t len = lengths - (l4_off - before);
+	if (__builtin_expect((len & ~UINT64_C(60)) != 0, 0)) {
+		if (seg->checksum_good)
+			return SUM_WHOLE;
+		return segment_sum_of_any(seg);
+	}
+	/* A length of one byte, in network byte order, beside the protocol. */
+	sum = (len - before + PROTO_TCP) << 24;
+	if (!is_v4) {
+		sum = checksum_add_32(sum, at);
+		at += 32;
+	}
+	return sum_short(sum, at, (uint32_t)len & 60);
+}
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the last byte on the wire is the upper");
 
 /* As segment_sum_is_whole(), for who expects an ACK that says nothing else. */
 static inline bool

@@ -66,16 +66,13 @@ enum tcp_layout_kind {
 };
 extern const struct tcp_layout tcp_layouts[TCP_LAYOUTS];
 
+/* The fields from `options` to `tsecr`; a scale above the most is read as that. */
 static inline __attribute__((always_inline)) void
-tcp_layout_fill(struct segment *seg, const struct tcp_layout *layout, __m128i a, __m128i b)
+tcp_layout_put(struct segment *seg, __m128i fields)
 {
-	/* A scale above the most is read as that. */
 	const __m128i most = _mm_setr_epi8(-1, -1, -1, -1, -1, -1, TCP_WSCALE_MAX, -1, -1, -1, -1,
 	                                   -1, -1, -1, -1, -1);
-	const __m128i *order = (const __m128i *)layout->order;
-	__m128i fields = _mm_or_si128(_mm_shuffle_epi8(a, order[0]), _mm_shuffle_epi8(b, order[1]));
 
-	fields = _mm_or_si128(fields, *(const __m128i *)layout->known);
 	_mm_storeu_si128((__m128i *)(void *)&seg->options, _mm_min_epu8(fields, most));
 }
 
@@ -101,12 +98,20 @@ tcp_layout_try(struct segment *seg, const uint8_t *tcp, unsigned int header_len,
 {
 	const struct tcp_layout *layout = &tcp_layouts[kind];
 	const __m128i *mask = (const __m128i *)layout->mask, *is = (const __m128i *)layout->is;
-	__m128i a = tcp_layout_a(tcp, header_len), b = tcp_layout_b(tcp, header_len);
+	const __m128i *order = (const __m128i *)layout->order;
+	__m128i a = tcp_layout_a(tcp, header_len), fields = _mm_shuffle_epi8(a, order[0]);
 
-	if (!_mm_testz_si128(_mm_xor_si128(a, is[0]), mask[0]) ||
-	    (header_len > 32 && !_mm_testz_si128(_mm_xor_si128(b, is[1]), mask[1])))
+	if (!_mm_testz_si128(_mm_xor_si128(a, is[0]), mask[0]))
 		return false;
-	tcp_layout_fill(seg, layout, a, b);
+	/* Else the first vector ends with the header. */
+	if (header_len > 32) {
+		__m128i b = tcp_layout_b(tcp, header_len);
+
+		if (!_mm_testz_si128(_mm_xor_si128(b, is[1]), mask[1]))
+			return false;
+		fields = _mm_or_si128(fields, _mm_shuffle_epi8(b, order[1]));
+	}
+	tcp_layout_put(seg, _mm_or_si128(fields, *(const __m128i *)layout->known));
 	return true;
 }
 

@@ -91,11 +91,12 @@ measure_load(void)
 static void
 measure(const char *name, const struct frame_spec *spec, int counter, uint32_t runs)
 {
-	uint8_t frame[FRAME_SIZE];
+	uint8_t frame[FRAME_SIZE], made[FRAME_SIZE];
 	uint32_t ns[ROUNDS];
 	struct adopt_counters before, after;
-	size_t len = frame_build(frame, spec);
+	size_t len = frame_build(made, spec);
 
+	loaded_address(frame, made, len);
 	/* Cookies are of this time, however long all before has taken. */
 	loaded_set_clock(&program, NOW_S);
 	program_counters(&program, &before);
@@ -180,6 +181,20 @@ connected(void)
 	return spec;
 }
 
+/* From here on, so that where a segment goes is looked up. */
+static void
+forward(void)
+{
+	static const char *const paths[] = { "/proc/sys/net/ipv4/ip_forward",
+		                             "/proc/sys/net/ipv6/conf/all/forwarding" };
+
+	for (unsigned int i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		FILE *file = fopen(paths[i], "w");
+		if (file == NULL || fputs("1", file) == EOF || fclose(file) != 0)
+			abort();
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -212,6 +227,13 @@ main(int argc, char **argv)
 	measure("proves a cookie, IPv4", &spec, ADOPT_REFUSED, runs);
 	spec = proving(false, false, "");
 	measure("proves a cookie, IPv6", &spec, ADOPT_REFUSED, runs);
+	forward();
+	spec = proving(true, true, "data");
+	measure("proves nothing, IPv4, one try, this machine forwards", &spec, ADOPT_UNPROVEN,
+	        runs);
+	spec = proving(false, true, "data");
+	measure("proves nothing, IPv6, one try, this machine forwards", &spec, ADOPT_UNPROVEN,
+	        runs);
 	puts("}");
 	loaded_end(&program);
 	return 0;

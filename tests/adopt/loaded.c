@@ -14,6 +14,7 @@
 
 #include "adopt.skel.h"
 #include "checks.h"
+#include "frame.h"
 #include "settings.h"
 
 static const char text[] = "interfaces: [lo]\n"
@@ -86,8 +87,15 @@ loaded_set_time(struct program *program, uint64_t wall_s, bool two)
 		abort();
 }
 
+void
+loaded_address(uint8_t *here, const uint8_t *frame, size_t len)
+{
+	memmove(here, frame, len);
+	memset(here, 0, 6);
+}
+
 int
-loaded_run(struct program *program, const uint8_t *frame, size_t len)
+loaded_run_as_it_is(struct program *program, const uint8_t *frame, size_t len)
 {
 	static const int besides[] = { ADOPT_OPENED, ADOPT_RETRIED, ADOPT_PROBE, ADOPT_MSS_RAISED };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)len);
@@ -108,6 +116,15 @@ loaded_run(struct program *program, const uint8_t *frame, size_t len)
 		if (after.n[i] != before.n[i])
 			found = found == -1 ? i : ADOPT_COUNTERS;
 	return found;
+}
+
+int
+loaded_run(struct program *program, const uint8_t *frame, size_t len)
+{
+	uint8_t here[FRAME_SIZE];
+
+	loaded_address(here, frame, len);
+	return loaded_run_as_it_is(program, here, len);
 }
 
 void

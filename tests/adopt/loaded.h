@@ -28,10 +28,16 @@ void loaded_set_time(struct program *program, uint64_t wall_s, bool two);
 /* That time alone: it goes on from there. */
 void loaded_set_clock(struct program *program, uint64_t wall_s);
 
-/* Run it on a frame. The counter that this ends in, but for those that count besides;
+/* The frame as one to this machine: the kernel runs it as received by the loopback interface, whose
+ * address is of zeros. `here`: `len` bytes, at least 14; may be `frame`. */
+void loaded_address(uint8_t *here, const uint8_t *frame, size_t len);
+
+/* Run it on a frame to this machine. The counter that this ends in, but for those that count besides;
  * ADOPT_COUNTERS: in more than one; -1: in none, so it is not for a service. Ends the process if
  * the kernel takes no such frame. */
 int loaded_run(struct program *program, const uint8_t *frame, size_t len);
+/* The same to whichever station it names. */
+int loaded_run_as_it_is(struct program *program, const uint8_t *frame, size_t len);
 
 /* Unload. */
 void loaded_end(struct program *program);

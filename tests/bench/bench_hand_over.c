@@ -10,15 +10,14 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <rte_cycles.h>
-#include <rte_eal.h>
 #include <rte_launch.h>
 #include <rte_mbuf.h>
 #include <rte_random.h>
 #include <rte_ring.h>
 
+#include "bench_eal.h"
 #include "generator_frame.h"
 #include "owner.h"
 #include "segment.h"
@@ -153,22 +152,10 @@ prepare(void)
 static int
 start(const char *giver, const char *taker)
 {
-	char lcores[64], prefix[64];
+	char lcores[64];
 
 	snprintf(lcores, sizeof(lcores), "0@%.20s,1@%.20s", giver, taker);
-	snprintf(prefix, sizeof(prefix), "--file-prefix=bench%d", (int)getpid());
-	char *args[] = { (char[]){ "bench" },
-		         (char[]){ "--no-pci" },
-		         (char[]){ "--no-huge" },
-		         (char[]){ "--no-shconf" },
-		         (char[]){ "-m" },
-		         (char[]){ "32" },
-		         (char[]){ "--no-telemetry" },
-		         (char[]){ "--log-level=error" },
-		         prefix,
-		         (char[]){ "--lcores" },
-		         lcores };
-	return rte_eal_init((int)RTE_DIM(args), args) >= 0 && prepare() == 0 ? 0 : -1;
+	return bench_eal_start(lcores, 32) == 0 && prepare() == 0 ? 0 : -1;
 }
 
 static int
@@ -236,7 +223,6 @@ main(int argc, char **argv)
 		print((enum part)part, ticks[part], (unsigned int)repeats, json);
 	if (json)
 		printf("\n]\n");
-	rte_eal_cleanup();
-	rmdir(rte_eal_get_runtime_dir());
+	bench_eal_stop();
 	return 0;
 }

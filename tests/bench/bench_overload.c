@@ -25,13 +25,12 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <rte_cycles.h>
-#include <rte_eal.h>
 #include <rte_malloc.h>
 #include <rte_random.h>
 
+#include "bench_eal.h"
 #include "cookie.h"
 #include "overload_port.h"
 #include "quiescent.h"
@@ -209,23 +208,10 @@ make_plane(void)
 static int
 start(const char *cpu)
 {
-	char lcores[64], prefix[64];
+	char lcores[64];
 
 	snprintf(lcores, sizeof(lcores), "0@%.20s", cpu);
-	snprintf(prefix, sizeof(prefix), "--file-prefix=bench%d", (int)getpid());
-	char *args[] = { (char[]){ "bench" },
-		         (char[]){ "--no-pci" },
-		         (char[]){ "--no-huge" },
-		         (char[]){ "--no-shconf" },
-		         (char[]){ "-m" },
-		         (char[]){ "640" },
-		         (char[]){ "--no-telemetry" },
-		         (char[]){ "--log-level=error" },
-		         prefix,
-		         (char[]){ "--lcores" },
-		         lcores };
-
-	if (rte_eal_init((int)RTE_DIM(args), args) < 0 || cookie_select("auto", NULL) == NULL)
+	if (bench_eal_start(lcores, 640) != 0 || cookie_select("auto", NULL) == NULL)
 		return -1;
 	b.hz = rte_get_tsc_hz();
 	b.to = (struct target){ .address = RTE_IPV4(198, 18, 0, 1),
@@ -307,7 +293,6 @@ main(int argc, char **argv)
 		a = measure_quiet(seconds, times * capacity, is_steered);
 		print(is_steered ? "steered" : "one", capacity, &a, json);
 	}
-	rte_eal_cleanup();
-	rmdir(rte_eal_get_runtime_dir());
+	bench_eal_stop();
 	return 0;
 }

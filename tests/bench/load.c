@@ -413,7 +413,8 @@ load_known(struct load *load, uint32_t n)
 		                                     .side = SIDE_INSIDE,
 		                                     .seq = load_server_seq(flow) + 1,
 		                                     .ack = load_client_seq(flow) + 1,
-		                                     .flags = TCP_ACK });
+		                                     .flags = TCP_ACK,
+		                                     .payload_len = 6 });
 		if (load->n == LOAD_BURST || flow + 1 == n)
 			load_run(load);
 	}

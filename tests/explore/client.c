@@ -123,6 +123,7 @@ client_may(const struct world *w, unsigned int client, enum client_step step)
 	case CLIENT_DATA:
 		return is_up && !c->fin && c->sent < REQUEST_BYTES;
 	case CLIENT_AGAIN:
+	case CLIENT_ABORT:
 		return is_up;
 	case CLIENT_FIN:
 		return is_up && !c->fin;
@@ -153,6 +154,7 @@ client_do(struct world *w, unsigned int client, enum client_step step)
 {
 	struct client *c = &w->model.clients[client];
 	uint8_t n_opened = c->n_opened;
+	struct seg seg;
 
 	switch (step) {
 	case CLIENT_OPEN:
@@ -182,6 +184,12 @@ client_do(struct world *w, unsigned int client, enum client_step step)
 	case CLIENT_FIN:
 		c->fin = 1;
 		send_from(w, client, c->sent);
+		break;
+	case CLIENT_ABORT:
+		seg = segment(w, client, TCP_RST);
+		seg.ack = 0;
+		world_send(w, &seg);
+		*c = (struct client){ .n_opened = n_opened };
 		break;
 	case CLIENT_CRASH:
 		*c = (struct client){ .n_opened = n_opened };

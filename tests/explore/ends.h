@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The ends: TCP as far as it matters here (RFC 9293, 3.10). A client asks with two
- * bytes, one at a time, and closes; the server answers the first one with one byte
- * and closes when its client has. No end has timers: that it sends again is a step that
+ * bytes, one at a time, and closes; the server answers the first one with one byte (one that greets
+ * does not wait for it) and closes when its client has. No end has timers: that it sends again is a step that
  * may come at any time.
  *
  * What an end sends goes into the network; what it must not have been sent breaks a rule.

@@ -20,14 +20,12 @@
 #define STATES_PRESET 1000000u
 #define STATES_MOST 400000000u
 /*
- * Known limits rather than promises; --strict asserts them too. What proves nothing is answered
- * with a RST unless it has data and cookies of its service are out. So an ACK of a second
- * SYN-ACK, whose SEQ lies behind data that is still under way, ends its own client; and
- * so does later data that comes alone, after the half-open entry is gone. And what a server
- * answers may be a SYN from before the entry that is there: a client that has sent two of
- * them, more than 10 s apart, and acknowledges the answer to the lesser one, has a vote.
+ * A known limit rather than a promise; --strict asserts it too. What a server answers may be a SYN
+ * from before the entry that is there: a client that has sent two of them, more than 10 s apart,
+ * and acknowledges the answer to the lesser one, has a vote. What ends a client is no limit:
+ * whoever puts a rule here hides from all of its kind.
  */
-#define LIMITS (BIT(RULE_spared) | BIT(RULE_late))
+#define LIMITS BIT(RULE_late)
 
 struct options {
 	uint64_t states; /* distinct ones, of all scenarios together */

@@ -13,7 +13,7 @@
 #include "observe.h"
 
 /* Of a core with one service (number 0): its head, that service, and all tables from the
- * connections to the sources, which lie behind each other. Of the blocks that early data is
+ * connections to the flows that are unfinished, which lie behind each other. Of the blocks that early data is
  * held in, their beginnings: more is never held. What it knows of rates stays as it was
  * (no limit is set that counts them), fragments too, and the scratch of a burst is not
  * looked at by the next one. */
@@ -29,7 +29,7 @@ regions_of(const struct core *core, struct region r[REGIONS])
 {
 	uint8_t *tables = (uint8_t *)core->conns.conns, *held = core->pending.data;
 	uint8_t *behind = (uint8_t *)core->backends.backends;
-	uint8_t *end = (uint8_t *)(core->sources.sources + 4 * (size_t)(core->sources.mask + 1));
+	uint8_t *end = (uint8_t *)core->syn_rate.cells;
 
 	r[0] = (struct region){ (uint8_t *)core, offsetof(struct core, services) };
 	r[1] = (struct region){ (uint8_t *)&core->services[0], sizeof(core->services[0]) };
@@ -118,6 +118,8 @@ load_core(struct core *core, const uint8_t *at)
 	/* What is remembered is no part of an image. */
 	if (core->policy != policy)
 		core_forget(core);
+	/* Kinds of SYNs name servers and plans of another history: they are found out anew. */
+	core->kinds_turn.stamp = UINT64_MAX;
 	const struct pending_table *pending = &core->pending;
 	for (uint32_t i = 0; i < pending->n_blocks; i++, at += WORLD_HOLD_BYTES)
 		memcpy(pending->data + (size_t)i * PENDING_BLOCK_SIZE, at, WORLD_HOLD_BYTES);
@@ -208,7 +210,8 @@ level_head(const struct image *image, const struct instant *now)
 	level_bucket(&core->learn_bucket, LEARN_ALL_PER_S, (uint32_t)now->now_ms);
 	level_bucket(&core->pass_bucket, PASSES_PER_S, (uint32_t)now->now_ms);
 	core->mutations = 0;
-	core->backends.n_forgotten = 0;
+	core->n_plans = 0; /* numbers to tell plans by */
+	core->backends.n_forgotten = core->backends.n_placed = 0;
 	core->sources.now_s = 0;
 	core->ticked_s = core->ticked_s == now_s;
 	core->futile_ms = core->futile_ms == now->now_ms;
@@ -361,6 +364,23 @@ level_sources(const struct image *image, const struct instant *now)
 	}
 }
 
+/* Nothing is in it any more, whatever was. */
+static void
+level_unfinished(const struct image *image, const struct instant *now)
+{
+	struct recent *recent = &image->head->unfinished;
+	uint8_t *bits = in_image(image, recent->bits[0]);
+
+	if (now->now_ms < image->head->unfinished_until_ms)
+		return;
+	memset(bits, 0,
+	       (size_t)((const uint8_t *)image->real->syn_rate.cells -
+	                (const uint8_t *)recent->bits[0]));
+	image->head->unfinished_until_ms = 0;
+	recent->cleared = recent->turned_ms = recent->turn = 0;
+	recent->started = false;
+}
+
 static void
 level_core(struct core *core, uint8_t *at, const struct instant *now)
 {
@@ -373,6 +393,7 @@ level_core(struct core *core, uint8_t *at, const struct instant *now)
 	level_paths_and_index(&image);
 	level_backends(&image, now);
 	level_sources(&image, now);
+	level_unfinished(&image, now);
 }
 
 struct hash

@@ -9,7 +9,7 @@
 /* What the entries of a core add up to. */
 struct sums {
 	uint32_t half_open, connections;
-	uint32_t live, closing, outbound, adopting, connecting;
+	uint32_t live, closing, lingering, outbound, adopting, connecting;
 	uint32_t half_open_tracked;
 	uint32_t counted_conns, counted_half_open;
 	uint32_t paths[64];
@@ -30,6 +30,8 @@ add_connection(struct world *w, const struct core *core, uint32_t number, struct
 	sums->live += c->state == CONN_CONNECTING || c->state == CONN_SPLICED ||
 	              c->state == CONN_RESPONDING;
 	sums->closing += c->state == CONN_CLOSING;
+	/* One that was reset counts while it lingers. */
+	sums->lingering += c->state == CONN_CLOSING && !conn_is_closed(c);
 	sums->outbound += c->state == CONN_TRACKED && (c->flags & CONN_OUTBOUND);
 	sums->adopting += c->state == CONN_TRACKED && (c->flags & CONN_ADOPTING);
 	sums->half_open_tracked += c->state == CONN_TRACKED &&
@@ -136,17 +138,20 @@ check_pending_lists(struct world *w, const struct core *core, const struct sums 
 	const struct pending_table *t = &core->pending;
 	uint32_t n = 0, n_free = 0;
 
-	for (unsigned int stage = 0; stage < PENDING_STAGES; stage++) {
+	for (unsigned int k = 0; k < 2 * PENDING_STAGES; k++) {
+		bool doubtful = k >= PENDING_STAGES;
+		unsigned int stage = k % PENDING_STAGES;
+		const struct pending_list *list = &t->lists[doubtful][stage];
 		uint32_t prev = FLOW_NONE;
 
-		for (uint32_t i = t->head[stage]; i != FLOW_NONE && n <= t->used;
+		for (uint32_t i = list->head; i != FLOW_NONE && n <= t->used;
 		     prev = i, i = t->records[i].next, n++) {
 			TABLE(w, t->records[i].prev == prev && t->records[i].stage == stage);
 			TABLE(w, t->records[i].held_size <= core->params.hold_bytes);
 			TABLE(w, prev == FLOW_NONE ||
 			                 t->records[prev].deadline_ms <= t->records[i].deadline_ms);
 		}
-		TABLE(w, t->tail[stage] == prev);
+		TABLE(w, list->tail == prev);
 	}
 	for (uint32_t i = t->free; i != FLOW_NONE && n_free <= t->capacity; i = t->records[i].next)
 		n_free++;
@@ -166,8 +171,9 @@ check_blocks(struct world *w, const struct core *core)
 	for (uint32_t i = t->free_block; i != FLOW_NONE && n_free <= t->n_blocks;
 	     i = t->blocks[i].next)
 		n_free++;
-	for (unsigned int stage = 0; stage < PENDING_STAGES; stage++)
-		for (uint32_t i = t->head[stage]; i != FLOW_NONE; i = t->records[i].next) {
+	for (unsigned int k = 0; k < 2 * PENDING_STAGES; k++)
+		for (uint32_t i = t->lists[k / PENDING_STAGES][k % PENDING_STAGES].head;
+		     i != FLOW_NONE; i = t->records[i].next) {
 			uint32_t size = 0;
 
 			n_started += t->records[i].first_block != FLOW_NONE;
@@ -190,7 +196,7 @@ check_counts(struct world *w, const struct core *core, const struct sums *sums)
 
 	TABLE(w, core->n_live == sums->live && core->n_closing == sums->closing);
 	TABLE(w, core->n_outbound == sums->outbound && core->n_adopting == sums->adopting);
-	TABLE(w, s->connections == sums->live);
+	TABLE(w, s->connections == sums->live + sums->lingering);
 	TABLE(w, s->half_open == sums->half_open + sums->half_open_tracked);
 	for (uint32_t i = 0; i < core->backends.capacity; i++)
 		TABLE(w, core->backends.backends[i].n_connecting == sums->backends[i + 1]);

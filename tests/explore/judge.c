@@ -6,6 +6,7 @@
 #include "ends.h"
 #include "engine.h"
 #include "judge_out.h"
+#include "scenario.h"
 
 #define DRAIN_STEP_MS 5000u
 #define DRAIN_STEPS 60u
@@ -124,30 +125,40 @@ judge_alive(const struct judged *j)
 		world_violate(w, RULE_alive, "its keep-alive is not answered with an ACK");
 }
 
-/* A RST that a client will believe, though a later segment of it would still open. */
+/* RSTs that a client will believe, though a later segment of it would still open, or its server
+ * has the connection. A limit answers what proves its cookie; an engine that was started again
+ * remembers no half-open entries, and after observe only the very ACK that it has seen asked for. */
 static void
 judge_spared(const struct judged *j)
 {
 	struct world *w = j->w;
-	unsigned int flow = j->in->flow;
-	const struct client *c = &w->model.clients[flow % CLIENTS];
-	const struct history *h = &w->model.flows[flow];
-	struct instant now = world_instant(w, w->model.elapsed_ms);
-	struct cookie_job job = {
-		.flow = world_flow(flow), .irs = c->iss, .iss = c->irs, .is_v4 = true
-	};
-	uint8_t proof;
+	const struct seg *in = j->in;
 
-	if (j->in->hop != HOP_FROM_CLIENT || j->entry.kind != ENTRY_NONE || w->n_out != 1 ||
-	    w->out[0].kind != ACTION_REPLY || !(w->out[0].seg.flags & TCP_RST) ||
-	    c->state != CLIENT_ESTABLISHED || w->out[0].seg.seq != c->rcv_nxt)
+	if (in != NULL && in->hop == HOP_FROM_CLIENT &&
+	    (w->scenario->connections | w->scenario->max_of_net) &&
+	    world_proves(w, in->flow, in->seq - 1, in->ack - 1))
 		return;
-	for (unsigned int i = 0; i < h->n_opened; i++)
-		if (h->opened[i].irs == job.irs && h->opened[i].iss == job.iss)
-			return;
-	cookie_check(now.secrets, &job, 1, &proof);
-	if (proof == PROOF_EXACT)
-		world_violate(w, RULE_spared, "client %c will believe it", 'A' + (int)flow);
+
+	for (unsigned int i = 0; i < w->n_out; i++) {
+		const struct out *out = &w->out[i];
+		const struct client *c = &w->model.clients[out->seg.flow % CLIENTS];
+
+		if (out->seg.hop != HOP_TO_CLIENT || !(out->seg.flags & TCP_RST) ||
+		    out->seg.flow >= CLIENTS || c->state != CLIENT_ESTABLISHED ||
+		    out->seg.seq != c->rcv_nxt ||
+		    w->model.flows[out->seg.flow].excused[c->n_opened - 1])
+			continue;
+		if (world_may_open(w, out->seg.flow))
+			world_violate(w, RULE_spared, "client %c will believe it",
+			              'A' + (int)out->seg.flow);
+		else if (out->kind != ACTION_FORWARD && out->kind != ACTION_EDIT &&
+		         world_is_direct(w, out->seg.flow) &&
+		         (w->scenario->reload != RELOAD_OBSERVE ||
+		          in->seq == w->model.servers[out->seg.flow].rcv_nxt))
+			world_violate(w, RULE_spared,
+			              "client %c will believe it, and its server is there",
+			              'A' + (int)out->seg.flow);
+	}
 }
 
 /* Mode handoff. */
@@ -325,6 +336,7 @@ judge_tick(struct world *w, unsigned int worker)
 	engine_tick(w, worker, w->model.elapsed_ms);
 	judge_mode(&j);
 	judge_account(&j, 0);
+	judge_spared(&j);
 	judge_out(&j);
 	send_out(w);
 }

@@ -5,9 +5,11 @@
 #include "engine.h"
 #include "steps.h"
 
-/* Longer than a cookie lives: as long what proves nothing may be dropped without a word. */
-#define ROUNDS 75u
+/* Longer than a flow is remembered whose cookie may be out: as long what proves nothing may be
+ * dropped without a word. */
+#define ROUNDS 130u
 #define ROUNDS_TOLD 2u
+#define MARGIN_MS 5000u /* for what is lost to come again */
 
 static bool
 is_content(const struct client *c)
@@ -56,6 +58,34 @@ is_reachable(struct world *w, unsigned int client)
 	return c->una == 0 && world_proves(w, client, c->iss, c->irs);
 }
 
+/*
+ * Is nothing needed but that what it has sent comes, while its cookie lives? A limit may still
+ * refuse it, and so may a server that has stopped.
+ */
+static bool
+must_open(struct world *w, unsigned int client)
+{
+	const struct scenario *sc = w->scenario;
+	struct inside_entry entry = inside_find(w->engines[world_owner(w, client)].core, client);
+
+	if (sc->connections | sc->max_of_net | sc->held || sc->mode != MODE_PROXY ||
+	    w->model.server_down || w->policies[w->model.policy].n_services == 0 ||
+	    entry.kind == ENTRY_CONNECTION || w->model.clients[client].n_opened == 0)
+		return false;
+	w->model.elapsed_ms += MARGIN_MS;
+	bool may = world_may_open(w, client);
+	w->model.elapsed_ms -= MARGIN_MS;
+	return may;
+}
+
+static bool
+has_opened(const struct world *w, unsigned int client)
+{
+	const struct history *h = &w->model.flows[client];
+
+	return h->server_got[w->model.clients[client].n_opened - 1] > 0;
+}
+
 /* What an end does that has waited for a while. */
 static void
 wait_is_over(struct world *w)
@@ -79,7 +109,10 @@ void
 recover_all(struct world *w)
 {
 	const struct step_taken second = { STEP_CLOCK, 0 };
-	bool content = false, excused[CLIENTS] = { false };
+	bool content = false, excused[CLIENTS] = { false }, opens[CLIENTS] = { false };
+
+	for (unsigned int client = 0; client < CLIENTS; client++)
+		opens[client] = must_open(w, client);
 
 	w->judges = false;
 	for (unsigned int i = 0; i < ROUNDS && !content; i++) {
@@ -96,6 +129,11 @@ recover_all(struct world *w)
 			content &= is_content(&w->model.clients[client]);
 	}
 	w->judges = true;
+	for (unsigned int client = 0; client < CLIENTS; client++)
+		if (opens[client] && !has_opened(w, client))
+			world_violate(w, RULE_stuck,
+			              "client %c has a good cookie, and is not let in",
+			              'A' + (int)client);
 	for (unsigned int client = 0; client < CLIENTS; client++)
 		if (!is_content(&w->model.clients[client]) && !excused[client] &&
 		    (world_hands_off(w) || !is_excused(w, client)))

@@ -14,6 +14,7 @@ enum client_step {
 	CLIENT_AGAIN,    /* all that is not acknowledged, or its last ACK */
 	CLIENT_FIN,
 	CLIENT_CRASH,     /* it knows nothing any more */
+	CLIENT_ABORT,     /* the same, and it says so: RST */
 	CLIENT_KEEPALIVE, /* SEQ one below, no byte */
 	CLIENT_KEEPALIVE_BYTE,
 	CLIENT_STEPS
@@ -65,6 +66,7 @@ struct scenario {
 	uint16_t forgeries;      /* bits, enum forgery */
 	uint8_t reload;          /* enum reload */
 	bool restarts, copies, losses, server_repeats, server_stops;
+	bool server_greets; /* it speaks first */
 	bool server_calls;  /* its host connects from its port to that of client A */
 	uint8_t n_clients;  /* that take part; 0: both */
 	uint8_t n_mischief; /* most of what is none of CLIENT_PLAIN and no delivery */

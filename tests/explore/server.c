@@ -83,6 +83,18 @@ send_from(struct world *w, unsigned int flow, unsigned int from)
 	world_send(w, &seg);
 }
 
+/* The answer, if it does not wait for the question. */
+static void
+greet(struct world *w, unsigned int flow)
+{
+	struct server *s = &w->model.servers[flow];
+
+	if (!w->scenario->server_greets)
+		return;
+	s->sent = 1;
+	send_from(w, flow, 0);
+}
+
 bool
 server_may_repeat(const struct world *w, unsigned int flow)
 {
@@ -322,6 +334,7 @@ server_hear(struct world *w, const struct seg *seg)
 			return;
 		}
 		s->state = SERVER_ESTABLISHED;
+		greet(w, seg->flow);
 	}
 	hear_connected(w, seg);
 }

@@ -350,11 +350,16 @@ steps_print_seg(FILE *out, const struct seg *seg)
 void
 steps_print(FILE *out, const struct world *w, struct step_taken step)
 {
-	static const char *const client[] = {
-		"opens",        "sends its SYN again", "sends its SYN again, with an MSS alone",
-		"sends a byte", "sends again",         "closes",
-		"crashes",      "sends a keep-alive",  "sends a keep-alive with a byte"
-	};
+	static const char *const client[] = { "opens",
+		                              "sends its SYN again",
+		                              "sends its SYN again, with an MSS alone",
+		                              "sends a byte",
+		                              "sends again",
+		                              "closes",
+		                              "crashes",
+		                              "aborts",
+		                              "sends a keep-alive",
+		                              "sends a keep-alive with a byte" };
 	struct seg seg;
 
 	switch ((enum step_kind)step.kind) {

@@ -119,7 +119,8 @@ init_params(struct world *w, struct core_params *params)
 	const struct scenario *sc = w->scenario;
 
 	*params = (struct core_params){
-		.connections = sc->connections != 0 ? sc->connections : 4,
+		.connections = sc->connections != 0 ? sc->connections
+		                                    : 8, /* an eighth of it may be adopted */
 		.half_open = sc->half_open != 0 ? sc->half_open : 3,
 		.backends = 4,
 		.paths = 3,
@@ -239,6 +240,30 @@ world_proves(struct world *w, unsigned int flow, uint32_t irs, uint32_t iss)
 
 	cookie_check(&now.secrets[w->services[0].group_id], &job, 1, &proof);
 	return proof == PROOF_EXACT;
+}
+
+bool
+world_may_open(struct world *w, unsigned int flow)
+{
+	const struct client *c = &w->model.clients[flow];
+	const struct history *h = &w->model.flows[flow];
+
+	if (c->state != CLIENT_ESTABLISHED || c->una != 0)
+		return false;
+	for (unsigned int i = 0; i < h->n_opened; i++)
+		if (h->opened[i].irs == c->iss && h->opened[i].iss == c->irs)
+			return false;
+	return world_proves(w, flow, c->iss, c->irs);
+}
+
+bool
+world_is_direct(const struct world *w, unsigned int flow)
+{
+	const struct client *c = &w->model.clients[flow];
+	const struct server *s = &w->model.servers[flow];
+
+	return s->state == SERVER_SYN_RECEIVED && c->state == CLIENT_ESTABLISHED &&
+	       s->irs == c->iss && s->iss == c->irs;
 }
 
 bool

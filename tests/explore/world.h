@@ -191,6 +191,11 @@ struct instant world_instant(struct world *w, uint32_t elapsed_ms);
 const struct flow *world_flow(unsigned int flow);
 /* Is this a good cookie now, for a client of this ISS? */
 bool world_proves(struct world *w, unsigned int flow, uint32_t irs, uint32_t iss);
+/* Has a client taken a SYN-ACK whose cookie is good now and has opened nothing? Then the first
+ * segment that it has sent, or sends again, opens its connection. */
+bool world_may_open(struct world *w, unsigned int flow);
+/* Has a client taken the server's own SYN-ACK, which that waits to see acknowledged? */
+bool world_is_direct(const struct world *w, unsigned int flow);
 /* Does everything cross as it is now? */
 bool world_observes(const struct world *w);
 /* Does nobody keep anything of it? Then any worker may have any segment. */

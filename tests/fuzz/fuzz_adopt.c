@@ -6,7 +6,7 @@
  * take for a whole segment is none there, but for what the kernel itself refuses behind it.
  *
  * Input: what is put right first (1), profile of the cookie (1), the frame. Its tags are taken off,
- * as the kernel does before the program sees it.
+ * as the kernel does before the program sees it, and it is sent to this machine.
  *
  * Needs a kernel that can have the program, and root: else it ends with the status of a test that
  * is skipped.
@@ -222,6 +222,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t *frame = fuzz_copy(in.at, len, len);
 	len = untag(frame, len);
 	put_right(frame, len, right, profile);
+	if (len >= LEN_LEAST)
+		loaded_address(frame, frame, len);
 	segment_parse(&seg, frame, len, len, SIDE_OUTSIDE);
 	loaded_set_clock(&program, NOW_S);
 	program_counters(&program, &before);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The straight lane of what is no SYN beside the decision table, as fuzz_syn_lane.c does for SYNs:
+ * The lane of what is no SYN beside the decision table, as fuzz_syn_lane.c does for SYNs:
  * two cores, one with the lane and one without, come to the same actions, bytes, counters and
  * memory. Some flows are opened by their handshakes, or pass; then either end says whatever the
  * input has it say, among segments of no service and blind ACKs, while the clock goes on and
@@ -273,14 +273,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(lines, 0, sizeof(lines));
 	for (unsigned int i = 0; i < FRAMES_MAX && in.at < in.end; i++) {
-		unsigned int n = a->burst.n++;
 		enum side side;
-		uint32_t len = (uint32_t)read_frame(&in, a->burst.frames[n], &side, &then);
+		size_t len = read_frame(&in, a->burst.frames[a->burst.n], &side, &then);
 
-		memcpy(b->burst.frames[n], a->burst.frames[n], FRAME_SIZE);
-		b->burst.n++;
-		segment_parse(&a->burst.seg[n], a->burst.frames[n], len, len, side);
-		segment_parse(&b->burst.seg[n], b->burst.frames[n], len, len, side);
+		twins_take(a, b, len, side);
 		if (!then.ends && a->burst.n < BURST_MAX && in.at < in.end)
 			continue;
 		twins_tick(a, b, &now, then.ms);

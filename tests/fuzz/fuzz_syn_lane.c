@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The straight lane of SYNs beside the decision table: two cores that see the same bursts of
+ * The lane of SYNs beside the decision table: two cores that see the same bursts of
  * frames, one with the lane and one without. Actions, the bytes that leave, and all that the
  * cores remember, tables, counters and talkers included, are the same; now and then a reload puts
  * services under observe, or takes them out of it, other live lists come, and a capture wants
- * notes of each burst, or none any more.
+ * notes of each burst, or none any more. The one without the lane forgets before each burst what
+ * it has found out of destinations and of kinds of SYNs.
  *
  * Input: which policy, whether there is room for observe, which live lists and whether there is a
  * capture (1), then 12 bytes a frame: what it is (1), service, or what is gone on with (1), client
@@ -198,14 +199,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	core_set_lists(b->core, lane_lists[setting.list]);
 	memset(talks, 0, sizeof(talks));
 	for (unsigned int i = 0; i < FRAMES_MAX && in.at < in.end; i++) {
-		unsigned int n = a->burst.n++;
 		enum side side;
-		uint32_t len = (uint32_t)read_frame(&in, a->burst.frames[n], &side, &then);
+		size_t len = read_frame(&in, a->burst.frames[a->burst.n], &side, &then);
 
-		memcpy(b->burst.frames[n], a->burst.frames[n], FRAME_SIZE);
-		b->burst.n++;
-		segment_parse(&a->burst.seg[n], a->burst.frames[n], len, len, side);
-		segment_parse(&b->burst.seg[n], b->burst.frames[n], len, len, side);
+		twins_take(a, b, len, side);
 		if (!then.ends && a->burst.n < BURST_MAX && in.at < in.end)
 			continue;
 		twins_tick(a, b, &now, then.ms);

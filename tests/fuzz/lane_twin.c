@@ -39,6 +39,17 @@ twin_make(unsigned int number, const struct policy *policy, bool may_observe,
 	return twin;
 }
 
+void
+twins_take(struct twin *a, struct twin *b, size_t len, enum side side)
+{
+	unsigned int n = a->burst.n++;
+
+	memcpy(b->burst.frames[n], a->burst.frames[n], FRAME_SIZE);
+	b->burst.n++;
+	segment_parse(&a->burst.seg[n], a->burst.frames[n], (uint32_t)len, (uint32_t)len, side);
+	segment_parse(&b->burst.seg[n], b->burst.frames[n], (uint32_t)len, (uint32_t)len, side);
+}
+
 /* What a function finds of those before it on the stack. */
 static __attribute__((noinline)) void
 litter(uint8_t with)
@@ -60,6 +71,12 @@ twin_decide(struct twin *twin, const struct instant *now, bool lane, bool captur
 
 	/* Nothing of it may come to be remembered. */
 	litter(lane ? 0x5a : 0xa5);
+	/* What is remembered from burst to burst is what would be found out again. */
+	if (!lane) {
+		core_forget(twin->core);
+		if (twin->core->observer != NULL)
+			core_forget(twin->core->observer->shadow);
+	}
 	core_locate(twin->core, burst->seg, burst->n, now);
 	out->actions = (struct actions){ out->list, 0, sizeof(out->list) / sizeof(out->list[0]) };
 	for (unsigned int i = 0; i < burst->n && !lane; i++) {

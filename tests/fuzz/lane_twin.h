@@ -43,6 +43,9 @@ struct twin {
 struct twin *twin_make(unsigned int number, const struct policy *policy, bool may_observe,
                        const struct instant *now, size_t *memory);
 
+/* The frame that is written behind those of a's burst is the next of both. */
+void twins_take(struct twin *a, struct twin *b, size_t len, enum side side);
+
 /* Told what came of a segment, or what is sent besides: `seg` NULL. */
 typedef void twin_listen_fn(const struct segment *seg, const struct action *a);
 

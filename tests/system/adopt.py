@@ -7,6 +7,7 @@ and the options that a test wants.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -19,6 +20,7 @@ from bench import Skip
 from engines import BUILD, Wire
 from lab import SERVER, wait_for
 from raw import End
+from servers import Server, echo
 
 PROGRAM = os.path.join(BUILD, "app/synfront-adopt")
 # Profiles of lib/cookie: SACK and scale 7 and the MSS of Ethernet; neither, and 1460 or 1440.
@@ -35,6 +37,7 @@ metrics: %(work)s/metrics.prom
 instance: %(instance)s
 pins: %(work)s/bpf
 """
+PORTS = itertools.count(7000)  # of the service `some`
 
 
 class Agent:
@@ -153,6 +156,12 @@ def agent(bench, **fields):
     if bench.is_synfront:
         bench.engine(Wire())
     return bench.keep(Agent(bench, **fields))
+
+
+def serve(bench, handler=echo, **fields):
+    """A server on a port of its own: (port, server)."""
+    port = next(PORTS)
+    return port, bench.keep(Server(bench.lab, port, handler, **fields))
 
 
 class Proven(End):

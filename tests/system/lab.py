@@ -312,8 +312,8 @@ class Lab:
                 self.run("server", "ip", flag, "route", "add", to + length, "via",
                          address(CLIENT, family))
 
-    def mac(self, node):
-        return json.loads(self.run(node, "ip", "-j", "link", "show", "dev", "eth0"))[0]["address"]
+    def mac(self, node, device="eth0"):
+        return json.loads(self.run(node, "ip", "-j", "link", "show", "dev", device))[0]["address"]
 
     def set_mtu(self, node, mtu):
         self.run(node, "ip", "link", "set", "eth0", "mtu", str(mtu))

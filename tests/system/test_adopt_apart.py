@@ -10,10 +10,9 @@ import secrets
 import socket
 import time
 
-from adopt import CONFIG, Proven, agent
+from adopt import CONFIG, Proven, agent, serve
 from bench import anywhere, thorough
 from cookies import EPOCH_S
-from test_adopt import serve
 
 BRINGS_ENGINES = True
 

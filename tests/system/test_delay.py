@@ -3,12 +3,14 @@
 the element that makes the distance does what it says."""
 
 import collections
+import fcntl
 import hashlib
 import os
 import re
 import socket
 import statistics
 import struct
+import termios
 import threading
 import time
 
@@ -19,7 +21,7 @@ from bench import anywhere
 from engines import Wire
 from lab import SERVER, address
 from raw import Wiretap
-from servers import Both, ask, dial, digest_back, echo, read, read_all
+from servers import Both, ask, dial, digest_back, echo, pattern, read, read_all
 from test_transfer import both_ways
 from traffic import capture
 
@@ -274,6 +276,34 @@ def test_rough_line_opens_each_connection_once(bench):
                 assert counts[way][what] > 0, counts
 
 
+# The client's SYN comes again after a second, before the answer does, and one overtakes another.
+FAR_AND_ROUGH = "delay=400ms,jitter=100ms,reorder=30%:1500ms,loss=2%,dup=20%"
+
+
+@anywhere
+def test_rough_line_where_cookies_come_and_go(bench):
+    """A transparent service on the verge of cookie mode: of two SYNs of one client one is answered
+    by cookie and the other passes to the server, which answers as well. None of them is reset,
+    whichever answer comes first."""
+    handler = Requests()
+    port = bench.serve("calm", handler, teach=False)
+    wrong = []
+    with bench.grows("cookie_mode_entered", "passed_syn"), \
+            bench.delayed(FAR_AND_ROUGH, seed=1):
+        threads = [threading.Thread(target=one_request, daemon=True,
+                                    args=(bench, port, number, 4 + number % 2 * 2, wrong))
+                   for number in range(320)]
+        for number, thread in enumerate(threads):
+            thread.start()
+            if number % 40 == 39:
+                time.sleep(0.25)
+        for thread in threads:
+            thread.join(3 * PATIENCE)
+        assert not any(thread.is_alive() for thread in threads)
+    assert not [error for error in wrong if "Reset" in error], wrong
+    assert max(handler.seen.values()) == 1 and len(handler.seen) >= 316, (handler.seen, wrong)
+
+
 @anywhere
 def test_rough_line_greets_every_client(bench):
     """The same where the server speaks first, with state: the greeting comes whatever is
@@ -315,3 +345,61 @@ def test_rough_line_carries_transfers(bench):
         with bench.delayed(ROUGH, seed=9):
             for family in (4, 6):
                 both_ways(bench, port, 2000000, family)
+
+
+LARGE = {"ipv4.tcp_rmem": "4096 16777216 67108864", "ipv4.tcp_wmem": "4096 33554432 67108864",
+         "ipv4.tcp_congestion_control": "reno"}  # whose slow start does not end by itself
+SIOCOUTQNSD = 0x894b  # linux/sockios.h
+
+
+class LargeAnswer:
+    """A server's handler: reads to the client's FIN, sends much, and notes how much of it was
+    unacknowledged when its own FIN left."""
+
+    def __init__(self, size):
+        self.size = size
+        self.in_flight = 0
+
+    def __call__(self, connection):
+        if not read_all(connection):  # a connection that only made the engine learn
+            return
+        for piece in pattern(self.size, 3):
+            connection.sendall(piece)
+        connection.shutdown(socket.SHUT_WR)
+        while outstanding(connection, SIOCOUTQNSD):
+            time.sleep(0.001)
+        self.in_flight = outstanding(connection, termios.TIOCOUTQ)
+        while outstanding(connection, termios.TIOCOUTQ):
+            time.sleep(0.01)
+
+
+def outstanding(connection, what):
+    return struct.unpack("i", fcntl.ioctl(connection, what, bytes(4)))[0]
+
+
+@anywhere
+def test_far_half_closed_client_gets_a_large_answer(bench):
+    """A client closes its half with its request. When the server's FIN passes, more than
+    4 MiB of the answer are on their way, which the client acknowledges then: nobody is reset."""
+    size = 30000000
+    expected = hashlib.sha256(b"".join(pattern(size, 3))).hexdigest()
+    with bench.lab.sysctls("client", LARGE), bench.lab.sysctls("server", LARGE):
+        for service in ("state", "cookie"):
+            handler = LargeAnswer(size)
+            port = bench.serve(service, handler)
+            for _ in range(5):  # other programs may have slowed it down
+                with bench.delayed("delay=100ms"), \
+                        dial(bench.lab, port, timeout=60) as connection:
+                    before = bench.count("rst_sent")
+                    connection.sendall(b"all of it, please\n")
+                    connection.shutdown(socket.SHUT_WR)
+                    digest = hashlib.sha256()
+                    while piece := connection.recv(1 << 18):
+                        digest.update(piece)
+                    assert digest.hexdigest() == expected, (service, handler.in_flight)
+                    time.sleep(0.5)
+                    assert bench.count("rst_sent") == before, (service, handler.in_flight)
+                if handler.in_flight > 6 << 20:
+                    break
+            else:
+                raise AssertionError("no more than %d bytes in flight" % handler.in_flight)

@@ -336,7 +336,7 @@ def test_silent_handshakes_without_room(bench):
         bench.teach(slow, 6)
         with silent_server(bench, slow):
             crowd(floods, "silent handshakes until no pending record is left", 400, [slow],
-                  until=("pending_full",), must_serve=False)
+                  until=("pending_evicted",))
         crowd(floods, "silent handshakes until the table is full, all protected", 1500, [80, 443],
               until=("table_full",), must_serve=False)
 

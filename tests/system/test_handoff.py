@@ -297,3 +297,36 @@ def test_shield_thins_strangers(bench):
     assert stats["drop_unknown"] > stats["passed_handoff"] - 1000, stats
     assert engine.port("inside")["sent"] - passed < stats["drop_unknown"]
     nothing_of_ours(engine)
+
+
+def test_shield_forged_syns_buy_nothing(bench):
+    """Flows that the server has answered in calm, because their SYNs were forged, are as strange in a
+    flood as all others; who acknowledges the server's answer passes."""
+    lab, n_ends, n_blind = bench.lab, 8, 250
+    engine = start(bench, *CALM, "unknown_per_s: %d" % UNKNOWN_PER_S)
+    bench.keep(Server(lab, PORT, echo))
+    ends = [bench.keep(contextlib.closing(End(lab, PORT, family=family)))
+            for family in (4, 6) for _ in range(n_ends // 2)]
+    for end in ends:
+        end.syn()
+        end.syn_ack()
+        # A second one, out of the window of what the server has: it says where it is.
+        end.send("S", seq=end.iss + (1 << 30), options=[])
+        end.expect("A", where=lambda p, end=end: p[TCP].flags == "A"
+                   and p[TCP].ack == end.snd_nxt)
+    sender = Sender(lab)
+    frames = [sender.tcp(family, source, ACK) for family in (4, 6) for source in all_over(family)]
+    dropped = bench.counts("drop_unknown", 5000)
+    tap = bench.keep(Wiretap(lab, "server"))
+    with Flood(lab, 8000, 30, frames=frames):
+        wait_for("strangers to be dropped", dropped)
+        blind = [bytes(end.segment("PA", data=b"forged", ack=end.rcv_nxt + 5000, options=[]))
+                 for end in ends]
+        # Faster than the rate that is everybody's.
+        for frame in blind * n_blind:
+            ends[0].tap.send(frame)
+        for end in ends:
+            end.echoes(b"seen")
+    passed = sum(b"forged" in frame for frame in tap.frames())
+    assert passed < len(blind) * n_blind / 2, passed
+    nothing_of_ours(engine)

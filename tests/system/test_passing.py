@@ -73,6 +73,7 @@ def test_everything_else_crosses_in_a_flood(bench):
     lab = bench.lab
     bench.nginx()
     bench.teach(80)
+    bench.calm("web")
     entered = bench.counts("cookie_mode_entered")
     with bench.flood(30000, 60):
         wait_for("cookie mode", entered)

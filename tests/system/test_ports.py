@@ -406,6 +406,32 @@ def test_af_xdp_every_buffer(bench):
                    for engine_sent, kernel_sent in moved), moved
 
 
+def test_af_packet_long_frames(bench):
+    """What the driver's ring cuts off is named at the start, and what is said to help does."""
+    lab = bench.lab
+    outside, inside = (Interface(lab, "net_af_packet", side) for side in ("outside", "inside"))
+    text = bench.config()
+    with outside, inside, contextlib.ExitStack() as stack:
+        for port in (outside, inside):
+            text = port.configure(text)
+            for name in (port.name, port.far):
+                port.change("set", name, "mtu", "9000")
+        for node in ("client", "server"):
+            lab.set_mtu(node, 9000)
+            stack.callback(lab.set_mtu, node, 1500)
+        engine = bench.engine(Synfront(text, "cut", taps=taps_of(text)))
+        said = re.findall(r"(\w+): net_af_packet.*: its interface has an MTU of 9000, and frames of more"
+                          r" than 1982 bytes are cut off: give the device (\S+)",
+                          engine.process.output())
+        assert [side for side, _ in said] == ["outside", "inside"], engine.process.output()
+        for port, (_, better) in zip((outside, inside), said):
+            text = text.replace("iface=" + port.name, "iface=%s,%s" % (port.name, better))
+        engine = bench.engine(Synfront(text, "whole", taps=taps_of(text)))
+        assert "cut off" not in engine.process.output()
+        for family in (4, 6):
+            lab.run("client", "ping", "-c3", "-i0.2", "-Mdo", "-s8900", address(SERVER, family))
+
+
 def test_promiscuous_mode_taken_off(bench):
     """Frames to others would stay outside: it is said, when it begins and when it is over."""
     with started(bench, Interface(bench.lab, "net_af_packet")) as (outside, engine, _, connection):

@@ -196,8 +196,8 @@ def test_paths_full(bench):
 
 
 def test_held_full(bench):
-    """More clients wait for a server than records: the rest gets RST; the others get in when the
-    server answers."""
+    """More clients wait for a server than records: those that have waited longest get RST; the
+    others get in when the server answers."""
     engine = small(bench)
     port = bench.serve("bulk", echo)
     fault = Fault(bench, "held-data table full", "24 clients of a server that is cut off for a "
@@ -213,7 +213,7 @@ def test_held_full(bench):
                     clients.append(client)
                 except OSError:
                     fault.clients["reset"] += 1
-            counted = fault.grows("pending_full")
+            counted = fault.grows("pending_evicted")
             assert is_full(engine, "held")
         for client in clients:
             try:

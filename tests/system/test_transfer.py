@@ -51,6 +51,7 @@ def test_100_mb_each_way_in_a_flood(bench):
     """Equal SHA-256 in both directions while SYNs pour in, on a connection
     made before the flood and on one made in it."""
     port = bench.serve("bulk", Both(BULK, 2))
+    bench.calm()
     entered = bench.counts("cookie_mode_entered")
     with bench.flood(20000, 120, port=port), bench.grows("spliced"):
         wait_for("cookie mode", entered)
@@ -105,6 +106,7 @@ def test_sack_stripped(bench):
     SACK, and what they report goes no further."""
     lab = bench.lab
     flooded = bench.serve("bulk")
+    bench.calm()
     entered = bench.counts_each("cookie_mode_entered")
     with lab.sysctls("server", {"ipv4.tcp_sack": 0}), bench.flood(5000, 60, port=flooded):
         wait_for("cookie mode", entered)

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "core_state.h"
 #include "rows.h"
 
 #define CLIENT_MAC { 0x06, 0x11, 0x22, 0x33, 0x44, 0x55 }
@@ -212,17 +213,38 @@ lab_once(void (*body)(struct lab *lab), const char *const *rows)
 	lab_rows_claim(rows);
 }
 
-enum conn_state
-lab_state(struct lab *lab)
+const struct conn *
+lab_entry(const struct lab *lab)
 {
-	struct instant now = lab_now(lab);
-	struct connection_view view;
+	static const struct conn none = { .state = CONN_FREE };
 	uint32_t n = core_connection_bound(lab->core);
 
-	for (uint32_t i = 0; i < n; i++)
-		if (core_connection_view(lab->core, i, &now, &view) && view.state != CONN_FREE &&
-		    view.flow.client_port_be == __builtin_bswap16(lab->client_port) &&
-		    view.flow.server_port_be == __builtin_bswap16(lab->server_port))
-			return view.state;
-	return CONN_FREE;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct conn *conn = &lab->core->conns.conns[i];
+
+		if (conn->state != CONN_FREE &&
+		    conn->flow.client_port_be == htobe16(lab->client_port) &&
+		    conn->flow.server_port_be == htobe16(lab->server_port))
+			return conn;
+	}
+	return &none;
+}
+
+enum conn_state
+lab_state(const struct lab *lab)
+{
+	return (enum conn_state)lab_entry(lab)->state;
+}
+
+struct connection_view
+lab_view(const struct lab *lab)
+{
+	struct connection_view view = { .state = CONN_FREE };
+	const struct conn *entry = lab_entry(lab);
+	struct instant now = lab_now(lab);
+
+	if (entry->state != CONN_FREE)
+		core_connection_view(lab->core, (uint32_t)(entry - lab->core->conns.conns), &now,
+		                     &view);
+	return view;
 }

@@ -103,6 +103,10 @@ struct lab {
 	uint8_t server_options; /* that the server can do */
 	/* Not 0: frames from there have a tag more, in front of the others, of this TCI. */
 	uint16_t tci[SIDE_COUNT];
+	struct {
+		uint8_t tos, ttl; /* ttl 0: as frame.c has it */
+		uint32_t flow_label;
+	} way[SIDE_COUNT]; /* of all that goes in by this side */
 
 	struct core *core;
 	void *memory;
@@ -252,9 +256,11 @@ uint32_t lab_splice_of(struct lab *lab, unsigned int i, uint32_t client);
 /* The last frame went out as it came in, by this side, as one of a TRACKED connection. */
 void lab_check_passed(struct lab *lab, enum side side);
 
-/* State of the first connection that has the lab's client and ports, CONN_FREE
- * if there is none. */
-enum conn_state lab_state(struct lab *lab);
+/* The first connection that has the lab's client and ports: the core's own entry, its state, and
+ * what is shown of it. CONN_FREE: there is none. */
+const struct conn *lab_entry(const struct lab *lab);
+enum conn_state lab_state(const struct lab *lab);
+struct connection_view lab_view(const struct lab *lab);
 
 /* Rows of the decision table that a test claims: each of them must have been taken since
  * rows_forget(). */
@@ -275,8 +281,9 @@ extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_t
 	core_random_tests[], core_delay_tests[], core_view_tests[], core_anywhere_tests[],
 	core_corners_tests[], core_rare_tests[], core_learned_tests[], core_fragments_tests[],
 	core_caps_tests[], core_orphans_tests[], core_waiting_tests[], core_adopted_tests[],
-	core_handoff_tests[], core_shield_tests[], core_observe_tests[], core_lists_tests[],
-	core_talkers_tests[], core_explain_tests[], core_syn_lane_tests[],
-	core_syn_lane_books_tests[], core_noted_tests[];
+	core_handoff_tests[], core_shield_tests[], core_observe_tests[],
+	core_observe_reload_tests[], core_lists_tests[], core_talkers_tests[], core_explain_tests[],
+	core_syn_lane_tests[], core_syn_lane_books_tests[], core_noted_tests[], core_silent_tests[],
+	core_forged_tests[];
 
 #endif

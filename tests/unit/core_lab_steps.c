@@ -97,6 +97,10 @@ lab_frame(struct lab *lab, const struct lab_seg *spec, uint8_t *options, uint8_t
 		f.src_port = g.dst_port;
 		f.dst_port = g.src_port;
 	}
+	f.tos = lab->way[spec->side].tos;
+	f.flow_label = lab->way[spec->side].flow_label;
+	if (lab->way[spec->side].ttl != 0)
+		f.ttl = lab->way[spec->side].ttl;
 	f.seq = spec->seq;
 	f.ack = spec->ack;
 	f.flags = spec->flags;

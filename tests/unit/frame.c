@@ -104,8 +104,8 @@ static size_t
 build_ipv6(uint8_t *ip, const struct frame_spec *spec, size_t len)
 {
 	ip[0] = (uint8_t)(0x60 | spec->tos >> 4);
-	ip[1] = (uint8_t)(spec->tos << 4);
-	put16(ip + 2, 0);
+	ip[1] = (uint8_t)(spec->tos << 4 | spec->flow_label >> 16);
+	put16(ip + 2, spec->flow_label & 0xffff);
 	put16(ip + 4, (uint32_t)(spec->ip_options_len + len));
 	ip[6] = spec->ip_options_len ? spec->ip_first : spec->proto ? spec->proto : 6;
 	ip[7] = spec->ttl;

@@ -25,6 +25,7 @@ struct frame_spec {
 	bool force_v6;
 	uint8_t tos;
 	uint8_t ttl;
+	uint32_t flow_label; /* IPv6 */
 	uint16_t ip_id;
 	uint16_t ip_fragment;      /* IPv4 flags and offset, as on the wire */
 	const uint8_t *ip_options; /* IPv4 options, or IPv6 extension headers */

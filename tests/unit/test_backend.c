@@ -299,6 +299,35 @@ test_learn_mss_lower_by_votes_and_wscale_last(void)
 	CU_ASSERT_EQUAL(b.mss, 9000);
 }
 
+/* Where all clients are of one net: many in a row, over a time, none of them higher. */
+static void
+test_learn_mss_lower_of_one_net_in_a_long_row(void)
+{
+	struct backend b = fresh();
+	struct tcp_offer answer = full;
+	uint32_t now_s = UINT16_MAX - 30; /* across the wrap */
+
+	backend_learn(&b, &full, &full, 1, now_s);
+	/* All at once: whoever can make so many connections. */
+	answer.mss = 1200;
+	for (unsigned int i = 0; i < 10 * BACKEND_MSS_ANSWERS; i++)
+		backend_learn(&b, &full, &answer, 1, now_s + i % BACKEND_MSS_S);
+	CU_ASSERT_EQUAL(b.mss, 1460);
+	/* A higher one between, of anybody: from the beginning. */
+	backend_learn(&b, &full, &full, 1, now_s + BACKEND_MSS_S);
+	for (unsigned int i = 0; i < BACKEND_MSS_ANSWERS; i++) {
+		answer.mss = i == 3 ? 1300 : 1200;
+		CU_ASSERT_EQUAL(b.mss, 1460);
+		backend_learn(&b, &full, &answer, 1, now_s + 100 + 10 * i);
+	}
+	/* The highest of the row. */
+	CU_ASSERT_EQUAL(b.mss, 1300);
+	backend_learn(&b, &full, &full, 1, now_s + 1000);
+	for (unsigned int i = 1; i < BACKEND_MSS_ANSWERS; i++)
+		backend_learn(&b, &full, &answer, 1, now_s + 1000 * i);
+	CU_ASSERT_EQUAL(b.mss, 1460);
+}
+
 /* The rule, kept as the whole list of voters since the option was last seen. */
 struct model_option {
 	bool had, settled;
@@ -367,11 +396,10 @@ test_fail_one_net_never_takes_down(void)
 {
 	struct backend b = fresh();
 
+	b.known = true;
 	for (unsigned int i = 0; i < 100; i++)
 		CU_ASSERT_FALSE(backend_fail(&b, i % (BACKEND_DOWN_VOTES - 1), i, 10));
 	CU_ASSERT_FALSE(b.down);
-	CU_ASSERT_TRUE(backend_probe(&b, 0, 10));
-	CU_ASSERT_TRUE(backend_probe(&b, 0, 10));
 }
 
 static void
@@ -397,14 +425,35 @@ test_fail_different_nets_take_down_until_success(void)
 		CU_ASSERT_EQUAL(backend_fail(&b, net, now_s, 10), net == BACKEND_DOWN_VOTES);
 	CU_ASSERT_TRUE(b.down);
 	CU_ASSERT_FALSE(backend_fail(&b, 99, now_s, 10)); /* down already */
-	CU_ASSERT_FALSE(backend_probe(&b, now_s + 9, 10));
-	CU_ASSERT_TRUE(backend_probe(&b, now_s + 10, 10));
-	CU_ASSERT_FALSE(backend_probe(&b, now_s + 10, 10));
-	CU_ASSERT_FALSE(backend_probe(&b, now_s + 19, 10));
-	CU_ASSERT_TRUE(backend_probe(&b, now_s + 20, 10));
+	CU_ASSERT_FALSE(backend_probe(&b, 99, now_s + 9, 10));
+	CU_ASSERT_TRUE(backend_probe(&b, 99, now_s + 10, 10));
+	CU_ASSERT_FALSE(backend_probe(&b, 99, now_s + 10, 10));
+	CU_ASSERT_FALSE(backend_probe(&b, 99, now_s + 19, 10));
+	CU_ASSERT_TRUE(backend_probe(&b, 99, now_s + 20, 10));
 	backend_succeed(&b);
 	CU_ASSERT_FALSE(b.down);
-	CU_ASSERT_TRUE(backend_probe(&b, now_s + 20, 10));
+}
+
+/* In each interval a few nets have their turn, once each; to look takes none. */
+static void
+test_probe_each_net_once_in_an_interval(void)
+{
+	struct backend b = fresh();
+
+	for (uint32_t net = 1; net <= BACKEND_DOWN_VOTES; net++)
+		backend_fail(&b, net, 0, 10);
+	for (uint32_t turn = 1; turn < 20; turn++) {
+		uint32_t n = 0;
+		for (uint32_t i = 0; i < 50; i++) {
+			uint32_t net = turn * 7 + i / 5, now_s = turn * 10 + i % 10;
+			bool may = backend_may_probe(&b, net, now_s, 10);
+			CU_ASSERT_EQUAL(may, i % 5 == 0 && n < BACKEND_PROBES);
+			CU_ASSERT_EQUAL(backend_may_probe(&b, net, now_s, 10), may);
+			CU_ASSERT_EQUAL(backend_probe(&b, net, now_s, 10), may);
+			n += may;
+		}
+		CU_ASSERT_EQUAL(n, BACKEND_PROBES);
+	}
 }
 
 /* However long nobody asked, the next one who does may try. */
@@ -419,8 +468,8 @@ test_probe_after_any_pause_is_due(void)
 			backend_fail(&b, net, 77, 10);
 		/* Within one interval of 2^16 seconds a past time looks like one to come. */
 		uint32_t now_s = 77 + pause_s + (late_s >= UINT16_MAX - 9u ? 10 : 0);
-		CU_ASSERT_TRUE(backend_probe(&b, now_s, 10));
-		CU_ASSERT_FALSE(backend_probe(&b, now_s, 10));
+		CU_ASSERT_TRUE(backend_probe(&b, 1, now_s, 10));
+		CU_ASSERT_FALSE(backend_probe(&b, 1, now_s, 10));
 	}
 }
 
@@ -438,8 +487,10 @@ main(void)
 		CHECK_TEST(test_learn_absent_is_asked_again),
 		CHECK_TEST(test_learn_absence_while_down_leaves_the_probe),
 		CHECK_TEST(test_learn_mss_lower_by_votes_and_wscale_last),
+		CHECK_TEST(test_learn_mss_lower_of_one_net_in_a_long_row),
 		CHECK_TEST(test_learn_random_answers_agree_with_model),
 		CHECK_TEST(test_fail_one_net_never_takes_down),
+		CHECK_TEST(test_probe_each_net_once_in_an_interval),
 		CHECK_TEST(test_fail_success_between_starts_anew),
 		CHECK_TEST(test_fail_different_nets_take_down_until_success),
 		CHECK_TEST(test_probe_after_any_pause_is_due),

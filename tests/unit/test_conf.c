@@ -4,34 +4,11 @@
 #include <stdio.h>
 
 #include "check.h"
-#include "conf.h"
-#include "pending.h"
+#include "conf_good.h"
 #include "conf_table.h"
+#include "conf_wrong.h"
+#include "pending.h"
 #include "value.h"
-
-#define PORTS "ports: {outside: {device: net_null0}, inside: {device: net_null1}}\n"
-#define WEB "services: [{name: web, addresses: 192.0.2.1, ports: 80, mode: proxy}]\n"
-
-static void
-show(const char *got, const char *want)
-{
-	fputs("\n  got:  ", stdout);
-	fputs(got, stdout);
-	fputs("\n  want: ", stdout);
-	puts(want);
-}
-
-static struct conf *
-parse(const char *yaml)
-{
-	struct conf_error err;
-	struct conf *conf = conf_parse(yaml, strlen(yaml), "t", &err);
-
-	if (conf == NULL)
-		printf("\n  %s\n", err.text);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
-	return conf;
-}
 
 static struct conf *
 load_sample(const char *name)

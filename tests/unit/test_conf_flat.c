@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A configuration as flat values, in pages of any length, and where its keys stand. */
 #include "check.h"
-#include "conf.h"
+#include "conf_good.h"
 
 #define PORTS "ports: {outside: {device: net_null0}, inside: {device: net_null1}}\n"
 #define WEB                                                                                 \
@@ -15,18 +15,6 @@ struct found {
 	char text[TEXT_SIZE];
 	uint64_t n, n_live;
 };
-
-static struct conf *
-parse(const char *yaml)
-{
-	struct conf_error err;
-	struct conf *conf = conf_parse(yaml, strlen(yaml), "t", &err);
-
-	if (conf == NULL)
-		printf("\n  %s\n", err.text);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
-	return conf;
-}
 
 static void
 append(void *arg, const struct conf_flat *flat)

@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Observe: where it makes sense, what it takes, and what a reload may change. */
 #include "check.h"
-#include "conf.h"
+#include "conf_good.h"
 
 #define PORTS "ports: {outside: {device: net_null0}, inside: {device: net_null1}}\n"
 #define SERVICE(name, port, rest) \
 	"- {name: " name ", addresses: 192.0.2.1, ports: " port ", " rest "}\n"
 #define LIST PORTS "services:\n"
-
-static struct conf *
-parse(const char *yaml)
-{
-	struct conf_error err;
-	struct conf *conf = conf_parse(yaml, strlen(yaml), "t", &err);
-
-	if (conf == NULL)
-		printf("\n  %s\n", err.text);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
-	return conf;
-}
 
 static void
 test_observe_of_services_and_of_all(void)

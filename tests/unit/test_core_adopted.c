@@ -28,6 +28,33 @@ LAB_TEST(test_adopted_server_first, "TRACKED.OUTSIDE.ACK")
 	EQUAL(lab_count(lab, COUNTER_adopted), 1);
 }
 
+/* A service that comes by a reload, long after the start; another one does not. */
+LAB_TEST(test_adopted_after_a_reload)
+{
+	lab->policy.timeouts.adopt = 60;
+	lab_start(lab);
+	lab_tick(lab, 61000);
+	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 2000, .payload_len = 50);
+	OUTCOME_IS(answered_rst);
+	core_adopt_anew(lab->core, &(struct instant){ .now_ms = lab->now_ms });
+	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 2000, .payload_len = 50);
+	OUTCOME_IS(answered_rst);
+	lab->services[0].adopts = true;
+	core_adopt_anew(lab->core, &(struct instant){ .now_ms = lab->now_ms });
+	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 2000, .payload_len = 50);
+	OUTCOME_IS(passed_adopted);
+	SERVER(TCP_ACK, lab->server_iss + 2000, lab->irs + 1050);
+	EQUAL(lab_count(lab, COUNTER_adopted), 1);
+	lab->client_port++;
+	lab_tick(lab, 59000);
+	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 2000, .payload_len = 50);
+	OUTCOME_IS(passed_adopted);
+	lab->client_port++;
+	lab_tick(lab, 1000);
+	CLIENT(TCP_ACK, lab->irs + 1000, lab->server_iss + 2000, .payload_len = 50);
+	OUTCOME_IS(answered_rst);
+}
+
 /* Spliced by an earlier run: the two sides do not fit. The client is asked, and goes on
  * counting its own way: both are told in the end. */
 LAB_TEST(test_adopted_unfit_reset, "TRACKED.INSIDE.DATA", "TRACKED.INSIDE.TIMER")
@@ -116,6 +143,7 @@ LAB_TEST(test_adopted_proof_comes_first)
 CU_TestInfo core_adopted_tests[] = {
 	CHECK_TEST(test_adopted_client_first),
 	CHECK_TEST(test_adopted_server_first),
+	CHECK_TEST(test_adopted_after_a_reload),
 	CHECK_TEST(test_adopted_unfit_reset),
 	CHECK_TEST(test_adopted_forged_segments_do_no_harm),
 	CHECK_TEST(test_adopted_over_after_its_time),

@@ -168,16 +168,97 @@ LAB_TEST_ONCE(test_backend_probe_refused_stays_down)
 	}
 }
 
-/* A server that is down is asked by a SYN that passes: whoever sent it, the answer tells. */
-LAB_TEST_ONCE(test_backend_probe_is_a_syn_that_passes)
+/* A server that is down is asked for a client that has proven itself: SYNs that anybody can
+ * forge come to no server, and take nobody's turn. */
+LAB_TEST(test_backend_probe_is_taken_by_no_forged_syn)
 {
 	take_down(lab);
-	CLIENT(TCP_SYN, 1000, 0, .client_port = 2000);
-	EQUAL(ONLY(SIDE_INSIDE)->seg.flags, TCP_SYN);
-	CLIENT(TCP_SYN, 1000, 0, .client_port = 2001);
-	OUTCOME_IS(answered_rst);
-	SERVER(TCP_SYN | TCP_ACK, 70, 1001, .client_port = 2000);
+	for (unsigned int i = 0; i < 600; i++) {
+		CLIENT(TCP_SYN, 5000 + i, 0, .client_port = (uint16_t)(10000 + i),
+		       .client = 50 + i % 20);
+		EQUAL(lab_grew(lab, COUNTER_passed_syn), 0);
+		CHECK(lab->out[0].side == SIDE_OUTSIDE);
+		lab_tick(lab, 5);
+	}
+	open_of(lab, 2000, 9);
+	EQUAL(NTH(SIDE_INSIDE, 0)->seg.flags, TCP_SYN);
+	SERVER(TCP_SYN | TCP_ACK, 70, 1001, .client_port = 2000, .client = 9, .options = OPTION_MSS,
+	       .mss = lab->server_mss);
 	CHECK(!is_down(lab));
+}
+
+/* Nor does one whom the server does not answer, though he proves himself. */
+LAB_TEST_ONCE(test_backend_probe_in_vain_of_one_net_keeps_no_other_out)
+{
+	take_down(lab);
+	for (uint16_t i = 0; i < 10; i++) {
+		CLIENT(TCP_SYN, 1000, 0, .client_port = (uint16_t)(2000 + i), .client = 50);
+		if (lab->out[0].seg.flags != (TCP_SYN | TCP_ACK))
+			continue;
+		uint32_t iss = lab->out[0].seg.seq;
+		CLIENT(TCP_ACK, 1001, iss + 1, .client_port = (uint16_t)(2000 + i), .client = 50);
+	}
+	EQUAL(lab_count(lab, COUNTER_opened), 3 + 1);
+	open_of(lab, 3000, 9);
+	SERVER(TCP_SYN | TCP_ACK, 70, 1001, .client_port = 3000, .client = 9, .options = OPTION_MSS,
+	       .mss = lab->server_mss);
+	CHECK(!is_down(lab));
+}
+
+/* Those who were answered before, and prove themselves when enough have tried, get RST. */
+LAB_TEST_ONCE(test_backend_down_refuses_proven_clients)
+{
+	uint32_t iss[BACKEND_PROBES + 1];
+
+	take_down(lab);
+	for (uint16_t i = 0; i <= BACKEND_PROBES; i++) {
+		CLIENT(TCP_SYN, 1000, 0, .client_port = (uint16_t)(2000 + i), .client = 20 + i);
+		iss[i] = ONLY(SIDE_OUTSIDE)->seg.seq;
+		EQUAL(ONLY(SIDE_OUTSIDE)->seg.flags, TCP_SYN | TCP_ACK);
+	}
+	for (uint16_t i = 0; i <= BACKEND_PROBES; i++) {
+		CLIENT(TCP_ACK, 1001, iss[i] + 1, .client_port = (uint16_t)(2000 + i),
+		       .client = 20 + i);
+		EQUAL(lab_grew(lab, COUNTER_opened), i < BACKEND_PROBES);
+		EQUAL(lab_grew(lab, COUNTER_limit_backend_down), i == BACKEND_PROBES);
+	}
+	OUTCOME_IS(answered_rst);
+	CLIENT(TCP_SYN, 1000, 0, .client_port = 2999, .client = 40);
+	OUTCOME_IS(answered_rst);
+}
+
+/* What has never answered is down by the failures of one net, and up by another's success. */
+LAB_TEST_ONCE(test_backend_never_known_is_down_by_one_net)
+{
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	for (uint16_t i = 0; i < 20 && !is_down(lab); i++) {
+		CLIENT(TCP_SYN, 1000, 0, .client_port = (uint16_t)(1000 + i), .client = 1);
+		if (lab->out[0].side == SIDE_INSIDE)
+			continue; /* to learn */
+		uint32_t iss = lab->out[0].seg.seq;
+		CLIENT(TCP_ACK, 1001, iss + 1, .client_port = (uint16_t)(1000 + i), .client = 1);
+		SERVER(TCP_RST | TCP_ACK, 0, 1001, .client_port = (uint16_t)(1000 + i),
+		       .client = 1);
+	}
+	CHECK(is_down(lab));
+	EQUAL(lab_count(lab, COUNTER_opened), BACKEND_DOWN_VOTES);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.probe + 1));
+	open_of(lab, 2000, 9);
+	SERVER(TCP_SYN | TCP_ACK, 70, 1001, .client_port = 2000, .client = 9, .options = OPTION_MSS,
+	       .mss = lab->server_mss);
+	CHECK(!is_down(lab));
+}
+
+/* Draining, SYNs pass to one that is down, too. */
+LAB_TEST_ONCE(test_backend_down_while_draining)
+{
+	take_down(lab);
+	core_drain(lab->core, true);
+	for (uint16_t i = 0; i < 5; i++) {
+		CLIENT(TCP_SYN, 1000, 0, .client_port = (uint16_t)(2000 + i));
+		OUTCOME_IS(passed_syn);
+	}
 }
 
 /* An option is absent only after several answers without it, to several nets. */
@@ -401,7 +482,11 @@ CU_TestInfo core_backend_tests[] = {
 	CHECK_TEST(test_backend_down_by_silence),
 	CHECK_TEST(test_backend_probe_recovers),
 	CHECK_TEST(test_backend_probe_refused_stays_down),
-	CHECK_TEST(test_backend_probe_is_a_syn_that_passes),
+	CHECK_TEST(test_backend_probe_is_taken_by_no_forged_syn),
+	CHECK_TEST(test_backend_probe_in_vain_of_one_net_keeps_no_other_out),
+	CHECK_TEST(test_backend_down_refuses_proven_clients),
+	CHECK_TEST(test_backend_never_known_is_down_by_one_net),
+	CHECK_TEST(test_backend_down_while_draining),
 	CHECK_TEST(test_backend_learns_absent_option_by_votes),
 	CHECK_TEST(test_backend_bare_syn_teaches_nothing_absent),
 	CHECK_TEST(test_backend_asked_by_bare_syns_promises_what_can_be_kept),

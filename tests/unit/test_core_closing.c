@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* CLOSING: both FINs or an exact RST seen. */
 #include "core_lab.h"
+#include "core_state.h"
 
 static void
 start(struct lab *lab)
@@ -201,6 +202,75 @@ LAB_TEST(test_closing_forged_older_syn_changes_nothing, "CLOSING.OUTSIDE.SYN")
 	OUTCOME_IS(spliced);
 }
 
+#define PIECE 1200u
+#define FLIGHT (5000 * PIECE) /* more than 4 MiB */
+
+/* All that a large window holds is under way when the last FIN passes: what the client
+ * acknowledges of it is the connection's own, though no cookie is out. */
+LAB_TEST(test_closing_far_behind_of_a_large_answer, "CLOSING.OUTSIDE.ACK", "CLOSING.OUTSIDE.DATA")
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	lab_tick(lab, 100000);
+	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->iss + 1);
+	for (uint32_t at = 0; at < FLIGHT; at += PIECE)
+		SERVER(TCP_ACK, lab->server_iss + 1 + at, lab->irs + 2, .payload_len = PIECE);
+	SERVER(TCP_ACK | TCP_FIN, lab->server_iss + 1 + FLIGHT, lab->irs + 2);
+	EQUAL(lab_state(lab), CONN_CLOSING);
+	for (uint32_t at = 0; at < FLIGHT; at += FLIGHT / 8) {
+		CLIENT(TCP_ACK, lab->irs + 2, lab->iss + 1 + at);
+		OUTCOME_IS(spliced);
+		EQUAL(ONLY(SIDE_INSIDE)->seg.ack, lab->server_iss + 1 + at);
+	}
+	/* Its FIN was lost behind here. */
+	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->iss + 1 + PIECE);
+	OUTCOME_IS(spliced);
+	SERVER(TCP_ACK, lab->server_iss + 1 + PIECE, lab->irs + 2, .payload_len = PIECE);
+	OUTCOME_IS(spliced);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.seq, lab->iss + 1 + PIECE);
+	CLIENT(TCP_ACK, lab->irs + 2, lab->iss + 2 + FLIGHT);
+	OUTCOME_IS(spliced);
+	EQUAL(lab_count(lab, COUNTER_rst_sent), 0);
+	/* More than any window is nobody's. */
+	CLIENT(TCP_ACK, lab->irs + 2, lab->iss + 2 + FLIGHT - WINDOW_MAX - 1);
+	OUTCOME_IS(answered_rst);
+}
+
+/* So is what it sends again: a RST that its server has not taken, under a large upload. */
+LAB_TEST(test_closing_far_behind_of_a_large_upload)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	lab_tick(lab, 100000);
+	for (uint32_t at = 0; at < FLIGHT; at += PIECE)
+		CLIENT(TCP_ACK, lab->irs + 1 + at, lab->iss + 1, .payload_len = PIECE);
+	SERVER(TCP_RST, lab->server_iss + 1, 0);
+	EQUAL(lab_state(lab), CONN_CLOSING);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = PIECE);
+	OUTCOME_IS(spliced);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.seq, lab->irs + 1);
+}
+
+/* An ACK that was overtaken says nothing of what is acknowledged: closed it stays. */
+LAB_TEST(test_closing_overtaken_ack_reopens_nothing)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_splice(lab);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 10);
+	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 11, lab->iss + 1);
+	SERVER(TCP_ACK | TCP_FIN, lab->server_iss + 1, lab->irs + 12);
+	EQUAL(lab_state(lab), CONN_CLOSING);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 1);
+	OUTCOME_IS(spliced);
+	EQUAL(core_service_view(lab->core, 0).connections, 0);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.closing + 2));
+	EQUAL(lab_count(lab, COUNTER_completed), 1);
+	EQUAL(core_service_view(lab->core, 0).connections, 0);
+}
+
 CU_TestInfo core_closing_tests[] = {
 	CHECK_TEST(test_closing_segments_rewritten),
 	CHECK_TEST(test_closing_newer_syn_fresh_handshake),
@@ -216,5 +286,8 @@ CU_TestInfo core_closing_tests[] = {
 	CHECK_TEST(test_closing_timer_old_connection_freed),
 	CHECK_TEST(test_closing_reset_again_prolongs_nothing),
 	CHECK_TEST(test_closing_reset_linger_cancelled),
+	CHECK_TEST(test_closing_far_behind_of_a_large_answer),
+	CHECK_TEST(test_closing_far_behind_of_a_large_upload),
+	CHECK_TEST(test_closing_overtaken_ack_reopens_nothing),
 	CU_TEST_INFO_NULL,
 };

@@ -99,6 +99,7 @@ LAB_TEST_ONCE(test_corner_source_host_connections)
 	       .host = 1);
 	OUTCOME_IS(taken_proof);
 	CLIENT(TCP_RST, 1001, 0, .client_port = 1000, .client = 1);
+	lab_tick(lab, 1000 * (lab->policy.timeouts.reset_linger + 2));
 	lab_open_of(lab, 3, 1);
 	OUTCOME_IS(taken_proof);
 }

@@ -3,152 +3,42 @@
  * What is said that a client's next segments would get is what they get, and saying it leaves no
  * trace: not a byte of the core is another one after it.
  */
-#include "core_lab.h"
-#include "explain.h"
+#include "explain_lab.h"
 #include "live_set.h"
-
-/* Asks, and holds the core against what it was. */
-struct explained {
-	struct explain_facts facts;
-	struct explain_answer answer;
-};
-
-static struct segment
-flow_of(struct lab *lab, const struct lab_seg *spec)
-{
-	static uint8_t frame[FRAME_SIZE];
-	uint8_t options[64], payload[8];
-	struct frame_spec f = lab_frame(lab, spec, options, payload);
-	size_t len = frame_build(frame, &f);
-	struct segment seg;
-
-	segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, spec->side);
-	return seg;
-}
-
-/* Trials with a copy of what weighs on a flow, in memory of their own. */
-struct trial_pair {
-	struct instant now;
-	uint8_t *memory;
-	struct known known;
-	struct core *trials[2];
-	uint32_t words[LAB_KNOWN] __attribute__((aligned(64)));
-};
-
-static void
-pair_take(struct lab *lab, struct trial_pair *pair, const struct segment *seg,
-          struct explain_facts *facts)
-{
-	size_t size = (explain_size(&lab->params) + 63) & ~63ul;
-
-	pair->now = (struct instant){ lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
-	pair->memory = aligned_alloc(64, 2 * size);
-	known_init(&pair->known, pair->words, LAB_KNOWN, (const uint8_t *)&lab->known.key);
-	for (unsigned int i = 0; i < 2; i++)
-		pair->trials[i] = explain_init(pair->memory + i * size, &lab->params, &lab->policy,
-		                               &pair->known, &pair->now);
-	explain_copy(lab->core, &seg->flow, seg->tags, &pair->now, facts, pair->trials);
-}
-
-static struct explained
-explain_of(struct lab *lab, const struct lab_seg *spec)
-{
-	size_t size = core_size(&lab->params);
-	uint8_t *before = check_copy(lab->core, size);
-	uint32_t words[LAB_KNOWN];
-	struct trial_pair pair;
-	struct explained e;
-	/* Only addresses and ports are of interest; clocks of the lab's ends stay as they are. */
-	struct segment seg = flow_of(lab, spec);
-
-	memcpy(words, lab->known_words, sizeof(words));
-	pair_take(lab, &pair, &seg, &e.facts);
-	explain_ask(pair.trials, &seg.flow, seg.tags, &pair.now, &e.answer);
-	CHECK(memcmp(before, lab->core, size) == 0);
-	CHECK(memcmp(words, lab->known_words, sizeof(words)) == 0);
-	free(pair.memory);
-	free(before);
-	return e;
-}
-
-/* What a trial makes of a segment that is not among those that are asked for. */
-static enum counter
-outcome_in_trial(struct lab *lab, const struct lab_seg *spec)
-{
-	struct action list[CORE_BURST_MAX + 2 * ACTIONS_PER_EVENT];
-	struct actions out = { .list = list, .max = sizeof(list) / sizeof(list[0]) };
-	struct segment seg = flow_of(lab, spec);
-	struct explain_facts facts;
-	struct trial_pair pair;
-
-	pair_take(lab, &pair, &seg, &facts);
-	core_locate(pair.trials[0], &seg, 1, &pair.now);
-	core_decide(pair.trials[0], &seg, 1, &pair.now, &out);
-	EQUAL(out.n, 1);
-	free(pair.memory);
-	return (enum counter)list[0].outcome;
-}
-
-static struct explained
-explain(struct lab *lab)
-{
-	const struct lab_seg spec = { .side = SIDE_OUTSIDE,
-		                      .flags = TCP_SYN,
-		                      .no_timestamps = true };
-
-	return explain_of(lab, &spec);
-}
-
-/* The last step's outcome, as the verdict foretold it. */
-static void
-came_true(struct lab *lab, const struct explain_verdict *v)
-{
-	CHECK(v->is_asked);
-	if (!CHECK(lab_grew(lab, (enum counter)v->outcome) == 1))
-		printf("    said %s, was %s\n", counter_infos[v->outcome].name, lab_outcome(lab));
-}
-
-static bool
-row_is(const struct explain_verdict *v, const char *name)
-{
-	const char *row = core_row_name(v->note.row);
-
-	return row != NULL && strcmp(row, name) == 0;
-}
 
 LAB_TEST(test_explain_calm_handshake)
 {
 	lab_start(lab);
 	lab_teach(lab);
-	struct explained e = explain(lab);
+	struct explained e = explained(lab);
 
 	CHECK(!e.facts.has_entry && !e.facts.cookie_mode && e.facts.is_admitted);
 	CHECK(e.facts.backend_known && !e.facts.backend_down);
-	CHECK(row_is(&e.answer.syn, "LISTEN.OUTSIDE.SYN"));
+	CHECK(explained_row_is(&e.answer.syn, "LISTEN.OUTSIDE.SYN"));
 	CHECK(e.answer.syn.has_syn_ack && e.answer.proof.asks_server);
-	CHECK(row_is(&e.answer.proof, "SYN_RECEIVED.OUTSIDE.ACK"));
+	CHECK(explained_row_is(&e.answer.proof, "SYN_RECEIVED.OUTSIDE.ACK"));
 	EQUAL(e.answer.ack.outcome, COUNTER_answered_rst); /* it proves nothing */
 	lab_syn_ack(lab);
-	came_true(lab, &e.answer.syn);
-	e = explain(lab);
+	explained_came_true(lab, &e.answer.syn);
+	e = explained(lab);
 	CHECK(e.facts.is_half_open);
 	EQUAL(e.facts.n_sent, 1);
-	CHECK(row_is(&e.answer.ack, "SYN_RECEIVED.OUTSIDE.ACK"));
+	CHECK(explained_row_is(&e.answer.ack, "SYN_RECEIVED.OUTSIDE.ACK"));
 	lab_tick(lab, 1500);
-	EQUAL(explain(lab).facts.n_sent, 2);
+	EQUAL(explained(lab).facts.n_sent, 2);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
-	came_true(lab, &e.answer.ack);
+	explained_came_true(lab, &e.answer.ack);
 }
 
 /* A server that is not known: the SYN passes. */
 LAB_TEST(test_explain_unknown_server)
 {
 	lab_start(lab);
-	struct explained e = explain(lab);
+	struct explained e = explained(lab);
 
 	CHECK(!e.facts.backend_known && !e.answer.syn.has_syn_ack && !e.answer.proof.is_asked);
 	lab_syn(lab);
-	came_true(lab, &e.answer.syn);
+	explained_came_true(lab, &e.answer.syn);
 	OUTCOME_IS(passed_syn);
 }
 
@@ -157,13 +47,13 @@ LAB_TEST(test_explain_connection_on_its_way)
 	lab_start(lab);
 	lab_teach(lab);
 	lab_connecting(lab);
-	struct explained e = explain(lab);
+	struct explained e = explained(lab);
 
 	CHECK(e.facts.has_entry && e.facts.state == CONN_CONNECTING);
 	EQUAL(e.facts.n_sent, 1);
-	CHECK(row_is(&e.answer.ack, "CONNECTING.OUTSIDE.ACK"));
+	CHECK(explained_row_is(&e.answer.ack, "CONNECTING.OUTSIDE.ACK"));
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
-	came_true(lab, &e.answer.ack);
+	explained_came_true(lab, &e.answer.ack);
 }
 
 /* What its handshake with the server has got to is looked up where the trial has it, not where the
@@ -176,12 +66,12 @@ LAB_TEST(test_explain_second_connection_on_its_way)
 	lab->client_port++;
 	lab_connecting(lab);
 	CLIENT(TCP_ACK | TCP_PSH, lab->irs + 1, lab->iss + 1, .payload_len = 8);
-	struct explained e = explain(lab);
+	struct explained e = explained(lab);
 
 	CHECK(e.facts.has_entry && e.facts.state == CONN_CONNECTING);
-	CHECK(row_is(&e.answer.ack, "CONNECTING.OUTSIDE.ACK"));
+	CHECK(explained_row_is(&e.answer.ack, "CONNECTING.OUTSIDE.ACK"));
 	CLIENT(TCP_ACK, lab->irs + 9, lab->iss + 1);
-	came_true(lab, &e.answer.ack);
+	explained_came_true(lab, &e.answer.ack);
 }
 
 LAB_TEST(test_explain_splice)
@@ -189,12 +79,12 @@ LAB_TEST(test_explain_splice)
 	lab_start(lab);
 	lab_teach(lab);
 	lab_splice(lab);
-	struct explained e = explain(lab);
+	struct explained e = explained(lab);
 
 	CHECK(e.facts.has_entry && e.facts.state == CONN_SPLICED);
-	CHECK(row_is(&e.answer.ack, "SPLICED.OUTSIDE.ACK"));
+	CHECK(explained_row_is(&e.answer.ack, "SPLICED.OUTSIDE.ACK"));
 	EQUAL(e.answer.ack.outcome, COUNTER_spliced);
-	CHECK(row_is(&e.answer.syn, "SPLICED.OUTSIDE.SYN"));
+	CHECK(explained_row_is(&e.answer.syn, "SPLICED.OUTSIDE.SYN"));
 	EQUAL(e.answer.syn.outcome, COUNTER_answered_ack);
 }
 
@@ -202,7 +92,7 @@ static void
 deny(struct lab *lab, struct prefix *prefix, enum refusal how)
 {
 	const struct lab_seg spec = { .side = SIDE_OUTSIDE, .flags = TCP_SYN };
-	struct segment seg = flow_of(lab, &spec);
+	struct segment seg = explained_flow(lab, &spec);
 
 	*prefix = (struct prefix){ seg.flow.client, 128 };
 	lab->services[0].deny = prefix;
@@ -219,13 +109,13 @@ denied(struct lab *lab, enum refusal how, enum counter outcome)
 	deny(lab, &prefix, how);
 	lab_start(lab);
 	lab_teach(lab);
-	struct explained e = explain(lab);
+	struct explained e = explained(lab);
 	CHECK(!e.facts.is_admitted);
 	EQUAL(e.answer.syn.outcome, outcome);
 	EQUAL(e.answer.syn.note.reason, COUNTER_drop_denied);
 	CHECK(!e.answer.proof.is_asked);
 	lab_syn(lab);
-	came_true(lab, &e.answer.syn);
+	explained_came_true(lab, &e.answer.syn);
 }
 
 LAB_TEST(test_explain_denied_drop)
@@ -251,20 +141,20 @@ LAB_TEST(test_explain_live_lists)
 	lab_teach(lab);
 	CHECK(live_set_put(set, &prefix, 0, LIVE_DENY));
 	core_set_lists(lab->core, set);
-	struct explained e = explain_of(lab, &spec);
+	struct explained e = explained_of(lab, &spec);
 	CHECK(!e.facts.is_admitted && !e.answer.proof.is_asked);
 	EQUAL(e.answer.syn.outcome, COUNTER_drop_denied);
 	lab_syn(lab);
-	came_true(lab, &e.answer.syn);
+	explained_came_true(lab, &e.answer.syn);
 
 	lab->services[0].n_deny = 1;
 	CHECK(live_set_put(set, &prefix, 0, LIVE_ALLOW));
 	core_set_lists(lab->core, set);
-	e = explain_of(lab, &spec);
+	e = explained_of(lab, &spec);
 	CHECK(e.facts.is_admitted);
 	EQUAL(e.answer.syn.outcome, COUNTER_answered_syn_state);
 	lab_syn(lab);
-	came_true(lab, &e.answer.syn);
+	explained_came_true(lab, &e.answer.syn);
 	core_set_lists(lab->core, NULL);
 	live_set_free(set);
 }
@@ -280,21 +170,21 @@ LAB_TEST_ONCE(test_explain_flood)
 	lab_teach(lab);
 	for (unsigned int i = 0; i < 20; i++)
 		lab_syn_of(lab, i, 1);
-	struct explained e = explain(lab);
+	struct explained e = explained(lab);
 
 	CHECK(e.facts.cookie_mode);
 	EQUAL(e.answer.syn.outcome, COUNTER_answered_syn_cookie);
 	EQUAL(e.answer.proof.outcome, COUNTER_taken_proof);
 	CHECK(e.answer.proof.asks_server);
 	lab_syn_ack(lab);
-	came_true(lab, &e.answer.syn);
+	explained_came_true(lab, &e.answer.syn);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
-	came_true(lab, &e.answer.proof);
+	explained_came_true(lab, &e.answer.proof);
 
 	const struct lab_seg one = {
 		.side = SIDE_OUTSIDE, .flags = TCP_SYN, .client_port = 1000, .client = 1
 	};
-	e = explain_of(lab, &one);
+	e = explained_of(lab, &one);
 	CHECK(e.facts.is_half_open);
 	EQUAL(e.facts.net.half_open, 8);
 	CHECK(e.facts.net.syn_per_s >= 8 && e.facts.answers_per_s >= 20);
@@ -316,11 +206,11 @@ LAB_TEST(test_explain_cookies_of_another_worker)
 	lab_teach(lab);
 	until_s[lab->services[0].id] = (uint32_t)(lab->now_ms / 1000) + 2;
 	lab_tick(lab, 1000ull * until_s[lab->services[0].id] - 1 - lab->now_ms);
-	EQUAL(outcome_in_trial(lab, &data), COUNTER_drop_unproven_data);
+	EQUAL(explained_outcome(lab, &data), COUNTER_drop_unproven_data);
 	lab_in(lab, &data);
 	OUTCOME_IS(drop_unproven_data);
 	lab_tick(lab, 1);
-	EQUAL(outcome_in_trial(lab, &data), COUNTER_answered_rst);
+	EQUAL(explained_outcome(lab, &data), COUNTER_answered_rst);
 	lab_in(lab, &data);
 	OUTCOME_IS(answered_rst);
 }
@@ -336,16 +226,16 @@ LAB_TEST(test_explain_shield)
 	lab->services[2].unknown_per_s = 100;
 	lab->server_port = LAB_HANDOFF;
 	lab_start(lab);
-	SERVER(TCP_ACK, 7000, 8000);
+	SERVER(TCP_ACK, 7000, 8000, .payload_len = 1);
 	do
 		CLIENT(TCP_ACK, 5000, 6000, .client_port = 3000, .options = OPTION_TIMESTAMPS,
 		       .tsval = 1, .tsecr = 2);
 	while (lab_grew(lab, COUNTER_passed_handoff));
 	OUTCOME_IS(drop_unknown);
-	struct explained e = explain(lab);
+	struct explained e = explained(lab);
 	CHECK(e.facts.is_known);
 	EQUAL(e.answer.ack.outcome, COUNTER_passed_handoff);
-	e = explain_of(lab, &stranger);
+	e = explained_of(lab, &stranger);
 	CHECK(!e.facts.is_known);
 	EQUAL(e.answer.ack.outcome, COUNTER_drop_unknown);
 	CLIENT(TCP_ACK, 5000, 6000, .no_timestamps = true);
@@ -366,9 +256,9 @@ LAB_TEST_ONCE(test_explain_reflection_cap)
 			                      .flags = TCP_SYN,
 			                      .client_port = (uint16_t)(1000 + i),
 			                      .client = 1 };
-		e = explain_of(lab, &next);
+		e = explained_of(lab, &next);
 		lab_syn_of(lab, i, 1);
-		came_true(lab, &e.answer.syn);
+		explained_came_true(lab, &e.answer.syn);
 		if (e.answer.syn.outcome == COUNTER_drop_reflection)
 			break;
 	}
@@ -392,14 +282,14 @@ LAB_TEST_ONCE(test_explain_port_cap_of_proven_nets)
 	lab_open_of(lab, 0, 1);
 	for (unsigned int i = 1; i < 60; i++)
 		lab_syn_of(lab, i, 7);
-	struct explained e = explain_of(lab, &stranger);
+	struct explained e = explained_of(lab, &stranger);
 	EQUAL(e.answer.syn.outcome, COUNTER_drop_reflection);
 	lab_in(lab, &stranger);
-	came_true(lab, &e.answer.syn);
-	e = explain_of(lab, &proven);
+	explained_came_true(lab, &e.answer.syn);
+	e = explained_of(lab, &proven);
 	CHECK(e.answer.syn.has_syn_ack);
 	lab_in(lab, &proven);
-	came_true(lab, &e.answer.syn);
+	explained_came_true(lab, &e.answer.syn);
 }
 
 /* Proven, and over a limit: the proof gets a RST, and the reason is the limit. */
@@ -409,7 +299,7 @@ LAB_TEST_ONCE(test_explain_limit)
 	lab_start(lab);
 	lab_teach(lab);
 	lab_open_of(lab, 1, 3);
-	struct explained e = explain(lab);
+	struct explained e = explained(lab);
 
 	CHECK(e.answer.syn.has_syn_ack);
 	EQUAL(e.answer.proof.outcome, COUNTER_answered_rst);
@@ -417,7 +307,7 @@ LAB_TEST_ONCE(test_explain_limit)
 	CHECK(!e.answer.proof.asks_server);
 	lab_syn_ack(lab);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
-	came_true(lab, &e.answer.proof);
+	explained_came_true(lab, &e.answer.proof);
 	EQUAL(lab_grew(lab, COUNTER_limit_service_connections), 1);
 }
 
@@ -429,7 +319,7 @@ LAB_TEST_ONCE(test_explain_full)
 	lab_teach(lab);
 	for (unsigned int i = 0; i < 8; i++)
 		lab_syn_of(lab, i, i);
-	struct explained e = explain(lab);
+	struct explained e = explained(lab);
 
 	CHECK(e.facts.is_full);
 	EQUAL(e.answer.syn.outcome, COUNTER_answered_syn_cookie);
@@ -438,8 +328,8 @@ LAB_TEST_ONCE(test_explain_full)
 	const struct lab_seg one = {
 		.side = SIDE_OUTSIDE, .flags = TCP_SYN, .client_port = 1003, .client = 3
 	};
-	e = explain_of(lab, &one);
-	CHECK(e.facts.is_half_open && row_is(&e.answer.ack, "SYN_RECEIVED.OUTSIDE.ACK"));
+	e = explained_of(lab, &one);
+	CHECK(e.facts.is_half_open && explained_row_is(&e.answer.ack, "SYN_RECEIVED.OUTSIDE.ACK"));
 	EQUAL(e.answer.ack.outcome, COUNTER_taken_proof);
 	lab_syn(lab);
 	OUTCOME_IS(answered_syn_cookie);
@@ -449,7 +339,7 @@ LAB_TEST_ONCE(test_explain_closed_port)
 {
 	lab->server_port = LAB_CLOSED;
 	lab_start(lab);
-	EQUAL(explain(lab).facts.service, SERVICE_CLOSED);
+	EQUAL(explained(lab).facts.service, SERVICE_CLOSED);
 }
 
 /* Flows of one client, of all services, found in steps. */
@@ -468,7 +358,7 @@ LAB_TEST(test_explain_flows)
 	const struct lab_seg spec = { .side = SIDE_OUTSIDE,
 		                      .flags = TCP_SYN,
 		                      .no_timestamps = true };
-	struct segment seg = flow_of(lab, &spec);
+	struct segment seg = explained_flow(lab, &spec);
 	do {
 		n += explain_flows(lab->core, &seg.flow.client, &at, 1, flows + n, 4 - n);
 		n_steps++;

@@ -12,6 +12,7 @@ struct piece {
 	bool later;
 	uint32_t id;
 	uint32_t host; /* added to the client's */
+	uint16_t port; /* the server's; 0: that of the connection */
 };
 
 static size_t
@@ -25,7 +26,8 @@ build(struct lab *lab, uint8_t *frame, const struct piece *piece)
 		             .ack = is_outside ? lab->iss + 1 : lab->irs + 1,
 		             .payload_len = 236,
 		             .no_timestamps = true,
-		             .host = piece->host };
+		             .host = piece->host,
+		             .server_port = piece->port };
 	struct frame_spec f = lab_frame(lab, &s, options, payload);
 
 	if (lab->variant->is_v6) {
@@ -70,6 +72,30 @@ start(struct lab *lab)
 	lab_start(lab);
 	lab_teach(lab);
 	lab_splice(lab);
+}
+
+/* What anybody can send to a port of no service leaves those of a connection their place, but not
+ * longer than they may have it; a port of no service has its own fragments, too. */
+LAB_TEST(test_fragments_of_no_service_displace_none)
+{
+	uint8_t frame[FRAME_SIZE];
+
+	start(lab);
+	CHECK(CROSSES(.id = 7));
+	for (unsigned int round = 0; round < 2; round++) {
+		uint32_t last = 0;
+		for (uint32_t id = 1000; id < 9000; id++) {
+			struct piece piece = { .id = id, .port = 9999 };
+			size_t len = build(lab, frame, &piece);
+			EQUAL(lab_in_frame(lab, SIDE_OUTSIDE, frame, len, false), 1);
+			OUTCOME_IS(passed_other);
+			last = id;
+		}
+		EQUAL(crosses(lab, &(struct piece){ .id = 7, .later = true }), round == 0);
+		if (round == 1)
+			CHECK(CROSSES(.id = last, .later = true));
+		lab_tick(lab, LIFE_MS + 1);
+	}
 }
 
 /* As many as a datagram can have, and not one more. */
@@ -195,6 +221,7 @@ LAB_TEST(test_fragments_of_another_host_do_not_come_alone)
 }
 
 CU_TestInfo core_fragments_tests[] = {
+	CHECK_TEST(test_fragments_of_no_service_displace_none),
 	CHECK_TEST(test_fragments_as_many_as_a_datagram_has),
 	CHECK_TEST(test_fragments_follow_in_time),
 	CHECK_TEST(test_fragments_follow_in_time_past_zero),

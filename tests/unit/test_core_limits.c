@@ -264,18 +264,6 @@ LAB_TEST_ONCE(test_limits_refused_cookie_is_spent)
 	EQUAL(lab_count(lab, COUNTER_opened), 1);
 }
 
-LAB_TEST_ONCE(test_limits_held_records_refused)
-{
-	lab->params.held = 2;
-	lab_start(lab);
-	lab_teach(lab);
-	lab_open_of(lab, 0, 1);
-	lab_open_of(lab, 1, 1);
-	lab_open_of(lab, 2, 1);
-	EQUAL(lab_grew(lab, COUNTER_pending_full), 1);
-	EQUAL(core_usage(lab->core).held, 2);
-}
-
 /* Over the cap of its net SYNs are dropped; other nets are answered. */
 LAB_TEST_ONCE(test_limits_reflection_net_capped)
 {
@@ -478,7 +466,6 @@ CU_TestInfo core_limits_tests[] = {
 	CHECK_TEST(test_limits_service_new_per_second_refused),
 	CHECK_TEST(test_limits_connecting_refused),
 	CHECK_TEST(test_limits_refused_cookie_is_spent),
-	CHECK_TEST(test_limits_held_records_refused),
 	CHECK_TEST(test_limits_reflection_net_capped),
 	CHECK_TEST(test_limits_reflection_net_capped_for_long),
 	CHECK_TEST(test_limits_reflection_port_capped),

@@ -79,6 +79,79 @@ LAB_TEST(test_listen_unproven_data_cookie_of_another_worker_dropped)
 	OUTCOME_IS(answered_rst);
 }
 
+/* So may an ACK without data be: of a client to which a SYN-ACK came twice. With timestamps it
+ * brings that SYN-ACK's back; what brings another back has no cookie that is alive. */
+LAB_TEST(test_listen_unproven_ack_cookie_mode_by_its_echo)
+{
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	uint32_t echo = lab->ts_seen[SIDE_OUTSIDE];
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1), 0);
+	OUTCOME_IS(drop_unproven_ack);
+	lab_tick(lab, 1000 * (COOKIE_LIFE_MAX_S - 1));
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1, .tsecr = echo), 0);
+	OUTCOME_IS(drop_unproven_ack);
+	lab_tick(lab, 2000);
+	CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1, .tsecr = echo);
+	if (lab->timestamps) {
+		OUTCOME_IS(answered_rst);
+		EQUAL(ONLY(SIDE_OUTSIDE)->seg.flags, TCP_RST);
+		EQUAL(ONLY(SIDE_OUTSIDE)->seg.seq, lab->iss + 1);
+	} else {
+		OUTCOME_IS(drop_unproven_ack);
+	}
+}
+
+/* Where no cookie is out, or none for so long that all have died, nobody can be let in. */
+LAB_TEST(test_listen_unproven_ack_after_cookies_reset)
+{
+	uint32_t *until_s = lab_share_cookies(lab);
+
+	lab_start(lab);
+	lab_teach(lab);
+	until_s[lab->services[0].id] = (uint32_t)(lab->now_ms / 1000) + COOKIE_LIFE_MAX_S;
+	uint32_t echo = cookie_ts_again(0, lab->wall_ms);
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->server_iss, .tsecr = echo), 0);
+	OUTCOME_IS(drop_unproven_ack);
+	lab_tick(lab, 1000 * (COOKIE_LIFE_MAX_S + 2));
+	echo = cookie_ts_again(0, lab->wall_ms);
+	CLIENT(TCP_ACK, lab->irs + 1001, lab->server_iss, .tsecr = echo);
+	OUTCOME_IS(answered_rst);
+}
+
+/* An entry lives for seconds, its cookie for most of a minute: what its client sends behind a first
+ * segment that was lost is dropped as where cookies are out, and the first one opens. */
+LAB_TEST(test_listen_unproven_of_expired_entry_dropped)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	lab_tick(lab, 20000);
+	EQUAL(core_usage(lab->core).half_open, 0);
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1, .payload_len = 10), 0);
+	OUTCOME_IS(drop_unproven_data);
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1), 0);
+	OUTCOME_IS(drop_unproven_ack);
+	/* That of another flow is nobody's. */
+	CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1, .client_port = 4567, .payload_len = 10);
+	OUTCOME_IS(answered_rst);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 1000);
+	OUTCOME_IS(taken_proof);
+}
+
+LAB_TEST(test_listen_unproven_long_after_entry_reset)
+{
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	lab_tick(lab, 20000);
+	lab_tick(lab, 121000);
+	CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1, .payload_len = 10);
+	OUTCOME_IS(answered_rst);
+}
+
 LAB_TEST(test_listen_unproven_ack_bad_checksum_dropped)
 {
 	lab_start(lab);
@@ -127,6 +200,10 @@ CU_TestInfo core_listen_ack_tests[] = {
 	CHECK_TEST(test_listen_unproven_data_cookie_mode_dropped),
 	CHECK_TEST(test_listen_unproven_data_no_cookie_of_any_worker_reset),
 	CHECK_TEST(test_listen_unproven_data_cookie_of_another_worker_dropped),
+	CHECK_TEST(test_listen_unproven_ack_cookie_mode_by_its_echo),
+	CHECK_TEST(test_listen_unproven_ack_after_cookies_reset),
+	CHECK_TEST(test_listen_unproven_of_expired_entry_dropped),
+	CHECK_TEST(test_listen_unproven_long_after_entry_reset),
 	CHECK_TEST(test_listen_unproven_ack_bad_checksum_dropped),
 	CHECK_TEST(test_listen_proving_ack_opens),
 	CHECK_TEST(test_listen_proving_data_opens),

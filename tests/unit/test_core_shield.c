@@ -147,8 +147,8 @@ LAB_TEST_ONCE(test_shield_data_behind_proof_in_one_burst_passes)
 	EQUAL(lab_grew(lab, COUNTER_passed_handoff), 2);
 }
 
-/* A server that speaks knows the flow; one that resets does not. */
-LAB_TEST(test_shield_word_of_the_server_makes_known, "HANDOFF.INSIDE.DATA", "HANDOFF.INSIDE.RST")
+/* Data of a server makes its flow known; a RST does not. */
+LAB_TEST(test_shield_data_of_the_server_makes_known, "HANDOFF.INSIDE.DATA", "HANDOFF.INSIDE.RST")
 {
 	start(lab);
 	exhaust(lab);
@@ -158,8 +158,127 @@ LAB_TEST(test_shield_word_of_the_server_makes_known, "HANDOFF.INSIDE.DATA", "HAN
 	OUTCOME_IS(drop_unknown);
 	SERVER(TCP_ACK, 900, 700, .payload_len = 5);
 	OUTCOME_IS(passed_handoff);
-	CLIENT(TCP_ACK, 700, 905);
+	CLIENT(TCP_ACK, 700, 9999);
 	check_passes(lab);
+}
+
+/* What a server has answered to a SYN that anybody may have sent: nothing passes but what
+ * acknowledges it, and that makes the flow known. */
+LAB_TEST(test_shield_syn_ack_of_the_server_is_not_enough, "HANDOFF.INSIDE.SYN_ACK")
+{
+	start(lab);
+	exhaust(lab);
+	SERVER(TCP_SYN | TCP_ACK, 900, 700);
+	OUTCOME_IS(passed_handoff);
+	for (uint32_t ack = 0; ack < 2000; ack++) {
+		if (ack - 900 <= 1)
+			continue;
+		CLIENT(TCP_ACK, 700, ack, .payload_len = ack & 1);
+		OUTCOME_IS(drop_unknown);
+	}
+	CLIENT(TCP_RST, 700, 0);
+	OUTCOME_IS(drop_unknown);
+	/* Of another client, it acknowledges nothing. */
+	CLIENT(TCP_ACK, 700, 901, .client_port = 3999);
+	OUTCOME_IS(drop_unknown);
+	CLIENT(TCP_ACK, 700, 901, .no_timestamps = true);
+	check_passes(lab);
+	CLIENT(TCP_ACK, 700, 9999, .payload_len = 5, .no_timestamps = true);
+	check_passes(lab);
+}
+
+/* Where the ACK was lost, the first data says the same. */
+LAB_TEST_ONCE(test_shield_data_acknowledges_the_syn_ack)
+{
+	start(lab);
+	exhaust(lab);
+	SERVER(TCP_SYN | TCP_ACK, 900, 700);
+	CLIENT(TCP_ACK, 710, 901, .payload_len = 5, .no_timestamps = true);
+	check_passes(lab);
+}
+
+/* Nor is the ACK enough by which a server answers what is outside of its window: who has forged a
+ * SYN may forge that, too. */
+LAB_TEST(test_shield_ack_of_the_server_is_not_enough, "HANDOFF.INSIDE.ACK")
+{
+	start(lab);
+	exhaust(lab);
+	SERVER(TCP_SYN | TCP_ACK, 900, 700);
+	SERVER(TCP_ACK, 901, 700);
+	OUTCOME_IS(passed_handoff);
+	CLIENT(TCP_ACK, 700, 5000);
+	OUTCOME_IS(drop_unknown);
+	CLIENT(TCP_ACK, 700, 901, .payload_len = 5, .no_timestamps = true);
+	check_passes(lab);
+}
+
+/* An ACK is enough for who sends a file, and a keep-alive, one below, for who answers it. */
+LAB_TEST_ONCE(test_shield_who_acknowledges_an_ack_passes)
+{
+	start(lab);
+	exhaust(lab);
+	for (unsigned int i = 0; i < 2; i++) {
+		SERVER(TCP_ACK, 5000 - i, 700, .client_port = (uint16_t)(3000 + i));
+		CLIENT(TCP_ACK, 700, 5002, .client_port = (uint16_t)(3000 + i));
+		OUTCOME_IS(drop_unknown);
+		CLIENT(TCP_ACK, 700, 5000, .client_port = (uint16_t)(3000 + i),
+		       .no_timestamps = true);
+		check_passes(lab);
+		/* Known by then, it stays so by any word of its server. */
+		SERVER(TCP_ACK, 7000, 700, .client_port = (uint16_t)(3000 + i));
+		CLIENT(TCP_ACK, 700, 9999, .client_port = (uint16_t)(3000 + i),
+		       .no_timestamps = true);
+		check_passes(lab);
+	}
+}
+
+/* A server that itself connects: the SYN-ACK acknowledges its SYN. */
+LAB_TEST(test_shield_answer_to_the_server_passes, "HANDOFF.INSIDE.SYN", "HANDOFF.OUTSIDE.SYN_ACK")
+{
+	start(lab);
+	exhaust(lab);
+	SERVER(TCP_SYN, 900, 0);
+	CLIENT(TCP_SYN | TCP_ACK, 700, 5000);
+	OUTCOME_IS(drop_unknown);
+	CLIENT(TCP_SYN | TCP_ACK, 700, 901);
+	check_passes(lab);
+	CLIENT(TCP_ACK, 701, 9999, .payload_len = 5, .no_timestamps = true);
+	check_passes(lab);
+}
+
+/* The flow takes the place of its expectation. */
+LAB_TEST_ONCE(test_shield_a_connection_takes_one_word)
+{
+	start(lab);
+	SERVER(TCP_SYN | TCP_ACK, 900, 700);
+	EQUAL(known_used(&lab->known), 1);
+	CLIENT(TCP_ACK, 700, 901);
+	EQUAL(known_used(&lab->known), 1);
+	SERVER(TCP_ACK, 901, 700, .payload_len = 5);
+	EQUAL(known_used(&lab->known), 1);
+}
+
+/* SYN-ACK, ACK and data in one burst, as a worker with both ports may have them. */
+LAB_TEST_ONCE(test_shield_ack_behind_the_syn_ack_in_one_burst_passes)
+{
+	start(lab);
+	exhaust(lab);
+	const struct lab_seg burst[] = {
+		{ .side = SIDE_INSIDE, .flags = TCP_SYN | TCP_ACK, .seq = 900, .ack = 700 },
+		{ .side = SIDE_OUTSIDE,
+		  .flags = TCP_ACK,
+		  .seq = 700,
+		  .ack = 901,
+		  .no_timestamps = true },
+		{ .side = SIDE_OUTSIDE,
+		  .flags = TCP_ACK,
+		  .seq = 700,
+		  .ack = 9999,
+		  .payload_len = 9,
+		  .no_timestamps = true },
+	};
+	lab_in_burst(lab, burst, 3);
+	EQUAL(lab_grew(lab, COUNTER_passed_handoff), 3);
 }
 
 /* SYNs have their own limits. */
@@ -263,7 +382,14 @@ CU_TestInfo core_shield_tests[] = {
 	CHECK_TEST(test_shield_proof_passes_and_makes_known),
 	CHECK_TEST(test_shield_data_and_probe_prove),
 	CHECK_TEST(test_shield_data_behind_proof_in_one_burst_passes),
-	CHECK_TEST(test_shield_word_of_the_server_makes_known),
+	CHECK_TEST(test_shield_data_of_the_server_makes_known),
+	CHECK_TEST(test_shield_syn_ack_of_the_server_is_not_enough),
+	CHECK_TEST(test_shield_data_acknowledges_the_syn_ack),
+	CHECK_TEST(test_shield_ack_of_the_server_is_not_enough),
+	CHECK_TEST(test_shield_who_acknowledges_an_ack_passes),
+	CHECK_TEST(test_shield_answer_to_the_server_passes),
+	CHECK_TEST(test_shield_a_connection_takes_one_word),
+	CHECK_TEST(test_shield_ack_behind_the_syn_ack_in_one_burst_passes),
 	CHECK_TEST(test_shield_syn_is_answered),
 	CHECK_TEST(test_shield_off_all_pass),
 	CHECK_TEST(test_shield_what_one_worker_knows_all_know),

@@ -258,6 +258,7 @@ LAB_TEST_ONCE(test_spliced_half_closed_has_its_timeout)
 {
 	start(lab);
 	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->iss + 1);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 2);
 	EQUAL(lab_state(lab), CONN_SPLICED);
 	EQUAL(lab_tick(lab, 1000 * (lab->policy.timeouts.half_closed - 2)), 0);
 	EQUAL(lab_state(lab), CONN_SPLICED);
@@ -313,6 +314,8 @@ LAB_TEST(test_spliced_forged_segments_change_nothing, "SPLICED.OUTSIDE.DATA")
 	CLIENT(TCP_RST, lab->irs + 2, 0);
 	EQUAL(lab_state(lab), CONN_SPLICED);
 	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->iss + 2);
+	EQUAL(lab_state(lab), CONN_SPLICED);
+	SERVER(TCP_ACK, lab->server_iss + 2, lab->irs + 2);
 	EQUAL(lab_state(lab), CONN_CLOSING);
 }
 
@@ -372,22 +375,12 @@ LAB_TEST_ONCE(test_spliced_drain_resets_both_ends)
 	lab_tick(lab, 100);
 }
 
-static const struct conn *
-the_connection(const struct lab *lab)
-{
-	const struct conn *conn = lab->core->conns.conns;
-
-	while (conn->state == CONN_FREE)
-		conn++;
-	return conn;
-}
-
 /* What lies beyond the largest window teaches nothing, and what is as far as that does. */
 LAB_TEST_ONCE(test_spliced_follows_as_far_as_the_largest_window)
 {
 	start(lab);
 	check_alive(lab);
-	const struct conn *conn = the_connection(lab);
+	const struct conn *conn = lab_entry(lab);
 	const struct conn before = *conn;
 
 	EQUAL(before.server_lag, 0);

@@ -122,6 +122,7 @@ LAB_TEST(test_tracked_ended_cookie_of_another_worker_opens, "TRACKED.OUTSIDE.ACK
 	SERVER(TCP_ACK | TCP_FIN, lab->server_iss + 1, lab->irs + 1);
 	const struct flow flow = ONLY(SIDE_OUTSIDE)->seg.flow;
 	CLIENT(TCP_ACK | TCP_FIN, lab->irs + 1, lab->server_iss + 2);
+	SERVER(TCP_ACK, lab->server_iss + 2, lab->irs + 2);
 	/* Last words and what was under way pass. */
 	CLIENT(TCP_ACK, lab->irs + 2, lab->server_iss + 2);
 	lab_check_passed(lab, SIDE_INSIDE);
@@ -372,14 +373,120 @@ LAB_TEST(test_tracked_timer_expires, "TRACKED.INSIDE.TIMER")
 	EQUAL(core_usage(lab->core).paths, 0);
 }
 
-/* A proof that is none changes nothing. */
-LAB_TEST(test_tracked_wrong_proof_passes)
+/* A proof that is none changes nothing: the server, asked about it, would say RST. */
+LAB_TEST(test_tracked_wrong_proof_dropped)
 {
 	passed_and_answered(lab);
-	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 5);
-	lab_check_passed(lab, SIDE_INSIDE);
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 5), 0);
+	OUTCOME_IS(drop_unproven_ack);
 	EQUAL(lab_count(lab, COUNTER_opened), 0);
 	EQUAL(lab_state(lab), CONN_TRACKED);
+}
+
+/* An answer to a SYN from before the entry: which one the client goes by nobody knows. */
+LAB_TEST(test_tracked_wrong_proof_of_other_answer_passes)
+{
+	passed_and_answered(lab);
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs - 4000);
+	lab_check_passed(lab, SIDE_OUTSIDE);
+	CLIENT(TCP_ACK, lab->irs - 4000, lab->server_iss + 1);
+	lab_check_passed(lab, SIDE_INSIDE);
+}
+
+static void
+server_answers(struct lab *lab)
+{
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = LAB_ALL, .mss = 1400,
+	       .wscale = 5);
+	lab_check_passed(lab, SIDE_OUTSIDE);
+}
+
+/* A SYN answered by cookie; when it comes again it passes, and the server answers it, too. The
+ * client goes by the answer that came first, and what it sends would be strange to the server. */
+LAB_TEST(test_tracked_earlier_cookie_opens, "TRACKED.OUTSIDE.ACK", "TRACKED.OUTSIDE.DATA")
+{
+	lab->services[0].cookies = COOKIES_ALWAYS;
+	lab_start(lab);
+	lab_teach(lab);
+	lab_syn_ack(lab);
+	lab->services[0].cookies = COOKIES_AUTO;
+	lab->services[0].calm = CALM_TRANSPARENT;
+	core_set_policy(lab->core, &lab->policy);
+	lab_syn(lab);
+	lab_check_passed(lab, SIDE_INSIDE);
+	server_answers(lab);
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1, .payload_len = 10), 0);
+	OUTCOME_IS(drop_unproven_data);
+	EQUAL(CLIENT(TCP_ACK, lab->irs + 1001, lab->iss + 1), 0);
+	OUTCOME_IS(drop_unproven_ack);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1, .payload_len = 1000);
+	check_reopened(lab);
+}
+
+/* The last try of a line that loses has as much time as the first. */
+LAB_TEST(test_tracked_lives_on_by_retries)
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab_start(lab);
+	lab_syn(lab);
+	lab_tick(lab, 8000);
+	lab_syn(lab);
+	lab_check_passed(lab, SIDE_INSIDE);
+	server_answers(lab);
+	lab_tick(lab, 8000);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
+	lab_check_passed(lab, SIDE_INSIDE);
+	EQUAL(lab_count(lab, COUNTER_tracked), 1);
+}
+
+/* A handshake that passed and then was silent for longer than its entry lives: its server still
+ * waits, and both its SYN-ACK and what the client sends cross. */
+LAB_TEST(test_tracked_expired_goes_on)
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab_start(lab);
+	lab_syn(lab);
+	server_answers(lab);
+	lab_tick(lab, 14000);
+	EQUAL(lab_state(lab), CONN_FREE);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1, .payload_len = 10);
+	OUTCOME_IS(passed_adopted);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.payload_len, 10);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 11);
+	OUTCOME_IS(passed_adopted);
+	EQUAL(lab_count(lab, COUNTER_adopted), 1);
+}
+
+LAB_TEST(test_tracked_expired_is_answered)
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab_start(lab);
+	lab_syn(lab);
+	lab_tick(lab, 14000);
+	EQUAL(lab_state(lab), CONN_FREE);
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = OPTION_MSS,
+	       .mss = 1400);
+	OUTCOME_IS(passed_adopted);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.flags, TCP_SYN | TCP_ACK);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
+	OUTCOME_IS(passed_adopted);
+	EQUAL(lab_count(lab, COUNTER_adopted), 1);
+}
+
+/* Not in a flood: anybody may have sent the SYN. */
+LAB_TEST(test_tracked_expired_in_cookie_mode_is_dropped)
+{
+	lab->services[0].calm = CALM_TRANSPARENT;
+	lab->services[0].high = 1;
+	lab_start(lab);
+	lab_syn(lab);
+	lab_tick(lab, 14000);
+	lab_syn_of(lab, 1, 1);
+	lab_syn_of(lab, 2, 2);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1, .payload_len = 10);
+	OUTCOME_IS(drop_unproven_data);
 }
 
 CU_TestInfo core_tracked_tests[] = {
@@ -400,7 +507,13 @@ CU_TestInfo core_tracked_tests[] = {
 	CHECK_TEST(test_tracked_outbound_passes),
 	CHECK_TEST(test_tracked_rst_exact_lingers),
 	CHECK_TEST(test_tracked_server_rst_exact_lingers),
-	CHECK_TEST(test_tracked_wrong_proof_passes),
+	CHECK_TEST(test_tracked_wrong_proof_dropped),
+	CHECK_TEST(test_tracked_wrong_proof_of_other_answer_passes),
+	CHECK_TEST(test_tracked_earlier_cookie_opens),
+	CHECK_TEST(test_tracked_lives_on_by_retries),
+	CHECK_TEST(test_tracked_expired_goes_on),
+	CHECK_TEST(test_tracked_expired_is_answered),
+	CHECK_TEST(test_tracked_expired_in_cookie_mode_is_dropped),
 	CHECK_TEST(test_tracked_rst_lingers_its_time),
 	CHECK_TEST(test_tracked_rst_linger_cancelled),
 	CHECK_TEST(test_tracked_rst_inexact_changes_nothing),

@@ -113,6 +113,75 @@ test_known_clock_comes_round_order_holds(void)
 	CU_ASSERT_TRUE(known_has(&known, hash_of(3, 2)));
 }
 
+/* To who acknowledges it or one more, and to nobody else. */
+static void
+test_known_expected_with_its_number(void)
+{
+	static const uint32_t seqs[] = { 1, 12345, 1u << 31, UINT32_MAX - 1, UINT32_MAX };
+
+	for (unsigned int i = 0; i < sizeof(seqs) / sizeof(seqs[0]); i++) {
+		start(FLOWS);
+		known_expect(&known, hash_of(5, 77), seqs[i], 1000);
+		for (uint32_t more = 0; more < 3000; more++) {
+			enum known_as as = more <= 1 ? KNOWN_EXPECTED : KNOWN_NOT;
+			CU_ASSERT_EQUAL(known_look(&known, hash_of(5, 77), seqs[i] + more), as);
+			CU_ASSERT_EQUAL(known_look(&known, hash_of(5, 78), seqs[i] + more),
+			                KNOWN_NOT);
+			CU_ASSERT_EQUAL(known_look(&known, hash_of(6, 77), seqs[i] + more),
+			                KNOWN_NOT);
+		}
+		CU_ASSERT_EQUAL(known_look(&known, hash_of(5, 77), seqs[i] - 1), KNOWN_NOT);
+		for (unsigned int bit = 1; bit < 32; bit++)
+			CU_ASSERT_EQUAL(known_look(&known, hash_of(5, 77), seqs[i] + (1u << bit)),
+			                KNOWN_NOT);
+		CU_ASSERT_FALSE(known_has(&known, hash_of(5, 77)));
+	}
+}
+
+/* In any of the eight places; and what has been known stays so. */
+static void
+test_known_confirm_takes_the_place(void)
+{
+	for (unsigned int place = 0; place < KNOWN_WAYS; place++) {
+		start(FLOWS);
+		for (uint32_t i = 0; i < place; i++)
+			known_note(&known, hash_of(5, 100 + i), 1000);
+		known_expect(&known, hash_of(5, 77), 9000, 1000);
+		known_expect(&known, hash_of(5, 77), 9001, 1000);
+		uint32_t used = known_used(&known);
+		known_confirm(&known, hash_of(5, 77), 9001, 1000);
+		CU_ASSERT_EQUAL(known_look(&known, hash_of(5, 77), 1), KNOWN_FLOW);
+		CU_ASSERT_EQUAL(known_used(&known), place + 1);
+		CU_ASSERT(used > place);
+		for (uint32_t i = 0; i < place; i++)
+			CU_ASSERT_TRUE(known_has(&known, hash_of(5, 100 + i)));
+	}
+}
+
+/* A flood of what anybody may cause takes no more than one place of flows that are known. */
+static void
+test_known_expected_gives_way_first(void)
+{
+	unsigned int stayed = 0;
+
+	start(FLOWS);
+	for (uint32_t i = 0; i < KNOWN_WAYS; i++)
+		known_note(&known, hash_of(3, 1 + i), 1000 - 16 * (i % 4));
+	for (uint32_t i = 0; i < 1000; i++) {
+		known_expect(&known, hash_of(3, 500), 7000 + i, 1000);
+		CU_ASSERT_EQUAL(known_look(&known, hash_of(3, 500), 7000 + i), KNOWN_EXPECTED);
+	}
+	for (uint32_t i = 0; i < KNOWN_WAYS; i++)
+		stayed += known_has(&known, hash_of(3, 1 + i));
+	CU_ASSERT_EQUAL(stayed, KNOWN_WAYS - 1);
+	/* A known one finds room in their place. */
+	known_note(&known, hash_of(3, 50), 1000);
+	stayed = 0;
+	for (uint32_t i = 0; i < KNOWN_WAYS; i++)
+		stayed += known_has(&known, hash_of(3, 1 + i));
+	CU_ASSERT_EQUAL(stayed, KNOWN_WAYS - 1);
+}
+
 static void
 test_known_hash_is_of_the_flow_under_the_key(void)
 {
@@ -137,6 +206,9 @@ main(void)
 		CHECK_TEST(test_known_full_set_longest_unseen_gives_way),
 		CHECK_TEST(test_known_full_set_of_one_age_newcomers_spread),
 		CHECK_TEST(test_known_clock_comes_round_order_holds),
+		CHECK_TEST(test_known_expected_with_its_number),
+		CHECK_TEST(test_known_confirm_takes_the_place),
+		CHECK_TEST(test_known_expected_gives_way_first),
 		CHECK_TEST(test_known_hash_is_of_the_flow_under_the_key),
 		CU_TEST_INFO_NULL,
 	};

@@ -1,77 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The book and the set of live lists while memory, or randomness, gives out: at any step they say
  * so, and what is there stays. The linker brings the library's allocations here (--wrap). */
-#include <sys/random.h>
-
 #include "check.h"
 #include "list_book.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void __real_free(void *p);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void __wrap_free(void *p);
-ssize_t __real_getrandom(void *out, size_t size, unsigned int flags);
-ssize_t __wrap_getrandom(void *out, size_t size, unsigned int flags);
-
-/* A compiler that knows what malloc() is does not expect it to look here. */
-static volatile struct {
-	bool counts;          /* in this stretch of the test */
-	unsigned int n, fail; /* allocations so far; the one that fails, counted from 1 */
-	int live;
-	bool no_random;
-} memory;
-
-static bool
-fails(void)
-{
-	return memory.counts && ++memory.n == memory.fail;
-}
-
-static void *
-counted(void *p)
-{
-	if (memory.counts && p != NULL)
-		memory.live++;
-	return p;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : counted(__real_malloc(size));
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : counted(__real_calloc(n, size));
-}
-
-void *
-__wrap_realloc(void *p, size_t size)
-{
-	if (fails())
-		return NULL;
-	return p == NULL ? counted(__real_malloc(size)) : __real_realloc(p, size);
-}
-
-void
-__wrap_free(void *p)
-{
-	if (memory.counts && p != NULL)
-		memory.live--;
-	__real_free(p);
-}
-
-ssize_t
-__wrap_getrandom(void *out, size_t size, unsigned int flags)
-{
-	return memory.no_random ? -1 : __real_getrandom(out, size, flags);
-}
+#include "scarce_memory.h"
 
 /* Enough entries for the tables to grow, of services and reasons that differ; then the set. How
  * many entries were taken in before memory gave out. */

@@ -13,7 +13,7 @@
 #define WINDOW_LEAST 1460u
 
 struct model_record {
-	bool taken, rests;
+	bool taken, rests, doubtful;
 	unsigned int stage;
 	uint64_t deadline_ms, order;
 	uint32_t size;
@@ -23,7 +23,7 @@ struct model_record {
 static struct model {
 	struct pending_table table;
 	struct model_record records[N_RECORDS];
-	unsigned int n_taken;
+	unsigned int n_taken, n_doubtful;
 	uint64_t order;
 } model;
 
@@ -130,6 +130,45 @@ check_window(struct trial *trial)
 	}
 }
 
+/* The first of those that wait in this list. */
+static uint32_t
+head_of(bool doubtful, unsigned int stage)
+{
+	uint32_t head = FLOW_NONE;
+
+	for (uint32_t i = 0; i < N_RECORDS; i++) {
+		const struct model_record *r = &model.records[i];
+		if (r->taken && r->doubtful == doubtful && r->stage == stage &&
+		    (head == FLOW_NONE || r->order < model.records[head].order))
+			head = i;
+	}
+	return head;
+}
+
+/* Who gives way has waited longest, and not for a second SYN-ACK; one of a doubtful server if
+ * these have their share. */
+static void
+check_gives_way(struct trial *trial, bool doubtful)
+{
+	bool alone = doubtful && model.n_doubtful >= N_RECORDS / PENDING_DOUBTFUL_SHARE;
+	uint64_t longest = UINT64_MAX;
+
+	for (unsigned int stage = 0; stage < PENDING_STAGE_ANSWERED; stage++)
+		for (unsigned int kind = alone; kind < 2; kind++) {
+			uint32_t head = head_of(kind, stage);
+			if (head != FLOW_NONE && model.table.records[head].started_ms < longest)
+				longest = model.table.records[head].started_ms;
+		}
+	uint32_t number = pending_gives_way(&model.table, doubtful);
+	if (number == FLOW_NONE) {
+		TRIAL_CHECK(trial, longest == UINT64_MAX);
+		return;
+	}
+	TRIAL_CHECK(trial, model.records[number].stage < PENDING_STAGE_ANSWERED);
+	TRIAL_CHECK(trial, model.table.records[number].started_ms == longest);
+	TRIAL_CHECK(trial, !alone || model.records[number].doubtful);
+}
+
 /* The first whose time has come, by stages; and the earliest of all. */
 static void
 check_due(struct trial *trial, uint64_t now_ms)
@@ -137,14 +176,8 @@ check_due(struct trial *trial, uint64_t now_ms)
 	uint64_t least = UINT64_MAX;
 	uint32_t due = FLOW_NONE;
 
-	for (unsigned int stage = PENDING_STAGES; stage-- > 0;) {
-		uint32_t head = FLOW_NONE;
-		for (uint32_t i = 0; i < N_RECORDS; i++) {
-			const struct model_record *r = &model.records[i];
-			if (r->taken && r->stage == stage &&
-			    (head == FLOW_NONE || r->order < model.records[head].order))
-				head = i;
-		}
+	for (unsigned int list = 2 * PENDING_STAGES; list-- > 0;) {
+		uint32_t head = head_of(list & 1, list / 2);
 		if (head == FLOW_NONE)
 			continue;
 		if (model.records[head].deadline_ms <= now_ms)
@@ -167,23 +200,37 @@ step(struct trial *trial, uint64_t now_ms)
 		for (uint32_t k = 0; k < N_RECORDS; k++)
 			model.records[k].rests = false;
 	} else if (what < 4) {
-		uint32_t number = pending_take(&model.table);
+		bool doubtful = trial_pick(trial, 4) == 0;
+		bool room = pending_has_room(&model.table, doubtful);
+		uint32_t number = pending_take(&model.table, doubtful);
 		unsigned int n_free = 0;
 		for (uint32_t k = 0; k < N_RECORDS; k++)
 			n_free += !model.records[k].taken && !model.records[k].rests;
 		TRIAL_CHECK(trial, (number == FLOW_NONE) == (n_free == 0));
+		TRIAL_CHECK(trial,
+		            room == (n_free != 0 &&
+		                     (!doubtful ||
+		                      model.n_doubtful < N_RECORDS / PENDING_DOUBTFUL_SHARE)));
 		if (number == FLOW_NONE)
 			return;
 		TRIAL_CHECK(trial, number < N_RECORDS && !model.records[number].taken &&
 		                           !model.records[number].rests);
-		TRIAL_CHECK(trial, model.table.records[number].flags == 0);
-		model.records[number] = (struct model_record){ .taken = true, .stage = NO_STAGE };
+		TRIAL_CHECK(trial,
+		            model.table.records[number].flags == (doubtful ? PENDING_DOUBTFUL : 0));
+		model.table.records[number].started_ms = now_ms;
+		model.records[number] = (struct model_record){ .taken = true,
+			                                       .stage = NO_STAGE,
+			                                       .doubtful = doubtful };
 		model.n_taken++;
+		model.n_doubtful += doubtful;
 	} else if (r->taken && what == 4) {
 		pending_give(&model.table, i);
 		r->taken = false;
-		r->rests = true;
+		r->rests = trial_pick(trial, 2) == 0;
+		if (!r->rests)
+			pending_settle_last(&model.table);
 		model.n_taken--;
+		model.n_doubtful -= r->doubtful;
 	} else if (r->taken && what < 8) {
 		r->stage = trial_pick(trial, PENDING_STAGES);
 		r->deadline_ms = now_ms + trial_pick(trial, 1000);
@@ -214,6 +261,7 @@ test_pending_is_the_model(void)
 			uint64_t now_ms = 1000 + trial.step;
 			step(&trial, now_ms);
 			check_due(&trial, now_ms);
+			check_gives_way(&trial, trial.step & 1);
 			check_window(&trial);
 			if (trial.step % 16 == 0)
 				check_held(&trial);

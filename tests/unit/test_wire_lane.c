@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The parser's fast lane beside the plain way: the same struct segment from both, for
+ * The parser's lane beside the plain way: the same struct segment from both, for
  * frames of the usual kind, for frames bent in a few bytes, and cut at any place.
  */
 #include <stddef.h>
