@@ -165,64 +165,41 @@ source_over(struct core *core, struct source *source, uint32_t max_conns, uint32
 	return *why != COUNTER_COUNT;
 }
 
-static bool
-service_over(struct core *core, const struct step *step, const struct backend *b, enum counter *why)
+static enum counter
+service_over(const struct core *core, const struct step *step, const struct backend *b)
 {
 	const struct service *service = step->service;
 	const struct service_state *state = step->state;
-	uint32_t second = instant_s(step->now);
-	uint32_t n_new = state->second == second ? state->n_new : 0;
+	uint32_t n_new = state->second == core->sources.now_s ? state->n_new : 0;
 
 	if (service->max_connections != 0 &&
 	    state->connections >= limit_share(core, service->max_connections))
-		*why = COUNTER_limit_service_connections;
-	else if (service->max_new_per_s != 0 && n_new >= limit_share(core, service->max_new_per_s))
-		*why = COUNTER_limit_service_new;
-	else if (b != NULL && service->max_connecting != 0 &&
-	         b->n_connecting >= limit_share(core, service->max_connecting))
-		*why = COUNTER_limit_connecting;
-	return *why != COUNTER_COUNT;
+		return COUNTER_limit_service_connections;
+	if (service->max_new_per_s != 0 && n_new >= limit_share(core, service->max_new_per_s))
+		return COUNTER_limit_service_new;
+	if (b != NULL && service->max_connecting != 0 &&
+	    b->n_connecting >= limit_share(core, service->max_connecting))
+		return COUNTER_limit_connecting;
+	return COUNTER_COUNT;
 }
 
 enum counter
-admission_over(struct core *core, struct step *step, const struct backend *backend)
+admission_over(struct core *core, const struct step *step, const struct backend *backend)
 {
 	const struct source_limits *limits = &core->policy->sources;
-	enum counter why = COUNTER_COUNT;
+	enum counter why = service_over(core, step, backend);
 
-	if (service_over(core, step, backend, &why))
+	if (why != COUNTER_COUNT || !admission_counts_sources(core))
 		return why;
-	if (!admission_counts_sources(core))
-		return COUNTER_COUNT;
 	struct source_pair pair = source_find(&core->sources, &step->seg->flow.client, false);
 	if (!source_over(core, pair.host, limits->connections_host, limits->new_per_s_host, &why))
 		source_over(core, pair.net, limits->connections_net, limits->new_per_s_net, &why);
 	return why;
 }
 
-bool
-admission_counts_sources(const struct core *core)
-{
-	const struct source_limits *limits = &core->policy->sources;
-
-	return (limits->connections_host | limits->connections_net | limits->new_per_s_host |
-	        limits->new_per_s_net) != 0;
-}
-
 void
-admission_count(struct core *core, struct step *step, struct conn *conn)
+admission_count_source(struct core *core, struct conn *conn)
 {
-	struct service_state *state = step->state;
-	uint32_t second = instant_s(step->now);
-
-	if (state->second != second) {
-		state->second = second;
-		state->n_new = 0;
-	}
-	state->n_new++;
-	sum_add(&state->opened, 1);
-	if (!admission_counts_sources(core))
-		return;
 	struct source_pair pair = source_find(&core->sources, &conn->flow.client, true);
 	if (pair.host == NULL || pair.net == NULL) {
 		core_count(core, COUNTER_source_full);

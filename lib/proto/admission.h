@@ -99,9 +99,36 @@ admission_cookie_out(struct core *core, struct step *step)
 }
 uint64_t core_net(const struct core *core, const struct flow *flow);
 /* Limits after the handshake: COUNTER_COUNT, or the counter of what is exceeded. */
-enum counter admission_over(struct core *core, struct step *step, const struct backend *backend);
-bool admission_counts_sources(const struct core *core);
-/* Count a connection in its service and source prefixes. */
-void admission_count(struct core *core, struct step *step, struct conn *conn);
+enum counter admission_over(struct core *core, const struct step *step,
+                            const struct backend *backend);
+
+static inline bool
+admission_counts_sources(const struct core *core)
+{
+	const struct source_limits *limits = &core->policy->sources;
+
+	return (limits->connections_host | limits->connections_net | limits->new_per_s_host |
+	        limits->new_per_s_net) != 0;
+}
+
+/* Count a connection in its source prefixes. */
+void admission_count_source(struct core *core, struct conn *conn);
+
+/* ... and in its service. */
+static inline void
+admission_count(struct core *core, const struct step *step, struct conn *conn)
+{
+	struct service_state *state = step->state;
+	uint32_t second = core->sources.now_s;
+
+	if (state->second != second) {
+		state->second = second;
+		state->n_new = 0;
+	}
+	state->n_new++;
+	sum_add(&state->opened, 1);
+	if (admission_counts_sources(core))
+		admission_count_source(core, conn);
+}
 
 #endif

@@ -192,13 +192,11 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven,
 		step->reason = (uint8_t)over;
 		return;
 	}
-	struct conn *conn = conn_open_proven(core, step, proven);
+	struct conn *conn = conn_open_proven(core, step, proven, CONN_CONNECTING);
 	if (conn == NULL)
 		return;
-	conn->pending = pending_take(&core->pending, b == NULL || !b->known || b->down);
-	conn_set_state(core, conn, CONN_CONNECTING);
-	core->conns.sides[step->entry].promised_wscale = proven->promised_wscale;
 	admission_count(core, step, conn);
+	conn->pending = pending_take(&core->pending, b == NULL || !b->known || b->down);
 
 	struct pending *p = pending_of(core, conn);
 	p->started_ms = step->now->now_ms;

@@ -6,7 +6,7 @@
 
 #include "entry.h"
 
-/* `net`: hash of the client's net. */
+/* `net`: source_net_hash() of the client. */
 void connect_begin(struct core *core, struct step *step, const struct proven *proven, uint32_t net);
 void connect_timers(struct core *core, const struct instant *now, struct actions *out);
 /* When a CONNECTING connection ceases to be one by itself: its server is given up, or one

@@ -87,18 +87,19 @@ static inline __attribute__((always_inline)) void
 step_find(struct core *core, struct step *step)
 {
 	const struct segment *seg = step->seg;
+	struct flow_slot at = { seg->found.at_bucket, seg->found.at_slot };
+	uint32_t entry = seg->found.entry;
 
 	step->entry = FLOW_NONE;
-	if (core->mutations == 0) {
-		if (seg->found.entry == FLOW_NONE)
-			return;
-		step->at = (struct flow_slot){ seg->found.at_bucket, seg->found.at_slot };
-		if (entry_is(core, seg->found.entry, &seg->flow, seg->tags)) {
-			step->entry = seg->found.entry;
-			return;
-		}
-	}
-	step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
+	if (core->mutations != 0)
+		entry = flow_index_first(&core->index, seg->found.hash, &at);
+	if (entry == FLOW_NONE)
+		return;
+	step->at = at;
+	if (entry_is(core, entry, &seg->flow, seg->tags))
+		step->entry = entry;
+	else
+		step->entry = entry_find(core, &seg->flow, seg->tags, seg->found.hash, &step->at);
 }
 
 /* Is it more than a segment of a connection that no service has? Answers to the host's own

@@ -354,13 +354,11 @@ entry_clear(struct core *core, struct step *step)
 }
 
 /* Step's entry gives way to one with `side`, which learns what it must know of it. */
-static void
+static __attribute__((noinline)) void
 conn_replace(struct core *core, struct step *step, struct conn_side *side)
 {
 	uint32_t entry = step->entry;
 
-	if (entry == FLOW_NONE)
-		return;
 	if (entry & FLOW_HALF_OPEN) {
 		core_count(core, COUNTER_half_open_replaced);
 	} else {
@@ -372,18 +370,18 @@ conn_replace(struct core *core, struct step *step, struct conn_side *side)
 	entry_clear(core, step);
 }
 
-struct conn *
-conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
+/* conn_open(), of a connection with all that conn.rest has but a path. */
+static inline __attribute__((always_inline)) struct conn *
+conn_open_as(struct core *core, struct step *step, uint32_t lifetime_s,
+             unsigned int promised_wscale, uint64_t rest)
 {
 	const struct segment *seg = step->seg;
 	struct conn_table *t = &core->conns;
-	struct conn_side side = {
-		.service = seg->found.service & (SERVICES_MAX - 1),
-		.born_s = clock_s(step->now, 0),
-		.promised_wscale = WSCALE_NONE,
-	};
+	uint16_t now_s = clock_s(step->now, 0);
+	struct conn_side side = { 0 };
 
-	conn_replace(core, step, &side);
+	if (step->entry != FLOW_NONE)
+		conn_replace(core, step, &side);
 	/* Nothing is evicted in vain: the path first. */
 	uint16_t path = path_get(&core->paths, seg);
 	if (path == 0) {
@@ -399,7 +397,7 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 	}
 	uint32_t number = conn_table_take(t);
 	if (!flow_index_insert(&core->index, seg->found.hash, number,
-	                       clock_s(step->now, lifetime_s), &step->at)) {
+	                       (uint16_t)(now_s + lifetime_s), &step->at)) {
 		core_count(core, COUNTER_index_full);
 		step->reason = COUNTER_index_full;
 		conn_table_give(t, number);
@@ -410,16 +408,35 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 	step->entry = number;
 	struct conn *conn = &t->conns[number];
 	conn->flow = seg->flow;
-	conn->path = path;
-	conn->client_wscale = conn->server_wscale = WSCALE_NONE;
-	t->sides[number] = side;
+	conn->irs = conn->client_nxt = conn->server_nxt = 0;
+	conn->seq_delta = conn->ts_delta = 0;
+	conn->rest = rest | conn_rest_of(CONN_PATH, path);
+	t->sides[number] = (struct conn_side){
+		.service = seg->found.service & (SERVICES_MAX - 1),
+		.promised_wscale = promised_wscale & 15,
+		.born_s = now_s,
+		.before = { side.before[0], side.before[1] },
+	};
 	return conn;
 }
 
 struct conn *
-conn_open_proven(struct core *core, struct step *step, const struct proven *proven)
+conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 {
-	struct conn *conn = conn_open(core, step, core->policy->timeouts.idle);
+	return conn_open_as(core, step, lifetime_s, WSCALE_NONE,
+	                    CONN_REST(.client_wscale = WSCALE_NONE, .server_wscale = WSCALE_NONE));
+}
+
+struct conn *
+conn_open_proven(struct core *core, struct step *step, const struct proven *proven,
+                 enum conn_state state)
+{
+	unsigned int promised = state == CONN_CONNECTING ? proven->promised_wscale : WSCALE_NONE;
+	uint64_t rest = CONN_REST(.server_wscale = WSCALE_NONE) |
+	                conn_rest_of(CONN_CLIENT_WSCALE, proven->offer.wscale) |
+	                conn_rest_of(CONN_STATE, state) |
+	                conn_rest_of(CONN_FLAGS, proven->offer.timestamps ? CONN_TIMESTAMPS : 0);
+	struct conn *conn = conn_open_as(core, step, core->policy->timeouts.idle, promised, rest);
 
 	if (conn == NULL) { /* counted there */
 		sum_add(&step->state->refused, 1);
@@ -429,23 +446,9 @@ conn_open_proven(struct core *core, struct step *step, const struct proven *prov
 	conn->irs = proven->irs;
 	conn->client_nxt = proven->irs + 1;
 	conn->server_nxt = proven->iss + 1;
-	conn->client_wscale = proven->offer.wscale;
-	if (proven->offer.timestamps)
-		conn->flags |= CONN_TIMESTAMPS;
+	gauge_add(&core->n_live, 1);
+	gauge_add(&step->state->connections, 1);
 	return conn;
-}
-
-uint32_t
-server_of(struct core *core, const struct step *step)
-{
-	const struct segment *seg = step->seg;
-	uint32_t before = core->backends.n_forgotten;
-	uint32_t number = backend_find(&core->backends, &seg->flow.server, seg->flow.server_port_be,
-	                               true, instant_s(step->now));
-
-	if (core->backends.n_forgotten != before)
-		core_count(core, COUNTER_backend_forgotten);
-	return number;
 }
 
 /* Not counted in its source any more. */

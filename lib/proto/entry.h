@@ -66,7 +66,24 @@ entry_touch(struct core *core, const struct step *step, uint32_t lifetime_s)
 	flow_index_touch(&core->index, step->at, clock_s(step->now, lifetime_s));
 }
 /* What is known of the server of step's segment, made if need be: its number. */
-uint32_t server_of(struct core *core, const struct step *step);
+static inline uint32_t
+server_of(struct core *core, const struct step *step)
+{
+	const struct flow *flow = &step->seg->flow;
+	struct destination *place = destination_place(&core->destinations, flow);
+	struct backend *b = backend_at(&core->backends, place->backend);
+
+	if (b != NULL && backend_is(b, &flow->server, flow->server_port_be)) {
+		b->seen_s = (uint16_t)core->sources.now_s;
+		return place->backend;
+	}
+	uint32_t before = core->backends.n_forgotten;
+	place->backend = backend_find(&core->backends, &flow->server, flow->server_port_be, true,
+	                              core->sources.now_s);
+	if (core->backends.n_forgotten != before)
+		core_count(core, COUNTER_backend_forgotten);
+	return place->backend;
+}
 /* RST to both ends of a spliced connection, or the client of another. */
 void conn_reset_ends(struct core *core, const struct conn *conn, struct actions *out);
 
@@ -78,8 +95,9 @@ struct proven {
 	uint8_t promised_wscale;
 	uint32_t ts_sent; /* TSval of the SYN-ACK that the client goes by */
 };
-/* An entry for it; NULL if there is no room: the client is told then. */
-struct conn *conn_open_proven(struct core *core, struct step *step, const struct proven *proven);
+/* An entry for it, in a state that is live; NULL if there is no room: the client is told then. */
+struct conn *conn_open_proven(struct core *core, struct step *step, const struct proven *proven,
+                              enum conn_state state);
 /* What is known of the client of a CONNECTING connection. */
 static inline struct pending *
 pending_of(struct core *core, const struct conn *conn)

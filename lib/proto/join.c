@@ -35,22 +35,19 @@
 _Static_assert(PENDING_BLOCK_SIZE <= ACTION_PAYLOAD_MAX, "a block is one packet");
 
 /* What the server's SYN-ACK says. */
-static struct pending_answer
-answer_read(const struct segment *seg, const struct pending *p)
+static void
+answer_read(struct pending *p, const struct segment *seg)
 {
-	return (struct pending_answer){
-		.seq = seg->seq,
-		.tsval = seg->tsval,
-		.window = seg->window,
-		.offer = {
-			.mss = seg->mss != 0 ? seg->mss : mss_default(seg->is_v4),
-			.wscale = (seg->options & OPTION_WSCALE) && p->offer.wscale != WSCALE_NONE
-			                  ? seg->wscale
-			                  : WSCALE_NONE,
-			.sack = (seg->options & OPTION_SACK_PERMITTED) && p->offer.sack,
-			.timestamps = (seg->options & OPTION_TIMESTAMPS) && p->offer.timestamps,
-		},
-	};
+	struct pending_answer *a = &p->answer;
+	bool scales = (seg->options & OPTION_WSCALE) && p->offer.wscale != WSCALE_NONE;
+
+	a->seq = seg->seq;
+	a->tsval = seg->tsval;
+	a->window = seg->window;
+	a->offer.mss = seg->mss != 0 ? seg->mss : mss_default(seg->is_v4);
+	a->offer.wscale = scales ? seg->wscale : WSCALE_NONE;
+	a->offer.sack = (seg->options & OPTION_SACK_PERMITTED) && p->offer.sack;
+	a->offer.timestamps = (seg->options & OPTION_TIMESTAMPS) && p->offer.timestamps;
 }
 
 /* An ACK of the server's SYN-ACK, with the next `n` bytes of what is held; NULL: no room. */
@@ -130,22 +127,24 @@ splice_begin(struct core *core, struct step *step, struct conn *conn, const stru
 {
 	const struct tcp_offer *server = &p->answer.offer;
 
-	conn->server_wscale = server->wscale;
+	unsigned int flags = CONN_REWRITTEN | CONN_SERVER_SILENT;
+
 	conn->ts_delta = p->offer.timestamps ? tsval - p->answer.tsval : 0;
-	conn->flags |= CONN_REWRITTEN | CONN_SERVER_SILENT;
 	if (wscale_shift(server->wscale) != wscale_shift(p->promised_wscale) ||
 	    (p->offer.wscale != WSCALE_NONE && server->wscale == WSCALE_NONE))
-		conn->flags |= CONN_CONVERT;
+		flags |= CONN_CONVERT;
 	if (p->offer.sack && !server->sack)
-		conn->flags |= CONN_STRIP_SACK;
+		flags |= CONN_STRIP_SACK;
 	if (p->flags & PENDING_FIN)
-		conn->flags |= CONN_CLIENT_FIN;
+		flags |= CONN_CLIENT_FIN;
 	/* Of what was held the server has acknowledged nothing yet. */
 	uint32_t lag = conn->client_nxt - (conn->irs + 1);
-	conn->client_lag = lag < CONN_LAG_MAX ? lag : CONN_LAG_MAX;
-	conn->server_lag = 0;
+	uint64_t stays = CONN_PATH | CONN_CLIENT_WSCALE | CONN_FLAGS;
+	conn->rest = (conn->rest & stays) | conn_rest_of(CONN_FLAGS, flags) |
+	             conn_rest_of(CONN_STATE, CONN_SPLICED) | /* as live as before */
+	             conn_rest_of(CONN_CLIENT_LAG, lag < CONN_LAG_MAX ? lag : CONN_LAG_MAX) |
+	             conn_rest_of(CONN_SERVER_WSCALE, server->wscale);
 	conn->seq_delta = p->iss - p->answer.seq; /* lies over conn->pending */
-	conn_set_state(core, conn, CONN_SPLICED);
 	entry_touch(core, step, core->policy->timeouts.idle);
 }
 
@@ -225,18 +224,19 @@ server_answers(struct core *core, struct backend *b, const struct pending *p,
 /* The client has reset meanwhile: so does the server's end. True if so; the step's segment, if
  * it has one, is dealt with then. */
 static bool
-client_has_gone(struct core *core, struct step *step, struct conn *conn)
+client_has_gone(struct core *core, struct step *step, struct conn *conn,
+                const struct pending *pending)
 {
 	struct packet *p;
 
-	if (!(pending_of(core, conn)->flags & PENDING_CLIENT_GONE))
+	if (!(pending->flags & PENDING_CLIENT_GONE))
 		return false;
 	if (step->seg != NULL)
 		p = act_reply(core, step, COUNTER_answered_rst, TCP_RST);
 	else
 		p = act_send(core, step->out, &conn->flow, conn->path, NULL, SIDE_INSIDE, TCP_RST);
 	if (p != NULL) {
-		packet_for_client(p, pending_of(core, conn));
+		packet_for_client(p, pending);
 		p->seq = conn->irs + 1;
 		core_count(core, COUNTER_rst_sent);
 	}
@@ -247,11 +247,9 @@ client_has_gone(struct core *core, struct step *step, struct conn *conn)
 
 /* Can the connection be what the client was promised? If not it has been ended. */
 static bool
-promise_holds(struct core *core, struct step *step, struct conn *conn, bool promised)
+promise_holds(struct core *core, struct step *step, struct conn *conn, const struct pending *p,
+              struct backend *b, bool promised)
 {
-	const struct pending *p = pending_of(core, conn);
-	struct backend *b = backend_of_pending(core, p);
-
 	/* A lower MSS than promised is no reason: see backend.h. */
 	if (!p->offer.timestamps || p->answer.offer.timestamps)
 		return true;
@@ -276,10 +274,11 @@ connecting_syn_ack(struct core *core, struct step *step)
 		act_reset(core, step);
 		return;
 	}
-	p->answer = answer_read(seg, p);
+	answer_read(p, seg);
 	if (!is_second && b != NULL)
 		server_answers(core, b, p, seg, step->now);
-	if (client_has_gone(core, step, conn) || !promise_holds(core, step, conn, promised))
+	if (client_has_gone(core, step, conn, p) ||
+	    !promise_holds(core, step, conn, p, b, promised))
 		return;
 	if (!is_second && (p->flags & PENDING_REPEATED)) {
 		p->flags |= PENDING_ANSWERED;
@@ -305,7 +304,7 @@ join_by_ack(struct core *core, struct step *step, struct conn *conn)
 	    seg->seq != p->answer.seq + 1)
 		return false;
 	const struct link back = link_of_segment(seg, true);
-	if (!client_has_gone(core, step, conn))
+	if (!client_has_gone(core, step, conn, p))
 		join(core, step, conn, p->answer.tsval, &back);
 	return true;
 }
@@ -316,6 +315,6 @@ join_late(struct core *core, struct pending *p, const struct instant *now, struc
 	struct conn *conn = &core->conns.conns[p->conn];
 	struct step step = { .entry = p->conn, .now = now, .out = out };
 
-	if (conn_find_slot(core, p->conn, &step.at) && !client_has_gone(core, &step, conn))
+	if (conn_find_slot(core, p->conn, &step.at) && !client_has_gone(core, &step, conn, p))
 		join(core, &step, conn, p->answer.tsval, NULL);
 }

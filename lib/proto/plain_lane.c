@@ -51,25 +51,10 @@ plain_serves(struct plain_lane *lane, const struct segment *seg)
 
 /* ---- data ------------------------------------------------------------- */
 
-/* conn.rest with these fields, and one of them in it: bits that follow each other. */
-#define CONN_REST(...) (((struct conn){ __VA_ARGS__ }).rest)
-#define CONN_CLIENT_LAG CONN_REST(.client_lag = CONN_LAG_MAX)
-#define CONN_SERVER_LAG CONN_REST(.server_lag = CONN_LAG_MAX)
-#define CONN_PATH CONN_REST(.path = PATHS_MAX - 1)
-#define CONN_SERVER_WSCALE CONN_REST(.server_wscale = WSCALE_NONE)
-_Static_assert(WSCALE_NONE == 15, "all of its bits");
-
-static inline uint32_t
-rest_get(uint64_t rest, uint64_t field)
-{
-	return (uint32_t)((rest & field) >> __builtin_ctzll(field));
-}
-
 static inline uint64_t
 rest_put_lag(uint64_t rest, uint64_t field, uint32_t lag)
 {
-	return (rest & ~field) | (uint64_t)(lag < CONN_LAG_MAX ? lag : CONN_LAG_MAX)
-	                                 << __builtin_ctzll(field);
+	return (rest & ~field) | conn_rest_of(field, lag < CONN_LAG_MAX ? lag : CONN_LAG_MAX);
 }
 
 /* What is to be known of a connection for nothing but numbers to be done for it. */
@@ -97,10 +82,11 @@ follow_client(struct conn *conn, const struct segment *seg, uint64_t rest)
 
 		if (__builtin_expect(ahead > most, 0))
 			most = rest & CONN_REST(.flags = CONN_REWRITTEN)
-			               ? most << wscale_shift(rest_get(rest, CONN_SERVER_WSCALE))
+			               ? most << wscale_shift(
+						 conn_rest_get(rest, CONN_SERVER_WSCALE))
 			               : WINDOW_MAX;
 		if (ahead <= most) {
-			uint32_t lag = rest_get(rest, CONN_CLIENT_LAG);
+			uint32_t lag = conn_rest_get(rest, CONN_CLIENT_LAG);
 
 			conn->client_nxt = end;
 			rest = rest_put_lag(rest, CONN_CLIENT_LAG, lag + ahead);
@@ -118,7 +104,7 @@ follow_server(struct conn *conn, const struct segment *seg, uint64_t rest)
 	uint32_t ahead = end - conn->server_nxt, behind = conn->client_nxt - seg->ack;
 
 	if (ahead != 0 && ahead <= WINDOW_MAX) {
-		uint32_t lag = rest_get(rest, CONN_SERVER_LAG);
+		uint32_t lag = conn_rest_get(rest, CONN_SERVER_LAG);
 
 		conn->server_nxt = end;
 		rest = rest_put_lag(rest, CONN_SERVER_LAG, lag + ahead);
@@ -167,7 +153,7 @@ data_run(struct plain_lane *lane, struct segment *first, unsigned int n, enum si
 
 		if ((seg->frame[0] & 1) || !plain_serves(lane, seg) ||
 		    !flow_equal(&conn->flow, &seg->flow) ||
-		    paths[rest_get(rest, CONN_PATH)].tags != seg->tags)
+		    paths[conn_rest_get(rest, CONN_PATH)].tags != seg->tags)
 			break;
 		if (__builtin_expect((rest & PLAIN_SPLICED_MASK) == PLAIN_SPLICED, 1)) {
 			plain_rewrite(&lane->a->rewrite, conn, side);

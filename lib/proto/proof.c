@@ -109,8 +109,7 @@ proof_open(struct core *core, struct step *step, const struct proven *proven)
 {
 	const struct segment *seg = step->seg;
 	bool is_probe = seg->seq == proven->irs; /* a byte in it is not of the stream */
-
-	uint64_t net = source_net_hash(&core->hash_key, &seg->flow.client);
+	uint64_t net = source_net_hash_of(&core->hash_key, &seg->flow.client, seg->is_v4);
 
 	recent_add(&core->proven, net, (uint32_t)step->now->now_ms);
 	/* Waiting for data needs no entry: the first byte proves the same cookie once more,

@@ -43,10 +43,9 @@ respond_begin(struct core *core, struct step *step, const struct proven *proven)
 		act_reset(core, step);
 		return;
 	}
-	struct conn *conn = conn_open_proven(core, step, proven);
+	struct conn *conn = conn_open_proven(core, step, proven, CONN_RESPONDING);
 	if (conn == NULL)
 		return;
-	conn_set_state(core, conn, CONN_RESPONDING);
 	conn->ts_delta = proven->ts_sent + cookie_ts_elapsed(proven->ts_sent, step->now->wall_ms) -
 	                 (uint32_t)step->now->now_ms;
 	conn->ts_recent = step->seg->tsval;

@@ -3,7 +3,6 @@
 #include "conn_table.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "gauge.h"
 
@@ -38,8 +37,6 @@ conn_table_take(struct conn_table *table)
 		number = table->fresh++;
 	else
 		return FLOW_NONE;
-	memset(&table->conns[number], 0, sizeof(table->conns[number]));
-	memset(&table->sides[number], 0, sizeof(table->sides[number]));
 	gauge_add(&table->used, 1);
 	return number;
 }

@@ -126,6 +126,31 @@ struct conn_side {
 	};
 };
 
+/* conn.rest with these fields: of constants, since of anything else a whole entry would be made. */
+#define CONN_REST(...) (((struct conn){ __VA_ARGS__ }).rest)
+
+/* Those of its fields that are not constant, all bits set; of `rest` one of them, and a value in its
+ * place. */
+#define CONN_CLIENT_LAG CONN_REST(.client_lag = CONN_LAG_MAX)
+#define CONN_SERVER_LAG CONN_REST(.server_lag = CONN_LAG_MAX)
+#define CONN_PATH CONN_REST(.path = 0x3fff)
+#define CONN_CLIENT_WSCALE CONN_REST(.client_wscale = 0xf)
+#define CONN_SERVER_WSCALE CONN_REST(.server_wscale = 0xf)
+#define CONN_STATE CONN_REST(.state = 0xf)
+#define CONN_FLAGS CONN_REST(.flags = 0x3ff)
+
+static inline uint32_t
+conn_rest_get(uint64_t rest, uint64_t field)
+{
+	return (uint32_t)((rest & field) >> __builtin_ctzll(field));
+}
+
+static inline uint64_t
+conn_rest_of(uint64_t field, uint32_t value)
+{
+	return (uint64_t)value << __builtin_ctzll(field);
+}
+
 _Static_assert(sizeof(struct conn) == 64, "a connection is one cache line");
 _Static_assert(offsetof(struct conn, irs) == 36 && offsetof(struct conn, seq_delta) == 48 &&
                        offsetof(struct conn, ts_delta) == 52,
@@ -147,7 +172,7 @@ size_t conn_table_size(uint32_t capacity);
  * an entry is not touched before it is first taken, so that a huge table starts
  * at once. */
 void conn_table_init(struct conn_table *table, void *memory, uint32_t capacity);
-/* A zeroed entry, or FLOW_NONE when full. */
+/* An entry, or FLOW_NONE when full. All of it and its side is the caller's to write. */
 uint32_t conn_table_take(struct conn_table *table);
 /* Mark it CONN_FREE and keep it for the next take. What refers to it (index, path,
  * source) is the caller's to undo first. */

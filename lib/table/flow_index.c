@@ -32,20 +32,6 @@ flow_index_init(struct flow_index *index, void *memory, uint32_t entries)
 	*index = (struct flow_index){ .buckets = memory, .mask = n - 1 };
 }
 
-/* Write an entry to a free slot of `b`; away: not its home. */
-static uint32_t
-bucket_put(struct flow_bucket *b, uint32_t free_slots, uint16_t tag, uint32_t entry,
-           uint16_t deadline_s, bool away)
-{
-	uint32_t slot = (uint32_t)__builtin_ctz(free_slots);
-
-	b->tag[slot] = tag;
-	b->deadline[slot] = deadline_s;
-	b->entry[slot] = entry;
-	b->moved = (uint16_t)((b->moved & ~(1u << slot)) | (uint32_t)away << slot);
-	return slot;
-}
-
 /* Move one entry of the full bucket `from` to that entry's other bucket.
  * Returns the slot that became free, or FLOW_SLOTS. */
 static uint32_t
@@ -61,7 +47,8 @@ bucket_make_room(struct flow_index *index, uint32_t from)
 
 		if (free_slots == 0 || (!was_away && b->spilled == UINT16_MAX))
 			continue;
-		bucket_put(other, free_slots, tag, b->entry[slot], b->deadline[slot], !was_away);
+		flow_bucket_put(other, free_slots, tag, b->entry[slot], b->deadline[slot],
+		                !was_away);
 		if (was_away)
 			other->spilled--; /* `other` is its home: back in it */
 		else
@@ -73,18 +60,18 @@ bucket_make_room(struct flow_index *index, uint32_t from)
 }
 
 bool
-flow_index_insert(struct flow_index *index, uint64_t hash, uint32_t entry, uint16_t deadline_s,
-                  struct flow_slot *at)
+flow_index_insert_beside(struct flow_index *index, uint64_t hash, uint32_t entry,
+                         uint16_t deadline_s, struct flow_slot *at)
 {
 	uint16_t tag = flow_index_tag(hash);
 	uint32_t home = flow_index_home(index, hash);
 	uint32_t other = flow_index_other(index, home, tag);
 	struct flow_bucket *h = &index->buckets[home];
 	struct flow_bucket *o = &index->buckets[other];
-	uint32_t free_slots = flow_bucket_match(h, 0);
+	uint32_t free_slots = 0;
 	bool away = false;
 
-	if (free_slots == 0 && h->spilled != UINT16_MAX) {
+	if (h->spilled != UINT16_MAX) {
 		free_slots = flow_bucket_match(o, 0);
 		away = free_slots != 0;
 	}
@@ -99,7 +86,7 @@ flow_index_insert(struct flow_index *index, uint64_t hash, uint32_t entry, uint1
 		free_slots = 1u << slot;
 	}
 	at->bucket = away ? other : home;
-	at->slot = bucket_put(away ? o : h, free_slots, tag, entry, deadline_s, away);
+	at->slot = flow_bucket_put(away ? o : h, free_slots, tag, entry, deadline_s, away);
 	h->spilled = (uint16_t)(h->spilled + away);
 	index->used++;
 	return true;

@@ -197,10 +197,42 @@ flow_index_first(const struct flow_index *index, uint64_t hash, struct flow_slot
 _Static_assert(offsetof(struct flow_bucket, spilled) == 2 * FLOW_SLOTS && FLOW_SLOTS == 7,
                "tags and how many are spilled are one vector");
 
+/* Write an entry to a free slot of `b`; away: not its home. */
+static inline uint32_t
+flow_bucket_put(struct flow_bucket *b, uint32_t free_slots, uint16_t tag, uint32_t entry,
+                uint16_t deadline_s, bool away)
+{
+	uint32_t slot = (uint32_t)__builtin_ctz(free_slots);
+
+	b->tag[slot] = tag;
+	b->deadline[slot] = deadline_s;
+	b->entry[slot] = entry;
+	b->moved = (uint16_t)((b->moved & ~(1u << slot)) | (uint32_t)away << slot);
+	return slot;
+}
+
+/* flow_index_insert() where the home is full. */
+bool flow_index_insert_beside(struct flow_index *index, uint64_t hash, uint32_t entry,
+                              uint16_t deadline_s, struct flow_slot *at);
+
 /* Insert; false if there is no room. *at is where. May move other entries, so
  * no older flow_slot holds afterwards. */
-bool flow_index_insert(struct flow_index *index, uint64_t hash, uint32_t entry, uint16_t deadline_s,
-                       struct flow_slot *at);
+static inline bool
+flow_index_insert(struct flow_index *index, uint64_t hash, uint32_t entry, uint16_t deadline_s,
+                  struct flow_slot *at)
+{
+	uint32_t home = flow_index_home(index, hash);
+	struct flow_bucket *h = &index->buckets[home];
+	uint32_t free_slots = flow_bucket_match(h, 0);
+
+	if (__builtin_expect(free_slots == 0, 0))
+		return flow_index_insert_beside(index, hash, entry, deadline_s, at);
+	at->bucket = home;
+	at->slot = flow_bucket_put(h, free_slots, flow_index_tag(hash), entry, deadline_s, false);
+	index->used++;
+	return true;
+}
+
 void flow_index_remove(struct flow_index *index, struct flow_slot at);
 
 static inline void

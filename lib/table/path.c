@@ -3,6 +3,7 @@
 #include "path.h"
 
 #include <assert.h>
+#include <smmintrin.h>
 #include <string.h>
 
 #include "gauge.h"
@@ -62,38 +63,39 @@ path_hash(const struct path *path)
 	return (uint32_t)(hash >> 32);
 }
 
-_Static_assert(offsetof(struct path, inside_mac) == 6, "path_hash() reads both as one");
-
-static struct path
-path_of_segment(const struct segment *seg)
-{
-	struct path path = { .tags = seg->tags };
-	bool outside = seg->side == SIDE_OUTSIDE;
-
-	/* Destination MAC first (IEEE 802.3): the neighbour ahead, then the one behind. */
-	memcpy(outside ? path.inside_mac : path.outside_mac, seg->frame, 6);
-	memcpy(outside ? path.outside_mac : path.inside_mac, seg->frame + 6, 6);
-	return path;
-}
+_Static_assert(offsetof(struct path, inside_mac) == 6 && offsetof(struct path, tags) == 12,
+               "path_hash() reads both MACs as one, path_get() compares all as one");
 
 static bool
-path_equal(const struct path *a, const struct path *b)
+path_is(const struct path *path, __m128i wanted)
 {
-	return memcmp(a->outside_mac, b->outside_mac, 6) == 0 &&
-	       memcmp(a->inside_mac, b->inside_mac, 6) == 0 && a->tags == b->tags;
+	__m128i differ = _mm_xor_si128(_mm_loadu_si128((const __m128i *)path), wanted);
+
+	return _mm_testz_si128(differ, differ);
 }
 
 uint16_t
 path_get(struct path_table *table, const struct segment *seg)
 {
-	struct path wanted = path_of_segment(seg);
+	/* The neighbour ahead is what a frame names first. */
+	__m128i same = emit_envelope(seg, seg->side == SIDE_OUTSIDE);
+	struct path *last = &table->paths[table->last];
+
+	/* Few segments that follow each other have neighbours of their own. */
+	if (last->n_refs != 0 && path_is(last, same)) {
+		last->n_refs++;
+		return (uint16_t)table->last;
+	}
+	struct path wanted = { .n_refs = 1 };
+	_mm_storeu_si128((__m128i *)(void *)&wanted, same);
 	uint32_t *head = &table->heads[path_hash(&wanted) & table->mask];
 	uint32_t number = *head;
 	unsigned int links = 0;
 
 	for (; number != 0 && links < CHAIN_MAX; number = table->paths[number].next, links++) {
-		if (path_equal(&table->paths[number], &wanted)) {
+		if (path_is(&table->paths[number], same)) {
 			table->paths[number].n_refs++;
+			table->last = number;
 			return (uint16_t)number;
 		}
 	}
@@ -107,7 +109,7 @@ path_get(struct path_table *table, const struct segment *seg)
 	} else {
 		return 0;
 	}
-	wanted.n_refs = 1;
+	table->last = number;
 	wanted.next = *head;
 	table->paths[number] = wanted;
 	*head = number;

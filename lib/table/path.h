@@ -26,6 +26,7 @@ struct path_table {
 	struct path *paths;
 	uint32_t *heads; /* hash chains */
 	uint32_t capacity, used, free, fresh, mask;
+	uint32_t last; /* the one that was got last: it may be free */
 };
 
 /* `capacity` counts numbers, 0 included: 2 to PATHS_MAX. `memory`: as many bytes,

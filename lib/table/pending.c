@@ -88,9 +88,9 @@ pending_take(struct pending_table *table, bool doubtful)
 	struct pending *p = &table->records[number];
 	table->free = p->next;
 	gauge_add(&table->used, 1);
-	memset(p, 0, sizeof(*p));
 	p->next = p->prev = FLOW_NONE;
 	p->first_block = p->last_block = FLOW_NONE;
+	p->held_size = 0;
 	p->stage = NO_STAGE;
 	p->flags = doubtful ? PENDING_DOUBTFUL : 0;
 	table->n_doubtful += doubtful;

@@ -124,8 +124,8 @@ pending_has_room(const struct pending_table *table, bool doubtful)
 /* Who makes room for it: of those without an answer, and of doubtful ones alone if they have
  * their share, the one that has waited longest. FLOW_NONE: nobody. */
 uint32_t pending_gives_way(const struct pending_table *table, bool doubtful);
-/* A zeroed record in no list, holding nothing, or FLOW_NONE. The share of doubtful ones is
- * the caller's to keep. */
+/* A record in no list, with no flag but PENDING_DOUBTFUL and holding nothing, or FLOW_NONE. All
+ * else of it is the caller's to write, and the share of doubtful ones the caller's to keep. */
 uint32_t pending_take(struct pending_table *table, bool doubtful);
 /* Take it out of its list and let it rest. */
 void pending_give(struct pending_table *table, uint32_t number);

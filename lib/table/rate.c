@@ -78,6 +78,8 @@ recent_clear(struct recent *recent, uint32_t n)
 	uint64_t *coming = recent->bits[(recent->turn + 1) % RECENT_FILTERS];
 	uint32_t left = recent->mask + 1 - recent->cleared;
 
+	if (left == 0)
+		return;
 	if (n > left)
 		n = left;
 	memset(coming + (size_t)recent->cleared * LINE_QUADS, 0, n * (LINE_BITS / 8));

@@ -4,7 +4,7 @@
 
 #include <assert.h>
 #include <stddef.h>
-#include <tmmintrin.h>
+#include <nmmintrin.h>
 
 #include "bytes.h"
 #include "checksum.h"
@@ -54,7 +54,7 @@ padded(unsigned int frame_len)
 }
 
 /* Sums are of words as they lie in memory, so that they fold to what is stored. */
-static void
+static __attribute__((noinline)) void
 fixed_fill(struct emit_fixed *fixed, const struct packet *p)
 {
 	uint32_t ttl = p->ttl != 0 ? p->ttl : EMIT_TTL;
@@ -92,29 +92,6 @@ _Static_assert(TCP_DATA_OFF + sizeof(((struct emit_fixed *)0)->tail) >= TCP_HEAD
                                EMIT_FRAME_MIN,
                "two vectors from the data offset on are the longest header, and pad a short frame");
 
-/* Another packet than the last one: what it says may be kept from before. */
-static __attribute__((noinline)) void
-memo_turn(struct emit_memo *memo, const struct packet *p)
-{
-	memcpy(memo->said, p, sizeof(memo->said));
-	uint64_t mixed = (memo->said[0] ^ memo->said[1]) * 0x9e3779b97f4a7c15u;
-	struct emit_kept *kept = &memo->kept[mixed >> 32 & (EMIT_KEPT - 1)];
-
-	if (kept->unsaid[0] != ~memo->said[0] || kept->unsaid[1] != ~memo->said[1]) {
-		kept->unsaid[0] = ~memo->said[0];
-		kept->unsaid[1] = ~memo->said[1];
-		fixed_fill(&kept->fixed, p);
-	}
-	memo->last = kept->fixed;
-}
-
-void
-emit_make(struct emit_fixed *made, const struct packet *p)
-{
-	assert(p->payload_len == 0);
-	fixed_fill(made, p);
-}
-
 static inline bool
 is_said(const uint64_t said[2], const struct packet *p)
 {
@@ -124,13 +101,22 @@ is_said(const uint64_t said[2], const struct packet *p)
 	return _mm_movemask_epi8(equal) == 0xffff;
 }
 
-/* The fixed bytes of this packet. */
-static inline const struct emit_fixed *
-memo_for(struct emit_memo *memo, const struct packet *p)
+/* The place of a packet: found by all that it says, so that where packets of two kinds take turns
+ * one is as quick as the other. */
+static inline struct emit_kept *
+memo_place(struct emit_memo *memo, const struct packet *p)
 {
-	if (__builtin_expect(!is_said(memo->said, p), 0))
-		memo_turn(memo, p);
-	return &memo->last;
+	uint64_t said[2];
+
+	memcpy(said, p, sizeof(said));
+	return &memo->kept[_mm_crc32_u64(_mm_crc32_u64(0, said[0]), said[1]) & (EMIT_KEPT - 1)];
+}
+
+void
+emit_make(struct emit_fixed *made, const struct packet *p)
+{
+	assert(p->payload_len == 0);
+	fixed_fill(made, p);
 }
 
 static inline void
@@ -250,19 +236,23 @@ label_ipv4(uint8_t *ip, uint32_t label, enum emit_checksum checksum)
 				      (uint16_t)~bytes_get_u16(ip + IPV4_CHECK_OFF) + tos));
 }
 
-/* Everything from `l3_off` on, and the padding. Returns the frame length. */
-static inline unsigned int
+/* Everything from `l3_off` on of any packet, and the padding. Returns the frame length. */
+static __attribute__((noinline)) unsigned int
 write_packet(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool from_client,
              bool is_v4, const struct packet *p, enum emit_checksum checksum,
-             struct emit_memo *memo)
+             struct emit_kept *kept)
 {
 	const struct ip_addr *src = from_client ? &flow->client : &flow->server;
 	const struct ip_addr *dst = from_client ? &flow->server : &flow->client;
 	unsigned int l4_off = l3_off + (is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE);
-	const struct emit_fixed *fixed = memo_for(memo, p);
-	unsigned int end = l4_off + fixed->len;
+	const struct emit_fixed *fixed = &kept->fixed;
 	uint64_t addresses;
 
+	if (!is_said(kept->said, p)) {
+		memcpy(kept->said, p, sizeof(kept->said));
+		fixed_fill(&kept->fixed, p);
+	}
+	unsigned int end = l4_off + fixed->len;
 	if (!emit_may_offload(end, l3_off))
 		checksum = EMIT_CHECKSUM_SOFTWARE;
 	if (is_v4) {
@@ -298,50 +288,56 @@ write_check(uint8_t *tcp, uint64_t sum)
 	bytes_put_u16_be(tcp + TCP_CHECK_OFF, (uint16_t)~checksum_fold(sum));
 }
 
-/* Addresses and ports of an answer to a client of IPv4. In a flow the server's address lies before
- * the ports; what comes behind these here is written over. */
+/* Addresses and ports of IPv4. In a flow the server's address lies before the ports; what comes
+ * behind these here is written over. */
 static inline __attribute__((always_inline)) void
-write_ends_v4(uint8_t *ip, __m128i server_and_ports, uint32_t client_be)
+write_ends_v4(uint8_t *ip, const struct flow *flow, bool from_client)
 {
-	/* The server's address, a gap, the server's port, the client's. */
+	/* The server's address, a gap, the server's port, the client's; or all one word on. */
 	const __m128i order = _mm_setr_epi8(0, 1, 2, 3, -1, -1, -1, -1, 6, 7, 4, 5, -1, -1, -1, -1);
-	__m128i ends = _mm_shuffle_epi8(server_and_ports, order);
+	__m128i ends = _mm_loadl_epi64((const __m128i *)&flow->server.bytes[12]);
+	int client_be = (int)flow->client.words_be[3];
 
-	_mm_storeu_si128((__m128i *)(ip + IPV4_SRC_OFF), _mm_insert_epi32(ends, (int)client_be, 1));
+	if (from_client)
+		ends = _mm_insert_epi32(_mm_slli_si128(ends, 4), client_be, 0);
+	else
+		ends = _mm_insert_epi32(_mm_shuffle_epi8(ends, order), client_be, 1);
+	_mm_storeu_si128((__m128i *)(ip + IPV4_SRC_OFF), ends);
 }
 _Static_assert(IPV4_HEADER_SIZE == IPV4_SRC_OFF + 8 &&
                        offsetof(struct flow, client_port_be) == 32 &&
                        offsetof(struct flow, server_port_be) == 34,
                "addresses and ports lie behind each other");
 
-/*
- * emit_reply() to a client, of a packet without payload whose bytes are made, checksums complete:
- * what a flood is answered with. The same bytes as those of write_packet().
- */
+/* Everything from `ip` on of a packet without payload, checksums complete: the same bytes as those
+ * of write_packet(). */
 static inline __attribute__((always_inline)) void
-write_made_v4(uint8_t *ip, const struct flow *flow, const struct packet *p,
+write_bare_v4(uint8_t *ip, const struct flow *flow, bool from_client, const struct packet *p,
               const struct emit_fixed *fixed)
 {
-	const uint8_t *server = &flow->server.bytes[12];
 	uint8_t *tcp = ip + IPV4_HEADER_SIZE;
 	uint32_t client_be = flow->client.words_be[3];
 	uint64_t sum;
 
 	write_ipv4(ip, flow->server.words_be[3], client_be, fixed, EMIT_CHECKSUM_SOFTWARE);
-	write_ends_v4(ip, _mm_loadl_epi64((const __m128i *)server), client_be);
+	write_ends_v4(ip, flow, from_client);
 	sum = client_be + write_tail(tcp, p, fixed);
-	write_check(tcp, checksum_add_word_and_8(sum, write_numbers(tcp, p), server));
+	write_check(tcp,
+	            checksum_add_word_and_8(sum, write_numbers(tcp, p), &flow->server.bytes[12]));
 }
 
 static inline __attribute__((always_inline)) void
-write_made_v6(uint8_t *ip, const struct flow *flow, const struct packet *p,
+write_bare_v6(uint8_t *ip, const struct flow *flow, bool from_client, const struct packet *p,
               const struct emit_fixed *fixed)
 {
 	uint8_t *tcp = ip + IPV6_HEADER_SIZE;
-	uint32_t ports_be = ports_of(flow, false);
+	uint32_t ports_be = ports_of(flow, from_client);
 	uint64_t sum;
 
-	write_ipv6(ip, &flow->server, &flow->client, fixed);
+	if (from_client)
+		write_ipv6(ip, &flow->client, &flow->server, fixed);
+	else
+		write_ipv6(ip, &flow->server, &flow->client, fixed);
 	bytes_put_u32_be(tcp, ports_be);
 	sum = checksum_add_32(ports_be + write_tail(tcp, p, fixed), flow->client.bytes);
 	write_check(tcp, checksum_carry(sum, write_numbers(tcp, p)));
@@ -349,36 +345,67 @@ write_made_v6(uint8_t *ip, const struct flow *flow, const struct packet *p,
 _Static_assert(offsetof(struct flow, server) == offsetof(struct flow, client) + 16,
                "both addresses are 32 bytes");
 
-/* By themselves, so that they save no registers: of SYNs at one look, and of any. */
+/* Returns the frame length. */
+static inline __attribute__((always_inline)) unsigned int
+write_bare(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool from_client,
+           bool is_v4, const struct packet *p, const struct emit_fixed *fixed)
+{
+	if (is_v4) {
+		write_bare_v4(frame + l3_off, flow, from_client, p, fixed);
+		return padded(l3_off + IPV4_HEADER_SIZE + fixed->len);
+	}
+	write_bare_v6(frame + l3_off, flow, from_client, p, fixed);
+	return l3_off + IPV6_HEADER_SIZE + fixed->len;
+}
+_Static_assert(ETH_HEADER_SIZE + IPV6_HEADER_SIZE + TCP_HEADER_SIZE >= EMIT_FRAME_MIN,
+               "IPv6 needs no padding");
+
+/* The same for who calls nothing else afterwards: nothing is saved then. */
+static inline __attribute__((always_inline)) unsigned int
+write_any(uint8_t *frame, unsigned int l3_off, const struct flow *flow, bool from_client,
+          bool is_v4, const struct packet *p, enum emit_checksum checksum, struct emit_memo *memo)
+{
+	struct emit_kept *kept = memo_place(memo, p);
+
+	if (__builtin_expect(!is_said(kept->said, p) || p->payload_len != 0 ||
+	                             (is_v4 && p->label != 0) || checksum != EMIT_CHECKSUM_SOFTWARE,
+	                     0))
+		return write_packet(frame, l3_off, flow, from_client, is_v4, p, checksum, kept);
+	if (is_v4)
+		return write_bare(frame, l3_off, flow, from_client, true, p, &kept->fixed);
+	unsigned int len = write_bare(frame, l3_off, flow, from_client, false, p, &kept->fixed);
+	bytes_put_u32_be(frame + l3_off, htobe32(IPV6_WORD0 | p->label));
+	return len;
+}
+
+/* To a client, of a packet whose bytes are made: what a flood is answered with. By themselves, so
+ * that they save no registers: of SYNs at one look, and of any. */
 static __attribute__((noinline)) unsigned int
 reply_made_v4(uint8_t *frame, const struct segment *seg, const struct packet *p,
-              const struct emit_fixed *fixed)
+              const struct emit_fixed *made)
 {
 	swap_stations(frame);
-	write_made_v4(frame + ETH_HEADER_SIZE, &seg->flow, p, fixed);
-	return fixed->ipv4_frame;
+	write_bare_v4(frame + ETH_HEADER_SIZE, &seg->flow, false, p, made);
+	return made->ipv4_frame;
 }
 
 static __attribute__((noinline)) unsigned int
 reply_made_v6(uint8_t *frame, const struct segment *seg, const struct packet *p,
-              const struct emit_fixed *fixed)
+              const struct emit_fixed *made)
 {
 	swap_stations(frame);
-	write_made_v6(frame + ETH_HEADER_SIZE, &seg->flow, p, fixed);
-	return fixed->ipv6_frame;
+	write_bare_v6(frame + ETH_HEADER_SIZE, &seg->flow, false, p, made);
+	return made->ipv6_frame;
 }
 
 static __attribute__((noinline)) unsigned int
 reply_made_any(uint8_t *frame, const struct segment *seg, const struct packet *p,
-               const struct emit_fixed *fixed)
+               const struct emit_fixed *made)
 {
 	swap_stations(frame);
 	if (seg->is_v4)
-		write_made_v4(frame + seg->l3_off, &seg->flow, p, fixed);
-	else
-		write_made_v6(frame + seg->l3_off, &seg->flow, p, fixed);
-	return padded(seg->l3_off + fixed->len +
-	              (seg->is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE));
+		return write_bare(frame, seg->l3_off, &seg->flow, false, true, p, made);
+	return write_bare(frame, seg->l3_off, &seg->flow, false, false, p, made);
 }
 
 static __attribute__((noinline)) unsigned int
@@ -388,9 +415,9 @@ write_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
 	swap_stations(frame);
 	/* Nearly all answers go to clients: that way is compiled for them. */
 	if (__builtin_expect(seg->side == SIDE_OUTSIDE, 1))
-		return write_packet(frame, seg->l3_off, &seg->flow, false, seg->is_v4, p, checksum,
-		                    memo);
-	return write_packet(frame, seg->l3_off, &seg->flow, true, seg->is_v4, p, checksum, memo);
+		return write_any(frame, seg->l3_off, &seg->flow, false, seg->is_v4, p, checksum,
+		                 memo);
+	return write_any(frame, seg->l3_off, &seg->flow, true, seg->is_v4, p, checksum, memo);
 }
 
 unsigned int
@@ -410,24 +437,25 @@ emit_reply(uint8_t *frame, const struct segment *seg, const struct packet *p,
 	return write_reply(frame, seg, p, checksum, memo);
 }
 
-unsigned int
+__attribute__((noinline)) unsigned int
 emit_onward(uint8_t *frame, const struct segment *seg, const struct packet *p,
             enum emit_checksum checksum, struct emit_memo *memo)
 {
-	return write_packet(frame, seg->l3_off, &seg->flow, seg->side == SIDE_OUTSIDE, seg->is_v4,
-	                    p, checksum, memo);
+	if (seg->side == SIDE_OUTSIDE)
+		return write_any(frame, seg->l3_off, &seg->flow, true, seg->is_v4, p, checksum,
+		                 memo);
+	return write_any(frame, seg->l3_off, &seg->flow, false, seg->is_v4, p, checksum, memo);
 }
 
-unsigned int
+__attribute__((noinline)) unsigned int
 emit_new(uint8_t *frame, const struct link *link, const struct flow *flow, enum side out,
          const struct packet *p, enum emit_checksum checksum, struct emit_memo *memo)
 {
 	bool is_v4 = ip_addr_is_v4(&flow->client);
 	unsigned int off = ETH_TYPE_OFF;
 
-	memcpy(frame, link->dst_mac, sizeof(link->dst_mac));
-	memcpy(frame + 6, link->src_mac, sizeof(link->src_mac));
-	for (unsigned int shift = 32; shift != 0; shift -= 16) {
+	memcpy(frame, link, sizeof(link->dst_mac) + sizeof(link->src_mac));
+	for (unsigned int shift = 32; shift != 0 && link->tags != 0; shift -= 16) {
 		uint32_t tag = link->tags >> (shift - 16) & 0xffff;
 		if (!(tag & SEGMENT_TAG_PRESENT))
 			continue;
@@ -437,15 +465,19 @@ emit_new(uint8_t *frame, const struct link *link, const struct flow *flow, enum 
 		off += VLAN_TAG_SIZE;
 	}
 	bytes_put_u16(frame + off, is_v4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
-	return write_packet(frame, off + 2, flow, out == SIDE_INSIDE, is_v4, p, checksum, memo);
+	if (out == SIDE_INSIDE)
+		return write_any(frame, off + 2, flow, true, is_v4, p, checksum, memo);
+	return write_any(frame, off + 2, flow, false, is_v4, p, checksum, memo);
 }
+
+_Static_assert(offsetof(struct link, src_mac) == 6 && offsetof(struct link, tags) == 12,
+               "both MACs lie as in a frame, and the tags behind them");
 
 struct link
 link_of_segment(const struct segment *seg, bool reply)
 {
-	struct link link = { .tags = seg->tags };
+	struct link link;
 
-	memcpy(link.dst_mac, seg->frame + (reply ? 6 : 0), sizeof(link.dst_mac));
-	memcpy(link.src_mac, seg->frame + (reply ? 0 : 6), sizeof(link.src_mac));
+	_mm_storeu_si128((__m128i *)(void *)&link, emit_envelope(seg, reply));
 	return link;
 }

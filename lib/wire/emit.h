@@ -8,6 +8,8 @@
 #ifndef SYNFRONT_EMIT_H
 #define SYNFRONT_EMIT_H
 
+#include <smmintrin.h>
+
 #include "bytes.h"
 #include "protocols.h"
 #include "segment.h"
@@ -68,20 +70,19 @@ void emit_make(struct emit_fixed *made, const struct packet *p);
 #define EMIT_KEPT 16u
 
 /*
- * The fixed bytes of the last packet, and of some before it. Whoever emits a burst keeps
+ * The fixed bytes of packets that were emitted lately. Whoever emits a burst keeps
  * one: in a flood most answers say the same, or one of a few things. Any memo will do for
  * any packet; it starts as EMIT_MEMO_NEW and is emit_*()'s alone.
  */
 struct emit_memo {
-	uint64_t said[2]; /* the first 16 bytes of the packet that `last` was made for */
-	struct emit_fixed last;
 	struct emit_kept {
-		uint64_t unsaid[2]; /* the complement of what was said: zero is of no packet */
+		uint64_t said[2]; /* the first 16 bytes of the packet that `fixed` was made for */
 		struct emit_fixed fixed;
 	} kept[EMIT_KEPT];
 };
 
-#define EMIT_MEMO_NEW ((struct emit_memo){ .said = { ~0ull, ~0ull } }) /* of no packet */
+/* Of no packet: one that says nothing but zeros has its place at the begin. */
+#define EMIT_MEMO_NEW ((struct emit_memo){ .kept[0].said = { ~0ull, ~0ull } })
 
 /* The Ethernet envelope of one direction: as it leaves. */
 struct link {
@@ -137,6 +138,19 @@ unsigned int emit_onward(uint8_t *frame, const struct segment *seg, const struct
 unsigned int emit_new(uint8_t *frame, const struct link *link, const struct flow *flow,
                       enum side out, const struct packet *p, enum emit_checksum checksum,
                       struct emit_memo *memo);
+
+/* The stations of a frame (IEEE 802.3: destination first), turned round where it is for a reply, and
+ * its tags: as struct link has them. */
+static inline __m128i
+emit_envelope(const struct segment *seg, bool reply)
+{
+	const __m128i swap = _mm_setr_epi8(6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, -1, -1, -1, -1);
+	__m128i stations = _mm_loadu_si128((const __m128i *)seg->frame);
+
+	if (reply)
+		stations = _mm_shuffle_epi8(stations, swap);
+	return _mm_insert_epi32(stations, (int)seg->tags, 3);
+}
 
 /*
  * DSCP and flow label of a segment, where the first word of an IPv6 header has them (of IPv4 the

@@ -315,6 +315,6 @@ segment_parse(struct segment *seg, const uint8_t *frame, uint32_t head_len, uint
 bool
 segment_checksum_ok(struct segment *seg)
 {
-	seg->checksum_good = segment_sum_is_whole(seg);
+	seg->checksum_good = segment_sum_of_all_is_whole(seg);
 	return seg->checksum_good;
 }

@@ -32,20 +32,22 @@ sum_short(uint64_t sum, const uint8_t *at, uint32_t len)
 }
 
 /*
- * Is it untagged, from outside, with `tcp_len` bytes of TCP and nothing else from this offset on? All
+ * Is it untagged, with `tcp_len` bytes of TCP and nothing else from this offset on? All
  * of it is there then, since its header is, and the addresses stand right before TCP if its family
  * has this offset without options: that of IPv6 is also one of IPv4, with 20 bytes of options.
- * Fields are compared as words; side and checksum_good, which are 0, lie in the first one.
+ * Fields are compared as words; checksum_good, which is 0, and the side, which stands in `side` as it
+ * does there, lie in the first one.
  */
 static inline bool
-segment_is(const struct segment *seg, unsigned int l4_off, unsigned int tcp_len)
+segment_is(const struct segment *seg, uint64_t side, unsigned int l4_off, unsigned int tcp_len)
 {
 	uint64_t lengths;
 	uint32_t offsets;
 
 	memcpy(&lengths, &seg->frame_len, sizeof(lengths));
 	memcpy(&offsets, &seg->l3_off, sizeof(offsets));
-	return lengths == l4_off + tcp_len && offsets == ((uint32_t)l4_off << 16 | ETH_HEADER_SIZE);
+	return lengths == (side | (l4_off + tcp_len)) &&
+	       offsets == ((uint32_t)l4_off << 16 | ETH_HEADER_SIZE);
 }
 _Static_assert(offsetof(struct segment, payload_len) == offsetof(struct segment, frame_len) + 4 &&
                        offsetof(struct segment, l4_off) == offsetof(struct segment, l3_off) + 2,
@@ -69,6 +71,29 @@ segment_sum_of_any(const struct segment *seg)
 	if (len < 64)
 		return sum_short(sum, tcp, len);
 	return checksum_carry(sum, checksum_add(0, tcp, len));
+}
+
+#define SUM_V4_L4_OFF (ETH_HEADER_SIZE + IPV4_HEADER_SIZE)
+#define SUM_V6_L4_OFF (ETH_HEADER_SIZE + IPV6_HEADER_SIZE)
+
+/* The sum of both addresses and `tcp_len` bytes of TCP, 20 or 40, which lie behind each other in
+ * `ip`: 28 or 48 bytes of IPv4, 52 or 72 of IPv6. */
+static inline __attribute__((always_inline)) uint64_t
+sum_of_header(const uint8_t *ip, bool is_v4, unsigned int tcp_len)
+{
+	const uint8_t *at = ip + (is_v4 ? IPV4_SRC_OFF : IPV6_SRC_OFF);
+	uint64_t sum = htobe32(tcp_len) + (uint64_t)htobe32(PROTO_TCP);
+
+	if (tcp_len == 40)
+		return is_v4 ? checksum_add_48(sum, at) : checksum_add_72(sum, at);
+	if (is_v4) {
+		sum = checksum_add_u64(sum, at);
+	} else {
+		sum = checksum_add_32(sum, at);
+		at += 24;
+	}
+	sum = checksum_add_u64(checksum_add_u64(sum, at + 8), at + 16);
+	return checksum_carry(sum, bytes_get_u32_be(at + 24));
 }
 
 /* Is its checksum good, as far as is known or can be told here? Of TCP. */
@@ -113,27 +138,41 @@ segment_sum_of_syn(const struct segment *seg, bool is_v4)
 }
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the last byte on the wire is the upper");
 
-/* As segment_sum_is_whole(), for who expects an ACK that says nothing else: of IPv4 28 bytes lie
- * behind each other then, of IPv6 52. */
+/* As segment_sum_is_whole(), for who expects an ACK that says nothing else. */
 static inline bool
 segment_sum_of_ack_is_whole(const struct segment *seg)
 {
-	const uint64_t pseudo_20 = htobe32(20) + (uint64_t)htobe32(PROTO_TCP);
-	const uint8_t *at = seg->frame + ETH_HEADER_SIZE;
+	const uint8_t *ip = seg->frame + ETH_HEADER_SIZE;
+
+	if (segment_is(seg, 0, SUM_V4_L4_OFF, 20))
+		return checksum_is_whole(sum_of_header(ip, true, 20));
+	if (!seg->is_v4 && segment_is(seg, 0, SUM_V6_L4_OFF, 20))
+		return checksum_is_whole(sum_of_header(ip, false, 20));
+	return segment_sum_is_whole(seg);
+}
+
+/* The same for who expects nothing: most that is looked at has one of these lengths, too, from
+ * either side. */
+static inline bool
+segment_sum_of_all_is_whole(const struct segment *seg)
+{
+	const uint8_t *ip = seg->frame + ETH_HEADER_SIZE;
+	const uint64_t side = (uint64_t)seg->side << 48;
 	uint64_t sum;
 
-	if (segment_is(seg, ETH_HEADER_SIZE + IPV4_HEADER_SIZE, 20)) {
-		at += IPV4_SRC_OFF;
-		sum = checksum_add_u64(pseudo_20, at);
-	} else if (!seg->is_v4 && segment_is(seg, ETH_HEADER_SIZE + IPV6_HEADER_SIZE, 20)) {
-		at += IPV6_SRC_OFF;
-		sum = checksum_add_32(pseudo_20, at);
-		at += 24;
-	} else {
-		return segment_sum_is_whole(seg);
-	}
-	sum = checksum_add_u64(checksum_add_u64(sum, at + 8), at + 16);
-	return checksum_is_whole(checksum_carry(sum, bytes_get_u32_be(at + 24)));
+	if (segment_is(seg, side, SUM_V4_L4_OFF, 40))
+		sum = sum_of_header(ip, true, 40);
+	else if (segment_is(seg, side, SUM_V4_L4_OFF, 20))
+		sum = sum_of_header(ip, true, 20);
+	else if (!seg->is_v4 && segment_is(seg, side, SUM_V6_L4_OFF, 40))
+		sum = sum_of_header(ip, false, 40);
+	else if (!seg->is_v4 && segment_is(seg, side, SUM_V6_L4_OFF, 20))
+		sum = sum_of_header(ip, false, 20);
+	else if (seg->checksum_good || !seg->payload_here)
+		return seg->checksum_good;
+	else
+		sum = segment_sum_of_any(seg);
+	return checksum_is_whole(sum);
 }
 
 #endif

@@ -7,7 +7,7 @@
 static const uint8_t payload[1460] = { 'G', 'E', 'T', 0xff, 0xfe, 0xfd, 0xfc };
 
 /* One for all tests: what it was left with must not show in the next packet. */
-static struct emit_memo memo = { .said = { ~0ull, ~0ull } };
+static struct emit_memo memo = { .kept[0].said = { ~0ull, ~0ull } };
 
 /* The options that `p` asks for, as the header of emit.h lays them out. */
 static size_t
@@ -59,10 +59,11 @@ build_want(uint8_t *want, struct frame_spec base, const struct packet *p)
 	base.window = p->window;
 	base.payload = p->payload;
 	base.payload_len = p->payload_len;
-	base.ttl = 64;
+	base.ttl = p->ttl != 0 ? p->ttl : 64;
 	base.ip_fragment = 0x4000;
 	base.ip_id = 0;
-	base.tos = 0;
+	base.tos = (uint8_t)(p->label >> 20);
+	base.flow_label = p->label & 0xfffff;
 	base.urgent = 0;
 	base.reserved = 0;
 	base.ip_options_len = 0;
@@ -209,6 +210,27 @@ static void
 test_emit_onward_in_place_is_built_frame(void)
 {
 	check_all(emit_onward);
+}
+
+/* DSCP, flow label and TTL of whom it speaks for: of a packet that is laid out the first time, of
+ * the next that says the same, and of none that follows without. */
+static void
+test_emit_way_of_another_is_built_frame(void)
+{
+	uint64_t state = 13;
+
+	for (unsigned int i = 0; i < 12 * 16 * 2; i++) {
+		struct packet p = packet_of(&state, i / 24, 0), own = p;
+		emit_function *emit = i & 1 ? emit_onward : emit_reply;
+
+		p.label = 0x0b800000u | (i / 2 & 1 ? 0 : 0xabcdeu);
+		p.ttl = own.ttl = i / 24 & 1 ? 255 : 0;
+		for (unsigned int time = 0; time < 2; time++) {
+			check_emit(emit, i % 12, i / 12 & 1, &p);
+			p.seq++;
+		}
+		check_emit(emit, i % 12, i / 12 & 1, &own);
+	}
 }
 
 /* What was parsed out of a frame, and its link, make the same frame anew. */
@@ -371,6 +393,7 @@ main(void)
 		CHECK_TEST(test_emit_reply_in_place_is_built_frame_with_ends_swapped),
 		CHECK_TEST(test_emit_reply_with_made_bytes_is_built_frame),
 		CHECK_TEST(test_emit_onward_in_place_is_built_frame),
+		CHECK_TEST(test_emit_way_of_another_is_built_frame),
 		CHECK_TEST(test_emit_new_from_link_of_segment_is_built_frame),
 		CHECK_TEST(test_emit_new_tags_are_parsed_back),
 		CHECK_TEST(test_emit_offload_finished_by_nic_is_the_software_frame),
