@@ -140,7 +140,8 @@ unsigned int emit_new(uint8_t *frame, const struct link *link, const struct flow
                       struct emit_memo *memo);
 
 /* The stations of a frame (IEEE 802.3: destination first), turned round where it is for a reply, and
- * its tags: as struct link has them. */
+ * its tags: as struct link has them. 16 bytes of the frame are read, which are there where an IP
+ * header follows. */
 static inline __m128i
 emit_envelope(const struct segment *seg, bool reply)
 {

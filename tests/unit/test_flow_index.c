@@ -197,6 +197,27 @@ test_index_constant_hash_refuses_fifteenth(void)
 	free(model.memory);
 }
 
+/* A hash whose tag would be that of a free slot has another one, in whichever slot it comes to stand:
+ * it is found there, and where it is not nothing is. */
+static void
+test_index_first_finds_tag_zero_in_each_slot(void)
+{
+	struct flow_slot at, found;
+
+	for (uint32_t before = 0; before < FLOW_SLOTS; before++) {
+		model_start(13, HASH_GOOD);
+		for (uint32_t i = 0; i < before; i++)
+			CU_ASSERT_TRUE(flow_index_insert(&model.index, (uint64_t)(i + 2) << 48,
+			                                 100 + i, 0, &at));
+		CU_ASSERT_EQUAL(flow_index_first(&model.index, 0, &found), FLOW_NONE);
+		CU_ASSERT_TRUE(flow_index_insert(&model.index, 0, 7, 0, &at));
+		CU_ASSERT_EQUAL(at.slot, before);
+		CU_ASSERT_EQUAL(flow_index_first(&model.index, 0, &found), 7);
+		CU_ASSERT_EQUAL(found.slot, before);
+		free(model.memory);
+	}
+}
+
 static void
 test_index_sized_for_entries_takes_them_all(void)
 {
@@ -325,6 +346,7 @@ main(void)
 		CHECK_TEST(test_index_identity_hash_agrees_with_model),
 		CHECK_TEST(test_index_constant_hash_agrees_with_model),
 		CHECK_TEST(test_index_constant_hash_refuses_fifteenth),
+		CHECK_TEST(test_index_first_finds_tag_zero_in_each_slot),
 		CHECK_TEST(test_index_sized_for_entries_takes_them_all),
 		CHECK_TEST(test_index_sixteen_million_entries_fit_300_megabytes),
 		CHECK_TEST(test_sweep_one_pass_finds_each_expired_once),

@@ -27,7 +27,7 @@ model_path(uint32_t i)
 static uint16_t
 get(struct path_table *table, const struct model_path *p, enum side side)
 {
-	uint8_t frame[14] = { 0 };
+	uint8_t frame[14 + 20] = { 0 }; /* with room for an IP header, as each segment has one */
 	struct segment seg = { .frame = frame, .tags = p->tags, .side = side };
 
 	memcpy(frame, side == SIDE_OUTSIDE ? p->inside : p->outside, 6);
