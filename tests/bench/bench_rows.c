@@ -141,6 +141,19 @@ fill_syn_mixed(struct load *load)
 	}
 }
 
+/* The flood that costs most: no two SYNs say the same, so that nothing of one serves another. */
+static void
+fill_syn_unlike(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++)
+		load_add(load, &(struct load_frame){ .flow = load_random(load) & 0x0fffffff,
+		                                     .seq = load_random(load),
+		                                     .flags = TCP_SYN,
+		                                     .syn_options = true,
+		                                     .mss = (uint16_t)(load_random(load) | 1),
+		                                     .tsval = 1 });
+}
+
 /* The first ACK of a connection: SYNs first, whose cookies it echoes. */
 static void
 fill_ack_first(struct load *load)
@@ -182,6 +195,7 @@ const struct bench_row bench_rows[BENCH_ROWS] = {
 	{ "syn-cookie-proxy", "the same, with a server behind", fill_syn },
 	{ "syn-mixed", "the same: five layouts of options, 20 services, both families, 1 % data",
 	  fill_syn_mixed, .tables = BENCH_OPEN, .payload_len = 6, .n_services = 20 },
+	{ "syn-unlike", "the same: each SYN with an MSS of its own", fill_syn_unlike },
 	{ "syn-state", "SYN answered with state", fill_syn, .mode = MODE_RESPOND, .by_state = true,
 	  .tables = BENCH_HALF_OPENS },
 	{ "syn-duplicate", "SYN of a half-open entry again", fill_syn_duplicate,

@@ -216,6 +216,8 @@ put_options(uint8_t *o, const struct load_frame *f)
 		memcpy(o, layouts[f->layout].bytes, layouts[f->layout].len);
 		if (layouts[f->layout].tsval_off != 0)
 			put32(o + layouts[f->layout].tsval_off, f->tsval);
+		if (f->mss != 0)
+			put16(o + 2, f->mss); /* MSS comes first in each */
 		o += layouts[f->layout].len;
 	} else if (f->timestamps) {
 		put32(o, 0x0101080a);

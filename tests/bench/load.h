@@ -45,6 +45,7 @@ struct load_frame {
 	bool timestamps;
 	bool syn_options;
 	uint8_t layout;    /* of these: enum load_layout */
+	uint16_t mss;      /* in the options of a SYN; 0: the layout's */
 	bool other_family; /* than the load's */
 	uint16_t port;     /* of the server; 0: the service's */
 	uint16_t payload_len;
