@@ -3,7 +3,6 @@
 
 #include "core.h"
 #include "observe.h"
-#include "syn_lane.h"
 
 uint32_t
 live_verdict(const struct core *core, const struct service *service, const struct ip_addr *client)
