@@ -253,6 +253,7 @@ struct core {
 	uint32_t verdict;          /* without `live`, LIVE_*: of a trial's one client (explain.c) */
 	struct talkers *talkers;   /* talkers.h */
 	struct observer *observer; /* observe.h; NULL: no room for one */
+	const struct known *seen;  /* its own: expected.h */
 	uint64_t ticked_s;         /* the last second whose service counts were looked at */
 	struct service_state services[SERVICES_MAX]; /* by id */
 	struct fragment fragments[FRAGMENTS_TRACKED];
