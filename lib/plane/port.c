@@ -182,14 +182,12 @@ set_reta(const struct plane *plane, const struct plane_port *port, uint16_t size
 static void
 set_kernel_mac(const struct plane_port *port, const struct rte_ether_addr *mac)
 {
-	const char *name = strstr(port->conf->device, ",iface=");
 	struct ifreq request = { 0 };
 	int fd;
 
-	if (name == NULL)
+	if (!device_argument(port->conf->device, "iface", request.ifr_name,
+	                     sizeof(request.ifr_name)))
 		return;
-	name += strlen(",iface=");
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%.*s", (int)strcspn(name, ","), name);
 	request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
 	memcpy(request.ifr_hwaddr.sa_data, mac->addr_bytes, sizeof(mac->addr_bytes));
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
