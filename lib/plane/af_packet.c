@@ -4,13 +4,12 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <rte_common.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "log.h"
 #include "plane_state.h"
 
@@ -27,10 +26,11 @@
 static uint32_t
 framesz(const char *device)
 {
-	const char *given = strstr(device, ",framesz=");
+	char given[24]; /* as many digits as there are in a long */
 
-	return given != NULL ? (uint32_t)strtoul(given + strlen(",framesz="), NULL, 10)
-	                     : FRAMESZ_DEFAULT;
+	return device_argument(device, "framesz", given, sizeof(given))
+	               ? (uint32_t)strtoul(given, NULL, 10)
+	               : FRAMESZ_DEFAULT;
 }
 
 uint32_t
@@ -53,17 +53,12 @@ af_packet_buffer(const char *device)
 static uint32_t
 mtu_of(const char *device)
 {
-	const char *given = strstr(device, ",iface=");
 	struct ifreq request = { 0 };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (given != NULL && fd >= 0) {
-		given += strlen(",iface=");
-		snprintf(request.ifr_name, sizeof(request.ifr_name), "%.*s",
-		         (int)strcspn(given, ","), given);
-		if (ioctl(fd, SIOCGIFMTU, &request) != 0)
-			request.ifr_mtu = 0;
-	}
+	if (device_argument(device, "iface", request.ifr_name, sizeof(request.ifr_name)) &&
+	    fd >= 0 && ioctl(fd, SIOCGIFMTU, &request) != 0)
+		request.ifr_mtu = 0;
 	if (fd >= 0)
 		close(fd);
 	return (uint32_t)request.ifr_mtu;

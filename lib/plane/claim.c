@@ -3,16 +3,18 @@
 #include "claim.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "log.h"
 #include "runtime_path.h"
 
-#define CLAIM_FORMAT "synfront/port/%.*s"
+#define CLAIM_FORMAT "synfront/port/%s"
 
 /* Who listens at an address; pid 0 when nobody does. */
 static struct ucred
@@ -47,17 +49,16 @@ claim_instance(const char *instance)
 	return -1;
 }
 
-/* The interface of a driver that lets several processes have it, or NULL. */
-static const char *
-shared_interface(const char *device)
+/* Does its driver let several processes have an interface? */
+static bool
+is_shared(const char *device)
 {
 	static const char *const drivers[] = { "net_tap", "net_af_packet", "eth_af_packet" };
-	const char *interface = strstr(device, ",iface=");
 
-	for (unsigned int i = 0; interface != NULL && i < sizeof(drivers) / sizeof(drivers[0]); i++)
+	for (unsigned int i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
 		if (strncmp(device, drivers[i], strlen(drivers[i])) == 0)
-			return interface + strlen(",iface=");
-	return NULL;
+			return true;
+	return false;
 }
 
 /* Another process has the name. If it is nobody who may run an engine, it is in
@@ -87,13 +88,13 @@ claimed(const char *name, const char *device, const struct sockaddr_un *address,
 int
 claim_port(const char *name, const char *device)
 {
-	const char *interface = shared_interface(device);
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char interface[sizeof(address.sun_path)];
 
-	if (interface == NULL)
+	if (!is_shared(device) || !device_argument(device, "iface", interface, sizeof(interface)))
 		return 0;
 	int n = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, CLAIM_FORMAT,
-	                 (int)strcspn(interface, ","), interface);
+	                 interface);
 	if (n < 0 || (size_t)n >= sizeof(address.sun_path) - 1)
 		return 0; /* No interface has such a name; the driver will say so. */
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);

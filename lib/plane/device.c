@@ -25,3 +25,20 @@ device_name(const char *device, char *name, size_t size)
 	snprintf(name, size, "%s%.*s", device_is_pci(device) && !has_domain ? "0000:" : "",
 	         (int)strcspn(device, ","), device);
 }
+
+bool
+device_argument(const char *device, const char *key, char *value, size_t size)
+{
+	size_t len = strlen(key);
+
+	for (const char *at = strchr(device, ','); at != NULL; at = strchr(at, ',')) {
+		at++;
+		if (strncmp(at, key, len) != 0 || at[len] != '=')
+			continue;
+		at += len + 1;
+		snprintf(value, size, "%.*s", (int)strcspn(at, ","), at);
+		return true;
+	}
+	value[0] = '\0';
+	return false;
+}

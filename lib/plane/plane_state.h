@@ -43,6 +43,7 @@ struct plane_port {
 	bool rx_scatter;         /* frames may come in several buffers */
 	bool tx_chains;          /* ... and leave in such */
 	bool partial_checksums;  /* the kernel behind it may leave them to us */
+	bool is_af_packet;       /* its driver is net_af_packet: af_packet.h */
 	bool rss;                /* brings outside segments to their owner */
 	uint64_t rss_types;      /* that it spreads frames by, 0: not by us */
 	uint8_t rss_key_len;     /* ... with so much of our key, 0: with its own */

@@ -182,14 +182,12 @@ set_reta(const struct plane *plane, const struct plane_port *port, uint16_t size
 static void
 set_kernel_mac(const struct plane_port *port, const struct rte_ether_addr *mac)
 {
-	const char *name = strstr(port->conf->device, ",iface=");
 	struct ifreq request = { 0 };
 	int fd;
 
-	if (name == NULL)
+	if (!device_argument(port->conf->device, "iface", request.ifr_name,
+	                     sizeof(request.ifr_name)))
 		return;
-	name += strlen(",iface=");
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%.*s", (int)strcspn(name, ","), name);
 	request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
 	memcpy(request.ifr_hwaddr.sa_data, mac->addr_bytes, sizeof(mac->addr_bytes));
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -241,7 +239,7 @@ set_mtu(struct plane_port *port, const char *name)
 		mtu = RTE_ETHER_MTU;
 	mtu = (uint16_t)RTE_MAX(mtu, port->conf->mtu);
 	port->frame_size_max = mtu + (uint32_t)FRAME_OVERHEAD;
-	if (strcmp(port->driver, "net_af_packet") == 0)
+	if (port->is_af_packet)
 		port->frame_size_max = RTE_MAX(port->frame_size_max,
 		                               af_packet_buffer(port->conf->device));
 	/* A TAP takes none of the frames behind one that is too long for it. */
@@ -350,9 +348,9 @@ port_probe(struct plane *plane, enum side side, const struct port_conf *conf)
 	}
 	port->driver = info.driver_name;
 	port->socket = rte_eth_dev_socket_id(port->id);
-	port->partial_checksums = strcmp(port->driver, "net_af_packet") == 0 ||
-	                          strcmp(port->driver, "net_af_xdp") == 0;
-	if (strcmp(port->driver, "net_af_packet") == 0)
+	port->is_af_packet = strcmp(port->driver, "net_af_packet") == 0;
+	port->partial_checksums = port->is_af_packet || strcmp(port->driver, "net_af_xdp") == 0;
+	if (port->is_af_packet)
 		af_packet_check(port, name);
 	if (port_choose_queues(plane, port, &info, name) != 0 || check_numa(plane, port, name) != 0)
 		return -1;

@@ -171,9 +171,9 @@ void
 port_link_open(struct plane_port *port, const struct plane_port *others, unsigned int n)
 {
 	struct port_link *link = &port->link;
-	const char *given = strstr(port->conf->device, ",iface=");
+	const char *device = port->conf->device;
 	struct rte_eth_dev_info info;
-	char name[IF_NAMESIZE] = "";
+	char name[IF_NAMESIZE], remote[IF_NAMESIZE];
 	short flags = 0;
 
 	*link = (struct port_link){
@@ -183,15 +183,12 @@ port_link_open(struct plane_port *port, const struct plane_port *others, unsigne
 	if (!port_is_kernel(port))
 		return;
 	/* A TAP with a remote interface follows that one's link too. */
-	link->asks_driver = strstr(port->conf->device, ",remote=") != NULL;
+	link->asks_driver = device_argument(device, "remote", remote, sizeof(remote));
 	link->kind = strcmp(port->driver, "net_af_xdp") == 0 ? PORT_LINK_XDP : PORT_LINK_PACKET;
 	if (strcmp(port->driver, "net_tap") == 0 || strcmp(port->driver, "net_virtio_user") == 0)
 		link->kind = PORT_LINK_TUN;
 	link->may_move = link->kind == PORT_LINK_TUN;
-	if (given != NULL) {
-		given += strlen(",iface=");
-		snprintf(name, sizeof(name), "%.*s", (int)strcspn(given, ","), given);
-	}
+	device_argument(device, "iface", name, sizeof(name));
 	if (rte_eth_dev_info_get(port->id, &info) == 0 && info.if_index != 0)
 		link->if_index = info.if_index;
 	else

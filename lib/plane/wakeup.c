@@ -45,7 +45,7 @@ add_queue(struct worker *w, enum side side, uint16_t queue)
 	const struct plane_port *port = &w->plane->ports[side];
 	void *by = (void *)(uintptr_t)side;
 
-	if (strcmp(port->driver, "net_af_packet") == 0 || strcmp(port->driver, "net_af_xdp") == 0)
+	if (port->is_af_packet || strcmp(port->driver, "net_af_xdp") == 0)
 		return port->link.n_fds >= (unsigned int)port->n_rx + port->syns.n &&
 		       add(w, port->link.fds[queue], side);
 	if (!port->rx_interrupts)

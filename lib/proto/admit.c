@@ -3,7 +3,6 @@
 
 #include "core.h"
 #include "observe.h"
-#include "syn_lane.h"
 
 uint32_t
 live_verdict(const struct core *core, const struct service *service, const struct ip_addr *client)
@@ -20,29 +19,6 @@ admits(const struct core *core, const struct service *service, const struct ip_a
 	if (verdict != 0)
 		return (verdict & LIVE_ALLOW) != 0;
 	return policy_admits(core->policy, service, client);
-}
-
-bool
-admits_signed(struct core *core, const struct step *step)
-{
-	const struct segment *seg = step->seg;
-	const struct service *service = step->service;
-	uint32_t now_ms = (uint32_t)step->now->now_ms;
-	uint64_t net = source_net_hash(&core->hash_key, &seg->flow.client);
-	bool in_flood = step->state->cookie_mode || step->state->cookies == COOKIES_ALWAYS;
-
-	/* In the sketch of SYN rates, where plain SYNs do not count. */
-	if (rate_hit_up_to(&core->syn_rate, net ^ SIGNED_SALT, now_ms, SIGNED_NET_PER_S) >
-	    SIGNED_NET_PER_S)
-		return false;
-	/* Who is named in a list, or has shown lately that it is there. */
-	if (service->n_allow != 0 || recent_has(&core->proven, net) ||
-	    (live_verdict(core, service, &seg->flow.client) & LIVE_ALLOW))
-		return bucket_take(&core->pass_bucket, PASSES_PER_S, now_ms);
-	if (in_flood && !bucket_take(&core->signed_bucket, SIGNED_IN_FLOOD_PER_S, now_ms))
-		return false;
-	return bucket_take_above(&core->pass_bucket, PASSES_PER_S, now_ms,
-	                         bucket_burst(PASSES_PER_S) / 4);
 }
 
 bool

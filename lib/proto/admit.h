@@ -13,10 +13,6 @@ uint32_t live_verdict(const struct core *core, const struct service *service,
                       const struct ip_addr *client);
 
 bool admits(const struct core *core, const struct service *service, const struct ip_addr *client);
-/* May this signed SYN (TCP MD5, TCP-AO), which admits() lets in, pass to its server? Nothing says
- * that its source is real: within the caps of SIGNED_* and PASSES_PER_S. */
-bool admits_signed(struct core *core, const struct step *step);
-
 /* May the answer be no? */
 bool admit_is_asked(const struct core *core, const struct service *service);
 

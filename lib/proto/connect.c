@@ -138,6 +138,13 @@ make_room(struct core *core, struct step *step, bool doubtful)
 	return true;
 }
 
+/* May its server never answer? Records of clients of such give way first. */
+static inline bool
+is_doubtful(const struct backend *b)
+{
+	return b == NULL || !b->known || b->down;
+}
+
 /* What keeps a proven client from having its server asked; COUNTER_COUNT: nothing. */
 static inline enum counter
 connect_over(struct core *core, struct step *step, struct backend *b, uint32_t net)
@@ -145,7 +152,7 @@ connect_over(struct core *core, struct step *step, struct backend *b, uint32_t n
 	enum counter over = admission_over(core, step, b);
 	uint32_t now_s = instant_s(step->now), every_s = core->policy->timeouts.probe;
 	bool down = b != NULL && b->down;
-	bool doubtful = b == NULL || !b->known || down;
+	bool doubtful = is_doubtful(b);
 
 	if (over != COUNTER_COUNT)
 		return over;
@@ -196,7 +203,7 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven,
 	if (conn == NULL)
 		return;
 	admission_count(core, step, conn);
-	conn->pending = pending_take(&core->pending, b == NULL || !b->known || b->down);
+	conn->pending = pending_take(&core->pending, is_doubtful(b));
 
 	struct pending *p = pending_of(core, conn);
 	p->started_ms = step->now->now_ms;

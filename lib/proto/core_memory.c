@@ -136,6 +136,7 @@ core_init(void *memory, const struct core_params *params, const struct policy *p
 
 		core->observer = observer_init(carve(&at, observer_size(params)), params);
 		core->observer->shadow = core_init(at, &shadow, policy, now);
+		core->seen = &core->observer->seen;
 	}
 	core_set_policy(core, policy);
 	return core;

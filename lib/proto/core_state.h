@@ -91,6 +91,37 @@ struct service_state {
 
 _Static_assert(offsetof(struct service_state, connections) <= 64, "a SYN needs one line");
 
+/* When SYNs of a service may take the straight lane, as the policy and its lists have it. */
+static inline uint8_t
+syn_lane_of(const struct service_state *state)
+{
+	bool always = state->cookies == COOKIES_ALWAYS;
+
+	if (state->is_listed)
+		return SYN_LANE_NEVER;
+	switch ((enum service_mode)state->mode) {
+	case MODE_PROXY:
+	case MODE_RESPOND:
+		return always ? SYN_LANE_ALWAYS : SYN_LANE_IN_COOKIE_MODE;
+	case MODE_HANDOFF:
+		/* Where SYNs pass in calm, they are counted at any time. */
+		if (state->is_stateless && (always || state->service->calm != CALM_TRANSPARENT))
+			return SYN_LANE_ALWAYS;
+		return SYN_LANE_NEVER;
+	default:
+		return SYN_LANE_NEVER;
+	}
+}
+
+/* The same at this moment: cookie mode, once on, lasts longer than a burst. */
+static inline uint8_t
+syn_lane_now(const struct service_state *state)
+{
+	if (state->lane == SYN_LANE_IN_COOKIE_MODE && !state->cookie_mode)
+		return SYN_LANE_NEVER;
+	return state->lane;
+}
+
 /* What a SYN will be answered with, worked out while the burst's cookies are made. */
 struct syn_plan {
 	struct packet answer;   /* all but the numbers and TSecr */
@@ -222,6 +253,7 @@ struct core {
 	uint32_t verdict;          /* without `live`, LIVE_*: of a trial's one client (explain.c) */
 	struct talkers *talkers;   /* talkers.h */
 	struct observer *observer; /* observe.h; NULL: no room for one */
+	const struct known *seen;  /* its own: expected.h */
 	uint64_t ticked_s;         /* the last second whose service counts were looked at */
 	struct service_state services[SERVICES_MAX]; /* by id */
 	struct fragment fragments[FRAGMENTS_TRACKED];

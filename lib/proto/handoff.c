@@ -8,6 +8,7 @@
 #include "fragment.h"
 #include "handshake.h"
 #include "shield.h"
+#include "signed.h"
 
 void
 handoff_set(struct core *core, struct service_state *state, bool is_first)
@@ -87,7 +88,7 @@ syn_is_special(struct core *core, struct step *step)
 	}
 	if (step->seg->options & (OPTION_MD5 | OPTION_AO)) {
 		refuse(core, step, service->signed_syn, COUNTER_passed_syn, COUNTER_drop_signed,
-		       admits_signed);
+		       signed_admits);
 		return true;
 	}
 	return false;

@@ -12,6 +12,7 @@
 #include "entry.h"
 #include "incarnation.h"
 #include "pass.h"
+#include "signed.h"
 #include "syn_plan.h"
 #include "unfinished.h"
 
@@ -251,23 +252,6 @@ syn_to_server(struct core *core, struct step *step)
 	return true;
 }
 
-static __attribute__((noinline)) void
-syn_signed(struct core *core, struct step *step)
-{
-	const struct service *service = step->service;
-
-	if (service->signed_syn == REFUSE_RESET) {
-		act_reset(core, step);
-		return;
-	}
-	if (service->signed_syn == REFUSE_PASS && core->params.has_inside &&
-	    admits_signed(core, step) && pass_begin(core, step, false)) {
-		act_forward(core, step, COUNTER_passed_syn);
-		return;
-	}
-	act_drop(core, step, COUNTER_drop_signed);
-}
-
 /* Denied to its source, or with a signature: true if that has settled it. */
 static __attribute__((noinline)) bool
 syn_is_special(struct core *core, struct step *step)
@@ -279,7 +263,7 @@ syn_is_special(struct core *core, struct step *step)
 		return true;
 	}
 	if (step->seg->options & (OPTION_MD5 | OPTION_AO)) {
-		syn_signed(core, step);
+		signed_syn(core, step);
 		return true;
 	}
 	return false;

@@ -4,6 +4,7 @@
 #include "act.h"
 #include "admission.h"
 #include "entry.h"
+#include "expected.h"
 #include "follow.h"
 #include "proof.h"
 
@@ -43,28 +44,11 @@ observer_init(void *memory, const struct core_params *params)
 
 /* ---- what is remembered ------------------------------------------------ */
 
-/* The segment by which a client completes its handshake: SEQ and ACK. */
-static uint64_t
-expected_hash(const struct known *seen, const struct segment *seg, uint32_t seq, uint32_t ack)
-{
-	return flow_hash(&seen->key, &seg->flow, seg->tags ^ seq) ^
-	       ack * UINT64_C(0x9e3779b97f4a7c15);
-}
-
 /* A SYN that the shadow has answered. */
 static uint64_t
 answered_hash(const struct known *seen, const struct segment *seg, uint32_t irs)
 {
 	return flow_hash(&seen->key, &seg->flow, seg->tags ^ irs) ^ UINT64_C(0xbf58476d1ce4e5b9);
-}
-
-bool
-observe_expects(const struct core *core, const struct segment *seg)
-{
-	const struct known *seen = &core->observer->seen;
-
-	return seg->side == SIDE_OUTSIDE &&
-	       known_has(seen, expected_hash(seen, seg, seg->seq, seg->ack));
 }
 
 /* ---- what really is ---------------------------------------------------- */
@@ -168,7 +152,6 @@ follow_on(struct core *core, struct step *step, struct conn *conn)
 static void
 follow(struct core *core, struct step *step, struct observed *note)
 {
-	const struct known *seen = &core->observer->seen;
 	const struct segment *seg = step->seg;
 	bool outside = seg->side == SIDE_OUTSIDE;
 	struct conn *conn = conn_in(core, step->entry);
@@ -184,8 +167,7 @@ follow(struct core *core, struct step *step, struct observed *note)
 	if (seg->flags & TCP_SYN) {
 		if (outside || !(seg->flags & TCP_ACK))
 			return;
-		known_note(seen, expected_hash(seen, seg, seg->ack, seg->seq + 1),
-		           instant_s(step->now));
+		expected_note(core, seg, step->now);
 		/* The server has begun anew. */
 		if (conn != NULL && (conn->flags & CONN_CONFIRMED))
 			entry_clear(core, step);
@@ -193,8 +175,7 @@ follow(struct core *core, struct step *step, struct observed *note)
 	}
 	if (!(seg->flags & TCP_ACK))
 		return;
-	note->is_expected = outside &&
-	                    known_has(seen, expected_hash(seen, seg, seg->seq, seg->ack));
+	note->is_expected = expected_is(core, seg);
 	/* Anybody can send what comes from outside; a server speaks on what it has. */
 	if (conn == NULL && (note->is_expected || !outside))
 		conn = follow_begin(core, step);

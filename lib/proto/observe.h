@@ -58,7 +58,7 @@ struct observed {
 
 struct observer {
 	struct core *shadow;
-	struct known seen;  /* what is expected, and which SYNs the shadow has answered */
+	struct known seen;  /* what is expected.h's, and which SYNs the shadow has answered */
 	struct actions out; /* of the shadow: of no use to anybody */
 	uint32_t n;         /* segments of this burst */
 	struct observed notes[CORE_BURST_MAX];
@@ -77,9 +77,6 @@ bool observe_leaves(struct core *core, struct step *step);
 bool observe_lets_in(struct core *core, struct step *step);
 /* Neither: it crosses. A copy goes to the shadow's burst. */
 void observe_segment(struct core *core, struct step *step);
-/* There is an observer: does this segment complete a handshake of the server's that began under
- * observe? */
-bool observe_expects(const struct core *core, const struct segment *seg);
 /* To an address that has no service on this port, or whose port cannot be read: observed? */
 bool observe_covers(const struct core *core, const struct segment *seg);
 

@@ -8,7 +8,7 @@
 #include "act.h"
 #include "admission.h"
 #include "entry.h"
-#include "observe.h"
+#include "expected.h"
 #include "unfinished.h"
 
 /* A client sends its SYN again after a second, some stacks after half of one (RFC 6298, 2.1). */
@@ -115,8 +115,7 @@ bool
 pass_resumes(const struct core *core, const struct step *step)
 {
 	return !step->state->cookie_mode &&
-	       (unfinished_passed(core, step->seg, step->now) ||
-	        (core->observer != NULL && observe_expects(core, step->seg)));
+	       (unfinished_passed(core, step->seg, step->now) || expected_is(core, step->seg));
 }
 
 bool

@@ -157,6 +157,19 @@ proof_may_come(const struct core *core, const struct step *step)
 	return proof_is_shared(core, step) || unfinished_answered(core, step->seg, step->now);
 }
 
+static bool
+brings_data(const struct segment *seg)
+{
+	return seg->payload_len != 0 || (seg->flags & TCP_FIN);
+}
+
+void
+proof_drop(struct core *core, struct step *step)
+{
+	act_drop(core, step,
+	         brings_data(step->seg) ? COUNTER_drop_unproven_data : COUNTER_drop_unproven_ack);
+}
+
 /* Can its sender have a SYN-ACK of ours whose cookie is alive? Without timestamps nothing tells;
  * with them it echoes that of the SYN-ACK until there is a connection. */
 static bool
@@ -177,13 +190,11 @@ may_be_let_in(const struct step *step)
 static void
 refuse_unproven(struct core *core, struct step *step, bool reset)
 {
-	const struct segment *seg = step->seg;
-	bool data = seg->payload_len != 0 || (seg->flags & TCP_FIN);
-
-	if (reset && !(proof_may_come(core, step) && (data || may_be_let_in(step))))
+	if (reset &&
+	    !(proof_may_come(core, step) && (brings_data(step->seg) || may_be_let_in(step))))
 		act_reset(core, step);
 	else
-		act_drop(core, step, data ? COUNTER_drop_unproven_data : COUNTER_drop_unproven_ack);
+		proof_drop(core, step);
 }
 
 /* A segment that proves nothing. */

@@ -12,6 +12,8 @@ bool proof_is_shared(const struct core *core, const struct step *step);
 /* May the client of this segment have a cookie that it has not proven yet: its service's are out,
  * or one was in an entry of this flow that has expired? */
 bool proof_may_come(const struct core *core, const struct step *step);
+/* Drop a segment that proves nothing: it is counted by whether it brings data or a FIN. */
+void proof_drop(struct core *core, struct step *step);
 /* The client is real: what the service does with such. */
 void proof_open(struct core *core, struct step *step, const struct proven *proven);
 /* A segment of a flow whose last connection is over; `proven` NULL: it proves nothing. */

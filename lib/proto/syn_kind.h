@@ -15,7 +15,6 @@
 #ifndef SYNFRONT_SYN_KIND_H
 #define SYNFRONT_SYN_KIND_H
 
-#include "syn_lane.h"
 #include "syn_plan.h"
 
 /* How segments of a destination are looked up. */

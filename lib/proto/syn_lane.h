@@ -33,36 +33,6 @@
 #include "actions.h"
 #include "core_state.h"
 
-static inline uint8_t
-syn_lane_of(const struct service_state *state)
-{
-	bool always = state->cookies == COOKIES_ALWAYS;
-
-	if (state->is_listed)
-		return SYN_LANE_NEVER;
-	switch ((enum service_mode)state->mode) {
-	case MODE_PROXY:
-	case MODE_RESPOND:
-		return always ? SYN_LANE_ALWAYS : SYN_LANE_IN_COOKIE_MODE;
-	case MODE_HANDOFF:
-		/* Where SYNs pass in calm, they are counted at any time. */
-		if (state->is_stateless && (always || state->service->calm != CALM_TRANSPARENT))
-			return SYN_LANE_ALWAYS;
-		return SYN_LANE_NEVER;
-	default:
-		return SYN_LANE_NEVER;
-	}
-}
-
-/* The same at this moment: cookie mode, once on, lasts longer than a burst. */
-static inline uint8_t
-syn_lane_now(const struct service_state *state)
-{
-	if (state->lane == SYN_LANE_IN_COOKIE_MODE && !state->cookie_mode)
-		return SYN_LANE_NEVER;
-	return state->lane;
-}
-
 /* Answer the segments of a burst from number `first` on, as far as the lane takes them one
  * after the other. Returns how many it has taken. */
 unsigned int syn_lane_run(struct core *core, struct segment *seg, unsigned int first,

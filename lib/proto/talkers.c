@@ -3,7 +3,6 @@
 
 #include "core.h"
 #include "core_state.h"
-#include "observe.h"
 
 #define GAP_MAX (1u << 16)
 #define SAMPLES_PER_MS 4u
@@ -124,8 +123,8 @@ talkers_sample(struct core *core, const struct step *step, enum counter outcome)
 	heavy_add(&talk->nets[window & 1], net, weight);
 }
 
-static bool
-copy(const struct talk *talk, struct core_talk *out)
+bool
+talkers_copy(const struct talk *talk, struct core_talk *out)
 {
 	uint32_t key = __atomic_load_n(&talk->key, __ATOMIC_RELAXED);
 	uint32_t window = __atomic_load_n(&talk->window, __ATOMIC_RELAXED);
@@ -141,14 +140,4 @@ copy(const struct talk *talk, struct core_talk *out)
 	       heavy_copy(&talk->nets[~window & 1], &out->nets[1]) &&
 	       __atomic_load_n(&talk->key, __ATOMIC_RELAXED) == key &&
 	       __atomic_load_n(&talk->window, __ATOMIC_RELAXED) == window;
-}
-
-bool
-core_talk(const struct core *core, uint32_t number, bool would, struct core_talk *talk)
-{
-	if (would && core->observer == NULL)
-		return false;
-	if (would)
-		core = core->observer->shadow;
-	return copy(&core->talkers->talks[number], talk);
 }

@@ -51,5 +51,7 @@ struct step;
 void talkers_init(struct talkers *talkers, uint64_t random);
 /* A frame whose turn it was. */
 void talkers_sample(struct core *core, const struct step *step, enum counter outcome);
+/* As core_talk() has it. */
+bool talkers_copy(const struct talk *talk, struct core_talk *out);
 
 #endif

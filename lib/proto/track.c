@@ -348,8 +348,7 @@ tracked_reopened(struct core *core, struct step *step, const struct conn *conn)
 	uint16_t age_s = (uint16_t)(clock_s(step->now, 0) - core->conns.sides[step->entry].born_s);
 	if (!conn_is_half_open(conn) || age_s > COOKIE_LIFE_MAX_S)
 		return false;
-	bool data = seg->payload_len != 0 || (seg->flags & TCP_FIN);
-	act_drop(core, step, data ? COUNTER_drop_unproven_data : COUNTER_drop_unproven_ack);
+	proof_drop(core, step);
 	return true;
 }
 

@@ -5,6 +5,7 @@
 #include "connect.h"
 #include "entry.h"
 #include "observe.h"
+#include "talkers.h"
 
 const struct counters *
 core_counters(const struct core *core)
@@ -173,4 +174,14 @@ core_next_ms(const struct core *core, const struct instant *now)
 	if (core->observer != NULL)
 		next = earlier(next, core_next_ms(core->observer->shadow, now));
 	return next > now->now_ms ? next : now->now_ms;
+}
+
+bool
+core_talk(const struct core *core, uint32_t number, bool would, struct core_talk *talk)
+{
+	if (would && core->observer == NULL)
+		return false;
+	if (would)
+		core = core->observer->shadow;
+	return talkers_copy(&core->talkers->talks[number], talk);
 }

@@ -3,7 +3,7 @@
  * One worker's core, driven by values: segments and clock steps in, segments out
  * (world.out). What leaves is checked byte by byte on its way.
  *
- * inside.c and inside_check.c are the only files here that look into a core.
+ * inside.c, inside_check.c and inside_level.c are the only files here that look into a core.
  */
 #ifndef SYNFRONT_EXPLORE_ENGINE_H
 #define SYNFRONT_EXPLORE_ENGINE_H

@@ -11,6 +11,12 @@
 #define BARE OPTION_MSS
 #define NO_TIMESTAMPS (OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED)
 
+/* A service that waits for data, and a client that tries whether anybody is still there. */
+#define WAIT_FOR_DATA                                                                    \
+	.wait_for_data = true, .server_options = ALL_OPTIONS,                            \
+	.client_steps = CLIENT_ALL | BIT(CLIENT_KEEPALIVE) | BIT(CLIENT_KEEPALIVE_BYTE), \
+	.copies = true, .losses = true, .n_clients = 1, .n_mischief = 3, .prelude = prelude_taught
+
 const struct scenario scenarios[] = {
 	{
 		.name = "state",
@@ -128,42 +134,21 @@ const struct scenario scenarios[] = {
 		.name = "wait-for-data",
 		.about = "wait_for_data, cookies: always",
 		.cookies = COOKIES_ALWAYS,
-		.wait_for_data = true,
 		.client_options = ALL_OPTIONS,
-		.server_options = ALL_OPTIONS,
-		.client_steps = CLIENT_ALL | BIT(CLIENT_KEEPALIVE) | BIT(CLIENT_KEEPALIVE_BYTE),
-		.copies = true,
-		.losses = true,
-		.n_clients = 1,
-		.n_mischief = 3,
-		.prelude = prelude_taught,
+		WAIT_FOR_DATA,
 	},
 	{
 		.name = "wait-for-data-bare",
 		.about = "wait_for_data, cookies: always, clients without timestamps",
 		.cookies = COOKIES_ALWAYS,
-		.wait_for_data = true,
 		.client_options = NO_TIMESTAMPS,
-		.server_options = ALL_OPTIONS,
-		.client_steps = CLIENT_ALL | BIT(CLIENT_KEEPALIVE) | BIT(CLIENT_KEEPALIVE_BYTE),
-		.copies = true,
-		.losses = true,
-		.n_clients = 1,
-		.n_mischief = 3,
-		.prelude = prelude_taught,
+		WAIT_FOR_DATA,
 	},
 	{
 		.name = "wait-for-data-state",
 		.about = "wait_for_data, entries for SYNs",
-		.wait_for_data = true,
 		.client_options = NO_TIMESTAMPS,
-		.server_options = ALL_OPTIONS,
-		.client_steps = CLIENT_ALL | BIT(CLIENT_KEEPALIVE) | BIT(CLIENT_KEEPALIVE_BYTE),
-		.copies = true,
-		.losses = true,
-		.n_clients = 1,
-		.n_mischief = 3,
-		.prelude = prelude_taught,
+		WAIT_FOR_DATA,
 	},
 	{
 		.name = "respond",

@@ -284,6 +284,6 @@ extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_t
 	core_handoff_tests[], core_shield_tests[], core_observe_tests[],
 	core_observe_reload_tests[], core_lists_tests[], core_talkers_tests[], core_explain_tests[],
 	core_syn_lane_tests[], core_syn_lane_books_tests[], core_noted_tests[], core_silent_tests[],
-	core_forged_tests[], core_passing_tests[];
+	core_forged_tests[], core_passing_tests[], core_signed_tests[];
 
 #endif

@@ -26,6 +26,7 @@ main(void)
 		{ .pName = "connecting", .pTests = core_connecting_tests },
 		{ .pName = "tracked", .pTests = core_tracked_tests },
 		{ .pName = "passing", .pTests = core_passing_tests },
+		{ .pName = "signed", .pTests = core_signed_tests },
 		{ .pName = "adopted", .pTests = core_adopted_tests },
 		{ .pName = "spliced", .pTests = core_spliced_tests },
 		{ .pName = "rewrite", .pTests = core_rewrite_tests },

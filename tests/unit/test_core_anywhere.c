@@ -2,19 +2,6 @@
 /* Which SYNs any worker may answer: those that a cookie answers, whoever owns the flow. */
 #include "core_lab.h"
 
-static bool
-is_anywhere(struct lab *lab, const struct lab_seg *spec)
-{
-	struct instant now = { lab->now_ms, lab->wall_ms, secret_current(&lab->secrets) };
-	uint8_t options[64], payload[FRAME_SIZE], frame[FRAME_SIZE];
-	struct frame_spec f = lab_frame(lab, spec, options, payload);
-	size_t len = frame_build(frame, &f);
-	struct segment seg;
-
-	segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, spec->side);
-	return core_whose(lab->core, &seg, &now) == CORE_ANY;
-}
-
 static struct lab_seg
 syn(const struct lab *lab)
 {
@@ -27,11 +14,11 @@ syn(const struct lab *lab)
 }
 
 /* A SYN, changed by these assignments to `s`. */
-#define ANYWHERE(...)                        \
-	({                                   \
-		struct lab_seg s = syn(lab); \
-		__VA_ARGS__;                 \
-		is_anywhere(lab, &s);        \
+#define ANYWHERE(...)                          \
+	({                                     \
+		struct lab_seg s = syn(lab);   \
+		__VA_ARGS__;                   \
+		lab_answers_anywhere(lab, &s); \
 	})
 
 /* Of all options the server has answered all, so nothing is left to learn. */
@@ -169,6 +156,66 @@ LAB_TEST(test_anywhere_not_while_draining)
 	CHECK(ANYWHERE((void)s));
 }
 
+/* What a worker says that it would answer anywhere it neither passes nor makes an entry
+ * for, and what it says otherwise of it does, in each situation. */
+LAB_TEST_ONCE(test_anywhere_what_never_passes)
+{
+	static struct prefix nobody = { .len = 128 };
+	enum {
+		CALM,
+		COOKIE_MODE,
+		ALWAYS,
+		SIGNED,
+		DENIED,
+		DENIED_DROP,
+		DRAIN,
+		SITUATIONS
+	};
+	static const bool anywhere[] = {
+		[COOKIE_MODE] = true,
+		[ALWAYS] = true,
+		[DENIED_DROP] = true,
+		[SITUATIONS] = false,
+	};
+
+	for (unsigned int i = 0; i < SITUATIONS; i++) {
+		struct lab *one = lab_beside(lab);
+		struct service *web = &one->services[0];
+		struct lab_seg syn = { .side = SIDE_OUTSIDE,
+			               .flags = TCP_SYN,
+			               .seq = 1000,
+			               .client_port = 60000,
+			               .options = OPTION_MSS,
+			               .mss = 1440 };
+
+		web->high = i == COOKIE_MODE ? 1 : 24;
+		web->low = i == COOKIE_MODE ? 0 : 8;
+		web->cookies = i == CALM || i == COOKIE_MODE ? COOKIES_AUTO : COOKIES_ALWAYS;
+		web->signed_syn = REFUSE_PASS;
+		web->denied = i == DENIED ? REFUSE_PASS : REFUSE_DROP;
+		lab_start(one);
+		lab_teach(one);
+		if (i == DENIED || i == DENIED_DROP) {
+			web->allow = &nobody;
+			web->n_allow = 1;
+			core_set_policy(one->core, &one->policy);
+		}
+		if (i == COOKIE_MODE)
+			lab_syn_of(one, 0, 3);
+		if (i == SIGNED)
+			syn.options |= OPTION_MD5;
+		core_drain(one->core, i == DRAIN);
+		EQUAL(lab_answers_anywhere(one, &syn), anywhere[i]);
+		struct core_usage before = core_usage(one->core);
+		lab_in(one, &syn);
+		struct core_usage after = core_usage(one->core);
+		bool left = after.connections + after.half_open >
+		            before.connections + before.half_open;
+		EQUAL(left, !anywhere[i]);
+		lab_leave(one);
+	}
+}
+
 CU_TestInfo core_anywhere_tests[] = {
 	CHECK_TEST(test_anywhere_syn_by_cookie),
 	CHECK_TEST(test_anywhere_transparent_but_always_by_cookie),
@@ -180,5 +227,6 @@ CU_TestInfo core_anywhere_tests[] = {
 	CHECK_TEST(test_anywhere_not_a_server_that_is_down),
 	CHECK_TEST(test_anywhere_responder),
 	CHECK_TEST(test_anywhere_not_while_draining),
+	CHECK_TEST(test_anywhere_what_never_passes),
 	CU_TEST_INFO_NULL,
 };

@@ -419,69 +419,8 @@ LAB_TEST_ONCE(test_backend_asked_again_by_the_owner_alone)
 	lab_leave(other);
 }
 
-/* What a worker says that it would answer anywhere it neither passes nor makes an entry
- * for, and what it says otherwise of it does, in each situation. */
-LAB_TEST_ONCE(test_backend_answers_anywhere_what_never_passes)
-{
-	static struct prefix nobody = { .len = 128 };
-	enum {
-		CALM,
-		COOKIE_MODE,
-		ALWAYS,
-		SIGNED,
-		DENIED,
-		DENIED_DROP,
-		DRAIN,
-		SITUATIONS
-	};
-	static const bool anywhere[] = {
-		[COOKIE_MODE] = true,
-		[ALWAYS] = true,
-		[DENIED_DROP] = true,
-		[SITUATIONS] = false,
-	};
-
-	for (unsigned int i = 0; i < SITUATIONS; i++) {
-		struct lab *one = lab_beside(lab);
-		struct service *web = &one->services[0];
-		struct lab_seg syn = { .side = SIDE_OUTSIDE,
-			               .flags = TCP_SYN,
-			               .seq = 1000,
-			               .client_port = 60000,
-			               .options = OPTION_MSS,
-			               .mss = 1440 };
-
-		web->high = i == COOKIE_MODE ? 1 : 24;
-		web->low = i == COOKIE_MODE ? 0 : 8;
-		web->cookies = i == CALM || i == COOKIE_MODE ? COOKIES_AUTO : COOKIES_ALWAYS;
-		web->signed_syn = REFUSE_PASS;
-		web->denied = i == DENIED ? REFUSE_PASS : REFUSE_DROP;
-		lab_start(one);
-		lab_teach(one);
-		if (i == DENIED || i == DENIED_DROP) {
-			web->allow = &nobody;
-			web->n_allow = 1;
-			core_set_policy(one->core, &one->policy);
-		}
-		if (i == COOKIE_MODE)
-			lab_syn_of(one, 0, 3);
-		if (i == SIGNED)
-			syn.options |= OPTION_MD5;
-		core_drain(one->core, i == DRAIN);
-		EQUAL(lab_answers_anywhere(one, &syn), anywhere[i]);
-		struct core_usage before = core_usage(one->core);
-		lab_in(one, &syn);
-		struct core_usage after = core_usage(one->core);
-		bool left = after.connections + after.half_open >
-		            before.connections + before.half_open;
-		EQUAL(left, !anywhere[i]);
-		lab_leave(one);
-	}
-}
-
 CU_TestInfo core_backend_tests[] = {
 	CHECK_TEST(test_backend_asked_again_by_the_owner_alone),
-	CHECK_TEST(test_backend_answers_anywhere_what_never_passes),
 	CHECK_TEST(test_backend_down_after_three_nets),
 	CHECK_TEST(test_backend_down_drops_where_closed_ports_do),
 	CHECK_TEST(test_backend_not_down_by_one_net),

@@ -2,7 +2,6 @@
 /* A handshake that passes: nothing is proven by its SYN, and what is let through on it is what
  * its server has brought about. */
 #include "core_lab.h"
-#include "core_state.h"
 
 /* Passes, and counts as of a handshake that passes. */
 #define PASSES(from, ...)                                                                      \
@@ -383,69 +382,61 @@ LAB_TEST_ONCE(test_passing_signed_teaches_nothing)
 	EQUAL(ONLY(SIDE_OUTSIDE)->seg.mss, lab->server_mss);
 }
 
-/* How many of `n` signed SYNs within a second pass, each from a net of its own or all from one. */
-static uint64_t
-signed_syns(struct lab *lab, unsigned int n, uint32_t net, bool of_many)
+/* The last try of a line that loses has as much time as the first. */
+LAB_TEST(test_passing_lives_on_by_retries)
 {
-	uint64_t before = lab_count(lab, COUNTER_passed_syn);
-	uint64_t dropped = lab_count(lab, COUNTER_drop_signed);
-
-	for (unsigned int i = 0; i < n; i++) {
-		CLIENT(TCP_SYN, 5000, 0, .client_port = (uint16_t)(1000 + i), .options = OPTION_MD5,
-		       .client = net + (of_many ? i : 0));
-		if (i % (n / 50) == 0)
-			lab_tick(lab, 20);
-	}
-	uint64_t passed = lab_count(lab, COUNTER_passed_syn) - before;
-	EQUAL(lab_count(lab, COUNTER_drop_signed) - dropped, n - passed);
-	return passed;
+	transparent(lab);
+	lab_tick(lab, 8000);
+	lab_syn(lab);
+	lab_check_passed(lab, SIDE_INSIDE);
+	server_answers(lab);
+	lab_tick(lab, 8000);
+	EQUAL(lab_state(lab), CONN_TRACKED);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
+	lab_check_passed(lab, SIDE_INSIDE);
+	EQUAL(lab_count(lab, COUNTER_tracked), 1);
 }
 
-#define SIGNED_PASS(low, high, ...)                               \
-	do {                                                      \
-		uint64_t passed_ = signed_syns(lab, __VA_ARGS__); \
-		CHECK(passed_ >= (low) && passed_ <= (high));     \
-	} while (0)
-
-LAB_TEST_ONCE(test_passing_signed_syns_capped_by_net)
+/* A handshake that passed and then was silent for longer than its entry lives: its server still
+ * waits, and both its SYN-ACK and what the client sends cross. */
+LAB_TEST(test_passing_expired_goes_on)
 {
-	lab->services[0].high = lab->services[0].low = 100000;
-	lab->params.connections = 16384;
-	lab_start(lab);
-	lab_teach(lab);
-	SIGNED_PASS(SIGNED_NET_PER_S * 3 / 4, SIGNED_NET_PER_S, 2000, 40, false);
-	/* Another has its own, and plain SYNs count for nothing in it. */
-	for (unsigned int i = 0; i < 300; i++)
-		CLIENT(TCP_SYN, i, 0, .client_port = (uint16_t)(1000 + i), .client = 41);
-	SIGNED_PASS(100, 100, 100, 41, false);
+	transparent(lab);
+	server_answers(lab);
+	lab_tick(lab, 14000);
+	EQUAL(lab_state(lab), CONN_FREE);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1, .payload_len = 10);
+	OUTCOME_IS(passed_adopted);
+	EQUAL(ONLY(SIDE_INSIDE)->seg.payload_len, 10);
+	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 11);
+	OUTCOME_IS(passed_adopted);
+	EQUAL(lab_count(lab, COUNTER_adopted), 1);
 }
 
-/* Where cookies answer all others few pass, but for those that are known. */
-LAB_TEST_ONCE(test_passing_signed_syns_few_in_a_flood)
+LAB_TEST(test_passing_expired_is_answered)
 {
-	lab->services[0].cookies = COOKIES_ALWAYS;
-	lab->params.connections = 16384;
-	lab_start(lab);
-	lab_teach(lab);
-	SIGNED_PASS(SIGNED_IN_FLOOD_PER_S, SIGNED_IN_FLOOD_PER_S + 8, 150, 101, true);
-	/* One that has completed a connection lately. */
-	lab_tick(lab, 15000);
-	lab_splice_of(lab, 9000, 220);
-	SIGNED_PASS(100, 100, 100, 220, false);
+	transparent(lab);
+	lab_tick(lab, 14000);
+	EQUAL(lab_state(lab), CONN_FREE);
+	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = OPTION_MSS,
+	       .mss = 1400);
+	OUTCOME_IS(passed_adopted);
+	EQUAL(ONLY(SIDE_OUTSIDE)->seg.flags, TCP_SYN | TCP_ACK);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
+	OUTCOME_IS(passed_adopted);
+	EQUAL(lab_count(lab, COUNTER_adopted), 1);
 }
 
-/* And for those that a list names. */
-LAB_TEST_ONCE(test_passing_signed_syns_of_the_named)
+/* Not in a flood: anybody may have sent the SYN. */
+LAB_TEST(test_passing_expired_in_cookie_mode_is_dropped)
 {
-	struct prefix everybody[2] = { { .len = 0 }, { .len = 0 } };
-
-	lab->services[0].cookies = COOKIES_ALWAYS;
-	lab->services[0].allow = everybody;
-	lab->services[0].n_allow = 2;
-	lab->params.connections = 1024;
-	lab_start(lab);
-	lab_teach(lab);
-	SIGNED_PASS(150, 150, 150, 50, true);
+	lab->services[0].high = 1;
+	transparent(lab);
+	lab_tick(lab, 14000);
+	lab_syn_of(lab, 1, 1);
+	lab_syn_of(lab, 2, 2);
+	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1, .payload_len = 10);
+	OUTCOME_IS(drop_unproven_data);
 }
 
 CU_TestInfo core_passing_tests[] = {
@@ -464,8 +455,9 @@ CU_TestInfo core_passing_tests[] = {
 	CHECK_TEST(test_passing_slow_handshake),
 	CHECK_TEST(test_passing_ends_in_cookie_mode),
 	CHECK_TEST(test_passing_signed_teaches_nothing),
-	CHECK_TEST(test_passing_signed_syns_capped_by_net),
-	CHECK_TEST(test_passing_signed_syns_few_in_a_flood),
-	CHECK_TEST(test_passing_signed_syns_of_the_named),
+	CHECK_TEST(test_passing_lives_on_by_retries),
+	CHECK_TEST(test_passing_expired_goes_on),
+	CHECK_TEST(test_passing_expired_is_answered),
+	CHECK_TEST(test_passing_expired_in_cookie_mode_is_dropped),
 	CU_TEST_INFO_NULL,
 };

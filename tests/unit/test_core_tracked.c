@@ -426,71 +426,6 @@ LAB_TEST(test_tracked_earlier_cookie_opens, "TRACKED.OUTSIDE.ACK", "TRACKED.OUTS
 	check_reopened(lab);
 }
 
-/* The last try of a line that loses has as much time as the first. */
-LAB_TEST(test_tracked_lives_on_by_retries)
-{
-	lab->services[0].calm = CALM_TRANSPARENT;
-	lab_start(lab);
-	lab_syn(lab);
-	lab_tick(lab, 8000);
-	lab_syn(lab);
-	lab_check_passed(lab, SIDE_INSIDE);
-	server_answers(lab);
-	lab_tick(lab, 8000);
-	EQUAL(lab_state(lab), CONN_TRACKED);
-	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
-	lab_check_passed(lab, SIDE_INSIDE);
-	EQUAL(lab_count(lab, COUNTER_tracked), 1);
-}
-
-/* A handshake that passed and then was silent for longer than its entry lives: its server still
- * waits, and both its SYN-ACK and what the client sends cross. */
-LAB_TEST(test_tracked_expired_goes_on)
-{
-	lab->services[0].calm = CALM_TRANSPARENT;
-	lab_start(lab);
-	lab_syn(lab);
-	server_answers(lab);
-	lab_tick(lab, 14000);
-	EQUAL(lab_state(lab), CONN_FREE);
-	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1, .payload_len = 10);
-	OUTCOME_IS(passed_adopted);
-	EQUAL(ONLY(SIDE_INSIDE)->seg.payload_len, 10);
-	SERVER(TCP_ACK, lab->server_iss + 1, lab->irs + 11);
-	OUTCOME_IS(passed_adopted);
-	EQUAL(lab_count(lab, COUNTER_adopted), 1);
-}
-
-LAB_TEST(test_tracked_expired_is_answered)
-{
-	lab->services[0].calm = CALM_TRANSPARENT;
-	lab_start(lab);
-	lab_syn(lab);
-	lab_tick(lab, 14000);
-	EQUAL(lab_state(lab), CONN_FREE);
-	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = OPTION_MSS,
-	       .mss = 1400);
-	OUTCOME_IS(passed_adopted);
-	EQUAL(ONLY(SIDE_OUTSIDE)->seg.flags, TCP_SYN | TCP_ACK);
-	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
-	OUTCOME_IS(passed_adopted);
-	EQUAL(lab_count(lab, COUNTER_adopted), 1);
-}
-
-/* Not in a flood: anybody may have sent the SYN. */
-LAB_TEST(test_tracked_expired_in_cookie_mode_is_dropped)
-{
-	lab->services[0].calm = CALM_TRANSPARENT;
-	lab->services[0].high = 1;
-	lab_start(lab);
-	lab_syn(lab);
-	lab_tick(lab, 14000);
-	lab_syn_of(lab, 1, 1);
-	lab_syn_of(lab, 2, 2);
-	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1, .payload_len = 10);
-	OUTCOME_IS(drop_unproven_data);
-}
-
 CU_TestInfo core_tracked_tests[] = {
 	CHECK_TEST(test_tracked_handshake_passes),
 	CHECK_TEST(test_tracked_data_passes),
@@ -512,10 +447,6 @@ CU_TestInfo core_tracked_tests[] = {
 	CHECK_TEST(test_tracked_wrong_proof_dropped),
 	CHECK_TEST(test_tracked_wrong_proof_of_other_answer_passes),
 	CHECK_TEST(test_tracked_earlier_cookie_opens),
-	CHECK_TEST(test_tracked_lives_on_by_retries),
-	CHECK_TEST(test_tracked_expired_goes_on),
-	CHECK_TEST(test_tracked_expired_is_answered),
-	CHECK_TEST(test_tracked_expired_in_cookie_mode_is_dropped),
 	CHECK_TEST(test_tracked_rst_lingers_its_time),
 	CHECK_TEST(test_tracked_rst_linger_cancelled),
 	CHECK_TEST(test_tracked_rst_inexact_changes_nothing),

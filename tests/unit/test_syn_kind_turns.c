@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Until when a kind of SYNs is remembered. */
+#include "live_set.h"
+#include "syn_kind_lab.h"
+
+/* Another policy: nothing of the one before is left, by whatever way it came. */
+static void
+test_forgotten_with_the_policy(void)
+{
+	struct policy other;
+	uint32_t a, b;
+
+	kind_lab_begin();
+	const struct segment seg = kind_lab_syn(true, PORT_OF(RESPOND));
+	FOUND_ANEW(&seg);
+	core_forget(lab.core);
+	FOUND_ANEW(&seg);
+	other = lab.policy;
+	other.services = &lab.services[HANDOFF];
+	other.n_services = 1;
+	CU_ASSERT_PTR_NULL_FATAL(policy_compile(&other, &a, &b));
+	core_set_policy(lab.core, &other);
+	kind_lab_check_found(&seg, LOCATE_NOTHING, SERVICE_CLOSED, SYN_LANE_NEVER);
+	core_set_policy(lab.core, &lab.policy);
+	kind_lab_check_found(&seg, LOCATE_KEPT, RESPOND, SYN_LANE_NEVER);
+	policy_free_index(&other);
+	kind_lab_end();
+}
+
+/* A SYN that says what an empty place does is none that was met. */
+static void
+test_empty_place_is_no_kind(void)
+{
+	const struct segment nothing = { .is_v4 = false };
+
+	kind_lab_begin();
+	for (unsigned int round = 0; round < 2; round++) {
+		CU_ASSERT_TRUE(syn_kind_is(syn_kind_place(lab.core, &nothing), &nothing, false));
+		kind_lab_check_found(&nothing, LOCATE_NOTHING, SERVICE_NONE, SYN_LANE_NEVER);
+		core_forget(lab.core);
+	}
+	kind_lab_end();
+}
+
+/* With what went into answers, and where servers are. */
+static void
+test_found_anew_in_each_turn(void)
+{
+	kind_lab_begin();
+	const struct segment seg = kind_lab_syn(true, PORT_OF(RESPOND));
+
+	FOUND_ANEW(&seg);
+	lab.now.wall_ms++;
+	CU_ASSERT_TRUE(kind_lab_remembers(&seg));
+	lab.now.wall_ms += (1u << COOKIE_TS_UNIT_SHIFT) - 1;
+	FOUND_ANEW(&seg);
+	lab.core->params.hold_bytes /= 2;
+	FOUND_ANEW(&seg);
+	lab.core->sources.now_s++;
+	FOUND_ANEW(&seg);
+	lab.core->backends.n_placed++;
+	FOUND_ANEW(&seg);
+	/* One that was found out turns ago is no better than one of the last. */
+	lab.now.wall_ms += 1u << COOKIE_TS_UNIT_SHIFT;
+	kind_lab_meet(&(struct segment){ 0 });
+	lab.now.wall_ms -= 1u << COOKIE_TS_UNIT_SHIFT;
+	FOUND_ANEW(&seg);
+	kind_lab_end();
+}
+
+/* No key is in it: cookies of the next epoch are made by the same kind. */
+static void
+test_remembered_over_epochs(void)
+{
+	static const struct secret_set next[SECRET_SETS] = { { .epoch = 1 } };
+
+	kind_lab_begin();
+	const struct segment seg = kind_lab_syn(true, PORT_OF(HANDOFF));
+	FOUND_ANEW(&seg);
+	lab.now.secrets = next;
+	CU_ASSERT_TRUE(kind_lab_remembers(&seg));
+	kind_lab_check_found(&seg, LOCATE_HANDOFF, HANDOFF, SYN_LANE_ALWAYS);
+	kind_lab_end();
+}
+
+/* With cookie mode and the lane of its service; another one's are nothing to it. */
+static void
+test_found_anew_with_the_mode_of_its_service(void)
+{
+	const struct prefix somebody = { ip_addr_v4(htobe32(0x01020300)), 120 };
+	struct live_set *set = live_set_new(1, 1);
+
+	kind_lab_begin();
+	const struct segment seg = kind_lab_syn(true, PORT_OF(RESPOND));
+	FOUND_ANEW(&seg);
+	lab.core->services[PROXY].cookie_mode = true;
+	CU_ASSERT_TRUE(kind_lab_remembers(&seg));
+	lab.core->services[RESPOND].cookie_mode = true;
+	FOUND_ANEW(&seg);
+	kind_lab_check_found(&seg, LOCATE_KEPT, RESPOND, SYN_LANE_IN_COOKIE_MODE);
+	/* By a live list, with which no policy comes. */
+	CU_ASSERT_TRUE_FATAL(set != NULL && live_set_put(set, &somebody, 1 + RESPOND, LIVE_DENY));
+	core_set_lists(lab.core, set);
+	FOUND_ANEW(&seg);
+	kind_lab_check_found(&seg, LOCATE_KEPT, RESPOND, SYN_LANE_NEVER);
+	core_set_lists(lab.core, NULL);
+	FOUND_ANEW(&seg);
+	live_set_free(set);
+	kind_lab_end();
+}
+
+/* With each bit that its server has shown, and with nothing else about it. Its port is the place's
+ * own: n_placed tells of another one's there. */
+static void
+test_found_anew_with_what_its_server_shows(void)
+{
+	kind_lab_begin();
+	const struct segment seg = kind_lab_syn(false, PORT_OF(PROXY));
+	struct backend *b = kind_lab_server(&seg);
+	const size_t end_of_shown = offsetof(struct backend, port_be) + sizeof(uint64_t);
+	unsigned int n_wrong = 0;
+
+	FOUND_ANEW(&seg);
+	for (size_t bit = 8 * offsetof(struct backend, mss); bit < 8 * sizeof(*b); bit++) {
+		uint8_t *byte = (uint8_t *)b + bit / 8;
+		bool shows = bit / 8 < end_of_shown;
+
+		for (unsigned int i = 0; i < 2; i++) {
+			*byte ^= (uint8_t)(1u << bit % 8);
+			n_wrong += kind_lab_remembers(&seg) == shows;
+			n_wrong += !kind_lab_remembers(&seg);
+		}
+	}
+	CU_ASSERT_EQUAL(n_wrong, 0);
+	kind_lab_end();
+}
+
+/* A SYN with another MSS, of another kind's place, whose plan has the same place as that of `seg`. */
+static struct segment
+of_same_plan(const struct segment *seg)
+{
+	const struct service_state *state = &lab.core->services[RESPOND];
+	struct segment other = *seg;
+	uint64_t to = syn_plan_to(seg, state);
+
+	for (other.mss = 600; other.mss < 65000; other.mss++)
+		if (syn_plan_place(lab.core, syn_said(&other) & ~SYN_SAID_SHAPE, to, 0) ==
+		            syn_plan_place(lab.core, syn_said(seg) & ~SYN_SAID_SHAPE, to, 0) &&
+		    syn_kind_place(lab.core, &other) != syn_kind_place(lab.core, seg) &&
+		    other.mss != seg->mss)
+			return other;
+	CU_FAIL_FATAL("no such SYN");
+	return other;
+}
+
+/* With its plan, whose place another has taken. */
+static void
+test_found_anew_with_its_plan(void)
+{
+	kind_lab_begin();
+	const struct segment one = kind_lab_syn(true, PORT_OF(RESPOND)), two = of_same_plan(&one);
+
+	for (unsigned int i = 0; i < 3; i++) {
+		FOUND_ANEW(&one);
+		CU_ASSERT_EQUAL(kind_lab_meet(&one)->plan->offer.mss, one.mss);
+		FOUND_ANEW(&two);
+		CU_ASSERT_EQUAL(kind_lab_meet(&two)->plan->offer.mss, two.mss);
+	}
+	kind_lab_end();
+}
+
+/* The plan of a kind that was met stays for the burst, and one that finds no place lasts no longer. */
+static void
+test_plan_stays_for_its_burst(void)
+{
+	struct syn_kinds kinds;
+
+	kind_lab_begin();
+	const struct segment one = kind_lab_syn(true, PORT_OF(RESPOND)), two = of_same_plan(&one);
+	for (unsigned int round = 0; round < 2; round++) {
+		syn_kinds_begin(lab.core, &kinds, &lab.now);
+		const struct syn_kind *first = kind_lab_meet_in(&kinds, &one),
+				      *second = kind_lab_meet_in(&kinds, &two);
+
+		CU_ASSERT_PTR_NOT_EQUAL(first->plan, second->plan);
+		CU_ASSERT_EQUAL(first->plan->offer.mss, one.mss);
+		CU_ASSERT_EQUAL(second->plan->offer.mss, two.mss);
+		CU_ASSERT_TRUE(kind_lab_remembers_in(&kinds, &one));
+	}
+	CU_ASSERT_TRUE(kind_lab_remembers(&one));
+	CU_ASSERT_FALSE(kind_lab_remembers(&two));
+	kind_lab_end();
+}
+
+CU_TestInfo syn_kind_turns_tests[] = {
+	CHECK_TEST(test_forgotten_with_the_policy),
+	CHECK_TEST(test_empty_place_is_no_kind),
+	CHECK_TEST(test_found_anew_in_each_turn),
+	CHECK_TEST(test_remembered_over_epochs),
+	CHECK_TEST(test_found_anew_with_the_mode_of_its_service),
+	CHECK_TEST(test_found_anew_with_what_its_server_shows),
+	CHECK_TEST(test_found_anew_with_its_plan),
+	CHECK_TEST(test_plan_stays_for_its_burst),
+	CU_TEST_INFO_NULL,
+};
