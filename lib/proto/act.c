@@ -8,11 +8,11 @@
 #include "admission.h"
 #include "talkers.h"
 
-static struct action *
+static inline __attribute__((always_inline)) struct action *
 act_append(struct core *core, struct step *step, enum action_kind kind, enum side out,
            enum counter outcome)
 {
-	if (out == SIDE_INSIDE && !core->params.has_inside) {
+	if (__builtin_expect(out == SIDE_INSIDE && !core->params.has_inside, 0)) {
 		kind = ACTION_DROP;
 		outcome = COUNTER_drop_no_inside;
 	}
@@ -74,10 +74,9 @@ act_reply_with(struct core *core, struct step *step, enum counter outcome,
 }
 
 struct packet *
-act_onward(struct core *core, struct step *step, enum counter outcome, uint8_t flags)
+act_onward(struct core *core, struct step *step, enum side out, enum counter outcome, uint8_t flags)
 {
-	return act_packet(act_append(core, step, ACTION_ONWARD, step->seg->side ^ 1, outcome),
-	                  flags);
+	return act_packet(act_append(core, step, ACTION_ONWARD, out, outcome), flags);
 }
 
 struct packet *

@@ -15,8 +15,9 @@ struct packet *act_reply(struct core *core, struct step *step, enum counter outc
 /* The same for a packet that is ready but for what the caller still changes. */
 struct packet *act_reply_with(struct core *core, struct step *step, enum counter outcome,
                               const struct packet *packet);
-struct packet *act_onward(struct core *core, struct step *step, enum counter outcome,
-                          uint8_t flags);
+/* `out`: the side that the segment did not come by. */
+struct packet *act_onward(struct core *core, struct step *step, enum side out,
+                          enum counter outcome, uint8_t flags);
 /* A packet of its own. `link` NULL: from the path; NULL if there is none or no room. */
 struct packet *act_send(struct core *core, struct actions *out, const struct flow *flow,
                         uint16_t path, const struct link *link, enum side side, uint8_t flags);

@@ -151,12 +151,11 @@ splice_begin(struct core *core, struct step *step, struct conn *conn, const stru
 /* Both ends are there: from now on segments are rewritten. `ts_echo`: TSecr for the server
  * until it speaks. `link`: to it, NULL: from the path. The step's segment, if it has one,
  * becomes what the client is told. */
-static void
-join(struct core *core, struct step *step, struct conn *conn, uint32_t ts_echo,
-     const struct link *link)
+static inline __attribute__((always_inline)) void
+join_with(struct core *core, struct step *step, struct conn *conn, struct pending *p,
+          struct backend *b, uint32_t ts_echo, const struct link *link)
 {
 	uint32_t number = conn->pending;
-	struct pending *p = pending_of(core, conn);
 	uint32_t tsval = pending_clock(p, step->now);
 	struct packet *update;
 
@@ -164,25 +163,35 @@ join(struct core *core, struct step *step, struct conn *conn, uint32_t ts_echo,
 	/* ACK and held data leave before the client hears of the server. */
 	release(core, step, conn, p, link);
 	if (step->seg != NULL)
-		update = act_onward(core, step, COUNTER_taken_handshake, TCP_ACK);
+		update = act_onward(core, step, SIDE_OUTSIDE, COUNTER_taken_handshake, TCP_ACK);
 	else
 		update = act_send(core, step->out, &conn->flow, conn->path, NULL, SIDE_OUTSIDE,
 		                  TCP_ACK);
 	if (update != NULL) {
-		const struct backend *b = backend_of_pending(core, p);
 		update->ttl = b != NULL ? backend_ttl(b) : 0;
 		update_fill(update, conn, p, tsval);
 	}
 	splice_begin(core, step, conn, p, tsval);
 	core_count(core, COUNTER_connected);
-	connecting_uncount(core, p);
+	connecting_uncount(b);
 	pending_give(&core->pending, number);
+}
+
+/* The same where it is rare. */
+static __attribute__((noinline)) void
+join(struct core *core, struct step *step, struct conn *conn, uint32_t ts_echo,
+     const struct link *link)
+{
+	struct pending *p = pending_of(core, conn);
+
+	join_with(core, step, conn, p, backend_of_pending(core, p), ts_echo, link);
 }
 
 void
 join_refuse(struct core *core, struct step *step, const struct conn *conn)
 {
-	struct packet *p = act_onward(core, step, COUNTER_taken_handshake, TCP_RST | TCP_ACK);
+	struct packet *p = act_onward(core, step, SIDE_OUTSIDE, COUNTER_taken_handshake,
+	                              TCP_RST | TCP_ACK);
 
 	p->seq = conn->server_nxt;
 	p->ack = conn->irs + 1; /* nothing has been acknowledged */
@@ -211,13 +220,12 @@ promise_is_broken(struct core *core, struct step *step, struct conn *conn)
 /* The server is there: what it can do is learned. */
 static void
 server_answers(struct core *core, struct backend *b, const struct pending *p,
-               const struct segment *seg, const struct instant *now)
+               const struct segment *seg)
 {
-	if (b->down)
+	if (__builtin_expect(b->down, 0))
 		core_count(core, COUNTER_backend_up);
-	backend_succeed(b);
-	backend_learn(b, &p->offer, &p->answer.offer, p->net, instant_s(now));
-	backend_learn_ttl(b, segment_ttl(seg));
+	backend_answers(b, &p->offer, &p->answer.offer, segment_ttl(seg), p->net,
+	                core->sources.now_s);
 	core_count(core, COUNTER_learned);
 }
 
@@ -268,15 +276,16 @@ connecting_syn_ack(struct core *core, struct step *step)
 	struct backend *b = backend_of_pending(core, p);
 	const struct segment *seg = step->seg;
 	bool is_second = p->flags & PENDING_ANSWERED;
-	bool promised = b != NULL && b->known && b->timestamps;
 
 	if (seg->ack != conn->irs + 1) {
 		act_reset(core, step);
 		return;
 	}
+	/* Before anything is learned. */
+	bool promised = b != NULL && b->known && b->timestamps;
 	answer_read(p, seg);
 	if (!is_second && b != NULL)
-		server_answers(core, b, p, seg, step->now);
+		server_answers(core, b, p, seg);
 	if (client_has_gone(core, step, conn, p) ||
 	    !promise_holds(core, step, conn, p, b, promised))
 		return;
@@ -291,7 +300,7 @@ connecting_syn_ack(struct core *core, struct step *step)
 	if (is_second)
 		ts_echo = seg->tsecr == p->syn_tsval ? 0 : seg->tsval + ECHO_AHEAD;
 	const struct link back = link_of_segment(seg, true);
-	join(core, step, conn, ts_echo, &back);
+	join_with(core, step, conn, p, b, ts_echo, &back);
 }
 
 bool

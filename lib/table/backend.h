@@ -124,6 +124,8 @@ backend_at(const struct backend_table *table, uint32_t number)
  * `net`: hash of the client's prefix. `answered->mss` 0: it named none. */
 void backend_learn(struct backend *backend, const struct tcp_offer *offered,
                    const struct tcp_offer *answered, uint32_t net, uint32_t now_s);
+/* The server answered: it is up. */
+void backend_succeed(struct backend *backend);
 /* The TTL of such a SYN-ACK, as segment_ttl() has it: near 255 it is the mark of a neighbour (RFC
  * 5082), and what is sent in the server's name has it too. */
 static inline void
@@ -139,6 +141,46 @@ backend_ttl(const struct backend *backend)
 	return (uint8_t)-backend->ttl_below;
 }
 
+/*
+ * A server's SYN-ACK to a SYN that it was asked by: it is up, and what it has is learned, as by
+ * backend_succeed(), backend_learn() and backend_learn_ttl(). Mostly nothing is missing that was
+ * offered, and the MSS is as it was: no votes are to be taken then.
+ */
+static inline void
+backend_answers(struct backend *b, const struct tcp_offer *offered,
+                const struct tcp_offer *answered, uint8_t ttl, uint32_t net, uint32_t now_s)
+{
+	bool is_lacking = offered->sack != answered->sack ||
+	                  offered->timestamps != answered->timestamps ||
+	                  offered->wscale == WSCALE_NONE || answered->wscale == WSCALE_NONE;
+
+	if (is_lacking || answered->mss < b->mss || answered->mss == 0) {
+		backend_succeed(b);
+		backend_learn(b, offered, answered, net, now_s);
+		backend_learn_ttl(b, ttl);
+		return;
+	}
+	unsigned int options = OPTION_WSCALE;
+	b->wscale_votes.n = b->mss_votes.n = b->down_votes.n = b->n_lower = 0;
+	b->mss = answered->mss;
+	b->wscale = answered->wscale;
+	if (answered->sack) {
+		options |= OPTION_SACK_PERMITTED;
+		b->sack_votes.n = 0;
+	}
+	if (answered->timestamps) {
+		options |= OPTION_TIMESTAMPS;
+		b->timestamps_votes.n = 0;
+	}
+	b->settled |= (uint8_t)options;
+	b->absent &= (uint8_t)~options;
+	b->known = true;
+	b->sack |= answered->sack;
+	b->timestamps |= answered->timestamps;
+	b->down = false;
+	backend_learn_ttl(b, ttl);
+}
+
 /* Whether the answer to a SYN with these options (enum segment_option) would decide what is
  * still open. (A server that was only ever asked by bare SYNs is known, and nothing of it is
  * settled.) */
@@ -152,8 +194,6 @@ backend_curious(const struct backend *backend, uint8_t offered)
 bool backend_asks_again(const struct backend *backend, uint8_t offered, uint32_t now_s);
 /* The same, and it is asked now: true once in BACKEND_ASK_AGAIN_S. */
 bool backend_ask_again(struct backend *backend, uint8_t offered, uint32_t now_s);
-/* The server answered: it is up. */
-void backend_succeed(struct backend *backend);
 /* It refused or kept silent towards a client of `net`. True if that took it down. */
 bool backend_fail(struct backend *backend, uint32_t net, uint32_t now_s, uint32_t probe_every_s);
 /* Whether a client of `net` may try a server that is down: BACKEND_PROBES of different nets
