@@ -6,27 +6,6 @@
 #include "act.h"
 
 #include "admission.h"
-#include "talkers.h"
-
-static struct action *
-act_append(struct core *core, struct step *step, enum action_kind kind, enum side out,
-           enum counter outcome)
-{
-	if (out == SIDE_INSIDE && !core->params.has_inside) {
-		kind = ACTION_DROP;
-		outcome = COUNTER_drop_no_inside;
-	}
-	struct action *a = &step->out->list[step->out->n++];
-
-	/* One store for the outcome and its kind. */
-	a->what = (uint16_t)(kind | outcome << 8);
-	a->out = (uint8_t)out;
-	a->seg = step->number;
-	core_count(core, outcome);
-	if (__builtin_expect(--core->talk_left[outcome] == 0, 0))
-		talkers_sample(core, step, outcome);
-	return a;
-}
 
 void
 act_drop(struct core *core, struct step *step, enum counter outcome)
@@ -49,14 +28,6 @@ act_edit(struct core *core, struct step *step, enum counter outcome)
 	return &a->rewrite;
 }
 
-static struct packet *
-act_packet(struct action *a, uint8_t flags)
-{
-	memset(&a->packet, 0, sizeof(a->packet));
-	a->packet.flags = flags;
-	return &a->packet;
-}
-
 struct packet *
 act_reply(struct core *core, struct step *step, enum counter outcome, uint8_t flags)
 {
@@ -74,29 +45,15 @@ act_reply_with(struct core *core, struct step *step, enum counter outcome,
 }
 
 struct packet *
-act_onward(struct core *core, struct step *step, enum counter outcome, uint8_t flags)
-{
-	return act_packet(act_append(core, step, ACTION_ONWARD, step->seg->side ^ 1, outcome),
-	                  flags);
-}
-
-struct packet *
 act_send(struct core *core, struct actions *out, const struct flow *flow, uint16_t path,
          const struct link *link, enum side side, uint8_t flags)
 {
-	if (link == NULL && path == 0)
+	if (link != NULL)
+		return act_send_by(core, out, flow, link, side, flags);
+	if (path == 0)
 		return NULL;
-	if (out->n + CORE_BURST_MAX >= out->max) {
-		core_count(core, COUNTER_actions_full);
-		return NULL;
-	}
-	struct action *a = &out->list[out->n++];
-	a->kind = ACTION_SEND;
-	a->out = (uint8_t)side;
-	a->seg = ACTION_NO_SEGMENT;
-	a->flow = *flow;
-	a->link = link != NULL ? *link : path_link(&core->paths, path, side);
-	return act_packet(a, flags);
+	const struct link known = path_link(&core->paths, path, side);
+	return act_send_by(core, out, flow, &known, side, flags);
 }
 
 void

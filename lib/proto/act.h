@@ -5,6 +5,36 @@
 
 #include "actions.h"
 #include "core_state.h"
+#include "talkers.h"
+
+/* What disposes of the step's segment. */
+static inline __attribute__((always_inline)) struct action *
+act_append(struct core *core, struct step *step, enum action_kind kind, enum side out,
+           enum counter outcome)
+{
+	if (__builtin_expect(out == SIDE_INSIDE && !core->params.has_inside, 0)) {
+		kind = ACTION_DROP;
+		outcome = COUNTER_drop_no_inside;
+	}
+	struct action *a = &step->out->list[step->out->n++];
+
+	/* One store for the outcome and its kind. */
+	a->what = (uint16_t)(kind | outcome << 8);
+	a->out = (uint8_t)out;
+	a->seg = step->number;
+	core_count(core, outcome);
+	if (__builtin_expect(--core->talk_left[outcome] == 0, 0))
+		talkers_sample(core, step, outcome);
+	return a;
+}
+
+static inline struct packet *
+act_packet(struct action *a, uint8_t flags)
+{
+	memset(&a->packet, 0, sizeof(a->packet));
+	a->packet.flags = flags;
+	return &a->packet;
+}
 
 /* Each that takes an outcome counts it. */
 void act_drop(struct core *core, struct step *step, enum counter outcome);
@@ -15,9 +45,31 @@ struct packet *act_reply(struct core *core, struct step *step, enum counter outc
 /* The same for a packet that is ready but for what the caller still changes. */
 struct packet *act_reply_with(struct core *core, struct step *step, enum counter outcome,
                               const struct packet *packet);
-struct packet *act_onward(struct core *core, struct step *step, enum counter outcome,
-                          uint8_t flags);
-/* A packet of its own. `link` NULL: from the path; NULL if there is none or no room. */
+/* `out`: the side that the segment did not come by. */
+static inline __attribute__((always_inline)) struct packet *
+act_onward(struct core *core, struct step *step, enum side out, enum counter outcome, uint8_t flags)
+{
+	return act_packet(act_append(core, step, ACTION_ONWARD, out, outcome), flags);
+}
+
+/* A packet of its own; NULL: no room. */
+static inline __attribute__((always_inline)) struct packet *
+act_send_by(struct core *core, struct actions *out, const struct flow *flow,
+            const struct link *link, enum side side, uint8_t flags)
+{
+	if (__builtin_expect(out->n + CORE_BURST_MAX >= out->max, 0)) {
+		core_count(core, COUNTER_actions_full);
+		return NULL;
+	}
+	struct action *a = &out->list[out->n++];
+	a->kind = ACTION_SEND;
+	a->out = (uint8_t)side;
+	a->seg = ACTION_NO_SEGMENT;
+	a->flow = *flow;
+	a->link = *link;
+	return act_packet(a, flags);
+}
+/* The same. `link` NULL: from the path; NULL if there is none or no room. */
 struct packet *act_send(struct core *core, struct actions *out, const struct flow *flow,
                         uint16_t path, const struct link *link, enum side side, uint8_t flags);
 /* RST as RFC 9293 3.10.7.1 wants it, under the caps; else dropped. */

@@ -184,7 +184,7 @@ service_over(const struct core *core, const struct step *step, const struct back
 }
 
 enum counter
-admission_over(struct core *core, const struct step *step, const struct backend *backend)
+admission_over_any(struct core *core, const struct step *step, const struct backend *backend)
 {
 	const struct source_limits *limits = &core->policy->sources;
 	enum counter why = service_over(core, step, backend);

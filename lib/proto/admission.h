@@ -98,10 +98,6 @@ admission_cookie_out(struct core *core, struct step *step)
 	}
 }
 uint64_t core_net(const struct core *core, const struct flow *flow);
-/* Limits after the handshake: COUNTER_COUNT, or the counter of what is exceeded. */
-enum counter admission_over(struct core *core, const struct step *step,
-                            const struct backend *backend);
-
 static inline bool
 admission_counts_sources(const struct core *core)
 {
@@ -109,6 +105,24 @@ admission_counts_sources(const struct core *core)
 
 	return (limits->connections_host | limits->connections_net | limits->new_per_s_host |
 	        limits->new_per_s_net) != 0;
+}
+
+/* Has a service limits of its own behind the handshake? */
+static inline bool
+admission_limits(const struct service *service)
+{
+	return (service->max_connections | service->max_new_per_s | service->max_connecting) != 0;
+}
+
+enum counter admission_over_any(struct core *core, const struct step *step,
+                                const struct backend *backend);
+/* Limits after the handshake: COUNTER_COUNT, or the counter of what is exceeded. */
+static inline enum counter
+admission_over(struct core *core, const struct step *step, const struct backend *backend)
+{
+	if (!step->state->is_limited)
+		return COUNTER_COUNT;
+	return admission_over_any(core, step, backend);
 }
 
 /* Count a connection in its source prefixes. */
@@ -127,7 +141,7 @@ admission_count(struct core *core, const struct step *step, struct conn *conn)
 	}
 	state->n_new++;
 	sum_add(&state->opened, 1);
-	if (admission_counts_sources(core))
+	if (state->is_limited && admission_counts_sources(core))
 		admission_count_source(core, conn);
 }
 

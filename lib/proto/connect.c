@@ -9,6 +9,7 @@
 #include "act.h"
 #include "admission.h"
 #include "challenge.h"
+#include "entry_open.h"
 #include "join.h"
 
 static void
@@ -18,20 +19,19 @@ syn_fill(struct packet *p, const struct conn *conn, const struct pending *pendin
 	p->seq = conn->irs;
 	p->window = pending_unscaled_window(pending);
 	p->mss = pending->offer.mss;
-	p->options = OPTION_MSS;
+	unsigned int options = OPTION_MSS | pending->offer.sack * OPTION_SACK_PERMITTED;
 	if (pending->offer.wscale != WSCALE_NONE) {
-		p->options |= OPTION_WSCALE;
+		options |= OPTION_WSCALE;
 		p->wscale = pending->offer.wscale;
 	}
-	if (pending->offer.sack)
-		p->options |= OPTION_SACK_PERMITTED;
 	if (pending->offer.timestamps) {
-		p->options |= OPTION_TIMESTAMPS;
+		options |= OPTION_TIMESTAMPS;
 		p->tsval = tsval;
 	}
+	p->options = (uint8_t)options;
 }
 
-static void
+static __attribute__((noinline)) void
 syn_send(struct core *core, struct actions *out, const struct conn *conn, const struct pending *p,
          const struct link *link, uint32_t tsval)
 {
@@ -134,15 +134,31 @@ make_room(struct core *core, struct step *step, bool doubtful)
 		return false;
 	core_count(core, COUNTER_pending_evicted);
 	give_up(core, &core->pending.records[number], step->now, step->out);
-	pending_settle_last(&core->pending);
+	pending_settle_last(&core->pending, number);
 	return true;
 }
 
-/* May its server never answer? Records of clients of such give way first. */
+/* May its server never answer? Nobody has ever heard of it, or it is down. */
 static inline bool
 is_doubtful(const struct backend *b)
 {
 	return b == NULL || !b->known || b->down;
+}
+
+/* What keeps a proven client from having such a server asked. */
+static __attribute__((noinline)) enum counter
+doubtful_over(struct core *core, struct step *step, struct backend *b, uint32_t net)
+{
+	uint32_t now_s = core->sources.now_s, every_s = core->policy->timeouts.probe;
+	bool down = b != NULL && b->down;
+
+	if (down && !backend_may_probe(b, net, now_s, every_s))
+		return COUNTER_limit_backend_down;
+	if (!pending_has_room(&core->pending, true) && !make_room(core, step, true))
+		return COUNTER_pending_full;
+	if (down)
+		backend_probe(b, net, now_s, every_s);
+	return COUNTER_COUNT;
 }
 
 /* What keeps a proven client from having its server asked; COUNTER_COUNT: nothing. */
@@ -150,26 +166,23 @@ static inline enum counter
 connect_over(struct core *core, struct step *step, struct backend *b, uint32_t net)
 {
 	enum counter over = admission_over(core, step, b);
-	uint32_t now_s = instant_s(step->now), every_s = core->policy->timeouts.probe;
-	bool down = b != NULL && b->down;
-	bool doubtful = is_doubtful(b);
 
 	if (over != COUNTER_COUNT)
 		return over;
-	if (down && !backend_may_probe(b, net, now_s, every_s))
-		return COUNTER_limit_backend_down;
-	if (__builtin_expect(!pending_has_room(&core->pending, doubtful), 0) &&
-	    !make_room(core, step, doubtful))
+	if (__builtin_expect(is_doubtful(b), 0))
+		return doubtful_over(core, step, b, net);
+	if (__builtin_expect(!pending_has_room(&core->pending, false), 0) &&
+	    !make_room(core, step, false))
 		return COUNTER_pending_full;
-	if (down)
-		backend_probe(b, net, now_s, every_s);
 	return COUNTER_COUNT;
 }
 
 /* Proven, but there is no room or a limit is met: RST, and the cookie is spent. */
-static void
-connect_refuse(struct core *core, struct step *step, const struct proven *proven)
+static __attribute__((noinline)) void
+connect_refuse(struct core *core, struct step *step, const struct proven *proven,
+               enum counter over)
 {
+	core_count(core, over);
 	sum_add(&step->state->refused, 1);
 	/* Remembering costs an entry: not when entries are what is short. */
 	if (core->conns.used < core->conns.capacity - core->conns.capacity / 8) {
@@ -183,7 +196,18 @@ connect_refuse(struct core *core, struct step *step, const struct proven *proven
 		act_drop(core, step, COUNTER_drop_connection_limit);
 	else
 		act_reset(core, step);
+	step->reason = (uint8_t)over;
 }
+
+/* What is agreed is copied as one word, with a byte behind it that is written afterwards. */
+#define AGREED_SIZE 8u
+_Static_assert(offsetof(struct proven, promised_wscale) ==
+                               offsetof(struct proven, offer) + sizeof(struct tcp_offer) &&
+                       offsetof(struct pending, promised_wscale) ==
+                               offsetof(struct pending, offer) + sizeof(struct tcp_offer) &&
+                       offsetof(struct pending, ttl) ==
+                               offsetof(struct pending, offer) + AGREED_SIZE - 1,
+               "the offer, and the scale that was promised behind it");
 
 void
 connect_begin(struct core *core, struct step *step, const struct proven *proven, uint32_t net)
@@ -193,17 +217,20 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven,
 	struct backend *b = backend_at(&core->backends, backend);
 	enum counter over = connect_over(core, step, b, net);
 
-	if (over != COUNTER_COUNT) {
-		core_count(core, over);
-		connect_refuse(core, step, proven);
-		step->reason = (uint8_t)over;
+	if (__builtin_expect(over != COUNTER_COUNT, 0)) {
+		connect_refuse(core, step, proven, over);
 		return;
 	}
 	struct conn *conn = conn_open_proven(core, step, proven, CONN_CONNECTING);
 	if (conn == NULL)
 		return;
 	admission_count(core, step, conn);
-	conn->pending = pending_take(&core->pending, is_doubtful(b));
+	uint8_t flags = step->service->repeat_syn ? PENDING_REPEATED : 0;
+	if (__builtin_expect(is_doubtful(b), 0))
+		flags |= PENDING_DOUBTFUL;
+	if (b != NULL)
+		b->n_connecting++;
+	conn->pending = pending_start(&core->pending, flags, step->now->now_ms + RETRY_MS);
 
 	struct pending *p = pending_of(core, conn);
 	p->started_ms = step->now->now_ms;
@@ -212,20 +239,15 @@ connect_begin(struct core *core, struct step *step, const struct proven *proven,
 	p->iss = proven->iss;
 	p->ts_base = proven->ts_sent + cookie_ts_elapsed(proven->ts_sent, step->now->wall_ms);
 	p->net = net;
-	p->offer = proven->offer;
-	p->promised_wscale = proven->promised_wscale;
+	memcpy(&p->offer, &proven->offer, AGREED_SIZE);
 	p->tsval = seg->tsval;
 	note_client(p, seg);
-	if (b != NULL)
-		b->n_connecting++;
-	pending_wait(&core->pending, conn->pending, 0, step->now->now_ms + RETRY_MS);
+	core_count(core, COUNTER_opened);
 	if (seg->payload_len != 0 || (seg->flags & TCP_FIN))
 		hold(core, conn, seg); /* what does not fit comes again */
-	core_count(core, COUNTER_opened);
-	if (step->service->repeat_syn)
-		p->flags |= PENDING_REPEATED;
-	syn_fill(act_onward(core, step, COUNTER_taken_proof, TCP_SYN), conn, p, first_tsval(p));
-	if (p->flags & PENDING_REPEATED)
+	syn_fill(act_onward(core, step, SIDE_INSIDE, COUNTER_taken_proof, TCP_SYN), conn, p,
+	         first_tsval(p));
+	if (flags & PENDING_REPEATED)
 		syn_send(core, step->out, conn, p, NULL, p->tsval);
 }
 

@@ -3,6 +3,7 @@
 #include "core.h"
 
 #include "act.h"
+#include "admission.h"
 #include "admit.h"
 #include "decision.h"
 #include "entry.h"
@@ -25,8 +26,10 @@ core_set_policy(struct core *core, const struct policy *policy)
 	core_forget(core);
 	core->hands_off = false;
 	core->reflect_cap = limit_share(core, policy->reflection.per_net_per_s);
-	for (uint32_t i = 0; i < SERVICES_MAX; i++)
+	for (uint32_t i = 0; i < SERVICES_MAX; i++) {
 		core->services[i].service = NULL;
+		core->services[i].is_limited = admission_counts_sources(core);
+	}
 	for (uint32_t i = 0; i < policy->n_services; i++) {
 		const struct service *service = &policy->services[i];
 		struct service_state *state = &core->services[service->id];
@@ -39,6 +42,7 @@ core_set_policy(struct core *core, const struct policy *policy)
 		state->cookies = service->cookies;
 		state->drops_unproven = service->unproven != REFUSE_RESET;
 		state->is_listed = admit_is_asked(core, service);
+		state->is_limited |= admission_limits(service);
 		handoff_set(core, state, is_first);
 		if (is_first)
 			state->served_ms = core->served_ms;

@@ -73,6 +73,7 @@ struct service_state {
 	bool keeps_nothing; /* it would be stateless but for observe */
 
 	bool drops_unproven; /* what proves nothing is not answered */
+	bool is_limited;     /* a limit may refuse clients that are proven: admission_over() */
 	uint32_t half_open;
 	uint64_t cookies_until_ms; /* a cookie of this service may still be out */
 	uint64_t syn, syn_ack;
@@ -238,6 +239,7 @@ struct core {
 	uint64_t served_ms;           /* the last of its services' */
 	uint64_t unfinished_until_ms; /* nothing is in `unfinished` any more */
 	uint64_t cookie_out_ms;       /* the last cookie of this core dies here: the gate */
+	uint32_t server_last;         /* number of the backend that server_of() found last */
 	uint32_t n_outbound;          /* TRACKED by SYNs from inside */
 	uint32_t n_live;              /* CONNECTING, SPLICED, RESPONDING */
 	uint32_t n_closing;
@@ -336,6 +338,14 @@ static inline uint16_t
 clock_s(const struct instant *now, uint32_t plus_s)
 {
 	return (uint16_t)(instant_s(now) + plus_s);
+}
+
+/* The same of the burst or the tick that runs: of the time that core_locate() or core_tick() was
+ * called with, and worked out once. */
+static inline uint16_t
+core_clock_s(const struct core *core, uint32_t plus_s)
+{
+	return (uint16_t)(core->sources.now_s + plus_s);
 }
 
 /* A limit of the whole engine -> this core's share; 0 stays "no limit". */

@@ -7,6 +7,7 @@
 
 #include "act.h"
 #include "admission.h"
+#include "entry_open.h"
 #include "incarnation.h"
 #include "unfinished.h"
 
@@ -86,6 +87,26 @@ conn_find_slot(const struct core *core, uint32_t number, struct flow_slot *at)
 
 	return entry_find(core, &conn->flow, tags, flow_hash(&core->hash_key, &conn->flow, tags),
 	                  at) == number;
+}
+
+uint32_t
+server_of_any(struct core *core, const struct step *step)
+{
+	const struct flow *flow = &step->seg->flow;
+	struct destination *place = destination_place(&core->destinations, flow);
+	struct backend *b = backend_at(&core->backends, place->backend);
+
+	if (b != NULL && backend_is(b, &flow->server, flow->server_port_be)) {
+		b->seen_s = (uint16_t)core->sources.now_s;
+	} else {
+		uint32_t before = core->backends.n_forgotten;
+		place->backend = backend_find(&core->backends, &flow->server, flow->server_port_be,
+		                              true, core->sources.now_s);
+		if (core->backends.n_forgotten != before)
+			core_count(core, COUNTER_backend_forgotten);
+	}
+	core->server_last = place->backend;
+	return place->backend;
 }
 
 static void
@@ -169,19 +190,10 @@ conn_free(struct core *core, uint32_t number, struct flow_slot at)
 	conn_table_give(&core->conns, number);
 }
 
-void
-connecting_uncount(struct core *core, const struct pending *p)
-{
-	struct backend *b = backend_of_pending(core, p);
-
-	if (b != NULL && b->n_connecting > 0)
-		b->n_connecting--;
-}
-
 static void
 connect_abandon(struct core *core, struct conn *conn)
 {
-	connecting_uncount(core, pending_of(core, conn));
+	connecting_uncount(backend_of_pending(core, pending_of(core, conn)));
 	pending_give(&core->pending, conn->pending);
 }
 
@@ -286,8 +298,8 @@ evict_rank(const struct core *core, const struct conn *conn, uint16_t idle_s)
 	}
 }
 
-/* Make room in a full table: the best victim among the next EVICT_LOOK. */
-static bool
+/* The best victim among the next EVICT_LOOK. */
+bool
 conn_evict(struct core *core, const struct instant *now, struct actions *out)
 {
 	struct conn_table *t = &core->conns;
@@ -353,11 +365,11 @@ entry_clear(struct core *core, struct step *step)
 	step->entry = FLOW_NONE;
 }
 
-/* Step's entry gives way to one with `side`, which learns what it must know of it. */
-static __attribute__((noinline)) void
-conn_replace(struct core *core, struct step *step, struct conn_side *side)
+__attribute__((noinline)) uint32_t
+conn_replace(struct core *core, struct step *step)
 {
-	uint32_t entry = step->entry;
+	struct conn_side side = { 0 };
+	uint32_t entry = step->entry, before;
 
 	if (entry & FLOW_HALF_OPEN) {
 		core_count(core, COUNTER_half_open_replaced);
@@ -365,59 +377,11 @@ conn_replace(struct core *core, struct step *step, struct conn_side *side)
 		core_count(core, COUNTER_reused);
 		if (conn_cookie_lives(core, entry, step->now))
 			incarnation_follow(conn_of(core, entry), &core->conns.sides[entry],
-			                   step->seg->seq, side);
+			                   step->seg->seq, &side);
 	}
 	entry_clear(core, step);
-}
-
-/* conn_open(), of a connection with all that conn.rest has but a path. */
-static inline __attribute__((always_inline)) struct conn *
-conn_open_as(struct core *core, struct step *step, uint32_t lifetime_s,
-             unsigned int promised_wscale, uint64_t rest)
-{
-	const struct segment *seg = step->seg;
-	struct conn_table *t = &core->conns;
-	uint16_t now_s = clock_s(step->now, 0);
-	struct conn_side side = { 0 };
-
-	if (step->entry != FLOW_NONE)
-		conn_replace(core, step, &side);
-	/* Nothing is evicted in vain: the path first. */
-	uint16_t path = path_get(&core->paths, seg);
-	if (path == 0) {
-		core_count(core, COUNTER_path_full);
-		step->reason = COUNTER_path_full;
-		return NULL;
-	}
-	if (t->used == t->capacity && !conn_evict(core, step->now, step->out)) {
-		core_count(core, COUNTER_table_full);
-		step->reason = COUNTER_table_full;
-		path_put(&core->paths, path);
-		return NULL;
-	}
-	uint32_t number = conn_table_take(t);
-	if (!flow_index_insert(&core->index, seg->found.hash, number,
-	                       (uint16_t)(now_s + lifetime_s), &step->at)) {
-		core_count(core, COUNTER_index_full);
-		step->reason = COUNTER_index_full;
-		conn_table_give(t, number);
-		path_put(&core->paths, path);
-		return NULL;
-	}
-	core->mutations++;
-	step->entry = number;
-	struct conn *conn = &t->conns[number];
-	conn->flow = seg->flow;
-	conn->irs = conn->client_nxt = conn->server_nxt = 0;
-	conn->seq_delta = conn->ts_delta = 0;
-	conn->rest = rest | conn_rest_of(CONN_PATH, path);
-	t->sides[number] = (struct conn_side){
-		.service = seg->found.service & (SERVICES_MAX - 1),
-		.promised_wscale = promised_wscale & 15,
-		.born_s = now_s,
-		.before = { side.before[0], side.before[1] },
-	};
-	return conn;
+	memcpy(&before, side.before, sizeof(before));
+	return before;
 }
 
 struct conn *
@@ -425,30 +389,6 @@ conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
 {
 	return conn_open_as(core, step, lifetime_s, WSCALE_NONE,
 	                    CONN_REST(.client_wscale = WSCALE_NONE, .server_wscale = WSCALE_NONE));
-}
-
-struct conn *
-conn_open_proven(struct core *core, struct step *step, const struct proven *proven,
-                 enum conn_state state)
-{
-	unsigned int promised = state == CONN_CONNECTING ? proven->promised_wscale : WSCALE_NONE;
-	uint64_t rest = CONN_REST(.server_wscale = WSCALE_NONE) |
-	                conn_rest_of(CONN_CLIENT_WSCALE, proven->offer.wscale) |
-	                conn_rest_of(CONN_STATE, state) |
-	                conn_rest_of(CONN_FLAGS, proven->offer.timestamps ? CONN_TIMESTAMPS : 0);
-	struct conn *conn = conn_open_as(core, step, core->policy->timeouts.idle, promised, rest);
-
-	if (conn == NULL) { /* counted there */
-		sum_add(&step->state->refused, 1);
-		act_reset(core, step);
-		return NULL;
-	}
-	conn->irs = proven->irs;
-	conn->client_nxt = proven->irs + 1;
-	conn->server_nxt = proven->iss + 1;
-	gauge_add(&core->n_live, 1);
-	gauge_add(&step->state->connections, 1);
-	return conn;
 }
 
 /* Not counted in its source any more. */

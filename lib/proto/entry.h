@@ -63,26 +63,21 @@ void half_open_drop(struct core *core, uint32_t number, struct flow_slot at);
 static inline void
 entry_touch(struct core *core, const struct step *step, uint32_t lifetime_s)
 {
-	flow_index_touch(&core->index, step->at, clock_s(step->now, lifetime_s));
+	flow_index_touch(&core->index, step->at, core_clock_s(core, lifetime_s));
 }
 /* What is known of the server of step's segment, made if need be: its number. */
+uint32_t server_of_any(struct core *core, const struct step *step);
 static inline uint32_t
 server_of(struct core *core, const struct step *step)
 {
 	const struct flow *flow = &step->seg->flow;
-	struct destination *place = destination_place(&core->destinations, flow);
-	struct backend *b = backend_at(&core->backends, place->backend);
+	struct backend *b = backend_at(&core->backends, core->server_last);
 
-	if (b != NULL && backend_is(b, &flow->server, flow->server_port_be)) {
-		b->seen_s = (uint16_t)core->sources.now_s;
-		return place->backend;
-	}
-	uint32_t before = core->backends.n_forgotten;
-	place->backend = backend_find(&core->backends, &flow->server, flow->server_port_be, true,
-	                              core->sources.now_s);
-	if (core->backends.n_forgotten != before)
-		core_count(core, COUNTER_backend_forgotten);
-	return place->backend;
+	/* Few segments that follow each other have servers of their own. */
+	if (b == NULL || !backend_is(b, &flow->server, flow->server_port_be))
+		return server_of_any(core, step);
+	b->seen_s = (uint16_t)core->sources.now_s;
+	return core->server_last;
 }
 /* RST to both ends of a spliced connection, or the client of another. */
 void conn_reset_ends(struct core *core, const struct conn *conn, struct actions *out);
@@ -91,13 +86,10 @@ void conn_reset_ends(struct core *core, const struct conn *conn, struct actions 
 struct proven {
 	uint32_t iss, irs;
 	struct tcp_offer offer;
-	bool by_cookie; /* else by the half-open entry */
 	uint8_t promised_wscale;
+	bool by_cookie;   /* else by the half-open entry */
 	uint32_t ts_sent; /* TSval of the SYN-ACK that the client goes by */
 };
-/* An entry for it, in a state that is live; NULL if there is no room: the client is told then. */
-struct conn *conn_open_proven(struct core *core, struct step *step, const struct proven *proven,
-                              enum conn_state state);
 /* What is known of the client of a CONNECTING connection. */
 static inline struct pending *
 pending_of(struct core *core, const struct conn *conn)
@@ -136,8 +128,13 @@ pending_clock(const struct pending *p, const struct instant *now)
 	return p->ts_base + (uint32_t)(now->now_ms - p->started_ms);
 }
 
-/* It waits for its server no more. */
-void connecting_uncount(struct core *core, const struct pending *p);
+/* Of the clients of this server, NULL if nothing is known of it, one waits no more. */
+static inline void
+connecting_uncount(struct backend *b)
+{
+	if (b != NULL && b->n_connecting > 0)
+		b->n_connecting--;
+}
 /* Seconds that the connection may be silent in its present state. */
 uint32_t splice_lifetime(const struct core *core, const struct conn *conn);
 

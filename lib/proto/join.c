@@ -51,13 +51,10 @@ answer_read(struct pending *p, const struct segment *seg)
 }
 
 /* An ACK of the server's SYN-ACK, with the next `n` bytes of what is held; NULL: no room. */
-static struct packet *
-release_segment(struct core *core, struct step *step, const struct conn *conn,
-                const struct pending *p, const struct link *link, uint32_t at, uint32_t n)
+static inline __attribute__((always_inline)) struct packet *
+release_fill(struct packet *out, struct core *core, struct step *step, const struct conn *conn,
+             const struct pending *p, uint32_t at, uint32_t n)
 {
-	struct packet *out = act_send(core, step->out, &conn->flow, conn->path, link, SIDE_INSIDE,
-	                              TCP_ACK);
-
 	if (out == NULL)
 		return NULL;
 	packet_for_client(out, p);
@@ -77,10 +74,10 @@ release_segment(struct core *core, struct step *step, const struct conn *conn,
 }
 
 /* Everything held goes to the server, in the segments that it came in or smaller ones that
- * the server takes; a bare ACK if nothing is. What finds no room the client sends again. */
-static void
-release(struct core *core, struct step *step, const struct conn *conn, const struct pending *p,
-        const struct link *link)
+ * the server takes. What finds no room the client sends again. */
+static __attribute__((noinline)) void
+release_held(struct core *core, struct step *step, const struct conn *conn,
+             const struct pending *p, const struct link *link)
 {
 	/* Cut no finer, whatever the server says: 40 bytes of options, 8 of data. */
 	uint32_t mss = p->answer.offer.mss > COOKIE_MSS_LEAST ? p->answer.offer.mss
@@ -88,15 +85,14 @@ release(struct core *core, struct step *step, const struct conn *conn, const str
 	uint32_t most = mss - (p->offer.timestamps ? 12u : 0u);
 	uint32_t block = p->first_block, at = 0, in_block = 0;
 
-	do {
-		uint32_t n = 0;
+	while (block != FLOW_NONE) {
+		uint32_t n = core->pending.blocks[block].size - in_block;
 
-		if (block != FLOW_NONE)
-			n = core->pending.blocks[block].size - in_block;
 		if (n > most)
 			n = most;
-		struct packet *out = release_segment(core, step, conn, p, link, at, n);
-		if (out == NULL || block == FLOW_NONE)
+		struct packet *out = act_send(core, step->out, &conn->flow, conn->path, link,
+		                              SIDE_INSIDE, TCP_ACK);
+		if (release_fill(out, core, step, conn, p, at, n) == NULL)
 			return;
 		out->payload = pending_block_data(&core->pending, block) + in_block;
 		at += n;
@@ -105,7 +101,23 @@ release(struct core *core, struct step *step, const struct conn *conn, const str
 			block = core->pending.blocks[block].next;
 			in_block = 0;
 		}
-	} while (block != FLOW_NONE);
+	}
+}
+
+/* The same; a bare ACK if nothing is held. */
+static inline __attribute__((always_inline)) void
+release(struct core *core, struct step *step, const struct conn *conn, const struct pending *p,
+        const struct link *link)
+{
+	if (__builtin_expect(p->first_block != FLOW_NONE, 0))
+		release_held(core, step, conn, p, link);
+	else if (link != NULL)
+		release_fill(act_send_by(core, step->out, &conn->flow, link, SIDE_INSIDE, TCP_ACK),
+		             core, step, conn, p, 0, 0);
+	else
+		release_fill(act_send(core, step->out, &conn->flow, conn->path, NULL, SIDE_INSIDE,
+		                      TCP_ACK),
+		             core, step, conn, p, 0, 0);
 }
 
 /* The client has been told a small window: tell it the server's. */
@@ -121,7 +133,7 @@ update_fill(struct packet *out, const struct conn *conn, const struct pending *p
 		packet_stamp(out, tsval, p->tsval);
 }
 
-static void
+static inline __attribute__((always_inline)) void
 splice_begin(struct core *core, struct step *step, struct conn *conn, const struct pending *p,
              uint32_t tsval)
 {
@@ -151,12 +163,11 @@ splice_begin(struct core *core, struct step *step, struct conn *conn, const stru
 /* Both ends are there: from now on segments are rewritten. `ts_echo`: TSecr for the server
  * until it speaks. `link`: to it, NULL: from the path. The step's segment, if it has one,
  * becomes what the client is told. */
-static void
-join(struct core *core, struct step *step, struct conn *conn, uint32_t ts_echo,
-     const struct link *link)
+static inline __attribute__((always_inline)) void
+join_with(struct core *core, struct step *step, struct conn *conn, struct pending *p,
+          struct backend *b, uint32_t ts_echo, const struct link *link)
 {
 	uint32_t number = conn->pending;
-	struct pending *p = pending_of(core, conn);
 	uint32_t tsval = pending_clock(p, step->now);
 	struct packet *update;
 
@@ -164,25 +175,35 @@ join(struct core *core, struct step *step, struct conn *conn, uint32_t ts_echo,
 	/* ACK and held data leave before the client hears of the server. */
 	release(core, step, conn, p, link);
 	if (step->seg != NULL)
-		update = act_onward(core, step, COUNTER_taken_handshake, TCP_ACK);
+		update = act_onward(core, step, SIDE_OUTSIDE, COUNTER_taken_handshake, TCP_ACK);
 	else
 		update = act_send(core, step->out, &conn->flow, conn->path, NULL, SIDE_OUTSIDE,
 		                  TCP_ACK);
 	if (update != NULL) {
-		const struct backend *b = backend_of_pending(core, p);
 		update->ttl = b != NULL ? backend_ttl(b) : 0;
 		update_fill(update, conn, p, tsval);
 	}
 	splice_begin(core, step, conn, p, tsval);
 	core_count(core, COUNTER_connected);
-	connecting_uncount(core, p);
+	connecting_uncount(b);
 	pending_give(&core->pending, number);
+}
+
+/* The same where it is rare. */
+static __attribute__((noinline)) void
+join(struct core *core, struct step *step, struct conn *conn, uint32_t ts_echo,
+     const struct link *link)
+{
+	struct pending *p = pending_of(core, conn);
+
+	join_with(core, step, conn, p, backend_of_pending(core, p), ts_echo, link);
 }
 
 void
 join_refuse(struct core *core, struct step *step, const struct conn *conn)
 {
-	struct packet *p = act_onward(core, step, COUNTER_taken_handshake, TCP_RST | TCP_ACK);
+	struct packet *p = act_onward(core, step, SIDE_OUTSIDE, COUNTER_taken_handshake,
+	                              TCP_RST | TCP_ACK);
 
 	p->seq = conn->server_nxt;
 	p->ack = conn->irs + 1; /* nothing has been acknowledged */
@@ -211,13 +232,12 @@ promise_is_broken(struct core *core, struct step *step, struct conn *conn)
 /* The server is there: what it can do is learned. */
 static void
 server_answers(struct core *core, struct backend *b, const struct pending *p,
-               const struct segment *seg, const struct instant *now)
+               const struct segment *seg)
 {
-	if (b->down)
+	if (__builtin_expect(b->down, 0))
 		core_count(core, COUNTER_backend_up);
-	backend_succeed(b);
-	backend_learn(b, &p->offer, &p->answer.offer, p->net, instant_s(now));
-	backend_learn_ttl(b, segment_ttl(seg));
+	backend_answers(b, &p->offer, &p->answer.offer, segment_hops(seg), p->net,
+	                core->sources.now_s);
 	core_count(core, COUNTER_learned);
 }
 
@@ -245,21 +265,6 @@ client_has_gone(struct core *core, struct step *step, struct conn *conn,
 	return true;
 }
 
-/* Can the connection be what the client was promised? If not it has been ended. */
-static bool
-promise_holds(struct core *core, struct step *step, struct conn *conn, const struct pending *p,
-              struct backend *b, bool promised)
-{
-	/* A lower MSS than promised is no reason: see backend.h. */
-	if (!p->offer.timestamps || p->answer.offer.timestamps)
-		return true;
-	/* A client can claim timestamps that nobody promised: its own loss alone. */
-	if (promised && b != NULL)
-		backend_forget(b);
-	promise_is_broken(core, step, conn);
-	return false;
-}
-
 void
 connecting_syn_ack(struct core *core, struct step *step)
 {
@@ -268,18 +273,27 @@ connecting_syn_ack(struct core *core, struct step *step)
 	struct backend *b = backend_of_pending(core, p);
 	const struct segment *seg = step->seg;
 	bool is_second = p->flags & PENDING_ANSWERED;
-	bool promised = b != NULL && b->known && b->timestamps;
 
 	if (seg->ack != conn->irs + 1) {
 		act_reset(core, step);
 		return;
 	}
 	answer_read(p, seg);
-	if (!is_second && b != NULL)
-		server_answers(core, b, p, seg, step->now);
-	if (client_has_gone(core, step, conn, p) ||
-	    !promise_holds(core, step, conn, p, b, promised))
+	/* Can the connection not be what the client was promised? A lower MSS than promised is no
+	 * reason: see backend.h. A client can claim timestamps that nobody promised: its own loss
+	 * alone. */
+	bool breaks = p->offer.timestamps && !p->answer.offer.timestamps;
+	bool forgets = breaks && b != NULL && b->known && b->timestamps;
+	if (b != NULL && !is_second)
+		server_answers(core, b, p, seg);
+	if (client_has_gone(core, step, conn, p))
 		return;
+	if (__builtin_expect(breaks, 0)) {
+		if (forgets)
+			backend_forget(b);
+		promise_is_broken(core, step, conn);
+		return;
+	}
 	if (!is_second && (p->flags & PENDING_REPEATED)) {
 		p->flags |= PENDING_ANSWERED;
 		pending_wait(&core->pending, conn->pending, PENDING_STAGE_ANSWERED,
@@ -291,7 +305,7 @@ connecting_syn_ack(struct core *core, struct step *step)
 	if (is_second)
 		ts_echo = seg->tsecr == p->syn_tsval ? 0 : seg->tsval + ECHO_AHEAD;
 	const struct link back = link_of_segment(seg, true);
-	join(core, step, conn, ts_echo, &back);
+	join_with(core, step, conn, p, b, ts_echo, &back);
 }
 
 bool

@@ -270,7 +270,7 @@ connected(struct core *shadow, struct step *step, struct conn *conn, const struc
 	struct segment *seg = step->seg;
 	uint32_t number = conn->pending;
 
-	connecting_uncount(shadow, pending_of(shadow, conn));
+	connecting_uncount(backend_of_pending(shadow, pending_of(shadow, conn)));
 	conn->seq_delta = 0; /* lies over conn->pending */
 	conn->client_nxt = conn->irs + 1;
 	conn->server_nxt = note->ack;

@@ -29,7 +29,7 @@ proof_once(struct step *step, uint32_t irs)
 }
 
 /* What the proven cookie says. */
-static __attribute__((noinline)) bool
+static inline __attribute__((always_inline)) bool
 proof_read(struct core *core, struct step *step, struct proven *proven)
 {
 	struct segment *seg = step->seg;
@@ -66,8 +66,8 @@ proof_late(struct step *step)
 		seg->found.probe = proof_once(step, seg->seq);
 }
 
-bool
-proof_check(struct core *core, struct step *step, struct proven *proven)
+static inline __attribute__((always_inline)) bool
+proof_look(struct core *core, struct step *step, struct proven *proven)
 {
 	struct segment *seg = step->seg;
 
@@ -88,6 +88,12 @@ proof_check(struct core *core, struct step *step, struct proven *proven)
 	return proof_read(core, step, proven);
 }
 
+bool
+proof_check(struct core *core, struct step *step, struct proven *proven)
+{
+	return proof_look(core, step, proven);
+}
+
 /*
  * The answer to a keep-alive or window probe of a client that waits, from what it proves: it
  * is expected there, and who gets none gives the connection up (RFC 9293, 3.8.4). TSval is what
@@ -104,8 +110,8 @@ waiting_probe(struct core *core, struct step *step, const struct proven *proven)
 		packet_stamp(p, proven->ts_sent, step->seg->tsval);
 }
 
-void
-proof_open(struct core *core, struct step *step, const struct proven *proven)
+static inline __attribute__((always_inline)) void
+proof_take(struct core *core, struct step *step, const struct proven *proven)
 {
 	const struct segment *seg = step->seg;
 	bool is_probe = seg->seq == proven->irs; /* a byte in it is not of the stream */
@@ -135,6 +141,12 @@ proof_open(struct core *core, struct step *step, const struct proven *proven)
 	default:
 		connect_begin(core, step, proven, (uint32_t)net);
 	}
+}
+
+void
+proof_open(struct core *core, struct step *step, const struct proven *proven)
+{
+	proof_take(core, step, proven);
 }
 
 bool
@@ -211,8 +223,8 @@ listen_ack(struct core *core, struct step *step)
 {
 	struct proven proven;
 
-	if (proof_check(core, step, &proven))
-		proof_open(core, step, &proven);
+	if (proof_look(core, step, &proven))
+		proof_take(core, step, &proven);
 	else
 		unproven(core, step);
 }

@@ -8,6 +8,7 @@
 #include "act.h"
 #include "admission.h"
 #include "challenge.h"
+#include "entry_open.h"
 
 /* TS.Recent (RFC 7323, 4.3): the largest TSval of what was acceptable and begins no later than
  * what has been acknowledged. */

@@ -67,11 +67,18 @@ struct backend {
 	uint8_t wscale;   /* the last seen; WSCALE_NONE: does none, or not learned */
 	/* Options, enum segment_option: seen or absent by votes; of these the absent ones. */
 	uint8_t settled, absent;
-	bool known : 1; /* has answered: mss, wscale, sack, timestamps may be promised */
-	bool sack : 1;  /* seen, and not absent since */
-	bool timestamps : 1;
-	bool down : 1;
-	uint8_t ttl_below : 4; /* 256 - TTL of its SYN-ACKs; 0: no neighbour's, see segment_ttl() */
+	union {
+		struct {
+			bool known : 1; /* has answered: mss, wscale, sack, timestamps may be
+			                 * promised */
+			bool sack : 1;  /* seen, and not absent since */
+			bool timestamps : 1;
+			bool down : 1;
+			uint8_t ttl_below : 4; /* 256 - TTL of its SYN-ACKs; 0: no neighbour's,
+			                        * see segment_ttl() */
+		};
+		uint8_t shows; /* all of them, for who writes many at once */
+	};
 	struct backend_votes sack_votes, timestamps_votes, wscale_votes, mss_votes;
 	struct backend_votes down_votes; /* down: who has tried it in this interval */
 	uint8_t learn_s;                 /* a second, modulo 2^8 ... */
@@ -84,6 +91,9 @@ struct backend {
 	uint16_t probe_s; /* down: when clients may try it again; up: when to ask again */
 	uint16_t seen_s;  /* last used, for replacement */
 } __attribute__((aligned(64)));
+
+/* backend.shows with these fields, of constants. */
+#define BACKEND_SHOWS(...) (((struct backend){ __VA_ARGS__ }).shows)
 
 _Static_assert(sizeof(struct backend) == 64, "a backend is one cache line");
 
@@ -124,12 +134,20 @@ backend_at(const struct backend_table *table, uint32_t number)
  * `net`: hash of the client's prefix. `answered->mss` 0: it named none. */
 void backend_learn(struct backend *backend, const struct tcp_offer *offered,
                    const struct tcp_offer *answered, uint32_t net, uint32_t now_s);
-/* The TTL of such a SYN-ACK, as segment_ttl() has it: near 255 it is the mark of a neighbour (RFC
- * 5082), and what is sent in the server's name has it too. */
+/* The server answered: it is up. */
+void backend_succeed(struct backend *backend);
+/* The TTL of such a SYN-ACK: near 255 it is the mark of a neighbour (RFC 5082), and what is sent in
+ * the server's name has it too. */
+static inline unsigned int
+backend_ttl_below(uint8_t ttl)
+{
+	return ttl > 256 - 16 ? 256u - ttl : 0;
+}
+
 static inline void
 backend_learn_ttl(struct backend *backend, uint8_t ttl)
 {
-	backend->ttl_below = ttl > 256 - 16 ? (uint8_t)(256u - ttl) & 15 : 0;
+	backend->ttl_below = backend_ttl_below(ttl) & 15;
 }
 
 /* ... and as struct packet has it. */
@@ -137,6 +155,43 @@ static inline uint8_t
 backend_ttl(const struct backend *backend)
 {
 	return (uint8_t)-backend->ttl_below;
+}
+
+/*
+ * A server's SYN-ACK to a SYN that it was asked by: it is up, and what it has is learned, as by
+ * backend_succeed(), backend_learn() and backend_learn_ttl(). Mostly nothing is missing that was
+ * offered, and the MSS is as it was: no votes are to be taken then.
+ */
+static inline void
+backend_answers(struct backend *b, const struct tcp_offer *offered,
+                const struct tcp_offer *answered, uint8_t ttl, uint32_t net, uint32_t now_s)
+{
+	bool is_lacking = offered->sack != answered->sack ||
+	                  offered->timestamps != answered->timestamps ||
+	                  offered->wscale == WSCALE_NONE || answered->wscale == WSCALE_NONE;
+
+	if (is_lacking || answered->mss < b->mss || answered->mss == 0) {
+		backend_succeed(b);
+		backend_learn(b, offered, answered, net, now_s);
+		backend_learn_ttl(b, ttl);
+		return;
+	}
+	uint8_t options = (uint8_t)(OPTION_WSCALE | answered->sack * OPTION_SACK_PERMITTED |
+	                            answered->timestamps * OPTION_TIMESTAMPS);
+	b->wscale_votes.n = b->mss_votes.n = b->down_votes.n = b->n_lower = 0;
+	if (answered->sack)
+		b->sack_votes.n = 0;
+	if (answered->timestamps)
+		b->timestamps_votes.n = 0;
+	b->mss = answered->mss;
+	b->wscale = answered->wscale;
+	b->settled |= options;
+	b->absent &= (uint8_t)~options;
+	uint8_t stays = b->shows & (BACKEND_SHOWS(.sack = true) | BACKEND_SHOWS(.timestamps = true));
+	b->shows = (uint8_t)(stays | BACKEND_SHOWS(.known = true) |
+	                     answered->sack * BACKEND_SHOWS(.sack = true) |
+	                     answered->timestamps * BACKEND_SHOWS(.timestamps = true) |
+	                     backend_ttl_below(ttl) * BACKEND_SHOWS(.ttl_below = 1));
 }
 
 /* Whether the answer to a SYN with these options (enum segment_option) would decide what is
@@ -152,8 +207,6 @@ backend_curious(const struct backend *backend, uint8_t offered)
 bool backend_asks_again(const struct backend *backend, uint8_t offered, uint32_t now_s);
 /* The same, and it is asked now: true once in BACKEND_ASK_AGAIN_S. */
 bool backend_ask_again(struct backend *backend, uint8_t offered, uint32_t now_s);
-/* The server answered: it is up. */
-void backend_succeed(struct backend *backend);
 /* It refused or kept silent towards a client of `net`. True if that took it down. */
 bool backend_fail(struct backend *backend, uint32_t net, uint32_t now_s, uint32_t probe_every_s);
 /* Whether a client of `net` may try a server that is down: BACKEND_PROBES of different nets

@@ -64,28 +64,11 @@ path_hash(const struct path *path)
 }
 
 _Static_assert(offsetof(struct path, inside_mac) == 6 && offsetof(struct path, tags) == 12,
-               "path_hash() reads both MACs as one, path_get() compares all as one");
-
-static bool
-path_is(const struct path *path, __m128i wanted)
-{
-	__m128i differ = _mm_xor_si128(_mm_loadu_si128((const __m128i *)path), wanted);
-
-	return _mm_testz_si128(differ, differ);
-}
+               "path_hash() reads both MACs as one, path_is() compares all as one");
 
 uint16_t
-path_get(struct path_table *table, const struct segment *seg)
+path_get_any(struct path_table *table, __m128i same)
 {
-	/* The neighbour ahead is what a frame names first. */
-	__m128i same = emit_envelope(seg, seg->side == SIDE_OUTSIDE);
-	struct path *last = &table->paths[table->last];
-
-	/* Few segments that follow each other have neighbours of their own. */
-	if (last->n_refs != 0 && path_is(last, same)) {
-		last->n_refs++;
-		return (uint16_t)table->last;
-	}
 	struct path wanted = { .n_refs = 1 };
 	_mm_storeu_si128((__m128i *)(void *)&wanted, same);
 	uint32_t *head = &table->heads[path_hash(&wanted) & table->mask];

@@ -33,8 +33,32 @@ struct path_table {
  * 8-byte aligned, any content. */
 size_t path_table_size(uint32_t capacity);
 void path_table_init(struct path_table *table, void *memory, uint32_t capacity);
+/* The path whose stations and tags are these, laid out as in struct path. */
+uint16_t path_get_any(struct path_table *table, __m128i wanted);
+
+static inline bool
+path_is(const struct path *path, __m128i wanted)
+{
+	__m128i differ = _mm_xor_si128(_mm_loadu_si128((const __m128i *)path), wanted);
+
+	return _mm_testz_si128(differ, differ);
+}
+
 /* The path of a segment, with one more reference; 0 when there is no room. */
-uint16_t path_get(struct path_table *table, const struct segment *seg);
+static inline uint16_t
+path_get(struct path_table *table, const struct segment *seg)
+{
+	/* The neighbour ahead is what a frame names first. */
+	__m128i wanted = emit_envelope(seg, seg->side == SIDE_OUTSIDE);
+	struct path *last = &table->paths[table->last];
+
+	/* Few segments that follow each other have neighbours of their own. */
+	if (__builtin_expect(last->n_refs != 0 && path_is(last, wanted), 1)) {
+		last->n_refs++;
+		return (uint16_t)table->last;
+	}
+	return path_get_any(table, wanted);
+}
 /* One reference less on a path in use; nothing for 0. The last one frees it. */
 void path_put(struct path_table *table, uint16_t path);
 /* The envelope of a frame that leaves on `out`; not for 0. */

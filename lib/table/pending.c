@@ -2,10 +2,6 @@
 /* The pools of records and blocks; what they are for stands in pending.h. */
 #include "pending.h"
 
-#include "gauge.h"
-
-#define NO_STAGE 0xffu
-
 /* Of blocks beyond the reserved ones: below this share of them clients are told less. */
 #define SCARCE_SHARE 4u
 #define WINDOW_LEAST 1460u
@@ -52,7 +48,7 @@ pending_table_init(struct pending_table *table, void *memory, uint32_t capacity,
 	table->free = capacity > 0 ? 0 : FLOW_NONE;
 	for (uint32_t i = 0; i < table->n_blocks; i++)
 		table->blocks[i].next = i + 1 < table->n_blocks ? i + 1 : FLOW_NONE;
-	for (unsigned int s = 0; s < PENDING_STAGES; s++)
+	for (unsigned int s = 0; s < PENDING_STAGES_ROOM; s++)
 		table->lists[0][s] = table->lists[1][s] = (struct pending_list){ FLOW_NONE,
 			                                                         FLOW_NONE };
 	table->doubtful_max = capacity / PENDING_DOUBTFUL_SHARE;
@@ -91,39 +87,10 @@ pending_take(struct pending_table *table, bool doubtful)
 	p->next = p->prev = FLOW_NONE;
 	p->first_block = p->last_block = FLOW_NONE;
 	p->held_size = 0;
-	p->stage = NO_STAGE;
+	p->stage = PENDING_NO_STAGE;
 	p->flags = doubtful ? PENDING_DOUBTFUL : 0;
 	table->n_doubtful += doubtful;
 	return number;
-}
-
-static void
-pending_unlink(struct pending_table *table, uint32_t number)
-{
-	struct pending *p = &table->records[number];
-
-	if (p->stage == NO_STAGE)
-		return;
-	struct pending_list *list = &table->lists[pending_is_doubtful(p)][p->stage];
-	if (p->prev != FLOW_NONE)
-		table->records[p->prev].next = p->next;
-	else
-		list->head = p->next;
-	if (p->next != FLOW_NONE)
-		table->records[p->next].prev = p->prev;
-	else
-		list->tail = p->prev;
-	p->stage = NO_STAGE;
-}
-
-void
-pending_give(struct pending_table *table, uint32_t number)
-{
-	pending_unlink(table, number);
-	table->n_doubtful -= pending_is_doubtful(&table->records[number]);
-	table->records[number].next = table->resting;
-	table->resting = number;
-	gauge_sub(&table->used, 1);
 }
 
 static void
@@ -144,40 +111,35 @@ blocks_free(struct pending_table *table, struct pending *p)
 }
 
 void
-pending_settle_last(struct pending_table *table)
+pending_settle_last(struct pending_table *table, uint32_t number)
 {
-	struct pending *p = &table->records[table->resting];
-	uint32_t next = p->next;
+	struct pending *p = &table->records[number];
 
+	/* One that held nothing is free already. */
+	if (table->resting != number)
+		return;
+	table->resting = p->next;
 	blocks_free(table, p);
 	p->next = table->free;
-	table->free = table->resting;
-	table->resting = next;
+	table->free = number;
 }
 
 void
 pending_settle(struct pending_table *table)
 {
 	while (table->resting != FLOW_NONE)
-		pending_settle_last(table);
+		pending_settle_last(table, table->resting);
 }
 
 void
 pending_wait(struct pending_table *table, uint32_t number, unsigned int stage, uint64_t deadline_ms)
 {
 	struct pending *p = &table->records[number];
-	struct pending_list *list = &table->lists[pending_is_doubtful(p)][stage];
 
-	pending_unlink(table, number);
+	pending_unlink(table, p);
 	p->stage = (uint8_t)stage;
 	p->deadline_ms = deadline_ms;
-	p->next = FLOW_NONE;
-	p->prev = list->tail;
-	if (p->prev != FLOW_NONE)
-		table->records[p->prev].next = number;
-	else
-		list->head = number;
-	list->tail = number;
+	pending_append(table, pending_list_of(table, p->flags, stage), number);
 }
 
 uint32_t

@@ -21,8 +21,8 @@
  * no more. When there is none left the client that has waited longest gives way, since
  * a server that is there answers within a fraction of what the silent ones cost.
  *
- * A record given back while the actions of this call still point into its data
- * rests in a list of its own, with its blocks, until pending_settle().
+ * A record that holds data and is given back while the actions of this call still point
+ * into it rests in a list of its own, with its blocks, until pending_settle().
  */
 #ifndef SYNFRONT_PENDING_H
 #define SYNFRONT_PENDING_H
@@ -30,10 +30,13 @@
 #include <stddef.h>
 
 #include "flow_index.h"
+#include "gauge.h"
 #include "tcp_options.h"
 
 #define PENDING_STAGE_ANSWERED 6u /* the list of those that wait for a second SYN-ACK */
 #define PENDING_STAGES 7u
+#define PENDING_STAGES_ROOM 8u /* a list is found by shifts */
+#define PENDING_NO_STAGE 0xffu /* of a record in no list */
 #define PENDING_BLOCK_SIZE 1536u /* a segment of an Ethernet, in whole cache lines */
 #define PENDING_BLOCKS_EACH 3u
 /* Of the records at most 1/8 are for clients of doubtful servers. */
@@ -71,12 +74,12 @@ struct pending {
 	uint32_t first_block, last_block; /* of what is held; FLOW_NONE */
 	uint32_t net;                     /* hash of the client's net, for votes */
 	struct tcp_offer offer;           /* agreed with the client */
-	uint16_t window;                  /* the client's latest, as on the wire */
-	uint32_t label;                   /* of what is sent in its name: segment_label() */
 	uint8_t promised_wscale;
-	uint8_t stage; /* SYNs sent - 1 */
-	uint8_t flags; /* enum pending_flag */
-	uint8_t ttl;   /* as label: segment_ttl() */
+	uint8_t ttl;     /* as label: segment_ttl() */
+	uint32_t label;  /* of what is sent in its name: segment_label() */
+	uint16_t window; /* the client's latest, as on the wire */
+	uint8_t stage;   /* SYNs sent - 1 */
+	uint8_t flags;   /* enum pending_flag */
 };
 
 /* Of which kind of server. */
@@ -101,7 +104,7 @@ struct pending_table {
 	uint32_t n_doubtful, doubtful_max;
 	struct pending_list {
 		uint32_t head, tail;
-	} lists[2][PENDING_STAGES]; /* of servers that answer, and of doubtful ones */
+	} lists[2][PENDING_STAGES_ROOM]; /* of servers that answer, and of doubtful ones */
 };
 
 /* Bytes that each record takes with its share of blocks. */
@@ -127,12 +130,80 @@ uint32_t pending_gives_way(const struct pending_table *table, bool doubtful);
 /* A record in no list, with no flag but PENDING_DOUBTFUL and holding nothing, or FLOW_NONE. All
  * else of it is the caller's to write, and the share of doubtful ones the caller's to keep. */
 uint32_t pending_take(struct pending_table *table, bool doubtful);
-/* Take it out of its list and let it rest. */
-void pending_give(struct pending_table *table, uint32_t number);
+
+static inline struct pending_list *
+pending_list_of(struct pending_table *table, unsigned int flags, unsigned int stage)
+{
+	return &table->lists[(flags & PENDING_DOUBTFUL) != 0][stage];
+}
+
+/* To the end of a list, from none. */
+static inline void
+pending_append(struct pending_table *table, struct pending_list *list, uint32_t number)
+{
+	struct pending *p = &table->records[number];
+	uint32_t before = list->tail;
+
+	p->next = FLOW_NONE;
+	p->prev = before;
+	if (before != FLOW_NONE)
+		table->records[before].next = number;
+	else
+		list->head = number;
+	list->tail = number;
+}
+
+/* The same as pending_take() and pending_wait() in the first stage, where there is room: the record
+ * has these flags. */
+static inline uint32_t
+pending_start(struct pending_table *table, uint8_t flags, uint64_t deadline_ms)
+{
+	uint32_t number = table->free;
+	struct pending *p = &table->records[number];
+
+	table->free = p->next;
+	gauge_add(&table->used, 1);
+	table->n_doubtful += (flags & PENDING_DOUBTFUL) != 0;
+	p->first_block = p->last_block = FLOW_NONE;
+	p->held_size = 0;
+	p->stage = 0;
+	p->flags = flags;
+	p->deadline_ms = deadline_ms;
+	pending_append(table, pending_list_of(table, flags, 0), number);
+	return number;
+}
+
+/* Out of its list, if it is in one. */
+static inline void
+pending_unlink(struct pending_table *table, struct pending *p)
+{
+	if (p->stage == PENDING_NO_STAGE)
+		return;
+	struct pending_list *list = pending_list_of(table, p->flags, p->stage);
+	uint32_t next = p->next, prev = p->prev;
+
+	*(prev != FLOW_NONE ? &table->records[prev].next : &list->head) = next;
+	*(next != FLOW_NONE ? &table->records[next].prev : &list->tail) = prev;
+	p->stage = PENDING_NO_STAGE;
+}
+
+/* Take it out of its list and let it rest, if it holds anything. */
+static inline void
+pending_give(struct pending_table *table, uint32_t number)
+{
+	struct pending *p = &table->records[number];
+	uint32_t *list = p->first_block != FLOW_NONE ? &table->resting : &table->free;
+
+	pending_unlink(table, p);
+	table->n_doubtful -= pending_is_doubtful(p);
+	p->next = *list;
+	*list = number;
+	gauge_sub(&table->used, 1);
+}
 /* Free what rests: no action points to it any more. */
 void pending_settle(struct pending_table *table);
-/* Free the one that was given back last: no action points to it. */
-void pending_settle_last(struct pending_table *table);
+/* Free this one, which was given back last: no action points to it. */
+void pending_settle_last(struct pending_table *table, uint32_t number);
 /* Put it at the end of the list of `stage` (leaving its present one). */
 void pending_wait(struct pending_table *table, uint32_t number, unsigned int stage,
                   uint64_t deadline_ms);

@@ -40,9 +40,9 @@ rate_burst_hit_any(const struct rate_burst *burst, const uint64_t *hash)
 	return rate_hit_in(burst->rate, *hash, burst->into_ms, burst->most) <= burst->most;
 }
 
-#define LINE_BITS 512u
-#define LINE_QUADS (LINE_BITS / 64)
-#define KEY_BITS 3u /* set in one line for each key */
+#define LINE_QUADS RECENT_LINE_QUADS
+#define LINE_BITS (LINE_QUADS * 64)
+_Static_assert(LINE_BITS == 1u << 9, "nine bits of a hash for each that is set");
 
 static uint32_t
 recent_lines(uint32_t bits)
@@ -103,31 +103,24 @@ recent_turn(struct recent *recent, uint32_t now_ms)
 		recent_clear(recent, recent->mask + 1);
 		recent->turn = (recent->turn + 1) % RECENT_FILTERS;
 		recent->cleared = 0;
+		recent->still_ms = 0;
 	}
 }
 
 void
-recent_add(struct recent *recent, uint64_t hash, uint32_t now_ms)
+recent_advance(struct recent *recent, uint32_t now_ms)
 {
-	uint64_t *line;
-
 	recent_turn(recent, now_ms);
 	recent_clear(recent, 2);
-	line = recent->bits[recent->turn] + (size_t)((uint32_t)hash & recent->mask) * LINE_QUADS;
-	for (unsigned int i = 0; i < KEY_BITS; i++) {
-		uint32_t bit = (uint32_t)(hash >> (32 + 9 * i)) % LINE_BITS;
-		line[bit / 64] |= 1ull << (bit % 64);
-	}
+	recent->still_ms = recent->cleared > recent->mask ? recent->period_ms : 0;
 }
 
 static bool
 line_has(const uint64_t *line, uint64_t hash)
 {
-	for (unsigned int i = 0; i < KEY_BITS; i++) {
-		uint32_t bit = (uint32_t)(hash >> (32 + 9 * i)) % LINE_BITS;
-		if ((line[bit / 64] >> (bit % 64) & 1) == 0)
+	for (unsigned int i = 0; i < RECENT_KEY_BITS; i++)
+		if ((line[recent_quad(hash, i)] >> recent_bit(hash, i) % 64 & 1) == 0)
 			return false;
-	}
 	return true;
 }
 

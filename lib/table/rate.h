@@ -295,16 +295,46 @@ struct recent {
 	uint32_t cleared; /* lines of the coming filter that are clear */
 	uint32_t period_ms;
 	uint32_t turned_ms;
+	/* For so long after turned_ms a key is added and no more is to be done: the period, once the
+	 * coming filter is clear. */
+	uint32_t still_ms;
 	unsigned int turn; /* filter being filled */
 	bool started;      /* turned_ms holds */
 };
+
+#define RECENT_LINE_QUADS 8u
+#define RECENT_KEY_BITS 3u /* set in one line for each key */
+
+/* Which bit of a line: one of 512. */
+static inline uint32_t
+recent_bit(uint64_t hash, unsigned int i)
+{
+	return (uint32_t)(hash >> (32 + 9 * i));
+}
+
+static inline uint32_t
+recent_quad(uint64_t hash, unsigned int i)
+{
+	return (uint32_t)(hash >> (32 + 9 * i + 6)) % RECENT_LINE_QUADS;
+}
 
 /* `bits` in each of the filters, rounded up to a power of two, at least 512. A key sets 3: with
  * ten bits for each key of a period, 2 % of strangers pass for seen. */
 size_t recent_size(uint32_t bits);
 /* `memory`: recent_size(bits) bytes, 64-byte aligned; zeroed here. */
 void recent_init(struct recent *recent, void *memory, uint32_t bits, uint32_t period_ms);
-void recent_add(struct recent *recent, uint64_t hash, uint32_t now_ms);
+/* Forget what is due, and clear some of the coming filter. */
+void recent_advance(struct recent *recent, uint32_t now_ms);
+static inline void
+recent_add(struct recent *recent, uint64_t hash, uint32_t now_ms)
+{
+	if (__builtin_expect(now_ms - recent->turned_ms >= recent->still_ms, 0))
+		recent_advance(recent, now_ms);
+	uint64_t *line = recent->bits[recent->turn] +
+	                 (size_t)((uint32_t)hash & recent->mask) * RECENT_LINE_QUADS;
+	for (unsigned int i = 0; i < RECENT_KEY_BITS; i++)
+		line[recent_quad(hash, i)] |= 1ull << recent_bit(hash, i) % 64;
+}
 bool recent_has(const struct recent *recent, uint64_t hash);
 /* Forget what is due. recent_add() does it too; call it from time to time where
  * nothing may be added for long. */

@@ -167,6 +167,13 @@ segment_label(const struct segment *seg)
 	return seg->is_v4 ? (ip[1] & 0xfcu) << 20 : bytes_get_u32(ip) & 0x0fcfffffu;
 }
 
+/* TTL or hop limit. */
+static inline uint8_t
+segment_hops(const struct segment *seg)
+{
+	return seg->frame[seg->l3_off + (seg->is_v4 ? 8 : 7)];
+}
+
 /*
  * What is sent for the one who sent this has its TTL or hop limit where that is above our own:
  * 255 tells a neighbour (RFC 5082). Not a lower one: what it asks for would never arrive.
@@ -174,7 +181,7 @@ segment_label(const struct segment *seg)
 static inline uint8_t
 segment_ttl(const struct segment *seg)
 {
-	uint8_t ttl = seg->frame[seg->l3_off + (seg->is_v4 ? 8 : 7)];
+	uint8_t ttl = segment_hops(seg);
 
 	return ttl > EMIT_TTL ? ttl : 0;
 }

@@ -202,7 +202,11 @@ step(struct trial *trial, uint64_t now_ms)
 	} else if (what < 4) {
 		bool doubtful = trial_pick(trial, 4) == 0;
 		bool room = pending_has_room(&model.table, doubtful);
-		uint32_t number = pending_take(&model.table, doubtful);
+		bool starts = room && trial_pick(trial, 2) == 0;
+		uint8_t flags = doubtful ? PENDING_DOUBTFUL : 0;
+		uint64_t deadline_ms = now_ms + trial_pick(trial, 1000);
+		uint32_t number = starts ? pending_start(&model.table, flags, deadline_ms)
+		                         : pending_take(&model.table, doubtful);
 		unsigned int n_free = 0;
 		for (uint32_t k = 0; k < N_RECORDS; k++)
 			n_free += !model.records[k].taken && !model.records[k].rests;
@@ -215,20 +219,22 @@ step(struct trial *trial, uint64_t now_ms)
 			return;
 		TRIAL_CHECK(trial, number < N_RECORDS && !model.records[number].taken &&
 		                           !model.records[number].rests);
-		TRIAL_CHECK(trial,
-		            model.table.records[number].flags == (doubtful ? PENDING_DOUBTFUL : 0));
+		TRIAL_CHECK(trial, model.table.records[number].flags == flags);
 		model.table.records[number].started_ms = now_ms;
 		model.records[number] = (struct model_record){ .taken = true,
-			                                       .stage = NO_STAGE,
+			                                       .stage = starts ? 0 : NO_STAGE,
+			                                       .deadline_ms = deadline_ms,
+			                                       .order = ++model.order,
 			                                       .doubtful = doubtful };
 		model.n_taken++;
 		model.n_doubtful += doubtful;
 	} else if (r->taken && what == 4) {
+		bool holds = blocks_of(r) != 0;
 		pending_give(&model.table, i);
 		r->taken = false;
-		r->rests = trial_pick(trial, 2) == 0;
+		r->rests = holds && trial_pick(trial, 2) == 0;
 		if (!r->rests)
-			pending_settle_last(&model.table);
+			pending_settle_last(&model.table, i);
 		model.n_taken--;
 		model.n_doubtful -= r->doubtful;
 	} else if (r->taken && what < 8) {
