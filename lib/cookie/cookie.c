@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cookie_trial.h"
+#include "cookie_tries.h"
 #include "tcp_layout.h"
 
 /*
@@ -185,6 +186,13 @@ cookie_lane_run(struct cookie_lane *lane)
 {
 	if (lane->n != 0)
 		cookie_lane_run_by(lane, chosen->encrypt);
+}
+
+void
+cookie_tries_run(struct cookie_tries *tries)
+{
+	if (tries->n != 0)
+		cookie_tries_run_by(tries, chosen->encrypt);
 }
 
 /* The cookies of up to COOKIE_ROW jobs, each made with its profile and parity. */

@@ -49,6 +49,36 @@ chain_unit(const __m128i *k, struct cookie_row rows[3], unsigned int at, unsigne
 		_mm_store_si128((__m128i *)rows[0].blocks[at + i], s[i]);
 }
 
+/* The same of `n` segments with two tries each: these share two blocks. */
+static inline TARGET __attribute__((always_inline)) void
+tries_unit(const __m128i *k, const struct cookie_row both[2], struct cookie_row *last,
+           unsigned int at, unsigned int n)
+{
+	__m128i *x = (__m128i *)last->blocks[2 * at];
+	__m128i s[8], tries[8];
+
+	for (unsigned int i = 0; i < n; i++)
+		s[i] = _mm_setzero_si128();
+	for (unsigned int block = 0; block < 2; block++) {
+		const __m128i *shared = (const __m128i *)both[block].blocks[at];
+
+		for (unsigned int i = 0; i < n; i++)
+			s[i] = _mm_xor_si128(_mm_xor_si128(s[i], shared[i]), k[0]);
+		encrypt_rounds(k, s, n);
+	}
+	for (unsigned int i = 0; i < n; i++)
+		s[i] = _mm_xor_si128(s[i], k[0]);
+	for (unsigned int first = 0; first < 2 * n; first += 8) {
+		const unsigned int most = 2 * n - first < 8 ? 2 * n - first : 8;
+
+		for (unsigned int i = 0; i < most; i++)
+			tries[i] = _mm_xor_si128(s[(first + i) / 2], x[first + i]);
+		encrypt_rounds(k, tries, most);
+		for (unsigned int i = 0; i < most; i++)
+			x[first + i] = tries[i];
+	}
+}
+
 TARGET void
 cookie_encrypt_aesni(const struct aes_key *key, struct cookie_row *row, unsigned int n)
 {
@@ -77,5 +107,23 @@ cookie_chain_aesni(const struct aes_key *key, struct cookie_row rows[3], unsigne
 		chain_unit(k, rows, at, 8);
 	for (; at < n; at++)
 		chain_unit(k, rows, at, 1);
+	wipe_xmm();
+}
+
+TARGET void
+cookie_chain_tries_aesni(const struct aes_key *key, const struct cookie_row both[2],
+                         struct cookie_row *last, unsigned int n)
+{
+	const __m128i *k = (const __m128i *)key->round;
+	unsigned int at = 0;
+
+	for (; n - at >= 8; at += 8)
+		tries_unit(k, both, last, at, 8);
+	if (n - at >= 4) {
+		tries_unit(k, both, last, at, 4);
+		at += 4;
+	}
+	for (; at < n; at++)
+		tries_unit(k, both, last, at, 1);
 	wipe_xmm();
 }

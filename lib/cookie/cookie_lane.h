@@ -13,7 +13,7 @@
 
 #include "cookie.h"
 
-/* One row: two tries for each segment of a burst. */
+/* One row: two tries for each segment of a burst (cookie_tries.h). */
 #define COOKIE_ROW 128u
 
 struct cookie_row {
@@ -29,6 +29,9 @@ cookie_encrypt_fn cookie_encrypt_vaes512; /* needs AVX-512F, VAES */
 
 /* Of three rows the CBC-MAC by the plain variant, into the first. */
 void cookie_chain_aesni(const struct aes_key *key, struct cookie_row rows[3], unsigned int n);
+/* The same of n segments with two tries each, into `last`: see cookie_tries.h. */
+void cookie_chain_tries_aesni(const struct aes_key *key, const struct cookie_row both[2],
+                              struct cookie_row *last, unsigned int n);
 
 struct cookie_lane {
 	struct cookie_row row[3];   /* IPv4: one block each; IPv6: three. [0] takes the MACs */
@@ -110,28 +113,6 @@ cookie_lane_add(struct cookie_lane *lane, bool is_v4, const struct flow *flow, u
 		cookie_lane_put_v4(lane, flow_ends_v4(flow), irs, mask, profile, number);
 	else
 		cookie_lane_put_v6(lane, flow, irs, mask, profile, number);
-}
-
-/* Add two, of this client ISS and of the next: the first at an even place, with the
- * number. */
-static inline void
-cookie_lane_add_two(struct cookie_lane *lane, bool is_v4, const struct flow *flow, uint32_t irs,
-                    unsigned int profile, unsigned int number)
-{
-	unsigned int at = lane->n;
-
-	cookie_lane_add(lane, is_v4, flow, irs, profile, number);
-	lane->n = at + 2;
-	lane->profile[at + 1] = (uint8_t)profile;
-	/* Only the word of the ISS differs; masks are XORed. */
-	struct cookie_row *row = &lane->row[is_v4 ? 0 : 2];
-	__m128i block = _mm_load_si128((const __m128i *)row->blocks[at]);
-	__m128i change = _mm_slli_si128(_mm_cvtsi32_si128((int)(irs ^ (irs + 1))), 4);
-	_mm_store_si128((__m128i *)row->blocks[at + 1], _mm_xor_si128(block, change));
-	if (is_v4)
-		return;
-	memcpy(lane->row[0].blocks[at + 1], &flow->client, sizeof(flow->client));
-	memcpy(lane->row[1].blocks[at + 1], &flow->server, sizeof(flow->server));
 }
 
 /* Compute them all. */

@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "conn_table.h"
 #include "cookie_lane.h"
+#include "cookie_tries.h"
 #include "core_params.h"
 #include "counters.h"
 #include "destination.h"
@@ -262,8 +263,9 @@ struct core {
 	struct syn_planned syns[CORE_BURST_MAX]; /* by number of the segment in the burst */
 	/* Those for which there was no place; the last for a SYN by itself. */
 	struct syn_plan plans[CORE_BURST_MAX + 1];
-	/* Of the burst: SYNs by family, and ACKs by family and parity, two tries each. */
-	struct cookie_lane syn_lanes[2], ack_lanes[2][2];
+	/* Of the burst: SYNs by family, and ACKs by family and parity. */
+	struct cookie_lane syn_lanes[2];
+	struct cookie_tries tries[2][2];
 	/* Of the policy, from burst to burst: what would be found out again. */
 	struct destinations destinations;
 	struct syn_plan_kept plans_kept[1u << SYN_PLANS_BITS];

@@ -54,23 +54,35 @@ lanes_start(struct core *core, const struct secret_set *secrets)
 	for (unsigned int is_v4 = 0; is_v4 < 2; is_v4++) {
 		cookie_lane_start(&core->syn_lanes[is_v4], secrets, secrets->epoch & 1, is_v4);
 		for (uint32_t parity = 0; parity < 2; parity++)
-			cookie_lane_start(&core->ack_lanes[is_v4][parity], secrets, parity, is_v4);
+			cookie_tries_start(&core->tries[is_v4][parity], &secrets->parity[parity],
+			                   is_v4);
 	}
 }
 
 static void syn_finish(struct segment *seg, struct cookie_lane *lane);
-static void ack_finish(struct segment *seg, struct cookie_lane *lane);
+static void ack_finish(struct segment *seg, struct cookie_tries *tries);
 
 /* A lane under the keys of one service: if another's are in it, what has been added so far is
  * computed first. */
 static inline void
-lane_switch(struct segment *seg, struct cookie_lane *lane, const struct secret_set *secrets,
-            uint32_t parity, void (*finish)(struct segment *seg, struct cookie_lane *lane))
+syn_switch(struct segment *seg, struct cookie_lane *lane, const struct secret_set *secrets)
 {
+	uint32_t parity = secrets->epoch & 1;
+
 	if (__builtin_expect(lane->keys == &secrets->parity[parity], 1))
 		return;
-	finish(seg, lane);
+	syn_finish(seg, lane);
 	cookie_lane_start(lane, secrets, parity, lane->is_v4);
+}
+
+/* The same of tries. */
+static inline void
+ack_switch(struct segment *seg, struct cookie_tries *tries, const struct epoch_keys *keys)
+{
+	if (__builtin_expect(tries->keys == keys, 1))
+		return;
+	ack_finish(seg, tries);
+	cookie_tries_start(tries, keys, tries->is_v4);
 }
 
 /* What segments have in common with the one before them, if both go to the same place; and what
@@ -130,10 +142,8 @@ alike_turn_syn(struct core *core, struct segment *seg, unsigned int number,
 	                                          is_v4);
 
 	alike->kind[is_v4] = kind;
-	if (core->hands_off && kind->way != LOCATE_NOTHING) {
-		const struct secret_set *secrets = service_secrets(kind->state, now);
-		lane_switch(seg, &core->syn_lanes[is_v4], secrets, secrets->epoch & 1, syn_finish);
-	}
+	if (core->hands_off && kind->way != LOCATE_NOTHING)
+		syn_switch(seg, &core->syn_lanes[is_v4], service_secrets(kind->state, now));
 	return kind;
 }
 
@@ -254,24 +264,40 @@ locate_all_first(struct core *core, struct segment *seg, unsigned int n, const s
 	}
 }
 
+_Static_assert(PROOF_NONE == 0 && offsetof(struct segment_found, probe) ==
+                                          offsetof(struct segment_found, proof) + 1,
+               "what has come of both tries is one word");
+
 /* Both tries at once: of SEG.SEQ - 1, and of SEG.SEQ for what may be a probe. Whether the
- * second one counts is proof_check()'s to say. */
+ * second one counts is proof_check()'s to say. They prove nothing unless ack_finish() says so. */
 static inline __attribute__((always_inline)) void
 ack_add(struct core *core, struct segment *seg, unsigned int number, const struct instant *now,
-        bool hands_off)
+        bool hands_off, bool is_v4)
 {
 	struct segment *s = &seg[number];
-	uint32_t low = cookie_low(s->ack - 1);
-	struct cookie_lane *lane = &core->ack_lanes[s->is_v4][low >> 5];
+	uint32_t iss = s->ack - 1, low = cookie_low(iss);
+	struct cookie_tries *tries = &core->tries[is_v4][low >> 5];
 
+	/* All of it lies at fixed places from here, each of which would be computed by itself. */
+	__asm__("" : "+r"(tries));
+	memset(&s->found.proof, PROOF_NONE, 2);
 	s->found.profile = low & 31;
-	if (hands_off)
-		lane_switch(seg, lane, service_secrets(&core->services[s->found.service], now),
-		            low >> 5, ack_finish);
-	if (s->is_v4)
-		cookie_lane_add_two(lane, true, &s->flow, s->seq - 1, s->found.profile, number);
+	if (hands_off) {
+		const struct service_state *state = &core->services[s->found.service];
+		ack_switch(seg, tries, &service_secrets(state, now)->parity[low >> 5]);
+	}
+	cookie_tries_add(tries, is_v4, &s->flow, s->seq, iss, low & 31, number);
+}
+
+/* The same of either family. */
+static inline void
+ack_add_any(struct core *core, struct segment *seg, unsigned int number, const struct instant *now,
+            bool hands_off)
+{
+	if (seg[number].is_v4)
+		ack_add(core, seg, number, now, hands_off, true);
 	else
-		cookie_lane_add_two(lane, false, &s->flow, s->seq - 1, s->found.profile, number);
+		ack_add(core, seg, number, now, hands_off, false);
 }
 
 static void
@@ -292,40 +318,31 @@ syn_finish(struct segment *seg, struct cookie_lane *lane)
 		seg[lane->number[i]].found.cookie = cookie_lane_get(lane, i, lane->profile[i]);
 }
 
-_Static_assert(PROOF_NONE == 0 && PROOF_EXACT == 1 &&
-                       offsetof(struct segment_found, probe) ==
-                               offsetof(struct segment_found, proof) + 1,
-               "what has come of both tries is two bits, in two bytes");
-
-/* Which of its two tries, the bits of `hit`, is the cookie that a segment brings. */
+/* Of two segments, from number `at` of the lane on, the tries that are the cookie which they bring. */
 static inline void
-ack_settle(struct segment *s, unsigned int hit)
+ack_settle(struct segment *seg, const struct cookie_tries *tries, unsigned int at,
+           unsigned int hits)
 {
-	uint16_t both = (uint16_t)((hit & 1) | (hit & 2) << 7);
+	for (; __builtin_expect(hits != 0, 0); hits &= hits - 1) {
+		unsigned int hit = (unsigned int)__builtin_ctz(hits);
+		struct segment *s = &seg[tries->number[at + hit / 2]];
 
-	memcpy(&s->found.proof, &both, sizeof(both));
+		*(hit & 1 ? &s->found.probe : &s->found.proof) = PROOF_EXACT;
+	}
 }
 
 static void
-ack_finish(struct segment *seg, struct cookie_lane *lane)
+ack_finish(struct segment *seg, struct cookie_tries *tries)
 {
-	unsigned int n = lane->n;
+	const unsigned int n = tries->n;
+	unsigned int i = 0;
 
-	cookie_lane_run(lane);
-	/* Two tries each: what is computed beyond the last one is nobody's. */
-	for (unsigned int i = 0; i < n; i += 4) {
-		struct segment *a = &seg[lane->number[i]],
-			       *b = i + 2 < n ? &seg[lane->number[i + 2]] : a;
-		__m128i iss = _mm_sub_epi32(
-			_mm_setr_epi32((int)a->ack, (int)a->ack, (int)b->ack, (int)b->ack),
-			_mm_set1_epi32(1));
-		__m128i same = _mm_cmpeq_epi32(cookie_lane_get_four(lane, i), iss);
-		unsigned int hits = (unsigned int)_mm_movemask_ps(_mm_castsi128_ps(same));
-
-		if (b != a)
-			ack_settle(b, hits >> 2);
-		ack_settle(a, hits);
-	}
+	cookie_tries_run(tries);
+	for (; i + 2 <= n; i += 2)
+		ack_settle(seg, tries, i, cookie_tries_hits(tries, i));
+	/* What is computed beyond the last one is nobody's. */
+	if (i < n)
+		ack_settle(seg, tries, i, cookie_tries_hits(tries, i) & 3);
 }
 
 /* Mode handoff: the flow, where there is a shield. */
@@ -355,7 +372,7 @@ locate_plain(struct core *core, const struct flow_index *index, struct segment *
 
 	if ((!is_plain && flags != (TCP_ACK | TCP_FIN)) || s->side != SIDE_OUTSIDE || !gate_open)
 		return;
-	ack_add(core, seg, number, now, hands_off);
+	ack_add_any(core, seg, number, now, hands_off);
 	if (is_plain && s->payload_len == 0 && core->services[s->found.service].drops_unproven)
 		s->found.plain = PLAIN_BLIND;
 }
@@ -376,7 +393,7 @@ locate_handed(struct core *core, struct segment *seg, unsigned int number,
 	locate_known(core, s);
 	if (s->found.entry == FLOW_NONE && s->side == SIDE_OUTSIDE &&
 	    (s->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK && gate_open)
-		ack_add(core, seg, number, now, true);
+		ack_add_any(core, seg, number, now, true);
 }
 
 /* The second pass. Where no service is of mode handoff, nothing of what these need is there. */
@@ -430,7 +447,7 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 		locate_burst(core, seg, n, now, false);
 	for (unsigned int is_v4 = 0; is_v4 < 2; is_v4++) {
 		syn_finish(seg, &core->syn_lanes[is_v4]);
-		ack_finish(seg, &core->ack_lanes[is_v4][0]);
-		ack_finish(seg, &core->ack_lanes[is_v4][1]);
+		ack_finish(seg, &core->tries[is_v4][0]);
+		ack_finish(seg, &core->tries[is_v4][1]);
 	}
 }
