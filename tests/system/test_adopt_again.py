@@ -17,6 +17,15 @@ def fresh_iss():
     return random.getrandbits(32)
 
 
+def each(server, port, trial):
+    """The trial with a proven client of each family, with timestamps and without."""
+    for family in (4, 6):
+        for timestamps in (True, False):
+            with Proven(server, port, timestamps, family=family) as client:
+                trial(client)
+                client.reset()
+
+
 def again(server, client, counter):
     """The client comes again from the same ports, and is served at once."""
     with server.grows(counter), server.grows("opened"):
@@ -36,20 +45,20 @@ def test_over_time_wait(bench):
         connection.sendall(data)
 
     port, _ = serve(bench, handler)
-    for family in (4, 6):
-        for timestamps in (True, False):
-            with Proven(server, port, timestamps, family=family) as client:
-                client.write(b"once")
-                client.read(4)
-                client.expect("FA")
-                client.rcv_nxt += 1
-                client.send("FA")
-                client.snd_nxt += 1
-                client.expect("A")
-                wait_for("TIME-WAIT", lambda: bench.lab.run(
-                    "server", "ss", "-Htan", "state", "time-wait", "sport", "= :%d" % port))
-                again(server, client, "takeover_time_wait")
-                client.reset()
+
+    def trial(client):
+        client.write(b"once")
+        client.read(4)
+        client.expect("FA")
+        client.rcv_nxt += 1
+        client.send("FA")
+        client.snd_nxt += 1
+        client.expect("A")
+        wait_for("TIME-WAIT", lambda: bench.lab.run(
+            "server", "ss", "-Htan", "state", "time-wait", "sport", "= :%d" % port))
+        again(server, client, "takeover_time_wait")
+
+    each(server, port, trial)
 
 
 @anywhere
@@ -57,13 +66,13 @@ def test_over_established(bench):
     """The client has lost its state; the server has not noticed."""
     server = agent(bench)
     port, _ = serve(bench)
-    for family in (4, 6):
-        for timestamps in (True, False):
-            with Proven(server, port, timestamps, family=family) as client:
-                client.send("A")
-                client.exchange(b"once")
-                again(server, client, "takeover_connected")
-                client.reset()
+
+    def trial(client):
+        client.send("A")
+        client.exchange(b"once")
+        again(server, client, "takeover_connected")
+
+    each(server, port, trial)
 
 
 @anywhere

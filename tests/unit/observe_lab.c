@@ -69,7 +69,7 @@ observe_check_crossed(struct lab *lab, enum side side)
 }
 
 void
-observe_handshake(struct lab *lab)
+observe_answered(struct lab *lab)
 {
 	lab->iss = lab->server_iss;
 	CLIENT(TCP_SYN, lab->irs, 0, .options = lab->variant->options, .mss = 1460,
@@ -78,6 +78,12 @@ observe_handshake(struct lab *lab)
 	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = lab->variant->options,
 	       .mss = 1460, .wscale = 7);
 	observe_check_crossed(lab, SIDE_OUTSIDE);
+}
+
+void
+observe_handshake(struct lab *lab)
+{
+	observe_answered(lab);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
 	observe_check_crossed(lab, SIDE_INSIDE);
 }

@@ -19,7 +19,8 @@ void observe_finish(struct lab *lab);
 
 /* The last frame, and nothing else, left by this side as it came. */
 void observe_check_crossed(struct lab *lab, enum side side);
-/* The client's and the server's own handshake. */
+/* The client's and the server's own handshake; and that without the ACK which completes it. */
 void observe_handshake(struct lab *lab);
+void observe_answered(struct lab *lab);
 
 #endif

@@ -58,7 +58,9 @@ LAB_TEST(test_observe_begins_and_split_connections_go_on)
 	observe_finish(lab);
 }
 
-LAB_TEST_ONCE(test_observe_begins_and_half_open_gets_in)
+/* Its SYN was answered before. */
+static void
+check_gets_in(struct lab *lab)
 {
 	observe_start_as(lab, false);
 	lab_teach(lab);
@@ -67,6 +69,11 @@ LAB_TEST_ONCE(test_observe_begins_and_half_open_gets_in)
 	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
 	OUTCOME_IS(taken_proof);
 	observe_finish(lab);
+}
+
+LAB_TEST_ONCE(test_observe_begins_and_half_open_gets_in)
+{
+	check_gets_in(lab);
 }
 
 /* Its SYN had passed: the ACK that its server asks for confirms it. */
@@ -112,13 +119,7 @@ LAB_TEST_ONCE(test_observe_begins_and_candidate_is_confirmed)
 LAB_TEST_ONCE(test_observe_begins_and_cookie_gets_in)
 {
 	lab->services[0].cookies = COOKIES_ALWAYS;
-	observe_start_as(lab, false);
-	lab_teach(lab);
-	lab_syn_ack(lab);
-	observe_reload(lab, true);
-	CLIENT(TCP_ACK, lab->irs + 1, lab->iss + 1);
-	OUTCOME_IS(taken_proof);
-	observe_finish(lab);
+	check_gets_in(lab);
 }
 
 /* What is spent is, and nothing is opened by its cookie once more. */
@@ -156,9 +157,7 @@ LAB_TEST_ONCE(test_observe_handoff_ends_and_keeps_nothing)
 LAB_TEST(test_observe_ends_in_handshake)
 {
 	observe_start(lab);
-	lab_syn(lab);
-	SERVER(TCP_SYN | TCP_ACK, lab->server_iss, lab->irs + 1, .options = OPTION_MSS,
-	       .mss = 1400);
+	observe_answered(lab);
 	observe_reload(lab, false);
 	CLIENT(TCP_ACK, lab->irs + 1, lab->server_iss + 1);
 	OUTCOME_IS(passed_adopted);
