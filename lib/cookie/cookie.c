@@ -18,47 +18,59 @@
  */
 #define CLASSES 8u
 
-static const struct profile_class {
-	bool sack;
-	uint8_t wscale;
-	uint8_t start; /* its first profile */
-} classes[CLASSES + 1] = {
-	{ false, WSCALE_NONE, 0 }, { false, 0, 8 }, { false, 7, 10 },
-	{ true, WSCALE_NONE, 12 }, { true, 0, 16 }, { true, 6, 18 },
-	{ true, 7, 21 },           { true, 8, 25 }, { .start = COOKIE_PROFILES },
-};
-static const uint8_t class_of[COOKIE_PROFILES] = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3,
-	                                           4, 4, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7 };
+/* Of each class its first profile. */
+static const uint8_t starts[CLASSES + 1] = { 0, 8, 10, 12, 16, 18, 21, 25, COOKIE_PROFILES };
+
+#define NEITHER(mss) { mss, WSCALE_NONE, .sack = false }
+#define SCALE(scale, mss) { mss, scale, .sack = false }
+#define SACK(mss) { mss, WSCALE_NONE, .sack = true }
+#define BOTH(scale, mss) { mss, scale, .sack = true }
 
 /* IPv6, then IPv4, class by class. */
-static const uint16_t mss_rows[2][COOKIE_PROFILES] = {
-	{ 48,   536,  1000, 1220, 1300, 1380, 1420, 1440, 1220, 1440, 1220,
-	  1440, 1220, 1380, 1420, 1440, 1220, 1440, 1220, 1420, 1440, 1220,
-	  1380, 1420, 1440, 1220, 1300, 1360, 1380, 1420, 1440, 8940 },
-	{ 48,   216,  536,  1000, 1300, 1400, 1440, 1460, 536,  1460, 536,
-	  1460, 536,  1300, 1440, 1460, 536,  1460, 536,  1440, 1460, 536,
-	  1300, 1440, 1460, 536,  1000, 1300, 1400, 1440, 1460, 8960 },
+/* clang-format off: a table */
+static const struct tcp_offer rows[2][COOKIE_PROFILES] = {
+	{ NEITHER(48), NEITHER(536), NEITHER(1000), NEITHER(1220),
+	  NEITHER(1300), NEITHER(1380), NEITHER(1420), NEITHER(1440),
+	  SCALE(0, 1220), SCALE(0, 1440),
+	  SCALE(7, 1220), SCALE(7, 1440),
+	  SACK(1220), SACK(1380), SACK(1420), SACK(1440),
+	  BOTH(0, 1220), BOTH(0, 1440),
+	  BOTH(6, 1220), BOTH(6, 1420), BOTH(6, 1440),
+	  BOTH(7, 1220), BOTH(7, 1380), BOTH(7, 1420), BOTH(7, 1440),
+	  BOTH(8, 1220), BOTH(8, 1300), BOTH(8, 1360), BOTH(8, 1380),
+	  BOTH(8, 1420), BOTH(8, 1440), BOTH(8, 8940) },
+	{ NEITHER(48), NEITHER(216), NEITHER(536), NEITHER(1000),
+	  NEITHER(1300), NEITHER(1400), NEITHER(1440), NEITHER(1460),
+	  SCALE(0, 536), SCALE(0, 1460),
+	  SCALE(7, 536), SCALE(7, 1460),
+	  SACK(536), SACK(1300), SACK(1440), SACK(1460),
+	  BOTH(0, 536), BOTH(0, 1460),
+	  BOTH(6, 536), BOTH(6, 1440), BOTH(6, 1460),
+	  BOTH(7, 536), BOTH(7, 1300), BOTH(7, 1440), BOTH(7, 1460),
+	  BOTH(8, 536), BOTH(8, 1000), BOTH(8, 1300), BOTH(8, 1400),
+	  BOTH(8, 1440), BOTH(8, 1460), BOTH(8, 8960) },
 };
+/* clang-format on */
 _Static_assert(COOKIE_MSS_LEAST == 48, "the first row of both");
 
 static bool
-class_covered(const struct profile_class *class, const struct tcp_offer *offer, uint16_t least)
+row_covered(const struct tcp_offer *row, const struct tcp_offer *offer)
 {
-	return class->sack <= offer->sack && least <= offer->mss &&
-	       (class->wscale == WSCALE_NONE ||
-	        (offer->wscale != WSCALE_NONE && class->wscale <= offer->wscale));
+	return row->sack <= offer->sack && row->mss <= offer->mss &&
+	       (row->wscale == WSCALE_NONE ||
+	        (offer->wscale != WSCALE_NONE && row->wscale <= offer->wscale));
 }
 
 unsigned int
 cookie_profile_of(const struct tcp_offer *offer, bool is_v4)
 {
-	const uint16_t *rows = mss_rows[is_v4];
+	const struct tcp_offer *of = rows[is_v4];
 	unsigned int class = CLASSES - 1;
 
-	while (class > 0 && !class_covered(&classes[class], offer, rows[classes[class].start]))
+	while (class > 0 && !row_covered(&of[starts[class]], offer))
 		class --;
-	unsigned int profile = classes[class].start;
-	while (profile + 1 < classes[class + 1].start && offer->mss >= rows[profile + 1])
+	unsigned int profile = starts[class];
+	while (profile + 1 < starts[class + 1] && offer->mss >= of[profile + 1].mss)
 		profile++;
 	return profile;
 }
@@ -66,13 +78,7 @@ cookie_profile_of(const struct tcp_offer *offer, bool is_v4)
 struct tcp_offer
 cookie_profile_offer(unsigned int profile, bool is_v4)
 {
-	const struct profile_class *class = &classes[class_of[profile]];
-
-	return (struct tcp_offer){
-		.mss = mss_rows[is_v4][profile],
-		.wscale = class->wscale,
-		.sack = class->sack,
-	};
+	return rows[is_v4][profile];
 }
 
 /* Fields of TSval, as drawn in cookie.h. */

@@ -7,6 +7,12 @@
 
 #include "admission.h"
 
+__attribute__((noinline)) struct action *
+act_nowhere(struct core *core, struct step *step)
+{
+	return act_append_one(core, step, ACTION_DROP, SIDE_INSIDE, COUNTER_drop_no_inside);
+}
+
 void
 act_drop(struct core *core, struct step *step, enum counter outcome)
 {
@@ -28,10 +34,16 @@ act_edit(struct core *core, struct step *step, enum counter outcome)
 	return &a->rewrite;
 }
 
+static inline __attribute__((always_inline)) struct packet *
+reply(struct core *core, struct step *step, enum counter outcome, uint8_t flags)
+{
+	return act_packet(act_append(core, step, ACTION_REPLY, step->seg->side, outcome), flags);
+}
+
 struct packet *
 act_reply(struct core *core, struct step *step, enum counter outcome, uint8_t flags)
 {
-	return act_packet(act_append(core, step, ACTION_REPLY, step->seg->side, outcome), flags);
+	return reply(core, step, outcome, flags);
 }
 
 struct packet *
@@ -73,11 +85,11 @@ act_reset(struct core *core, struct step *step)
 	/* RFC 9293, 3.10.7.1: with ACK <SEQ=SEG.ACK><CTL=RST>, without it
 	 * <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>. */
 	if (seg->flags & TCP_ACK) {
-		act_reply(core, step, COUNTER_answered_rst, TCP_RST)->seq = seg->ack;
+		reply(core, step, COUNTER_answered_rst, TCP_RST)->seq = seg->ack;
 		return;
 	}
-	act_reply(core, step, COUNTER_answered_rst, TCP_RST | TCP_ACK)->ack = seg->seq +
-	                                                                      segment_seq_len(seg);
+	uint32_t ack = seg->seq + segment_seq_len(seg);
+	reply(core, step, COUNTER_answered_rst, TCP_RST | TCP_ACK)->ack = ack;
 }
 
 struct packet *

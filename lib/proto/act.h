@@ -9,13 +9,9 @@
 
 /* What disposes of the step's segment. */
 static inline __attribute__((always_inline)) struct action *
-act_append(struct core *core, struct step *step, enum action_kind kind, enum side out,
-           enum counter outcome)
+act_append_one(struct core *core, struct step *step, enum action_kind kind, enum side out,
+               enum counter outcome)
 {
-	if (__builtin_expect(out == SIDE_INSIDE && !core->params.has_inside, 0)) {
-		kind = ACTION_DROP;
-		outcome = COUNTER_drop_no_inside;
-	}
 	struct action *a = &step->out->list[step->out->n++];
 
 	/* One store for the outcome and its kind. */
@@ -26,6 +22,18 @@ act_append(struct core *core, struct step *step, enum action_kind kind, enum sid
 	if (__builtin_expect(--core->talk_left[outcome] == 0, 0))
 		talkers_sample(core, step, outcome);
 	return a;
+}
+
+/* What would leave by a side that is not there. */
+struct action *act_nowhere(struct core *core, struct step *step);
+
+static inline __attribute__((always_inline)) struct action *
+act_append(struct core *core, struct step *step, enum action_kind kind, enum side out,
+           enum counter outcome)
+{
+	if (__builtin_expect(out == SIDE_INSIDE && !core->params.has_inside, 0))
+		return act_nowhere(core, step);
+	return act_append_one(core, step, kind, out, outcome);
 }
 
 static inline struct packet *

@@ -36,12 +36,12 @@ proof_read(struct core *core, struct step *step, struct proven *proven)
 	unsigned int scale = WSCALE_NONE;
 
 	core_count(core, COUNTER_cookies_good);
-	*proven = (struct proven){
-		.iss = seg->ack - 1,
-		.irs = seg->found.proof == PROOF_PROBE ? seg->seq : seg->seq - 1,
-		.offer = cookie_profile_offer(seg->found.profile, seg->is_v4),
-		.by_cookie = true,
-	};
+	/* All of it but for what lies between, field by field: as a whole it would be made twice. */
+	proven->iss = seg->ack - 1;
+	proven->irs = seg->found.proof == PROOF_PROBE ? seg->seq : seg->seq - 1;
+	proven->offer = cookie_profile_offer(seg->found.profile, seg->is_v4);
+	proven->by_cookie = true;
+	proven->ts_sent = 0;
 	if (seg->options & OPTION_TIMESTAMPS) {
 		cookie_ts_read(seg->tsecr, seg->found.profile, seg->is_v4, &proven->offer, &scale);
 		proven->ts_sent = seg->tsecr;
