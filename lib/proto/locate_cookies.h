@@ -100,18 +100,20 @@ ack_add(struct core *core, struct segment *seg, unsigned int number, const struc
         bool hands_off, bool is_v4)
 {
 	struct segment *s = &seg[number];
-	uint32_t iss = s->ack - 1, low = cookie_low(iss);
-	struct cookie_tries *tries = &core->tries[is_v4][low >> 5];
+	/* As cookie_low(), whose bits are looked at apart. */
+	uint32_t iss = s->ack - 1, low = iss ^ cookie_fold(iss >> 6);
+	uint32_t parity = low >> 5 & 1, profile = low & 31;
+	struct cookie_tries *tries = &core->tries[is_v4][parity];
 
 	/* All of it lies at fixed places from here, each of which would be computed by itself. */
 	__asm__("" : "+r"(tries));
 	memset(&s->found.proof, PROOF_NONE, 2);
-	s->found.profile = low & 31;
+	s->found.profile = (uint8_t)profile;
 	if (hands_off) {
 		const struct service_state *state = &core->services[s->found.service];
-		ack_switch(seg, tries, &service_secrets(state, now)->parity[low >> 5]);
+		ack_switch(seg, tries, &service_secrets(state, now)->parity[parity]);
 	}
-	cookie_tries_add(tries, is_v4, &s->flow, s->seq, iss, low & 31, number);
+	cookie_tries_add(tries, is_v4, &s->flow, s->seq, iss, profile, number);
 }
 
 /* The same of either family. */
