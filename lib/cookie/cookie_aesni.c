@@ -30,6 +30,15 @@ encrypt_unit(const __m128i *k, __m128i *x, unsigned int n)
 		x[i] = s[i];
 }
 
+/* The same keys for one more block of a chain. Taken for others, they are loaded anew: the compiler
+ * would keep them all, and make room for them by storing blocks away. */
+static inline TARGET __attribute__((always_inline)) const __m128i *
+keys_again(const __m128i *k)
+{
+	__asm__("" : "+r"(k));
+	return k;
+}
+
 /* The same of a chain of three blocks. */
 static inline TARGET __attribute__((always_inline)) void
 chain_unit(const __m128i *k, struct cookie_row rows[3], unsigned int at, unsigned int n)
@@ -41,6 +50,7 @@ chain_unit(const __m128i *k, struct cookie_row rows[3], unsigned int at, unsigne
 	for (unsigned int block = 0; block < 3; block++) {
 		const __m128i *x = (const __m128i *)rows[block].blocks[at];
 
+		k = keys_again(k);
 		for (unsigned int i = 0; i < n; i++)
 			s[i] = _mm_xor_si128(_mm_xor_si128(s[i], x[i]), k[0]);
 		encrypt_rounds(k, s, n);
@@ -62,6 +72,7 @@ tries_unit(const __m128i *k, const struct cookie_row both[2], struct cookie_row 
 	for (unsigned int block = 0; block < 2; block++) {
 		const __m128i *shared = (const __m128i *)both[block].blocks[at];
 
+		k = keys_again(k);
 		for (unsigned int i = 0; i < n; i++)
 			s[i] = _mm_xor_si128(_mm_xor_si128(s[i], shared[i]), k[0]);
 		encrypt_rounds(k, s, n);
@@ -71,6 +82,7 @@ tries_unit(const __m128i *k, const struct cookie_row both[2], struct cookie_row 
 	for (unsigned int first = 0; first < 2 * n; first += 8) {
 		const unsigned int most = 2 * n - first < 8 ? 2 * n - first : 8;
 
+		k = keys_again(k);
 		for (unsigned int i = 0; i < most; i++)
 			tries[i] = _mm_xor_si128(s[(first + i) / 2], x[first + i]);
 		encrypt_rounds(k, tries, most);

@@ -7,6 +7,7 @@
  */
 #include "core.h"
 
+#include "locate_cookies.h"
 #include "plain_lane.h"
 #include "syn_kind.h"
 
@@ -31,59 +32,32 @@ is_handoff(const struct core *core, const struct segment *s)
 	return core->services[s->found.service].mode == MODE_HANDOFF;
 }
 
-static inline void
+/* The candidate in the index: FLOW_NONE, or noted. */
+static inline uint32_t
 locate_entry(struct core *core, const struct flow_index *index, struct segment *s)
 {
 	struct flow_slot at;
 	uint32_t entry = flow_index_first(index, s->found.hash, &at);
 
 	if (entry == FLOW_NONE)
-		return;
+		return FLOW_NONE;
 	s->found.entry = entry;
 	s->found.at_bucket = at.bucket;
 	s->found.at_slot = (uint8_t)at.slot;
-	if (s->found.entry & FLOW_HALF_OPEN)
-		__builtin_prefetch(&core->half_open.entries[FLOW_NUMBER(s->found.entry)]);
+	if (entry & FLOW_HALF_OPEN)
+		__builtin_prefetch(&core->half_open.entries[FLOW_NUMBER(entry)]);
 	else
-		__builtin_prefetch(&core->conns.conns[s->found.entry]);
+		__builtin_prefetch(&core->conns.conns[entry]);
+	return entry;
 }
 
-static void
-lanes_start(struct core *core, const struct secret_set *secrets)
-{
-	for (unsigned int is_v4 = 0; is_v4 < 2; is_v4++) {
-		cookie_lane_start(&core->syn_lanes[is_v4], secrets, secrets->epoch & 1, is_v4);
-		for (uint32_t parity = 0; parity < 2; parity++)
-			cookie_tries_start(&core->tries[is_v4][parity], &secrets->parity[parity],
-			                   is_v4);
-	}
-}
-
-static void syn_finish(struct segment *seg, struct cookie_lane *lane);
-static void ack_finish(struct segment *seg, struct cookie_tries *tries);
-
-/* A lane under the keys of one service: if another's are in it, what has been added so far is
- * computed first. */
-static inline void
-syn_switch(struct segment *seg, struct cookie_lane *lane, const struct secret_set *secrets)
-{
-	uint32_t parity = secrets->epoch & 1;
-
-	if (__builtin_expect(lane->keys == &secrets->parity[parity], 1))
-		return;
-	syn_finish(seg, lane);
-	cookie_lane_start(lane, secrets, parity, lane->is_v4);
-}
-
-/* The same of tries. */
-static inline void
-ack_switch(struct segment *seg, struct cookie_tries *tries, const struct epoch_keys *keys)
-{
-	if (__builtin_expect(tries->keys == keys, 1))
-		return;
-	ack_finish(seg, tries);
-	cookie_tries_start(tries, keys, tries->is_v4);
-}
+/* Where ACKs of one family go, as the last one of them did; and what is found of each. */
+struct alike_to {
+	__m128i end;  /* the second half of the server's address, and its port: to_end_mask() */
+	uint64_t net; /* IPv6: the first half */
+	uint32_t found[4] __attribute__((aligned(16))); /* from `entry` to `plain` */
+	uint8_t way;                                    /* enum locate_way */
+};
 
 /* What segments have in common with the one before them, if both go to the same place; and what
  * SYNs do with the one before them of their family, if both are of one kind. */
@@ -92,7 +66,9 @@ struct alike {
 	uint16_t service;
 	uint8_t way; /* enum locate_way */
 
-	const struct syn_kind *kind[2]; /* by family: is it IPv4? */
+	/* By family: is it IPv4? */
+	struct alike_to to[2];
+	const struct syn_kind *kind[2];
 	struct syn_kinds kinds;
 	/* Copies, which no store can change: they stay in registers. */
 	struct flow_index index;
@@ -114,7 +90,7 @@ _Static_assert(offsetof(struct segment_found, kind) == offsetof(struct segment_f
                                offsetof(struct segment_found, entry) + 13 &&
                        offsetof(struct segment_found, plain) ==
                                offsetof(struct segment_found, entry) + 15,
-               "what is found of a SYN is 16 bytes");
+               "what is found of a SYN, or an ACK, is 16 bytes");
 
 /* From here on it is about this place. */
 static inline void
@@ -223,6 +199,9 @@ locate_other(struct core *core, struct segment *s, const struct alike *alike, bo
 		locate_flow(s, alike, flow_hash_of(&core->hash_key, &s->flow, s->tags, is_v4));
 	else if (alike->way == LOCATE_HANDOFF)
 		locate_handoff(core, s);
+	else
+		s->found.plain = plain_unserved(core, alike->service,
+		                                s->class == SEGMENT_TCP && !(s->flags & TCP_SYN));
 }
 
 /* The same of what is no SYN. */
@@ -230,8 +209,10 @@ static inline __attribute__((always_inline)) void
 locate_any(struct core *core, struct segment *s, struct alike *alike)
 {
 	memset(&s->found, 0xff, sizeof(s->found));
-	if (s->class == SEGMENT_OTHER)
+	if (s->class == SEGMENT_OTHER) {
+		s->found.plain = PLAIN_FOREIGN;
 		return;
+	}
 	if (__builtin_expect(!destination_is(alike->place, &s->flow), 0))
 		alike_turn(core, s, alike);
 	if (s->is_v4)
@@ -240,12 +221,73 @@ locate_any(struct core *core, struct segment *s, struct alike *alike)
 		locate_other(core, s, alike, false);
 }
 
+/* Of a segment from the second half of the server's address on: its port stands behind the
+ * client's. */
+static inline __m128i
+to_end_mask(void)
+{
+	return _mm_setr_epi16(-1, -1, -1, -1, 0, -1, 0, 0);
+}
+
+/* An ACK to another server than the one before it of its family. */
+static __attribute__((noinline)) void
+alike_turn_to(struct core *core, const struct segment *s, struct alike_to *to)
+{
+	uint16_t service = destination_service(&core->destinations, core->policy, &s->flow,
+	                                       s->is_v4);
+	uint8_t plain = PLAIN_NEVER;
+
+	to->end = _mm_loadu_si128((const __m128i *)&s->flow.server.bytes[8]);
+	to->net = s->flow.server.quads_be[0];
+	to->way = locate_way_of(core, service);
+	if (to->way == LOCATE_NOTHING)
+		plain = plain_unserved(core, service, true);
+	to->found[0] = FLOW_NONE;
+	to->found[1] = UINT32_MAX;
+	to->found[2] = service | (uint32_t)SYN_LANE_NEVER << 16 | PROOF_UNCHECKED << 24;
+	to->found[3] = 0x00ffffffu | (uint32_t)plain << 24;
+}
+
+/* No server is like this: neither half begins with ones in an address that a segment is from. */
+static inline void
+alike_to_none(struct alike_to *to)
+{
+	to->end = _mm_set1_epi32(-1);
+	to->net = UINT64_MAX;
+}
+
+/* The same of one with the shape of an ACK. */
+static inline __attribute__((always_inline)) void
+locate_ack(struct core *core, struct segment *s, struct alike *alike, bool is_v4)
+{
+	struct alike_to *to = &alike->to[is_v4];
+	__m128i end = _mm_loadu_si128((const __m128i *)&s->flow.server.bytes[8]);
+
+	if (__builtin_expect(!_mm_testz_si128(_mm_xor_si128(end, to->end), to_end_mask()) ||
+	                             (!is_v4 && to->net != s->flow.server.quads_be[0]),
+	                     0))
+		alike_turn_to(core, s, to);
+	_mm_storeu_si128((__m128i *)(void *)&s->found.entry,
+	                 _mm_load_si128((const __m128i *)(const void *)to->found));
+	if (__builtin_expect(to->way != LOCATE_KEPT, 0)) {
+		s->found.hash = UINT64_MAX;
+		if (to->way == LOCATE_HANDOFF)
+			locate_handoff(core, s);
+	} else if (is_v4) {
+		locate_flow(s, alike, flow_hash_ends(&alike->key, flow_ends_v4(&s->flow)));
+	} else {
+		locate_flow(s, alike, flow_hash_of(&alike->key, &s->flow, 0, false));
+	}
+}
+
 static inline __attribute__((always_inline)) void
 locate_all_first(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
 {
 	struct alike alike;
 
 	alike.kind[false] = alike.kind[true] = &kind_of_none;
+	alike_to_none(&alike.to[false]);
+	alike_to_none(&alike.to[true]);
 	alike.index = core->index;
 	alike.reflection = core->reflection;
 	alike.key = core->hash_key;
@@ -255,94 +297,17 @@ locate_all_first(struct core *core, struct segment *seg, unsigned int n, const s
 	for (unsigned int i = 0; i < n; i++) {
 		if (seg[i].shape == SHAPE_SYN_V4)
 			locate_syn(core, seg, i, now, &alike, true, true);
-		else if (seg[i].shape == SHAPE_ANY)
-			locate_any(core, &seg[i], &alike);
+		else if (seg[i].shape == SHAPE_ACK_V4)
+			locate_ack(core, &seg[i], &alike, true);
 		else if (seg[i].shape == SHAPE_SYN_V6)
 			locate_syn(core, seg, i, now, &alike, true, false);
+		else if (seg[i].shape == SHAPE_ACK_V6)
+			locate_ack(core, &seg[i], &alike, false);
+		else if (seg[i].shape == SHAPE_ANY)
+			locate_any(core, &seg[i], &alike);
 		else
 			locate_rare_syn(core, seg, i, now, &alike);
 	}
-}
-
-_Static_assert(PROOF_NONE == 0 && offsetof(struct segment_found, probe) ==
-                                          offsetof(struct segment_found, proof) + 1,
-               "what has come of both tries is one word");
-
-/* Both tries at once: of SEG.SEQ - 1, and of SEG.SEQ for what may be a probe. Whether the
- * second one counts is proof_check()'s to say. They prove nothing unless ack_finish() says so. */
-static inline __attribute__((always_inline)) void
-ack_add(struct core *core, struct segment *seg, unsigned int number, const struct instant *now,
-        bool hands_off, bool is_v4)
-{
-	struct segment *s = &seg[number];
-	uint32_t iss = s->ack - 1, low = cookie_low(iss);
-	struct cookie_tries *tries = &core->tries[is_v4][low >> 5];
-
-	/* All of it lies at fixed places from here, each of which would be computed by itself. */
-	__asm__("" : "+r"(tries));
-	memset(&s->found.proof, PROOF_NONE, 2);
-	s->found.profile = low & 31;
-	if (hands_off) {
-		const struct service_state *state = &core->services[s->found.service];
-		ack_switch(seg, tries, &service_secrets(state, now)->parity[low >> 5]);
-	}
-	cookie_tries_add(tries, is_v4, &s->flow, s->seq, iss, low & 31, number);
-}
-
-/* The same of either family. */
-static inline void
-ack_add_any(struct core *core, struct segment *seg, unsigned int number, const struct instant *now,
-            bool hands_off)
-{
-	if (seg[number].is_v4)
-		ack_add(core, seg, number, now, hands_off, true);
-	else
-		ack_add(core, seg, number, now, hands_off, false);
-}
-
-static void
-syn_finish(struct segment *seg, struct cookie_lane *lane)
-{
-	unsigned int i = 0;
-
-	cookie_lane_run(lane);
-	for (; i + 4 <= lane->n; i += 4) {
-		__m128i cookies = cookie_lane_get_four(lane, i);
-
-		seg[lane->number[i]].found.cookie = (uint32_t)_mm_cvtsi128_si32(cookies);
-		seg[lane->number[i + 1]].found.cookie = (uint32_t)_mm_extract_epi32(cookies, 1);
-		seg[lane->number[i + 2]].found.cookie = (uint32_t)_mm_extract_epi32(cookies, 2);
-		seg[lane->number[i + 3]].found.cookie = (uint32_t)_mm_extract_epi32(cookies, 3);
-	}
-	for (; i < lane->n; i++)
-		seg[lane->number[i]].found.cookie = cookie_lane_get(lane, i, lane->profile[i]);
-}
-
-/* Of two segments, from number `at` of the lane on, the tries that are the cookie which they bring. */
-static inline void
-ack_settle(struct segment *seg, const struct cookie_tries *tries, unsigned int at,
-           unsigned int hits)
-{
-	for (; __builtin_expect(hits != 0, 0); hits &= hits - 1) {
-		unsigned int hit = (unsigned int)__builtin_ctz(hits);
-		struct segment *s = &seg[tries->number[at + hit / 2]];
-
-		*(hit & 1 ? &s->found.probe : &s->found.proof) = PROOF_EXACT;
-	}
-}
-
-static void
-ack_finish(struct segment *seg, struct cookie_tries *tries)
-{
-	const unsigned int n = tries->n;
-	unsigned int i = 0;
-
-	cookie_tries_run(tries);
-	for (; i + 2 <= n; i += 2)
-		ack_settle(seg, tries, i, cookie_tries_hits(tries, i));
-	/* What is computed beyond the last one is nobody's. */
-	if (i < n)
-		ack_settle(seg, tries, i, cookie_tries_hits(tries, i) & 3);
 }
 
 /* Mode handoff: the flow, where there is a shield. */
@@ -361,10 +326,10 @@ locate_plain(struct core *core, const struct flow_index *index, struct segment *
 {
 	struct segment *s = &seg[number];
 	unsigned int flags = s->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+	uint32_t entry = locate_entry(core, index, s);
 
-	locate_entry(core, index, s);
-	if (s->found.entry != FLOW_NONE) {
-		if (flags == TCP_ACK && !(s->found.entry & FLOW_HALF_OPEN) && s->sack_count == 0)
+	if (entry != FLOW_NONE) {
+		if (flags == TCP_ACK && !(entry & FLOW_HALF_OPEN) && s->sack_count == 0)
 			s->found.plain = PLAIN_DATA;
 		return;
 	}
@@ -374,6 +339,27 @@ locate_plain(struct core *core, const struct flow_index *index, struct segment *
 		return;
 	ack_add_any(core, seg, number, now, hands_off);
 	if (is_plain && s->payload_len == 0 && core->services[s->found.service].drops_unproven)
+		s->found.plain = PLAIN_BLIND;
+}
+
+/* The same of one with the shape of an ACK, which says most of it. */
+static inline __attribute__((always_inline)) void
+locate_plain_ack(struct core *core, const struct flow_index *index, struct segment *seg,
+                 unsigned int number, const struct instant *now, bool hands_off, bool gate_open,
+                 bool is_v4)
+{
+	struct segment *s = &seg[number];
+	uint32_t entry = locate_entry(core, index, s);
+
+	if (entry != FLOW_NONE) {
+		if (!(entry & FLOW_HALF_OPEN))
+			s->found.plain = PLAIN_DATA;
+		return;
+	}
+	if (s->side != SIDE_OUTSIDE || !gate_open)
+		return;
+	ack_add(core, seg, number, now, hands_off, is_v4);
+	if (s->payload_len == 0 && core->services[s->found.service].drops_unproven)
 		s->found.plain = PLAIN_BLIND;
 }
 
@@ -402,7 +388,6 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
              bool hands_off)
 {
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
-	bool observes = core->observer != NULL;
 	/* A copy, which no store can change: it stays in registers. */
 	const struct flow_index index = core->index;
 
@@ -417,18 +402,18 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
 				locate_entry(core, &index, s);
 			continue;
 		}
-		if (s->found.service >= SERVICES_MAX) {
-			if (s->found.service == SERVICE_NONE ||
-			    (s->class == SEGMENT_TCP && !(s->flags & TCP_SYN) && !observes))
-				s->found.plain = PLAIN_FOREIGN;
+		if (s->found.service >= SERVICES_MAX)
 			continue;
-		}
-		if (s->class != SEGMENT_TCP)
-			continue;
-		if (hands_off && is_handoff(core, s))
-			locate_handed(core, seg, i, now, gate_open);
-		else
+		if (hands_off && is_handoff(core, s)) {
+			if (s->class == SEGMENT_TCP)
+				locate_handed(core, seg, i, now, gate_open);
+		} else if (s->shape == SHAPE_ACK_V4) {
+			locate_plain_ack(core, &index, seg, i, now, hands_off, gate_open, true);
+		} else if (s->shape == SHAPE_ACK_V6) {
+			locate_plain_ack(core, &index, seg, i, now, hands_off, gate_open, false);
+		} else if (s->class == SEGMENT_TCP) {
 			locate_plain(core, &index, seg, i, now, hands_off, gate_open);
+		}
 	}
 }
 

@@ -208,17 +208,31 @@ cross_run(struct plain_lane lane, struct segment *first, unsigned int n, enum co
 	return (unsigned int)(seg - first);
 }
 
+_Static_assert(PROOF_NONE == 0 && offsetof(struct segment_found, probe) ==
+                                          offsetof(struct segment_found, proof) + 1,
+               "what has come of both tries is one word");
+
+static inline bool
+plain_proves_nothing(const struct segment *seg)
+{
+	uint16_t both;
+
+	memcpy(&both, &seg->found.proof, sizeof(both));
+	return both == 0;
+}
+
 /* ACKs that core_locate() found no entry for, and whose cookies it looked at. */
 static __attribute__((noinline)) unsigned int
 blind_run(struct plain_lane lane, struct segment *first, unsigned int n)
 {
 	struct segment *seg = first, *end = first + n;
+	const bool remembers = lane.now->now_ms < lane.core->unfinished_until_ms;
 
 	if (core_adopts(lane.core, lane.now) || lane.core->observer != NULL)
 		return 0;
 	for (; seg < end && seg->found.plain == PLAIN_BLIND; seg++) {
-		if (unfinished_passed(lane.core, seg, lane.now) ||
-		    (seg->found.proof | seg->found.probe) != PROOF_NONE || (seg->frame[0] & 1) ||
+		if ((remembers && unfinished_passed(lane.core, seg, lane.now)) ||
+		    !plain_proves_nothing(seg) || (seg->frame[0] & 1) ||
 		    !plain_serves(&lane, seg) || !segment_sum_of_ack_is_whole(seg))
 			break;
 		plain_act(&lane, seg, ACTION_DROP, SIDE_OUTSIDE, COUNTER_drop_unproven_ack);

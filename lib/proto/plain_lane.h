@@ -45,6 +45,16 @@ enum plain_kind {
 	PLAIN_NEVER = UINT8_MAX
 };
 
+/* Of a segment whose service is none that is served: enum plain_kind. To a closed port of a
+ * protected host what is TCP, and no SYN, is of no service either. */
+static inline uint8_t
+plain_unserved(const struct core *core, uint16_t service, bool is_no_syn)
+{
+	bool is_foreign = service == SERVICE_NONE || (is_no_syn && core->observer == NULL);
+
+	return is_foreign ? PLAIN_FOREIGN : PLAIN_NEVER;
+}
+
 /* Deal with the segments of a burst from number `first` on, as far as the lane takes them one
  * after the other. Returns how many it has taken. */
 unsigned int plain_lane_run(struct core *core, struct segment *seg, unsigned int first,

@@ -15,6 +15,7 @@
 #ifndef SYNFRONT_SYN_KIND_H
 #define SYNFRONT_SYN_KIND_H
 
+#include "plain_lane.h"
 #include "syn_plan.h"
 
 /* How segments of a destination are looked up. */
@@ -208,7 +209,7 @@ syn_kind_find_out(struct core *core, const struct segment *seg, const struct ins
 {
 	struct destination *to = destination_find(&core->destinations, core->policy, &seg->flow,
 	                                          seg->is_v4);
-	uint8_t lane = SYN_LANE_NEVER;
+	uint8_t lane = SYN_LANE_NEVER, plain = PLAIN_NEVER;
 
 	if (kind->burst == kinds->memo.burst)
 		kind = &core->kinds[SYN_KINDS + kinds->n_more++];
@@ -222,10 +223,12 @@ syn_kind_find_out(struct core *core, const struct segment *seg, const struct ins
 	kind->turn = 0;
 	if (kind->way != LOCATE_NOTHING)
 		lane = syn_kind_plan(core, seg, to, now, kinds, kind);
+	else
+		plain = plain_unserved(core, to->service, false);
 	kind->found[0] = FLOW_NONE;
 	kind->found[1] = (uint32_t)((uint8_t *)kind - (uint8_t *)core->kinds);
 	kind->found[2] = to->service | (uint32_t)lane << 16 | PROOF_UNCHECKED << 24;
-	kind->found[3] = 0xffff00ffu | (uint32_t)kind->profile << 8;
+	kind->found[3] = 0x00ff00ffu | (uint32_t)kind->profile << 8 | (uint32_t)plain << 24;
 	return kind;
 }
 

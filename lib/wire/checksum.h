@@ -96,6 +96,24 @@ checksum_add_32(uint64_t sum, const uint8_t *p)
 	return sum;
 }
 
+/* ... of 28 ... */
+static inline uint64_t
+checksum_add_28(uint64_t sum, const uint8_t *p)
+{
+	uint32_t last;
+
+	memcpy(&last, p + 24, sizeof(last));
+	__asm__("addq %1, %0\n\t"
+	        "adcq %2, %0\n\t"
+	        "adcq %3, %0\n\t"
+	        "adcq %4, %0\n\t"
+	        "adcq $0, %0"
+	        : "+r"(sum)
+	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2), "r"((uint64_t)last)
+	        : "cc");
+	return sum;
+}
+
 /* ... of 48 ... */
 static inline uint64_t
 checksum_add_48(uint64_t sum, const uint8_t *p)
@@ -110,6 +128,28 @@ checksum_add_48(uint64_t sum, const uint8_t *p)
 	        : "+r"(sum)
 	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2),
 	          CHECKSUM_WORD(p, 3), CHECKSUM_WORD(p, 4), CHECKSUM_WORD(p, 5)
+	        : "cc");
+	return sum;
+}
+
+/* ... of 52 ... */
+static inline uint64_t
+checksum_add_52(uint64_t sum, const uint8_t *p)
+{
+	uint32_t last;
+
+	memcpy(&last, p + 48, sizeof(last));
+	__asm__("addq %1, %0\n\t"
+	        "adcq %2, %0\n\t"
+	        "adcq %3, %0\n\t"
+	        "adcq %4, %0\n\t"
+	        "adcq %5, %0\n\t"
+	        "adcq %6, %0\n\t"
+	        "adcq %7, %0\n\t"
+	        "adcq $0, %0"
+	        : "+r"(sum)
+	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2),
+	          CHECKSUM_WORD(p, 3), CHECKSUM_WORD(p, 4), CHECKSUM_WORD(p, 5), "r"((uint64_t)last)
 	        : "cc");
 	return sum;
 }

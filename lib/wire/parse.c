@@ -253,16 +253,22 @@ parse_ipv6(struct segment *seg, uint32_t head, uint32_t len)
 		parse_ipv6_chain(seg, head, end, next);
 }
 
-/* Of a segment that opens a connection. */
-static inline enum segment_shape
-shape_of_syn(const struct segment *seg)
+/* enum segment_shape */
+static inline uint8_t
+shape_of(const struct segment *seg)
 {
 	unsigned int ip_len = seg->is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE;
+	bool is_usual = seg->payload_here && seg->l3_off == ETH_HEADER_SIZE &&
+	                seg->l4_off == ETH_HEADER_SIZE + ip_len;
 
-	if (!seg->payload_here || seg->l3_off != ETH_HEADER_SIZE ||
-	    seg->l4_off != ETH_HEADER_SIZE + ip_len)
-		return SHAPE_SYN_OTHER;
-	return seg->is_v4 ? SHAPE_SYN_V4 : SHAPE_SYN_V6;
+	if (segment_opens(seg)) {
+		if (!is_usual)
+			return SHAPE_SYN_OTHER;
+		return seg->is_v4 ? SHAPE_SYN_V4 : SHAPE_SYN_V6;
+	}
+	if (seg->class != SEGMENT_TCP || !is_usual || !segment_is_plain(seg))
+		return SHAPE_ANY;
+	return seg->is_v4 ? SHAPE_ACK_V4 : SHAPE_ACK_V6;
 }
 
 void
@@ -298,8 +304,7 @@ parse_any(struct segment *seg, const uint8_t *frame, uint32_t head, uint32_t len
 		parse_ipv4(seg, head, len);
 	else if (type == ETH_TYPE_IPV6)
 		parse_ipv6(seg, head, len);
-	if (segment_opens(seg))
-		seg->shape = (uint8_t)shape_of_syn(seg);
+	seg->shape = shape_of(seg);
 }
 
 void

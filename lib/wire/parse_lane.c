@@ -14,11 +14,10 @@
 #define LANE_V4_L4_OFF (ETH_HEADER_SIZE + IPV4_HEADER_SIZE)
 #define LANE_V6_L4_OFF (ETH_HEADER_SIZE + IPV6_HEADER_SIZE)
 
-/* EtherType, version and header length or traffic class, and one byte more. */
-#define TYPE_V4_MASK htobe32(0xffffff00u)
-#define TYPE_V4 htobe32(ETH_TYPE_IPV4 << 16 | 0x4500u)
-#define TYPE_V6_MASK htobe32(0xfffff000u)
-#define TYPE_V6 htobe32((uint32_t)ETH_TYPE_IPV6 << 16 | 0x6000u)
+#define TYPE_V4 htobe16(ETH_TYPE_IPV4)
+#define TYPE_V6 htobe16(ETH_TYPE_IPV6)
+#define VERSION_V4 0x45u /* without options */
+#define VERSION_V6 0x60u /* ... and half of the traffic class */
 /* Fragment bits and offset, TTL, protocol. */
 #define WHOLE_TCP_MASK htobe32((uint32_t)(IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_MASK) << 16 | 0xffu)
 #define WHOLE_TCP htobe32((uint32_t)PROTO_TCP)
@@ -126,6 +125,8 @@ lane_tcp(struct segment *seg, const uint8_t *frame, unsigned int l4_off, uint32_
 		return false;
 	lane_fill(seg, frame, l4_off, end, (uint32_t)header_len, side);
 	lane_options(seg, tcp, (uint32_t)header_len);
+	if (segment_is_plain(seg))
+		seg->shape = l4_off == LANE_V4_L4_OFF ? SHAPE_ACK_V4 : SHAPE_ACK_V6;
 	return true;
 }
 
@@ -158,12 +159,13 @@ put_addrs_v4(struct segment *seg, const uint8_t *src_and_dst, enum side side)
 /* First bytes of addresses that are not simply unicast: 0, 127, and class D and up, of
  * which is_unusable_v4() lets some pass. As a table, for no branch could foretell what a
  * random source has. */
-static const bool odd_net[256] = { [0] = true, [127] = true, [224 ... 255] = true };
+static const uint8_t odd_net[256] = { [0] = 1, [127] = 1, [224 ... 255] = 1 };
 
 static inline bool
 has_odd_net(const uint8_t *ip)
 {
-	return odd_net[ip[IPV4_SRC_OFF]] | odd_net[ip[IPV4_DST_OFF]];
+	/* A sum: of an or the compiler makes two branches. */
+	return (uint8_t)(odd_net[ip[IPV4_SRC_OFF]] + odd_net[ip[IPV4_DST_OFF]]) != 0;
 }
 
 static inline bool
@@ -172,13 +174,13 @@ is_to_itself(const uint8_t *ip)
 	return bytes_get_u32_be(ip + IPV4_SRC_OFF) == bytes_get_u32_be(ip + IPV4_DST_OFF);
 }
 
-static inline __attribute__((always_inline)) bool
+static __attribute__((noinline)) bool
 lane_v4(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side)
 {
 	const uint8_t *ip = frame + ETH_HEADER_SIZE;
 	uint32_t end = ETH_HEADER_SIZE + (uint32_t)bytes_get_u16(ip + IPV4_LENGTH_OFF);
 
-	if (end > head ||
+	if (ip[0] != VERSION_V4 || end > head ||
 	    (bytes_get_u32_be(ip + IPV4_FRAGMENT_OFF) & WHOLE_TCP_MASK) != WHOLE_TCP ||
 	    !checksum_is_whole(sum_ipv4(ip)) || has_odd_net(ip) || is_to_itself(ip))
 		return false;
@@ -199,7 +201,7 @@ has_odd_address(const uint8_t *ip, __m128i src, __m128i dst)
 	       ip[IPV6_DST_OFF] == 0xff || _mm_testz_si128(differ, differ);
 }
 
-static inline __attribute__((always_inline)) bool
+static __attribute__((noinline)) bool
 lane_v6(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side)
 {
 	const uint8_t *ip = frame + ETH_HEADER_SIZE;
@@ -207,7 +209,8 @@ lane_v6(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side
 	__m128i src = _mm_loadu_si128((const __m128i *)(ip + IPV6_SRC_OFF));
 	__m128i dst = _mm_loadu_si128((const __m128i *)(ip + IPV6_DST_OFF));
 
-	if (ip[IPV6_NEXT_OFF] != PROTO_TCP || end > head || has_odd_address(ip, src, dst))
+	if ((ip[0] & 0xf0u) != VERSION_V6 || ip[IPV6_NEXT_OFF] != PROTO_TCP || end > head ||
+	    has_odd_address(ip, src, dst))
 		return false;
 	bool outside = side == SIDE_OUTSIDE;
 	_mm_storeu_si128((__m128i *)seg->flow.client.bytes, outside ? src : dst);
@@ -311,24 +314,25 @@ syn_fill(struct segment *seg, const uint8_t *frame, unsigned int l4_off, __m128i
 	tcp_layout_put(seg, _mm_or_si128(_mm_shuffle_epi8(rest, order), says));
 }
 
-/* The addresses of a SYN from outside. False if one is odd, or the IP header's sum is wrong. */
+/* The addresses. False if one is odd, or the IP header's sum is wrong. */
 static inline __attribute__((always_inline)) bool
-syn_ends(struct segment *seg, const uint8_t *frame, bool is_v4)
+lane_ends(struct segment *seg, const uint8_t *frame, bool is_v4, enum side side)
 {
 	const uint8_t *ip = frame + ETH_HEADER_SIZE;
 
 	if (is_v4) {
 		if (!checksum_is_whole(sum_ipv4(ip)) || has_odd_net(ip) || is_to_itself(ip))
 			return false;
-		put_addrs_v4(seg, ip + IPV4_SRC_OFF, SIDE_OUTSIDE);
+		put_addrs_v4(seg, ip + IPV4_SRC_OFF, side);
 		return true;
 	}
 	__m128i src = _mm_loadu_si128((const __m128i *)(ip + IPV6_SRC_OFF));
 	__m128i dst = _mm_loadu_si128((const __m128i *)(ip + IPV6_DST_OFF));
 	if (has_odd_address(ip, src, dst))
 		return false;
-	_mm_storeu_si128((__m128i *)seg->flow.client.bytes, src);
-	_mm_storeu_si128((__m128i *)seg->flow.server.bytes, dst);
+	bool outside = side == SIDE_OUTSIDE;
+	_mm_storeu_si128((__m128i *)seg->flow.client.bytes, outside ? src : dst);
+	_mm_storeu_si128((__m128i *)seg->flow.server.bytes, outside ? dst : src);
 	return true;
 }
 
@@ -367,7 +371,7 @@ lane_syn_any(struct segment *seg, const uint8_t *frame, uint32_t head, bool is_v
 	    __builtin_expect(len != (is_v4 ? IPV4_HEADER_SIZE : 0) + header_len, 0))
 		return false;
 	if (bytes_get_u16_be(tcp) == 0 || bytes_get_u16_be(tcp + 2) == 0 ||
-	    !syn_ends(seg, frame, is_v4))
+	    !lane_ends(seg, frame, is_v4, SIDE_OUTSIDE))
 		return false;
 	lane_fill(seg, frame, l4_off, end, header_len, SIDE_OUTSIDE);
 	syn_options(seg, tcp, header_len);
@@ -385,7 +389,7 @@ lane_syn_v4(struct segment *seg, const uint8_t *frame, uint32_t head)
 		return false;
 	if (!is_syn_of(frame, head, LANE_V4_L4_OFF, &syn_ipv4, &rest))
 		return lane_syn_any(seg, frame, head, true);
-	if (!syn_ends(seg, frame, true))
+	if (!lane_ends(seg, frame, true, SIDE_OUTSIDE))
 		return false;
 	syn_fill(seg, frame, LANE_V4_L4_OFF, rest);
 	return true;
@@ -400,24 +404,80 @@ lane_syn_v6(struct segment *seg, const uint8_t *frame, uint32_t head)
 		return false;
 	if (!is_syn_of(frame, head, LANE_V6_L4_OFF, &syn_ipv6, &rest))
 		return lane_syn_any(seg, frame, head, false);
-	if (!syn_ends(seg, frame, false))
+	if (!lane_ends(seg, frame, false, SIDE_OUTSIDE))
 		return false;
 	syn_fill(seg, frame, LANE_V6_L4_OFF, rest);
 	return true;
+}
+
+/* Data offset and flags of an ACK without options, and of one with timestamps, 12 bytes of them:
+ * PSH may be there. */
+#define ACK_MASK htobe16(0xf000u | (0xffu & ~TCP_PSH))
+#define ACK_BARE htobe16(0x5000u | TCP_ACK)
+#define ACK_STAMPED htobe16(0x8000u | TCP_ACK)
+_Static_assert(TCP_FLAGS_OFF == TCP_DATA_OFF + 1, "data offset and flags are one word");
+
+/* What no options say: nothing. */
+static const uint8_t bare_v4_says[16] __attribute__((aligned(16))) = { [7] = SHAPE_ACK_V4 };
+static const uint8_t bare_v6_says[16] __attribute__((aligned(16))) = { [7] = SHAPE_ACK_V6 };
+
+/* What most others are: an ACK that may have data, and so long a header. There are as many bytes
+ * as the headers have without options. */
+static inline __attribute__((always_inline)) bool
+lane_ack_of(struct segment *seg, const uint8_t *frame, uint32_t head, bool is_v4,
+            uint32_t header_len, enum side side)
+{
+	const struct shape *shape = is_v4 ? &tcp_in_ipv4 : &tcp_in_ipv6;
+	const uint32_t l4_off = is_v4 ? LANE_V4_L4_OFF : LANE_V6_L4_OFF;
+	const uint32_t headers = l4_off + header_len;
+	const uint8_t *ip = frame + ETH_HEADER_SIZE, *tcp = frame + l4_off;
+
+	if (!is_shape(from_shape(frame + ETH_TYPE_OFF, shape), shape) ||
+	    (header_len != TCP_HEADER_SIZE && head < headers))
+		return false;
+	uint32_t len = bytes_get_u16(ip + (is_v4 ? IPV4_LENGTH_OFF : IPV6_LENGTH_OFF));
+	uint32_t payload_len = len - header_len - (is_v4 ? IPV4_HEADER_SIZE : 0);
+	/* Less than nothing is more than there is. */
+	if (payload_len > head - headers || bytes_get_u16_be(tcp) == 0 ||
+	    bytes_get_u16_be(tcp + 2) == 0 || !lane_ends(seg, frame, is_v4, side))
+		return false;
+	if (header_len == TCP_HEADER_SIZE)
+		_mm_storeu_si128(
+			(__m128i *)(void *)&seg->options,
+			_mm_load_si128((const __m128i *)(const void *)(is_v4 ? bare_v4_says
+		                                                             : bare_v6_says)));
+	else if (!tcp_layout_try(seg, tcp, header_len, TCP_LAYOUT_STAMPED))
+		return false;
+	else
+		seg->shape = is_v4 ? SHAPE_ACK_V4 : SHAPE_ACK_V6;
+	lane_fill(seg, frame, l4_off, headers + payload_len, header_len, side);
+	return true;
+}
+
+static inline __attribute__((always_inline)) bool
+lane_ack(struct segment *seg, const uint8_t *frame, uint32_t head, bool is_v4, enum side side)
+{
+	const uint8_t *tcp = frame + (is_v4 ? LANE_V4_L4_OFF : LANE_V6_L4_OFF);
+	uint16_t what = bytes_get_u16_be(tcp + TCP_DATA_OFF) & ACK_MASK;
+
+	if (what == ACK_BARE)
+		return lane_ack_of(seg, frame, head, is_v4, TCP_HEADER_SIZE, side);
+	return what == ACK_STAMPED && lane_ack_of(seg, frame, head, is_v4, 32, side);
 }
 
 /* By itself for either side, so that what depends on it is constant. */
 static inline __attribute__((always_inline)) bool
 lane_of_side(struct segment *seg, const uint8_t *frame, uint32_t head, enum side side)
 {
-	uint32_t type = bytes_get_u32_be(frame + ETH_TYPE_OFF);
+	uint16_t type = bytes_get_u16_be(frame + ETH_TYPE_OFF);
 
-	if ((type & TYPE_V4_MASK) == TYPE_V4)
-		return lane_v4(seg, frame, head, side);
-	if ((type & TYPE_V6_MASK) == TYPE_V6 && head >= LANE_V6_L4_OFF + TCP_HEADER_SIZE)
-		return (side == SIDE_OUTSIDE && lane_syn_v6(seg, frame, head)) ||
-		       lane_v6(seg, frame, head, side);
-	return false;
+	if (type != TYPE_V6)
+		return lane_ack(seg, frame, head, true, side) ||
+		       (type == TYPE_V4 && lane_v4(seg, frame, head, side));
+	if (head < LANE_V6_L4_OFF + TCP_HEADER_SIZE)
+		return false;
+	return (side == SIDE_OUTSIDE && lane_syn_v6(seg, frame, head)) ||
+	       lane_ack(seg, frame, head, false, side) || lane_v6(seg, frame, head, side);
 }
 
 bool

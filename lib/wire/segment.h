@@ -84,6 +84,11 @@ enum segment_shape {
 	SHAPE_SYN_V4,
 	SHAPE_SYN_V6,
 	SHAPE_SYN_OTHER, /* one that opens a connection, too, but looks otherwise */
+	/* An ACK with no other flag but PSH, with or without data, and with no options but
+	 * timestamps, from either side: what most of any traffic is made of. Behind the same
+	 * headers, and all of it is there. */
+	SHAPE_ACK_V4,
+	SHAPE_ACK_V6,
 };
 
 /*
@@ -183,6 +188,13 @@ segment_opens(const struct segment *seg)
 {
 	return (seg->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
 	       seg->side == SIDE_OUTSIDE && seg->class == SEGMENT_TCP;
+}
+
+/* Has it the flags and options of SHAPE_ACK_V4 and SHAPE_ACK_V6? */
+static inline bool
+segment_is_plain(const struct segment *seg)
+{
+	return (seg->flags & ~TCP_PSH) == TCP_ACK && (seg->options & ~OPTION_TIMESTAMPS) == 0;
 }
 
 static inline const uint8_t *
