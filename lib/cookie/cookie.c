@@ -27,7 +27,7 @@ static const uint8_t starts[CLASSES + 1] = { 0, 8, 10, 12, 16, 18, 21, 25, COOKI
 #define BOTH(scale, mss) { mss, scale, .sack = true }
 
 /* IPv6, then IPv4, class by class. */
-/* clang-format off: a table */
+/* clang-format off */
 static const struct tcp_offer rows[2][COOKIE_PROFILES] = {
 	{ NEITHER(48), NEITHER(536), NEITHER(1000), NEITHER(1220),
 	  NEITHER(1300), NEITHER(1380), NEITHER(1420), NEITHER(1440),

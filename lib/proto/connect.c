@@ -179,8 +179,7 @@ connect_over(struct core *core, struct step *step, struct backend *b, uint32_t n
 
 /* Proven, but there is no room or a limit is met: RST, and the cookie is spent. */
 static __attribute__((noinline)) void
-connect_refuse(struct core *core, struct step *step, const struct proven *proven,
-               enum counter over)
+connect_refuse(struct core *core, struct step *step, const struct proven *proven, enum counter over)
 {
 	core_count(core, over);
 	sum_add(&step->state->refused, 1);

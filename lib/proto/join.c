@@ -76,8 +76,8 @@ release_fill(struct packet *out, struct core *core, struct step *step, const str
 /* Everything held goes to the server, in the segments that it came in or smaller ones that
  * the server takes. What finds no room the client sends again. */
 static __attribute__((noinline)) void
-release_held(struct core *core, struct step *step, const struct conn *conn,
-             const struct pending *p, const struct link *link)
+release_held(struct core *core, struct step *step, const struct conn *conn, const struct pending *p,
+             const struct link *link)
 {
 	/* Cut no finer, whatever the server says: 40 bytes of options, 8 of data. */
 	uint32_t mss = p->answer.offer.mss > COOKIE_MSS_LEAST ? p->answer.offer.mss

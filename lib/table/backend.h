@@ -187,7 +187,8 @@ backend_answers(struct backend *b, const struct tcp_offer *offered,
 	b->wscale = answered->wscale;
 	b->settled |= options;
 	b->absent &= (uint8_t)~options;
-	uint8_t stays = b->shows & (BACKEND_SHOWS(.sack = true) | BACKEND_SHOWS(.timestamps = true));
+	uint8_t stays = b->shows &
+	                (BACKEND_SHOWS(.sack = true) | BACKEND_SHOWS(.timestamps = true));
 	b->shows = (uint8_t)(stays | BACKEND_SHOWS(.known = true) |
 	                     answered->sack * BACKEND_SHOWS(.sack = true) |
 	                     answered->timestamps * BACKEND_SHOWS(.timestamps = true) |

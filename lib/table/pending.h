@@ -35,8 +35,8 @@
 
 #define PENDING_STAGE_ANSWERED 6u /* the list of those that wait for a second SYN-ACK */
 #define PENDING_STAGES 7u
-#define PENDING_STAGES_ROOM 8u /* a list is found by shifts */
-#define PENDING_NO_STAGE 0xffu /* of a record in no list */
+#define PENDING_STAGES_ROOM 8u   /* a list is found by shifts */
+#define PENDING_NO_STAGE 0xffu   /* of a record in no list */
 #define PENDING_BLOCK_SIZE 1536u /* a segment of an Ethernet, in whole cache lines */
 #define PENDING_BLOCKS_EACH 3u
 /* Of the records at most 1/8 are for clients of doubtful servers. */
