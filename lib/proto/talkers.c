@@ -152,3 +152,19 @@ core_talk(const struct core *core, uint32_t number, bool would, struct core_talk
 		core = core->observer->shadow;
 	return copy(&core->talkers->talks[number], talk);
 }
+
+void
+talkers_sample_run(struct core *core, struct segment *seg, unsigned int n, enum counter outcome,
+                   const struct instant *now)
+{
+	uint32_t *left = &core->talk_left[outcome];
+	unsigned int at = 0;
+
+	/* From 0 it is a long way, as it is for who takes one first. */
+	while (__builtin_expect(n - at > *left - 1, 0)) {
+		at += *left;
+		const struct step step = { .seg = &seg[at - 1], .now = now };
+		talkers_sample(core, &step, outcome); /* a new *left, of 1 or more */
+	}
+	*left -= n - at;
+}

@@ -47,9 +47,15 @@ struct talkers {
 };
 
 struct step;
+struct segment;
+struct instant;
 
 void talkers_init(struct talkers *talkers, uint64_t random);
 /* A frame whose turn it was. */
 void talkers_sample(struct core *core, const struct step *step, enum counter outcome);
+/* Of n frames, one after the other and all of one outcome, those whose turn it is: act_append()
+ * counts one by one. */
+void talkers_sample_run(struct core *core, struct segment *seg, unsigned int n,
+                        enum counter outcome, const struct instant *now);
 
 #endif
