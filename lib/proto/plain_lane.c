@@ -21,20 +21,35 @@ _Static_assert(offsetof(struct action, kind) == 0 && offsetof(struct action, out
                        offsetof(struct action, out) == 2 && offsetof(struct action, seg) == 4,
                "what is done, where, and with which segment are one word");
 
-/* The action for a segment, as act_append() would append it; not counted. */
+/* The action for a segment, as act_append() would append it; neither counted nor sampled. */
 static inline __attribute__((always_inline)) void
-plain_act(struct plain_lane *lane, struct segment *seg, enum action_kind kind, unsigned int out,
-          enum counter outcome)
+plain_act(struct plain_lane *lane, enum action_kind kind, unsigned int out, enum counter outcome)
 {
 	uint64_t head = lane->head | (kind | (uint64_t)outcome << 8 | (uint64_t)out << 16);
 
 	memcpy(lane->a++, &head, sizeof(head));
 	lane->head += 1ull << 32;
+}
+
+/* A segment of a run whose outcomes differ: is it its turn to be looked at? */
+static inline __attribute__((always_inline)) void
+plain_sample(struct plain_lane *lane, struct segment *seg, enum counter outcome)
+{
 	if (__builtin_expect(--lane->core->talk_left[outcome] == 0, 0)) {
 		const struct step step = { .seg = seg, .now = lane->now };
 
 		talkers_sample(lane->core, &step, outcome);
 	}
+}
+
+/* Count a run of n segments, all of one outcome, from this one on. */
+static unsigned int
+plain_end(const struct plain_lane *lane, struct segment *first, unsigned int n,
+          enum counter outcome)
+{
+	counter_add(&lane->core->counters, outcome, n);
+	talkers_sample_run(lane->core, first, n, outcome, lane->now);
+	return n;
 }
 
 /* Does its service keep entries? Few follow each other that are not of the same one. */
@@ -157,13 +172,15 @@ data_run(struct plain_lane *lane, struct segment *first, unsigned int n, enum si
 			break;
 		if (__builtin_expect((rest & PLAIN_SPLICED_MASK) == PLAIN_SPLICED, 1)) {
 			plain_rewrite(&lane->a->rewrite, conn, side);
-			plain_act(lane, seg, ACTION_EDIT, side ^ 1, COUNTER_spliced);
+			plain_act(lane, ACTION_EDIT, side ^ 1, COUNTER_spliced);
+			plain_sample(lane, seg, COUNTER_spliced);
 			decision_note(STATE_SPLICED, side, decision_event(seg));
 		} else {
 			if ((rest & PLAIN_TRACKED_MASK) != PLAIN_TRACKED)
 				break;
 			n_tracked++;
-			plain_act(lane, seg, ACTION_FORWARD, side ^ 1, COUNTER_passed_tracked);
+			plain_act(lane, ACTION_FORWARD, side ^ 1, COUNTER_passed_tracked);
+			plain_sample(lane, seg, COUNTER_passed_tracked);
 			decision_note(STATE_TRACKED, side, decision_event(seg));
 		}
 		conn->rest = side == SIDE_OUTSIDE ? follow_client(conn, seg, rest)
@@ -192,20 +209,31 @@ data_run_inside(struct plain_lane lane, struct segment *first, unsigned int n)
 
 /* ---- others ------------------------------------------------------------ */
 
-/* Those of one kind, which cross as they are. */
-static __attribute__((noinline)) unsigned int
-cross_run(struct plain_lane lane, struct segment *first, unsigned int n, enum counter outcome)
+/* Those of one kind, which cross as they are. By itself for either, as above. */
+static inline __attribute__((always_inline)) unsigned int
+cross_run(struct plain_lane *lane, struct segment *first, unsigned int n, enum plain_kind kind,
+          enum counter outcome)
 {
 	struct segment *seg = first, *end = first + n;
-	const uint8_t kind = first->found.plain;
 
 	for (; seg < end && seg->found.plain == kind; seg++) {
-		plain_act(&lane, seg, ACTION_FORWARD, seg->side ^ 1u, outcome);
+		plain_act(lane, ACTION_FORWARD, seg->side ^ 1u, outcome);
 		if (kind == PLAIN_HANDED)
 			decision_note(STATE_HANDOFF, (enum side)seg->side, decision_event(seg));
 	}
-	counter_add(&lane.core->counters, outcome, (uint64_t)(seg - first));
-	return (unsigned int)(seg - first);
+	return plain_end(lane, first, (unsigned int)(seg - first), outcome);
+}
+
+static __attribute__((noinline)) unsigned int
+foreign_run(struct plain_lane lane, struct segment *first, unsigned int n)
+{
+	return cross_run(&lane, first, n, PLAIN_FOREIGN, COUNTER_passed_other);
+}
+
+static __attribute__((noinline)) unsigned int
+handed_run(struct plain_lane lane, struct segment *first, unsigned int n)
+{
+	return cross_run(&lane, first, n, PLAIN_HANDED, COUNTER_passed_handoff);
 }
 
 _Static_assert(PROOF_NONE == 0 && offsetof(struct segment_found, probe) ==
@@ -235,12 +263,11 @@ blind_run(struct plain_lane lane, struct segment *first, unsigned int n)
 		    !plain_proves_nothing(seg) || (seg->frame[0] & 1) ||
 		    !plain_serves(&lane, seg) || !segment_sum_of_ack_is_whole(seg))
 			break;
-		plain_act(&lane, seg, ACTION_DROP, SIDE_OUTSIDE, COUNTER_drop_unproven_ack);
+		plain_act(&lane, ACTION_DROP, SIDE_OUTSIDE, COUNTER_drop_unproven_ack);
 		decision_note(STATE_LISTEN, SIDE_OUTSIDE, EVENT_ACK);
 	}
 	counter_add(&lane.core->counters, COUNTER_cookies_checked, (uint64_t)(seg - first));
-	counter_add(&lane.core->counters, COUNTER_drop_unproven_ack, (uint64_t)(seg - first));
-	return (unsigned int)(seg - first);
+	return plain_end(&lane, first, (unsigned int)(seg - first), COUNTER_drop_unproven_ack);
 }
 
 unsigned int
@@ -263,10 +290,10 @@ plain_lane_run(struct core *core, struct segment *seg, unsigned int first, unsig
 		                  : data_run_inside(lane, &seg[first], n - first);
 		break;
 	case PLAIN_FOREIGN:
-		n_taken = cross_run(lane, &seg[first], n - first, COUNTER_passed_other);
+		n_taken = foreign_run(lane, &seg[first], n - first);
 		break;
 	case PLAIN_HANDED:
-		n_taken = cross_run(lane, &seg[first], n - first, COUNTER_passed_handoff);
+		n_taken = handed_run(lane, &seg[first], n - first);
 		break;
 	case PLAIN_BLIND:
 		n_taken = blind_run(lane, &seg[first], n - first);

@@ -155,24 +155,6 @@ syn_lane_turn(struct syn_lane *lane, const struct segment *seg, unsigned int num
 	return true;
 }
 
-/* Of a run of n those whose turn it is to be looked at (talkers.h): act_append() counts one by
- * one. */
-static inline void
-syn_lane_sample(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
-{
-	const enum counter outcome = COUNTER_answered_syn_cookie;
-	uint32_t *left = &core->talk_left[outcome];
-	unsigned int at = 0;
-
-	/* From 0 it is a long way, as it is for who takes one first. */
-	while (__builtin_expect(n - at > *left - 1, 0)) {
-		at += *left;
-		const struct step step = { .seg = &seg[at - 1], .now = now };
-		talkers_sample(core, &step, outcome); /* a new *left, of 1 or more */
-	}
-	*left -= n - at;
-}
-
 /* Count all n of them, from this one on. */
 static __attribute__((noinline)) void
 syn_lane_end(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
@@ -181,7 +163,7 @@ syn_lane_end(struct core *core, struct segment *seg, unsigned int n, const struc
 	counter_add(&core->counters, COUNTER_syn_received, n);
 	counter_add(&core->counters, COUNTER_syn_ack_sent, n);
 	counter_add(&core->counters, COUNTER_answered_syn_cookie, n);
-	syn_lane_sample(core, seg, n, now);
+	talkers_sample_run(core, seg, n, COUNTER_answered_syn_cookie, now);
 }
 
 /* By itself, so that what it needs stays in registers. */

@@ -141,3 +141,19 @@ talkers_copy(const struct talk *talk, struct core_talk *out)
 	       __atomic_load_n(&talk->key, __ATOMIC_RELAXED) == key &&
 	       __atomic_load_n(&talk->window, __ATOMIC_RELAXED) == window;
 }
+
+void
+talkers_sample_run(struct core *core, struct segment *seg, unsigned int n, enum counter outcome,
+                   const struct instant *now)
+{
+	uint32_t *left = &core->talk_left[outcome];
+	unsigned int at = 0;
+
+	/* From 0 it is a long way, as it is for who takes one first. */
+	while (__builtin_expect(n - at > *left - 1, 0)) {
+		at += *left;
+		const struct step step = { .seg = &seg[at - 1], .now = now };
+		talkers_sample(core, &step, outcome); /* a new *left, of 1 or more */
+	}
+	*left -= n - at;
+}

@@ -47,11 +47,17 @@ struct talkers {
 };
 
 struct step;
+struct segment;
+struct instant;
 
 void talkers_init(struct talkers *talkers, uint64_t random);
 /* A frame whose turn it was. */
 void talkers_sample(struct core *core, const struct step *step, enum counter outcome);
 /* As core_talk() has it. */
 bool talkers_copy(const struct talk *talk, struct core_talk *out);
+/* Of n frames, one after the other and all of one outcome, those whose turn it is: act_append()
+ * counts one by one. */
+void talkers_sample_run(struct core *core, struct segment *seg, unsigned int n,
+                        enum counter outcome, const struct instant *now);
 
 #endif

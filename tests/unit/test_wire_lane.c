@@ -226,6 +226,38 @@ test_checksum_fold_naive_same(void)
 	CU_ASSERT_EQUAL(n_different, 0);
 }
 
+/* How often do both ways say different things of a frame with a bit of its headers another way?
+ * *n_taken: of how many of these the class is TCP. */
+static unsigned int
+bits_different(const struct frame_spec *spec, bool is_v6, enum side side, unsigned int *n_taken)
+{
+	uint8_t frame[FRAME_SIZE];
+	size_t len = frame_build(frame, spec);
+	unsigned int n_different = 0;
+
+	for (size_t bit = 8 * 12; bit < 8 * len; bit++) {
+		struct segment plain, fast;
+
+		frame[bit / 8] ^= (uint8_t)(1u << (bit & 7));
+		uint8_t was[2] = { frame[24], frame[25] };
+		if (!is_v6 && (bit / 8 < 24 || bit / 8 > 25)) {
+			frame[24] = frame[25] = 0;
+			uint16_t sum = frame_checksum(0, frame + 14, 20);
+			frame[24] = (uint8_t)(sum >> 8);
+			frame[25] = (uint8_t)sum;
+		}
+		memset(&plain, 0, sizeof(plain));
+		memset(&fast, 0, sizeof(fast));
+		parse_any(&plain, frame, (uint32_t)len, (uint32_t)len, side);
+		segment_parse(&fast, frame, (uint32_t)len, (uint32_t)len, side);
+		n_different += !same(&plain, &fast);
+		*n_taken += fast.class == SEGMENT_TCP;
+		memcpy(frame + 24, was, sizeof(was));
+		frame[bit / 8] ^= (uint8_t)(1u << (bit & 7));
+	}
+	return n_different;
+}
+
 /* A SYN of Linux is known at one look. With any bit of its headers another way it is what the plain
  * way says. */
 static void
@@ -235,35 +267,81 @@ test_lane_each_bit_of_a_syn_same_segment(void)
 
 	for (unsigned int is_v6 = 0; is_v6 < 2; is_v6++) {
 		struct frame_spec spec = is_v6 ? frame_spec_v6() : frame_spec_v4();
-		uint8_t frame[FRAME_SIZE];
 
 		spec.flags = TCP_SYN;
 		spec.options = layouts[2].bytes;
 		spec.options_len = layouts[2].len;
-		size_t len = frame_build(frame, &spec);
-		for (size_t bit = 8 * 12; bit < 8 * len; bit++) {
-			struct segment plain, fast;
-
-			frame[bit / 8] ^= (uint8_t)(1u << (bit & 7));
-			uint8_t was[2] = { frame[24], frame[25] };
-			if (!is_v6 && (bit / 8 < 24 || bit / 8 > 25)) {
-				frame[24] = frame[25] = 0;
-				uint16_t sum = frame_checksum(0, frame + 14, 20);
-				frame[24] = (uint8_t)(sum >> 8);
-				frame[25] = (uint8_t)sum;
-			}
-			memset(&plain, 0, sizeof(plain));
-			memset(&fast, 0, sizeof(fast));
-			parse_any(&plain, frame, (uint32_t)len, (uint32_t)len, SIDE_OUTSIDE);
-			segment_parse(&fast, frame, (uint32_t)len, (uint32_t)len, SIDE_OUTSIDE);
-			n_different += !same(&plain, &fast);
-			n_taken += fast.class == SEGMENT_TCP;
-			memcpy(frame + 24, was, sizeof(was));
-			frame[bit / 8] ^= (uint8_t)(1u << (bit & 7));
-		}
+		n_different += bits_different(&spec, is_v6, SIDE_OUTSIDE, &n_taken);
 	}
 	CU_ASSERT_EQUAL(n_different, 0);
 	CU_ASSERT(n_taken > 500);
+}
+
+/* The same of ACKs, bare and with timestamps, with data and without. */
+static void
+test_lane_each_bit_of_an_ack_same_segment(void)
+{
+	for (unsigned int i = 0; i < 16; i++) {
+		bool is_v6 = i & 1;
+		struct frame_spec spec = is_v6 ? frame_spec_v6() : frame_spec_v4();
+		unsigned int n_taken = 0;
+
+		spec.flags = TCP_ACK;
+		spec.ack = 0x89abcdefu;
+		spec.options = layouts[10].bytes;
+		spec.options_len = i & 2 ? layouts[10].len : 0;
+		spec.payload = (const uint8_t *)"abc";
+		spec.payload_len = i & 4 ? 3 : 0;
+		CU_ASSERT_EQUAL(
+			bits_different(&spec, is_v6, i & 8 ? SIDE_INSIDE : SIDE_OUTSIDE, &n_taken),
+			0);
+		CU_ASSERT(n_taken > 150);
+	}
+}
+
+/* Which segments have the shape of an ACK: other flags, options and headers have not. */
+static void
+test_lane_shape_of_acks(void)
+{
+	static const uint8_t sack[12] = { 1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2 };
+	const struct {
+		uint8_t flags;
+		const uint8_t *options;
+		size_t options_len;
+		unsigned int n_tags;
+		bool has_shape;
+	} cases[] = {
+		{ TCP_ACK, NULL, 0, 0, true },
+		{ TCP_ACK | TCP_PSH, NULL, 0, 0, true },
+		{ TCP_ACK, layouts[10].bytes, layouts[10].len, 0, true },
+		{ TCP_ACK, NULL, 0, 1, false },
+		{ TCP_ACK, sack, sizeof(sack), 0, false },
+		{ TCP_ACK | TCP_FIN, NULL, 0, 0, false },
+		{ TCP_ACK | TCP_RST, NULL, 0, 0, false },
+		{ TCP_ACK | TCP_SYN, NULL, 0, 0, false },
+		{ TCP_ACK | TCP_URG, NULL, 0, 0, false },
+		{ TCP_ACK | TCP_ECE, NULL, 0, 0, false },
+	};
+
+	for (unsigned int i = 0; i < 8 * sizeof(cases) / sizeof(cases[0]); i++) {
+		bool is_v6 = i & 1;
+		struct frame_spec spec = is_v6 ? frame_spec_v6() : frame_spec_v4();
+		uint8_t frame[FRAME_SIZE];
+		struct segment seg;
+
+		spec.flags = cases[i / 8].flags;
+		spec.options = cases[i / 8].options;
+		spec.options_len = cases[i / 8].options_len;
+		spec.n_tags = cases[i / 8].n_tags;
+		spec.tpid[0] = 0x8100;
+		spec.payload = (const uint8_t *)"abc";
+		spec.payload_len = i & 2 ? 3 : 0;
+		size_t len = frame_build(frame, &spec);
+		segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len,
+		              i & 4 ? SIDE_INSIDE : SIDE_OUTSIDE);
+		uint8_t shape = is_v6 ? SHAPE_ACK_V6 : SHAPE_ACK_V4;
+		CU_ASSERT_EQUAL(seg.shape, cases[i / 8].has_shape ? shape : SHAPE_ANY);
+	}
 }
 
 /* The addresses of a frame from outside, as the parser would have them. */
@@ -366,6 +444,8 @@ main(void)
 		CHECK_TEST(test_lane_random_frames_same_segment),
 		CHECK_TEST(test_lane_usual_frames_taken),
 		CHECK_TEST(test_lane_each_bit_of_a_syn_same_segment),
+		CHECK_TEST(test_lane_each_bit_of_an_ack_same_segment),
+		CHECK_TEST(test_lane_shape_of_acks),
 		CHECK_TEST(test_layouts_usual_ones_known),
 		CHECK_TEST(test_checksum_fold_naive_same),
 		CHECK_TEST(test_segment_sum_every_bit_counts),
