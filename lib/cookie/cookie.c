@@ -4,6 +4,7 @@
  * The AES itself is in cookie_<variant>.c.
  */
 #include <cpuid.h>
+#include <smmintrin.h>
 #include <string.h>
 
 #include "cookie_trial.h"
@@ -20,17 +21,29 @@
 static const struct profile_class {
 	bool sack;
 	uint8_t wscale;
-	uint8_t start; /* its first profile */
-} classes[CLASSES + 1] = {
-	{ false, WSCALE_NONE, 0 }, { false, 0, 8 }, { false, 7, 10 },
-	{ true, WSCALE_NONE, 12 }, { true, 0, 16 }, { true, 6, 18 },
-	{ true, 7, 21 },           { true, 8, 25 }, { .start = COOKIE_PROFILES },
+	uint8_t start;  /* its first profile ... */
+	uint16_t bytes; /* ... and two bits for each */
+} classes[CLASSES] = {
+	{ false, WSCALE_NONE, 0, 0xffff },
+	{ false, 0, 8, 0xf },
+	{ false, 7, 10, 0xf },
+	{ true, WSCALE_NONE, 12, 0xff },
+	{ true, 0, 16, 0xf },
+	{ true, 6, 18, 0x3f },
+	{ true, 7, 21, 0xff },
+	{ true, 8, 25, 0x3fff },
+};
+/* The best class for an MSS that is in all of them, by SACK and scale. */
+static const uint8_t best_class[2][WSCALE_NONE + 1] = {
+	{ 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 0 },
+	{ 4, 4, 4, 4, 4, 4, 5, 6, 7, 7, 7, 7, 7, 7, 7, 3 },
 };
 static const uint8_t class_of[COOKIE_PROFILES] = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3,
 	                                           4, 4, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7 };
 
-/* IPv6, then IPv4, class by class. */
-static const uint16_t mss_rows[2][COOKIE_PROFILES] = {
+/* IPv6, then IPv4, class by class. All begin with what counts where no MSS is said, but for the
+ * first; and eight can be read from the begin of any. */
+static const uint16_t mss_rows[2][COOKIE_PROFILES + 1] = {
 	{ 48,   536,  1000, 1220, 1300, 1380, 1420, 1440, 1220, 1440, 1220,
 	  1440, 1220, 1380, 1420, 1440, 1220, 1440, 1220, 1420, 1440, 1220,
 	  1380, 1420, 1440, 1220, 1300, 1360, 1380, 1420, 1440, 8940 },
@@ -40,26 +53,20 @@ static const uint16_t mss_rows[2][COOKIE_PROFILES] = {
 };
 _Static_assert(COOKIE_MSS_LEAST == 48, "the first row of both");
 
-static bool
-class_covered(const struct profile_class *class, const struct tcp_offer *offer, uint16_t least)
-{
-	return class->sack <= offer->sack && least <= offer->mss &&
-	       (class->wscale == WSCALE_NONE ||
-	        (offer->wscale != WSCALE_NONE && class->wscale <= offer->wscale));
-}
-
 unsigned int
 cookie_profile_of(const struct tcp_offer *offer, bool is_v4)
 {
-	const uint16_t *rows = mss_rows[is_v4];
-	unsigned int class = CLASSES - 1;
+	const struct profile_class *class = &classes[0];
 
-	while (class > 0 && !class_covered(&classes[class], offer, rows[classes[class].start]))
-		class --;
-	unsigned int profile = classes[class].start;
-	while (profile + 1 < classes[class + 1].start && offer->mss >= rows[profile + 1])
-		profile++;
-	return profile;
+	if (offer->mss >= mss_default(is_v4))
+		class = &classes[best_class[offer->sack][offer->wscale & WSCALE_NONE]];
+	/* Which of its rows are no larger: two bits for each. The first one is what is left. */
+	__m128i rows = _mm_loadu_si128(
+		(const __m128i *)(const void *)&mss_rows[is_v4][class->start]);
+	__m128i mss = _mm_set1_epi16((short)offer->mss);
+	__m128i covered = _mm_cmpeq_epi16(_mm_max_epu16(rows, mss), mss);
+	unsigned int bits = ((unsigned int)_mm_movemask_epi8(covered) & class->bytes) | 3;
+	return class->start + (unsigned int)__builtin_popcount(bits) / 2 - 1;
 }
 
 struct tcp_offer
