@@ -4,6 +4,7 @@
  * The AES itself is in cookie_<variant>.c.
  */
 #include <cpuid.h>
+#include <smmintrin.h>
 #include <string.h>
 
 #include "cookie_trial.h"
@@ -18,67 +19,67 @@
  */
 #define CLASSES 8u
 
-/* Of each class its first profile. */
-static const uint8_t starts[CLASSES + 1] = { 0, 8, 10, 12, 16, 18, 21, 25, COOKIE_PROFILES };
-
-#define NEITHER(mss) { mss, WSCALE_NONE, .sack = false }
-#define SCALE(scale, mss) { mss, scale, .sack = false }
-#define SACK(mss) { mss, WSCALE_NONE, .sack = true }
-#define BOTH(scale, mss) { mss, scale, .sack = true }
-
-/* IPv6, then IPv4, class by class. */
-/* clang-format off */
-static const struct tcp_offer rows[2][COOKIE_PROFILES] = {
-	{ NEITHER(48), NEITHER(536), NEITHER(1000), NEITHER(1220),
-	  NEITHER(1300), NEITHER(1380), NEITHER(1420), NEITHER(1440),
-	  SCALE(0, 1220), SCALE(0, 1440),
-	  SCALE(7, 1220), SCALE(7, 1440),
-	  SACK(1220), SACK(1380), SACK(1420), SACK(1440),
-	  BOTH(0, 1220), BOTH(0, 1440),
-	  BOTH(6, 1220), BOTH(6, 1420), BOTH(6, 1440),
-	  BOTH(7, 1220), BOTH(7, 1380), BOTH(7, 1420), BOTH(7, 1440),
-	  BOTH(8, 1220), BOTH(8, 1300), BOTH(8, 1360), BOTH(8, 1380),
-	  BOTH(8, 1420), BOTH(8, 1440), BOTH(8, 8940) },
-	{ NEITHER(48), NEITHER(216), NEITHER(536), NEITHER(1000),
-	  NEITHER(1300), NEITHER(1400), NEITHER(1440), NEITHER(1460),
-	  SCALE(0, 536), SCALE(0, 1460),
-	  SCALE(7, 536), SCALE(7, 1460),
-	  SACK(536), SACK(1300), SACK(1440), SACK(1460),
-	  BOTH(0, 536), BOTH(0, 1460),
-	  BOTH(6, 536), BOTH(6, 1440), BOTH(6, 1460),
-	  BOTH(7, 536), BOTH(7, 1300), BOTH(7, 1440), BOTH(7, 1460),
-	  BOTH(8, 536), BOTH(8, 1000), BOTH(8, 1300), BOTH(8, 1400),
-	  BOTH(8, 1440), BOTH(8, 1460), BOTH(8, 8960) },
+static const struct profile_class {
+	bool sack;
+	uint8_t wscale;
+	uint8_t start;  /* its first profile ... */
+	uint16_t bytes; /* ... and two bits for each */
+} classes[CLASSES] = {
+	{ false, WSCALE_NONE, 0, 0xffff },
+	{ false, 0, 8, 0xf },
+	{ false, 7, 10, 0xf },
+	{ true, WSCALE_NONE, 12, 0xff },
+	{ true, 0, 16, 0xf },
+	{ true, 6, 18, 0x3f },
+	{ true, 7, 21, 0xff },
+	{ true, 8, 25, 0x3fff },
 };
-/* clang-format on */
-_Static_assert(COOKIE_MSS_LEAST == 48, "the first row of both");
+/* The best class for an MSS that is in all of them, by SACK and scale. */
+static const uint8_t best_class[2][WSCALE_NONE + 1] = {
+	{ 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 0 },
+	{ 4, 4, 4, 4, 4, 4, 5, 6, 7, 7, 7, 7, 7, 7, 7, 3 },
+};
+static const uint8_t class_of[COOKIE_PROFILES] = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3,
+	                                           4, 4, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7 };
 
-static bool
-row_covered(const struct tcp_offer *row, const struct tcp_offer *offer)
-{
-	return row->sack <= offer->sack && row->mss <= offer->mss &&
-	       (row->wscale == WSCALE_NONE ||
-	        (offer->wscale != WSCALE_NONE && row->wscale <= offer->wscale));
-}
+/* IPv6, then IPv4, class by class. All begin with what counts where no MSS is said, but for the
+ * first; and eight can be read from the begin of any. */
+static const uint16_t mss_rows[2][COOKIE_PROFILES + 1] = {
+	{ 48,   536,  1000, 1220, 1300, 1380, 1420, 1440, 1220, 1440, 1220,
+	  1440, 1220, 1380, 1420, 1440, 1220, 1440, 1220, 1420, 1440, 1220,
+	  1380, 1420, 1440, 1220, 1300, 1360, 1380, 1420, 1440, 8940 },
+	{ 48,   216,  536,  1000, 1300, 1400, 1440, 1460, 536,  1460, 536,
+	  1460, 536,  1300, 1440, 1460, 536,  1460, 536,  1440, 1460, 536,
+	  1300, 1440, 1460, 536,  1000, 1300, 1400, 1440, 1460, 8960 },
+};
+_Static_assert(COOKIE_MSS_LEAST == 48, "the first row of both");
 
 unsigned int
 cookie_profile_of(const struct tcp_offer *offer, bool is_v4)
 {
-	const struct tcp_offer *of = rows[is_v4];
-	unsigned int class = CLASSES - 1;
+	const struct profile_class *class = &classes[0];
 
-	while (class > 0 && !row_covered(&of[starts[class]], offer))
-		class --;
-	unsigned int profile = starts[class];
-	while (profile + 1 < starts[class + 1] && offer->mss >= of[profile + 1].mss)
-		profile++;
-	return profile;
+	if (offer->mss >= mss_default(is_v4))
+		class = &classes[best_class[offer->sack][offer->wscale & WSCALE_NONE]];
+	/* Which of its rows are no larger: two bits for each. The first one is what is left. */
+	__m128i rows = _mm_loadu_si128(
+		(const __m128i *)(const void *)&mss_rows[is_v4][class->start]);
+	__m128i mss = _mm_set1_epi16((short)offer->mss);
+	__m128i covered = _mm_cmpeq_epi16(_mm_max_epu16(rows, mss), mss);
+	unsigned int bits = ((unsigned int)_mm_movemask_epi8(covered) & class->bytes) | 3;
+	return class->start + (unsigned int)__builtin_popcount(bits) / 2 - 1;
 }
 
 struct tcp_offer
 cookie_profile_offer(unsigned int profile, bool is_v4)
 {
-	return rows[is_v4][profile];
+	const struct profile_class *class = &classes[class_of[profile]];
+
+	return (struct tcp_offer){
+		.mss = mss_rows[is_v4][profile],
+		.wscale = class->wscale,
+		.sack = class->sack,
+	};
 }
 
 /* Fields of TSval, as drawn in cookie.h. */

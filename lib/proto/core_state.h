@@ -144,6 +144,12 @@ struct syn_plan_kept {
 	struct emit_fixed made; /* for its answer */
 };
 
+/* A plan that is kept for as long as a burst lasts. */
+struct syn_plan_brief {
+	struct syn_plan plan;
+	struct emit_fixed made;
+};
+
 #define SYN_PLANS_BITS 7u
 
 /* What a server is asked before a SYN to it takes the straight lane: beside whether it is the same,
@@ -183,6 +189,9 @@ struct syn_kind {
 	uint32_t burst;   /* the last one that needed it: until the next it stays as it is */
 	uint16_t mode;    /* of the service: its lane and cookie mode */
 	uint16_t mask_at; /* of the profile's, in struct epoch_keys */
+
+	/* The last kind that found its place taken by this one, and in which burst. */
+	uint32_t rival, rival_burst;
 } __attribute__((aligned(64)));
 
 /* What all kinds were found out from: with each change of it they are found out anew, and a turn
@@ -196,6 +205,14 @@ struct syn_kinds_turn {
 
 #define SYN_KINDS_BITS 11u
 #define SYN_KINDS (1u << SYN_KINDS_BITS)
+
+/* A kind from which those are derived that differ from it in MSS and scale, with its plan. */
+struct syn_base {
+	struct syn_kind kind;
+	struct syn_plan_brief of; /* what is made is for an answer whose TSval is zero */
+};
+
+#define SYN_BASES_BITS 8u
 
 /* One SYN of a burst. Good as long as segment.profile is not PROFILE_UNMADE. */
 struct syn_planned {
@@ -261,8 +278,8 @@ struct core {
 	struct service_state services[SERVICES_MAX]; /* by id */
 	struct fragment fragments[FRAGMENTS_TRACKED];
 	struct syn_planned syns[CORE_BURST_MAX]; /* by number of the segment in the burst */
-	/* Those for which there was no place; the last for a SYN by itself. */
-	struct syn_plan plans[CORE_BURST_MAX + 1];
+	/* Those that have no place; the last for a SYN by itself. */
+	struct syn_plan_brief plans[CORE_BURST_MAX + 1];
 	/* Of the burst: SYNs by family, and ACKs by family and parity. */
 	struct cookie_lane syn_lanes[2];
 	struct cookie_tries tries[2][2];
@@ -270,8 +287,9 @@ struct core {
 	struct destinations destinations;
 	struct syn_plan_kept plans_kept[1u << SYN_PLANS_BITS];
 	struct syn_kinds_turn kinds_turn;
-	/* Behind their places those that find theirs taken in this burst. */
+	/* Behind their places those that are of this burst alone. */
 	struct syn_kind kinds[SYN_KINDS + CORE_BURST_MAX];
+	struct syn_base bases[1u << SYN_BASES_BITS];
 };
 
 /* One segment being decided on. */
@@ -300,7 +318,9 @@ core_forget(struct core *core)
 {
 	destinations_init(&core->destinations, core->policy);
 	memset(core->plans_kept, 0, sizeof(core->plans_kept));
+	memset(core->plans, 0, sizeof(core->plans));
 	memset(core->kinds, 0, sizeof(core->kinds));
+	memset(core->bases, 0, sizeof(core->bases));
 	core->kinds_turn = (struct syn_kinds_turn){ 0 };
 	core->n_plans = 0;
 }

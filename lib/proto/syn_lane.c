@@ -147,9 +147,11 @@ syn_lane_turn(struct syn_lane *lane, const struct segment *seg, unsigned int num
 	const struct syn_kind *kind = syn_kind_at(lane->core, seg->found.kind);
 	if (!syn_lane_server(lane, kind))
 		return false;
-	syn_lane_settle(lane, number);
-	lane->state = kind->state;
-	lane->since = number;
+	if (kind->state != lane->state) {
+		syn_lane_settle(lane, number);
+		lane->state = kind->state;
+		lane->since = number;
+	}
 	lane->found = syn_lane_found(seg);
 	lane->plan = kind->plan;
 	return true;
@@ -187,6 +189,7 @@ syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigne
 	lane.is_capped = core->reflect_cap != 0;
 	lane.nets = rate_burst_start(&core->reflection, (uint32_t)now->now_ms, core->reflect_cap);
 	lane.found = SYN_LANE_FOUND_NOTHING;
+	lane.state = NULL;
 	lane.since = first;
 	for (; i < n; i++, a++) {
 		if (__builtin_expect(syn_lane_found(&seg[i]) != lane.found, 0) &&

@@ -44,7 +44,7 @@ struct syn_plan_memo {
 	uint64_t stamp;  /* syn_plan_stamp() */
 	uint32_t burst;  /* core->n_bursts */
 	uint32_t serial; /* of the last plan asked for; 0: it lasts no longer than the burst */
-	struct syn_plan *next; /* where one goes that finds no place, and those after it */
+	struct syn_plan_brief *next; /* where one goes that finds no place, and those after it */
 };
 
 /* What a SYN says, in 8 bytes: its option fields, and its shape, of which no plan depends. */
@@ -56,8 +56,10 @@ syn_said(const struct segment *seg)
 	memcpy(&said, &seg->options, sizeof(said));
 	return said;
 }
+#define SYN_SAID_MSS_SHIFT 32u
 #define SYN_SAID_SHAPE (UINT64_C(0xff) << 56)
-_Static_assert(offsetof(struct segment, shape) == offsetof(struct segment, options) + 7,
+_Static_assert(offsetof(struct segment, shape) == offsetof(struct segment, options) + 7 &&
+                       offsetof(struct segment, mss) == offsetof(struct segment, options) + 4,
                "what a SYN says lies in 8 bytes");
 
 static __attribute__((noinline)) void
@@ -98,6 +100,37 @@ syn_plan_work_out(const struct core *core, const struct segment *seg, const stru
 		answer->tsval = cookie_ts_make(&offer, plan->profile, seg->is_v4, answer->wscale,
 		                               now->wall_ms);
 	}
+}
+
+/* What options of a SYN its plan depends on. */
+#define SYN_PLAN_OPTIONS \
+	(OPTION_WSCALE | OPTION_SACK_PERMITTED | OPTION_TIMESTAMPS | OPTION_MD5 | OPTION_AO)
+
+/* A SYN whose plan differs from that of this one in nothing but what follows from MSS and scale:
+ * syn_plan_derive(). All classes of profiles begin with the MSS that counts where none is said, but
+ * for one, in which neither scale nor SACK is granted. */
+static inline uint64_t
+syn_plan_base(const struct segment *seg)
+{
+	uint64_t options = seg->options & SYN_PLAN_OPTIONS;
+	bool is_low = seg->mss != 0 && seg->mss < mss_default(seg->is_v4);
+
+	return options | (uint64_t)(is_low ? COOKIE_MSS_LEAST : 0) << SYN_SAID_MSS_SHIFT;
+}
+
+/* The plan of a SYN, out of that for syn_plan_base() of it to the same server. */
+static inline void
+syn_plan_derive(const struct segment *seg, const struct syn_plan *base, const struct instant *now,
+                struct syn_plan *plan)
+{
+	*plan = *base;
+	plan->offer.mss = admission_mss(seg);
+	if (base->offer.wscale != WSCALE_NONE)
+		plan->offer.wscale = seg->wscale;
+	plan->profile = (uint8_t)cookie_profile_of(&plan->offer, seg->is_v4);
+	if (plan->offer.timestamps)
+		plan->answer.tsval = cookie_ts_make(&plan->offer, plan->profile, seg->is_v4,
+		                                    plan->answer.wscale, now->wall_ms);
 }
 
 /* Time and window as they go into plans: one of these, and another plan, each 4 ms. */
@@ -149,9 +182,10 @@ syn_plan_keep(struct core *core, const struct segment *seg, const struct service
 	struct syn_plan_kept *kept = syn_plan_place(core, said, to, shown);
 
 	if (kept->to != 0 && kept->burst == memo->burst) {
-		syn_plan_work_out(core, seg, state->service, backend, now, memo->next);
+		struct syn_plan *plan = &memo->next++->plan;
+		syn_plan_work_out(core, seg, state->service, backend, now, plan);
 		memo->serial = 0;
-		return memo->next++;
+		return plan;
 	}
 	kept->said = said;
 	kept->to = to;
@@ -203,7 +237,7 @@ static inline const struct syn_plan *
 syn_plan_make(struct core *core, const struct segment *seg, const struct service_state *state,
               const struct instant *now, struct syn_plan_memo *memo, struct syn_planned *syn)
 {
-	struct syn_plan *copy = memo->next;
+	struct syn_plan *copy = &memo->next->plan;
 
 	syn->backend = NULL;
 	if (state->mode == MODE_PROXY)

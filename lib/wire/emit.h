@@ -67,6 +67,19 @@ struct emit_fixed {
 /* Made beforehand by who sends many of a kind, for packet.made: without payload. */
 void emit_make(struct emit_fixed *made, const struct packet *p);
 
+/* The same of a packet that says what another says but for TSval, out of that one's with TSval
+ * zero. */
+static inline void
+emit_make_of(struct emit_fixed *made, const struct emit_fixed *of, uint32_t tsval)
+{
+	*made = *of;
+	if (of->tsecr_mask == 0)
+		return;
+	uint32_t tsval_be = htobe32(tsval);
+	bytes_put_u32_be(made->tail + of->tsecr_off - TCP_DATA_OFF - sizeof(tsval_be), tsval_be);
+	made->sum += tsval_be;
+}
+
 #define EMIT_KEPT 16u
 
 /*

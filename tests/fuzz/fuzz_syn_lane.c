@@ -9,8 +9,8 @@
  *
  * Input: which policy, whether there is room for observe, which live lists and whether there is a
  * capture (1), then 12 bytes a frame: what it is (1), service, or what is gone on with (1), client
- * (1), options (1), ISS (2), flags (1), how it is bent: at, by (2), the clock, or what changes (1),
- * payload (1), whether the burst ends (1).
+ * (1), options (1), ISS, and an MSS if options have one of their own (2), flags (1), how it is
+ * bent: at, by (2), the clock, or what changes (1), payload (1), whether the burst ends (1).
  */
 #include "fuzz.h"
 
@@ -74,6 +74,33 @@ begin(uint8_t kind, uint8_t service, uint8_t client)
 	return s;
 }
 
+/* The options of a SYN: one of the layouts as it is, or with an MSS and a scale of its own, and
+ * perhaps behind padding. */
+static void
+put_options(struct frame_spec *s, uint8_t how, uint16_t mss)
+{
+	static uint8_t bytes[4 + sizeof(layouts[0].bytes)];
+	const size_t n_layouts = sizeof(layouts) / sizeof(layouts[0]);
+	size_t layout = how % n_layouts, at = mss & 4 ? 4 : 0;
+	uint8_t *options = bytes + at;
+
+	s->options = layouts[layout].bytes;
+	s->options_len = layouts[layout].len;
+	if (!(how & 0x80))
+		return;
+	memset(bytes, TCPOPT_NOP, at);
+	memcpy(options, layouts[layout].bytes, layouts[layout].len);
+	if (options[0] == TCPOPT_MSS) {
+		options[2] = (uint8_t)(mss >> 8);
+		options[3] = (uint8_t)mss;
+	}
+	for (unsigned int i = 4; i + 2 < layouts[layout].len; i++)
+		if (options[i] == TCPOPT_WSCALE && options[i + 1] == 3)
+			options[i + 2] = how >> 3 & 15;
+	s->options = bytes;
+	s->options_len += (uint8_t)at;
+}
+
 /* What comes between the frames of a burst. */
 struct between {
 	uint64_t ms;
@@ -85,12 +112,13 @@ read_frame(struct fuzz_input *in, uint8_t *frame, enum side *side, struct betwee
 {
 	static const uint8_t payload[8] = "payload";
 	uint8_t kind = fuzz_u8(in), service = fuzz_u8(in), client = fuzz_u8(in),
-		layout = fuzz_u8(in) % (sizeof(layouts) / sizeof(layouts[0]));
+		options = fuzz_u8(in);
 	bool goes_on = (client & 8) && talks[service & 1].is_there;
 
 	*side = goes_on ? (enum side)(service & 1) : SIDE_OUTSIDE;
 	struct frame_spec s = goes_on ? go_on(&talks[*side], *side) : begin(kind, service, client);
-	uint32_t seq = 0x01010000u * fuzz_u16(in);
+	uint16_t number = fuzz_u16(in);
+	uint32_t seq = 0x01010000u * number;
 	uint8_t flags = fuzz_u8(in);
 	if (!goes_on || *side == SIDE_INSIDE)
 		s.seq = seq;
@@ -98,10 +126,8 @@ read_frame(struct fuzz_input *in, uint8_t *frame, enum side *side, struct betwee
 		s.flags = flags;
 	if (!goes_on)
 		s.ack = s.flags == TCP_SYN ? 0 : s.seq * 3;
-	if (s.flags & TCP_SYN) {
-		s.options = layouts[layout].bytes;
-		s.options_len = layouts[layout].len;
-	}
+	if (s.flags & TCP_SYN)
+		put_options(&s, options, number);
 	uint8_t at = fuzz_u8(in), by = fuzz_u8(in), clock = fuzz_u8(in), more = fuzz_u8(in);
 	s.payload = payload;
 	s.payload_len = more < 224 ? 0 : more & 7;

@@ -135,20 +135,34 @@ check_memory(const void *a, const void *b, size_t size, uint64_t apart)
 	FUZZ_CHECK(n_other == 0);
 }
 
+/* Where kinds and plans are kept, and which are, makes no difference: nor what of the last burst
+ * names them. */
+static void
+forget(struct core *core)
+{
+	struct observer *o = core->observer;
+
+	core_forget(core);
+	for (unsigned int i = 0; i < CORE_BURST_MAX; i++) {
+		core->syns[i].plan = NULL;
+		if (o != NULL && o->segs[i].found.entry == FLOW_NONE)
+			o->segs[i].found.kind = 0;
+	}
+	if (o != NULL)
+		forget(o->shadow);
+}
+
 void
 twins_check(const struct twin *a, const struct twin *b, size_t memory, const struct instant *now)
 {
 	uint64_t apart = (uintptr_t)b - (uintptr_t)a;
 
-	/* Where plans are kept depends on addresses. */
 	for (unsigned int i = 0; i < 2; i++) {
 		struct core *core = i == 0 ? a->core : b->core;
 
-		core_forget(core);
+		forget(core);
 		/* When a second is seen to have begun makes no difference. */
 		rate_into_ms(&core->reflection, (uint32_t)now->now_ms);
-		if (core->observer != NULL)
-			core_forget(core->observer->shadow);
 	}
 	check_memory(a->known_words, b->known_words, sizeof(a->known_words), apart);
 	check_memory(a->core, b->core, memory, apart);
