@@ -208,8 +208,13 @@ make_part(const struct secret_set *set, const struct cookie_job *jobs, unsigned 
           uint32_t *iss)
 {
 	struct cookie_lane lane;
+	unsigned int kinds = 0; /* of parity and family, a bit each: mostly it is one job alone */
 
-	for (unsigned int kind = 0; kind < 4; kind++) {
+	for (unsigned int i = 0; i < n; i++)
+		kinds |= 1u << ((jobs[i].parity & 1) | (unsigned int)jobs[i].is_v4 << 1);
+	for (; kinds != 0; kinds &= kinds - 1) {
+		unsigned int kind = (unsigned int)__builtin_ctz(kinds);
+
 		cookie_lane_start(&lane, set, kind & 1, kind >> 1);
 		for (unsigned int i = 0; i < n; i++)
 			if (jobs[i].is_v4 == lane.is_v4 && (jobs[i].parity & 1) == lane.parity)
