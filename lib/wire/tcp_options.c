@@ -29,69 +29,83 @@ read_wscale(struct segment *seg, uint8_t wscale)
 	seg->wscale = tcp_wscale(wscale);
 }
 
-/* One option of a kind not seen before, of a length that fits the header. A
- * known kind with a length that is not its own is treated as unknown. */
-static void
+/* The kinds that are read all lie below this. */
+#define KINDS 32u
+#define KIND(kind) (UINT32_C(1) << (kind))
+#define KINDS_READ                                                              \
+	(KIND(TCPOPT_MSS) | KIND(TCPOPT_WSCALE) | KIND(TCPOPT_SACK_PERMITTED) | \
+	 KIND(TCPOPT_SACK) | KIND(TCPOPT_TIMESTAMPS) | KIND(TCPOPT_MD5) | KIND(TCPOPT_AO))
+
+/* The length that each has, or LENGTH_OF_MANY: a known kind with a length that is not its own is
+ * treated as unknown. */
+#define LENGTH_OF_MANY 0
+static const uint8_t lengths[KINDS] = {
+	[TCPOPT_MSS] = 4,         [TCPOPT_WSCALE] = 3, [TCPOPT_SACK_PERMITTED] = 2,
+	[TCPOPT_TIMESTAMPS] = 10, [TCPOPT_MD5] = 18,
+};
+
+/* One option of a kind not seen before, of a length that fits the header and its kind. False: what
+ * it says cannot be, and another of its kind may still count. */
+static inline bool
 read_option(struct segment *seg, const uint8_t *tcp, unsigned int off, unsigned int len)
 {
 	const uint8_t *opt = tcp + off;
 
 	switch (opt[0]) {
 	case TCPOPT_MSS:
-		if (len == 4 && !(seg->options & OPTION_MSS))
-			read_mss(seg, bytes_get_u16(opt + 2));
-		break;
+		read_mss(seg, bytes_get_u16(opt + 2));
+		return true;
 	case TCPOPT_WSCALE:
-		if (len == 3 && !(seg->options & OPTION_WSCALE))
-			read_wscale(seg, opt[2]);
-		break;
+		read_wscale(seg, opt[2]);
+		return true;
 	case TCPOPT_SACK_PERMITTED:
-		if (len == 2)
-			seg->options |= OPTION_SACK_PERMITTED;
-		break;
+		seg->options |= OPTION_SACK_PERMITTED;
+		return true;
 	case TCPOPT_SACK:
-		if (len >= 10 && (len - 2) % 8 == 0 && !(seg->options & OPTION_SACK)) {
-			seg->options |= OPTION_SACK;
-			seg->sack_off = (uint8_t)off;
-			seg->sack_count = (uint8_t)((len - 2) / 8);
-		}
-		break;
+		if (len < 10 || (len - 2) % 8 != 0)
+			return false;
+		seg->options |= OPTION_SACK;
+		seg->sack_off = (uint8_t)off;
+		seg->sack_count = (uint8_t)((len - 2) / 8);
+		return true;
 	case TCPOPT_TIMESTAMPS:
-		if (len == 10 && !(seg->options & OPTION_TIMESTAMPS))
-			read_timestamps(seg, tcp, off);
-		break;
+		read_timestamps(seg, tcp, off);
+		return true;
 	case TCPOPT_MD5:
-		if (len == 18)
-			seg->options |= OPTION_MD5;
-		break;
-	case TCPOPT_AO:
-		if (len >= 4)
-			seg->options |= OPTION_AO;
-		break;
-	default:
-		break;
+		seg->options |= OPTION_MD5;
+		return true;
+	default: /* TCPOPT_AO */
+		if (len < 4)
+			return false;
+		seg->options |= OPTION_AO;
+		return true;
 	}
 }
 
+/* Anybody may send 40 bytes of NOPs, or of options of two bytes: what is not read costs no more
+ * than finding its end, and each kind is read once. */
 static void
 walk(struct segment *seg, const uint8_t *tcp, unsigned int header_len)
 {
-	unsigned int off = TCP_HEADER_SIZE;
+	const uint8_t *at = tcp + TCP_HEADER_SIZE, *end = tcp + header_len;
+	uint32_t wanted = KINDS_READ;
 
-	while (off < header_len) {
-		if (tcp[off] == TCPOPT_EOL)
+	for (;;) {
+		while (at < end && *at == TCPOPT_NOP)
+			at++;
+		if (at == end || *at == TCPOPT_EOL)
 			return;
-		if (tcp[off] == TCPOPT_NOP) {
-			off++;
-			continue;
-		}
-		unsigned int len = header_len - off >= 2 ? tcp[off + 1] : 0;
-		if (len < 2 || len > header_len - off) {
+		unsigned int kind = *at;
+		unsigned int left = (unsigned int)(end - at), len = left >= 2 ? at[1] : 0;
+		if (len < 2 || len > left) {
 			seg->options |= OPTION_BAD;
 			return;
 		}
-		read_option(seg, tcp, off, len);
-		off += len;
+		if (kind < KINDS && (wanted >> kind & 1) &&
+		    (lengths[kind] == len || lengths[kind] == LENGTH_OF_MANY) &&
+		    read_option(seg, tcp, (unsigned int)(at - tcp), len))
+			wanted &= ~KIND(kind);
+		at += len;
 	}
 }
 
