@@ -121,6 +121,46 @@ put_v4(struct live_set *set, uint32_t masked, uint32_t len, uint32_t scope, uint
 	return true;
 }
 
+/* Where the word of an address's /32 stands. */
+static uint32_t
+near_at(const struct live_set *set, const struct ip_addr *addr)
+{
+	return (uint32_t)(live_hash_v4(set, addr->words_be[0]) % LIVE_NETS);
+}
+
+static uint32_t
+net_16(const struct ip_addr *addr)
+{
+	return (uint32_t)addr->bytes[0] << 8 | addr->bytes[1];
+}
+
+/* Note that there is one of its length; those of other lengths are always tried. */
+static void
+note_near_v6(struct live_set *set, const struct prefix *prefix)
+{
+	uint32_t len = prefix->len;
+
+	if (len >= 16 && len < 32) {
+		uint16_t *word = &set->v6_near_16[net_16(&prefix->addr)];
+
+		__atomic_store_n(word, (uint16_t)(*word | 1u << (len - 16)), __ATOMIC_RELAXED);
+	} else if (len >= 32 && len < 96) {
+		set_bit(&set->v6_near_32[near_at(set, &prefix->addr)], len - 32);
+	}
+}
+
+/* Of the lengths 64 * quad and up, a bit each, those that are worth a try. */
+static uint64_t
+near_v6(const struct live_set *set, const struct ip_addr *addr, unsigned int quad)
+{
+	uint64_t in_32 = live_load(&set->v6_near_32[near_at(set, addr)]);
+
+	if (quad == 1) /* 64 to 95 */
+		return in_32 >> 32 | UINT64_C(0xffffffff00000000);
+	uint64_t in_16 = __atomic_load_n(&set->v6_near_16[net_16(addr)], __ATOMIC_RELAXED);
+	return in_32 << 32 | in_16 << 16 | 0xffff;
+}
+
 static uint64_t
 hash_v6(const struct live_set *set, const struct ip_addr *masked, uint64_t word)
 {
@@ -155,6 +195,7 @@ put_v6(struct live_set *set, const struct prefix *prefix, uint32_t scope, uint32
 		verdict |= slot->word & LIVE_VERDICT;
 	__atomic_store_n(&slot->word, word | verdict, __ATOMIC_RELEASE);
 	set_bit(&set->lengths[scope].v6[prefix->len / 64], prefix->len % 64);
+	note_near_v6(set, prefix);
 	return true;
 }
 
@@ -221,7 +262,11 @@ live_find_v6(const struct live_set *set, const struct ip_addr *addr, uint32_t sc
 		uint64_t all = live_load(&set->lengths[0].v6[quad]);
 		uint64_t own = live_load(&set->lengths[scope].v6[quad]);
 
-		for (uint64_t left = all | own; left != 0;) {
+		uint64_t left = all | own;
+
+		if (quad < 2 && (left & (left - 1)) != 0)
+			left &= near_v6(set, addr, quad);
+		while (left != 0) {
 			uint32_t bit = 63u - (uint32_t)__builtin_clzll(left), len = 64 * quad + bit;
 			struct ip_addr masked = ip_addr_mask(addr, len);
 			uint32_t verdict = 0;

@@ -13,8 +13,11 @@
  *   +------------------+-----------+--------+--------+--+--+
  *
  * An IPv6 slot is half a line: the address, and a word of scope, length and verdict. Which lengths
- * are tried: those that the scope has at all, and of IPv4, if there are several, those only that
- * some prefix has which meets the /16 of the address, which one word says.
+ * are tried: those that the scope has at all, and of these, if there are several, those only that
+ * some prefix has which lies near: of IPv4 one that meets the /16 of the address, which one word
+ * says. Of IPv6 lengths 16 to 31 likewise, and 32 to 95 by a word of the /32, or of all that share
+ * its place under the keyed hash; else whoever forges sources would have each length of a long
+ * list tried.
  *
  * Of all prefixes of a service, and of all services, that contain an address, the longest has the
  * verdict. The caller says what both verdicts together mean.
@@ -39,7 +42,7 @@
 #define LIVE_TAKEN 4u
 
 #define LIVE_SCOPES 4097u /* 0: all services; 1 + the id of one */
-#define LIVE_NETS 65536u  /* /16 */
+#define LIVE_NETS 65536u  /* /16, and places of /32 of IPv6 */
 
 /* Bit n: there are prefixes of length n. */
 struct live_lengths {
@@ -62,6 +65,9 @@ struct live_set {
 	uint64_t v4_taken, v6_taken;
 	void *v4_memory, *v6_memory;
 	uint32_t near[LIVE_NETS]; /* bit n - 1: a prefix of length n meets this /16 */
+	/* IPv6: bit n - 16, there is a prefix of length n in this /16; bit n - 32, in a /32 here. */
+	uint16_t v6_near_16[LIVE_NETS];
+	uint64_t v6_near_32[LIVE_NETS];
 	struct live_lengths lengths[LIVE_SCOPES];
 };
 

@@ -35,7 +35,7 @@ addr_random(uint64_t *state)
 	if (below(state, 2) == 0)
 		return ip_addr_v4(__builtin_bswap32(below(state, 3) << 30 | below(state, 2) << 16 |
 		                                    below(state, 3) << 8 | below(state, 4)));
-	addr.words_be[0] = __builtin_bswap32(0x20010db8u);
+	addr.words_be[0] = __builtin_bswap32(0x20010db8u + below(state, 3) * 0x8001u);
 	addr.words_be[1] = __builtin_bswap32(below(state, 3) << 16);
 	addr.words_be[3] = __builtin_bswap32(below(state, 5));
 	return addr;
@@ -45,10 +45,12 @@ static struct prefix
 prefix_random(uint64_t *state)
 {
 	static const uint8_t v4[] = { 128, 128, 127, 120, 113, 112, 104, 97, 96 };
-	static const uint8_t v6[] = { 128, 128, 127, 65, 64, 63, 48, 32, 3 };
+	static const uint8_t v6[] = {
+		128, 128, 127, 96, 95, 65, 64, 63, 48, 33, 32, 31, 16, 15, 3
+	};
 	struct ip_addr addr = addr_random(state);
-	uint32_t kind = below(state, 9);
-	uint8_t len = ip_addr_is_v4(&addr) ? v4[kind] : v6[kind];
+	uint8_t len = ip_addr_is_v4(&addr) ? v4[below(state, sizeof(v4))]
+	                                   : v6[below(state, sizeof(v6))];
 
 	return (struct prefix){ ip_addr_mask(&addr, len), len };
 }
