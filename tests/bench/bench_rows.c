@@ -34,6 +34,30 @@ fill_syn_duplicate(struct load *load)
 	}
 }
 
+/* As of clients that begin anew, which anybody can forge. */
+static void
+fill_syn_restart(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++)
+		load_add(load,
+		         &(struct load_frame){ .flow = load_random(load) % load->params.entries,
+		                               .seq = load_random(load),
+		                               .flags = TCP_SYN,
+		                               .syn_options = true,
+		                               .tsval = 1 });
+}
+
+static void
+fill_ack_half_open(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++)
+		load_add(load,
+		         &(struct load_frame){ .flow = load_random(load) % load->params.entries,
+		                               .seq = load_random(load),
+		                               .ack = load_random(load),
+		                               .flags = TCP_ACK });
+}
+
 static void
 fill_ack_blind(struct load *load)
 {
@@ -200,6 +224,10 @@ const struct bench_row bench_rows[BENCH_ROWS] = {
 	  .tables = BENCH_HALF_OPENS },
 	{ "syn-duplicate", "SYN of a half-open entry again", fill_syn_duplicate,
 	  .mode = MODE_RESPOND, .by_state = true, .tables = BENCH_HALF_OPEN },
+	{ "syn-restart", "SYN of another ISS than its half-open entry's", fill_syn_restart,
+	  .mode = MODE_RESPOND, .by_state = true, .tables = BENCH_HALF_OPEN },
+	{ "ack-half-open", "ACK that is not its half-open entry's, answered by RST",
+	  fill_ack_half_open, .mode = MODE_RESPOND, .by_state = true, .tables = BENCH_HALF_OPEN },
 	{ "ack-first", "ACK proves a cookie, becomes SYN to the server", fill_ack_first,
 	  .after = accept_all, .tables = BENCH_OPENS },
 	{ "ack-blind", "ACK that proves nothing, dropped", fill_ack_blind,
