@@ -144,14 +144,22 @@ test_place_is_the_last_ones(void)
 static void
 test_place_in_use_is_kept(void)
 {
+	struct syn_kinds kinds;
+
 	kind_lab_begin();
 	const struct segment one = kind_lab_syn(true, PORTS_OF_RESPOND),
 			     two = kind_lab_of_same_place(&one, 0);
-
 	GETS_PLACE(&one);
 	for (unsigned int i = 0; i < 3 * SYN_KIND_WHILE; i++) {
 		COMES_DERIVED(&two);
 		COMES(&one, REMEMBERED);
+	}
+	/* It is, where both come in each burst. */
+	for (unsigned int i = 0; i < 3 * SYN_KIND_WHILE; i++) {
+		syn_kinds_begin(lab.core, &kinds, &lab.now);
+		CU_ASSERT_TRUE(kind_lab_how_in(&kinds, &two) >= DERIVED);
+		CU_ASSERT_EQUAL(kind_lab_how_in(&kinds, &one), REMEMBERED);
+		CU_ASSERT_TRUE(kind_lab_how_in(&kinds, &two) >= DERIVED);
 	}
 	GETS_PLACE(&two);
 	COMES_DERIVED(&one);
