@@ -338,7 +338,8 @@ syn_kind_derive(struct core *core, const struct segment *seg, const struct insta
 
 /* May this SYN, whose kind does not stand here, or no more as it would be found out, have it
  * remembered here? Not in the place of one that this burst needs. And in that of another kind only
- * when it is met for the second time within a while, and the other was not between. */
+ * when it is met for the second time within a while, and the other was not between, be it in the
+ * burst of the first time: the place would go to and fro between two of which each burst has both. */
 static inline bool
 syn_kind_may_stand(const struct segment *seg, const struct syn_kinds *kinds, uint32_t rival,
                    struct syn_kind *kind)
@@ -350,7 +351,7 @@ syn_kind_may_stand(const struct segment *seg, const struct syn_kinds *kinds, uin
 	if (kind->is_v4 == seg->is_v4 && syn_kind_is(kind, seg, seg->is_v4))
 		return kind->turn != kinds->turn;
 	if (kind->rival == rival && burst - before < SYN_KIND_WHILE &&
-	    burst - kind->burst >= burst - before)
+	    burst - kind->burst > burst - before)
 		return true;
 	kind->rival = rival;
 	kind->rival_burst = burst;

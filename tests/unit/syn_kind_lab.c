@@ -42,6 +42,7 @@ kind_lab_begin(void)
 		                      .services = lab.services,
 		                      .n_services = SERVICES };
 	CU_ASSERT_PTR_NULL_FATAL(policy_compile(&lab.policy, &a, &b));
+	lab.n_strangers = 0;
 	lab.now = (struct instant){ 5000000, 1700000000000, secrets };
 	void *memory = aligned_alloc(64, (core_size(&params) + 63) & ~(size_t)63);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(memory);
@@ -100,28 +101,69 @@ kind_lab_meet(const struct segment *seg)
 	return kind_lab_meet_in(&kinds, seg);
 }
 
-/* What is found out is written over. */
-bool
-kind_lab_remembers_in(struct syn_kinds *kinds, const struct segment *seg)
+struct syn_base *
+kind_lab_base(const struct segment *seg)
 {
-	struct syn_kind *place = syn_kind_place(lab.core, seg);
-	uint32_t was = place->found[0];
+	uint64_t mixed = syn_kind_mixed(seg, syn_plan_base(seg));
 
-	place->found[0] = MARK;
-	const struct syn_kind *kind = kind_lab_meet_in(kinds, seg);
-	bool is = kind == place && place->found[0] == MARK;
-	if (kind != place || is)
-		place->found[0] = was;
-	return is;
+	return &lab.core->bases[mixed >> (64 - SYN_BASES_BITS)];
 }
 
-bool
-kind_lab_remembers(const struct segment *seg)
+/* What was found out before is marked. */
+enum kind_lab_how
+kind_lab_how_in(struct syn_kinds *kinds, const struct segment *seg)
+{
+	struct syn_kind *place = syn_kind_place(lab.core, seg);
+	struct syn_base *base = kind_lab_base(seg);
+	uint32_t was = place->found[0], base_was = base->kind.found[0];
+
+	place->found[0] = base->kind.found[0] = MARK;
+	const struct syn_kind *kind = kind_lab_meet_in(kinds, seg);
+	struct syn_kind *mine = &lab.core->kinds[kind - lab.core->kinds];
+	bool is_old = mine->found[0] == MARK;
+	if (is_old)
+		mine->found[0] = FLOW_NONE;
+	if (place->found[0] == MARK)
+		place->found[0] = was;
+	if (base->kind.found[0] == MARK)
+		base->kind.found[0] = base_was;
+	if (kind == place)
+		return is_old ? REMEMBERED : FOUND_OUT;
+	return is_old ? DERIVED : DERIVED_ANEW;
+}
+
+enum kind_lab_how
+kind_lab_how(const struct segment *seg)
 {
 	struct syn_kinds kinds;
 
 	syn_kinds_begin(lab.core, &kinds, &lab.now);
-	return kind_lab_remembers_in(&kinds, seg);
+	return kind_lab_how_in(&kinds, seg);
+}
+
+void
+kind_lab_pass(unsigned int n_bursts)
+{
+	struct syn_kinds kinds;
+
+	for (unsigned int i = 0; i < n_bursts; i++)
+		syn_kinds_begin(lab.core, &kinds, &lab.now);
+}
+
+/* None of them has an MSS below the one that counts where none is said. */
+struct segment
+kind_lab_stranger(const struct segment *seg)
+{
+	struct segment stranger = *seg;
+
+	stranger.mss = (uint16_t)(3000 + lab.n_strangers++);
+	return stranger;
+}
+
+void
+kind_lab_turn(void)
+{
+	lab.now.wall_ms += 1u << COOKIE_TS_UNIT_SHIFT;
 }
 
 struct segment
@@ -145,7 +187,9 @@ kind_lab_check(const struct syn_kind *kind, const struct segment *seg)
 {
 	CU_ASSERT_TRUE(syn_kind_is(kind, seg, seg->is_v4));
 	CU_ASSERT_PTR_EQUAL(syn_kind_at(lab.core, kind->found[1]), kind);
-	CU_ASSERT_EQUAL(kind->burst, lab.core->n_bursts);
+	CU_ASSERT_TRUE(kind == syn_kind_place(lab.core, seg) ? kind->burst == lab.core->n_bursts
+	                                                     : kind >= &lab.core->kinds[SYN_KINDS]);
+	CU_ASSERT_EQUAL(kind->is_v4, seg->is_v4);
 }
 
 struct segment_found
@@ -157,8 +201,8 @@ kind_lab_found_by(const struct syn_kind *kind)
 	return found;
 }
 
-void
-kind_lab_check_found(const struct segment *seg, uint8_t way, uint16_t service, uint8_t lane)
+static void
+check_found(const struct segment *seg, uint8_t way, uint16_t service, uint8_t lane)
 {
 	const struct syn_kind *kind = kind_lab_meet(seg);
 	const struct segment_found found = kind_lab_found_by(kind);
@@ -180,6 +224,17 @@ kind_lab_check_found(const struct segment *seg, uint8_t way, uint16_t service, u
 	const struct epoch_keys *keys = lab.now.secrets->parity;
 	CU_ASSERT_PTR_EQUAL((const uint8_t *)keys + kind->mask_at,
 	                    keys->profile_mask[kind->profile]);
+}
+
+/* The last but one is found out in its place, if it was not before. */
+void
+kind_lab_check_found(const struct segment *seg, uint8_t way, uint16_t service, uint8_t lane)
+{
+	check_found(seg, way, service, lane);
+	kind_lab_turn();
+	for (unsigned int i = 0; i < 3; i++)
+		check_found(seg, way, service, lane);
+	CU_ASSERT_PTR_EQUAL(kind_lab_meet(seg), syn_kind_place(lab.core, seg));
 }
 
 struct backend *

@@ -39,7 +39,8 @@ test_kinds_are_told_by_server_and_options(void)
 	kind_lab_end();
 }
 
-/* A flood of one kind finds out once. */
+/* A flood of one kind is found out once: the base for the first that comes, the kind for the second,
+ * whatever clients they are of. */
 static void
 test_one_kind_of_all_clients(void)
 {
@@ -47,13 +48,15 @@ test_one_kind_of_all_clients(void)
 	for (unsigned int is_v4 = 0; is_v4 < 2; is_v4++) {
 		struct segment seg = kind_lab_syn(is_v4, PORT_OF(RESPOND));
 
-		FOUND_ANEW(&seg);
+		COMES(&seg, DERIVED_ANEW);
 		seg.flow.client.words_be[3] = htobe32(0x0b010203);
 		seg.flow.client_port_be = htobe16(7);
+		COMES(&seg, FOUND_OUT);
 		seg.seq = 4711;
 		seg.tsval = 99;
 		seg.window = 512;
-		CU_ASSERT_TRUE(kind_lab_remembers(&seg));
+		for (unsigned int i = 0; i < 3; i++)
+			COMES(&seg, REMEMBERED);
 	}
 	kind_lab_end();
 }
@@ -70,12 +73,17 @@ test_families_apart_without_a_shape(void)
 	v4.shape = v6.shape = SHAPE_SYN_OTHER;
 	for (uint32_t i = 0; syn_kind_place(lab.core, &v6) != syn_kind_place(lab.core, &v4); i++)
 		v6.flow.server.words_be[1] = htobe32(i);
-	FOUND_ANEW(&v6);
-	CU_ASSERT_TRUE(syn_kind_is(syn_kind_place(lab.core, &v6), &v4, true));
-	FOUND_ANEW(&v4);
-	CU_ASSERT_TRUE(kind_lab_meet(&v4)->is_v4);
-	FOUND_ANEW(&v6);
-	CU_ASSERT_FALSE(kind_lab_meet(&v6)->is_v4);
+	for (unsigned int i = 0; i < 2; i++) {
+		GETS_PLACE(&v6);
+		CU_ASSERT_FALSE(kind_lab_meet(&v6)->is_v4);
+		CU_ASSERT_TRUE(syn_kind_is(syn_kind_place(lab.core, &v6), &v4, true));
+		kind_lab_check(kind_lab_meet(&v4), &v4);
+		COMES(&v4, FOUND_OUT);
+		COMES(&v4, REMEMBERED);
+		CU_ASSERT_TRUE(kind_lab_meet(&v4)->is_v4);
+		kind_lab_check(kind_lab_meet(&v6), &v6);
+		kind_lab_pass(SYN_KIND_WHILE);
+	}
 	kind_lab_end();
 }
 
@@ -113,7 +121,7 @@ test_places_by_server_port_and_options(void)
 	kind_lab_end();
 }
 
-/* In bursts of their own the later one takes the place of the earlier one. */
+/* A place is of the one that was met again and again last. */
 static void
 test_place_is_the_last_ones(void)
 {
@@ -122,16 +130,69 @@ test_place_is_the_last_ones(void)
 			     two = kind_lab_of_same_place(&one, 0);
 
 	for (unsigned int i = 0; i < 3; i++) {
-		FOUND_ANEW(&one);
+		GETS_PLACE(&one);
 		kind_lab_check(kind_lab_meet(&one), &one);
-		FOUND_ANEW(&two);
+		GETS_PLACE(&two);
 		kind_lab_check(kind_lab_meet(&two), &two);
 	}
 	CU_ASSERT_PTR_EQUAL(kind_lab_meet(&two), syn_kind_place(lab.core, &one));
 	kind_lab_end();
 }
 
-/* What is of no service is looked up in each burst, whatever has stood in its place. */
+/* One that is met as often as another one keeps its place, and gives way as soon as it is not met
+ * between two times of the other one. */
+static void
+test_place_in_use_is_kept(void)
+{
+	struct syn_kinds kinds;
+
+	kind_lab_begin();
+	const struct segment one = kind_lab_syn(true, PORTS_OF_RESPOND),
+			     two = kind_lab_of_same_place(&one, 0);
+	GETS_PLACE(&one);
+	for (unsigned int i = 0; i < 3 * SYN_KIND_WHILE; i++) {
+		COMES_DERIVED(&two);
+		COMES(&one, REMEMBERED);
+	}
+	/* It is, where both come in each burst. */
+	for (unsigned int i = 0; i < 3 * SYN_KIND_WHILE; i++) {
+		syn_kinds_begin(lab.core, &kinds, &lab.now);
+		CU_ASSERT_TRUE(kind_lab_how_in(&kinds, &two) >= DERIVED);
+		CU_ASSERT_EQUAL(kind_lab_how_in(&kinds, &one), REMEMBERED);
+		CU_ASSERT_TRUE(kind_lab_how_in(&kinds, &two) >= DERIVED);
+	}
+	GETS_PLACE(&two);
+	COMES_DERIVED(&one);
+	kind_lab_end();
+}
+
+/* Those that are not met again within a while, or not before another one, get no place. */
+static void
+test_place_is_for_who_is_met_again_soon(void)
+{
+	kind_lab_begin();
+	const struct segment one = kind_lab_syn(true, PORTS_OF_RESPOND),
+			     two = kind_lab_of_same_place(&one, 0),
+			     three = kind_lab_of_same_place(&one, 1);
+
+	GETS_PLACE(&one);
+	for (unsigned int i = 0; i < 3; i++) {
+		COMES_DERIVED(&two);
+		kind_lab_pass(SYN_KIND_WHILE - 1);
+	}
+	COMES(&one, REMEMBERED);
+	for (unsigned int i = 0; i < SYN_KIND_WHILE; i++)
+		COMES_DERIVED(i % 2 ? &three : &two);
+	COMES(&one, REMEMBERED);
+	COMES_DERIVED(&two);
+	kind_lab_pass(SYN_KIND_WHILE - 2);
+	COMES(&two, FOUND_OUT);
+	COMES(&two, REMEMBERED);
+	kind_lab_end();
+}
+
+/* What is of no service is looked up in each burst where it has a place, whatever has stood there
+ * before. */
 static void
 test_nothing_is_not_remembered(void)
 {
@@ -140,9 +201,10 @@ test_nothing_is_not_remembered(void)
 			     one = kind_lab_of_same_place(&none, 0);
 
 	for (unsigned int i = 0; i < 2; i++) {
-		FOUND_ANEW(&one);
-		CU_ASSERT_FALSE(kind_lab_remembers(&none));
-		CU_ASSERT_FALSE(kind_lab_remembers(&none));
+		GETS_PLACE(&one);
+		COMES_DERIVED(&none);
+		for (unsigned int j = 0; j < 3; j++)
+			COMES(&none, FOUND_OUT);
 	}
 	kind_lab_end();
 }
@@ -156,6 +218,7 @@ test_kind_stays_for_its_burst(void)
 	const struct segment one = kind_lab_syn(true, PORTS_OF_RESPOND);
 	struct syn_kinds kinds;
 
+	COMES(&one, DERIVED_ANEW);
 	for (unsigned int round = 0; round < 3; round++) {
 		syn_kinds_begin(lab.core, &kinds, &lab.now);
 		const struct syn_kind *first = kind_lab_meet_in(&kinds, &one);
@@ -169,9 +232,39 @@ test_kind_stays_for_its_burst(void)
 			kind_lab_check(first, &one);
 		}
 		CU_ASSERT_EQUAL(kinds.n_more, CORE_BURST_MAX - 1);
-		CU_ASSERT_TRUE(kind_lab_remembers_in(&kinds, &one));
+		CU_ASSERT_EQUAL(kind_lab_how_in(&kinds, &one), REMEMBERED);
 	}
-	CU_ASSERT_TRUE(kind_lab_remembers(&one));
+	COMES(&one, REMEMBERED);
+	kind_lab_end();
+}
+
+/* So does one that is derived, and its plan, though the next one of its kind is given the place in
+ * the same burst. */
+static void
+test_derived_kind_stays_for_its_burst(void)
+{
+	const struct syn_kind *kinds_met[CORE_BURST_MAX];
+	struct syn_kinds kinds;
+
+	kind_lab_begin();
+	const struct segment one = kind_lab_syn(true, PORTS_OF_RESPOND);
+	struct segment two = kind_lab_of_same_place(&one, 0);
+	GETS_PLACE(&one);
+	syn_kinds_begin(lab.core, &kinds, &lab.now);
+	const struct syn_kind *first = kind_lab_meet_in(&kinds, &two),
+			      *second = kind_lab_meet_in(&kinds, &two);
+	CU_ASSERT_PTR_EQUAL(second, syn_kind_place(lab.core, &one));
+	for (unsigned int i = 0; i < CORE_BURST_MAX - 1; i++)
+		kinds_met[i] = kind_lab_meet_in(&kinds, &one);
+	for (unsigned int i = 0; i < CORE_BURST_MAX - 1; i++) {
+		CU_ASSERT_PTR_EQUAL(kinds_met[i], &lab.core->kinds[SYN_KINDS + 1 + i]);
+		CU_ASSERT_PTR_EQUAL(kinds_met[i]->plan, &lab.core->plans[1 + i].plan);
+		kind_lab_check(kinds_met[i], &one);
+	}
+	CU_ASSERT_PTR_EQUAL(first, &lab.core->kinds[SYN_KINDS]);
+	CU_ASSERT_PTR_EQUAL(first->plan, &lab.core->plans[0].plan);
+	kind_lab_check(first, &two);
+	kind_lab_check(second, &two);
 	kind_lab_end();
 }
 
@@ -207,12 +300,25 @@ test_found_by_service(void)
 }
 
 static void
-check_asks(const struct segment *seg, enum syn_asks asks, uint8_t lane)
+check_asks_of(const struct syn_kind *kind, enum syn_asks asks, uint8_t lane)
 {
-	const struct syn_kind *kind = kind_lab_meet(seg);
-
 	CU_ASSERT_EQUAL(kind->asks, asks);
 	CU_ASSERT_EQUAL(kind_lab_found_by(kind).lane, lane);
+}
+
+/* Derived, and, as another turn has begun, in its place. */
+static void
+check_asks(const struct segment *seg, enum syn_asks asks, uint8_t lane)
+{
+	const struct segment stranger = kind_lab_stranger(seg);
+
+	check_asks_of(kind_lab_meet(&stranger), asks, lane);
+	check_asks_of(kind_lab_meet(seg), asks, lane);
+	kind_lab_turn();
+	kind_lab_meet(seg);
+	kind_lab_meet(seg);
+	COMES(seg, REMEMBERED);
+	check_asks_of(kind_lab_meet(seg), asks, lane);
 }
 
 /* What must be asked of the server of a proxy, and whether the lane may be taken then. */
@@ -257,8 +363,11 @@ static CU_TestInfo tests[] = {
 	CHECK_TEST(test_families_apart_without_a_shape),
 	CHECK_TEST(test_places_by_server_port_and_options),
 	CHECK_TEST(test_place_is_the_last_ones),
+	CHECK_TEST(test_place_in_use_is_kept),
+	CHECK_TEST(test_place_is_for_who_is_met_again_soon),
 	CHECK_TEST(test_nothing_is_not_remembered),
 	CHECK_TEST(test_kind_stays_for_its_burst),
+	CHECK_TEST(test_derived_kind_stays_for_its_burst),
 	CHECK_TEST(test_found_by_service),
 	CHECK_TEST(test_found_by_server),
 	CU_TEST_INFO_NULL,
@@ -270,6 +379,7 @@ main(void)
 	CU_SuiteInfo suites[] = {
 		{ .pName = "syn kind", .pTests = tests },
 		{ .pName = "syn kind turns", .pTests = syn_kind_turns_tests },
+		{ .pName = "syn kind bases", .pTests = syn_kind_base_tests },
 		CU_SUITE_INFO_NULL,
 	};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Until when a kind of SYNs is remembered. */
+/* Until when a kind of SYNs is remembered, and a base. */
 #include "live_set.h"
 #include "syn_kind_lab.h"
 
@@ -12,9 +12,12 @@ test_forgotten_with_the_policy(void)
 
 	kind_lab_begin();
 	const struct segment seg = kind_lab_syn(true, PORT_OF(RESPOND));
-	FOUND_ANEW(&seg);
+	GETS_PLACE(&seg);
 	core_forget(lab.core);
-	FOUND_ANEW(&seg);
+	/* Neither a place nor a base. */
+	COMES(&seg, DERIVED_ANEW);
+	COMES(&seg, FOUND_OUT);
+	NOT_FOUND_ANEW(&seg);
 	other = lab.policy;
 	other.services = &lab.services[HANDOFF];
 	other.n_services = 1;
@@ -42,16 +45,16 @@ test_empty_place_is_no_kind(void)
 	kind_lab_end();
 }
 
-/* With what went into answers, and where servers are. */
+/* With what went into answers, and where servers are: each in its place, and each base. */
 static void
 test_found_anew_in_each_turn(void)
 {
 	kind_lab_begin();
 	const struct segment seg = kind_lab_syn(true, PORT_OF(RESPOND));
 
-	FOUND_ANEW(&seg);
+	GETS_PLACE(&seg);
 	lab.now.wall_ms++;
-	CU_ASSERT_TRUE(kind_lab_remembers(&seg));
+	NOT_FOUND_ANEW(&seg);
 	lab.now.wall_ms += (1u << COOKIE_TS_UNIT_SHIFT) - 1;
 	FOUND_ANEW(&seg);
 	lab.core->params.hold_bytes /= 2;
@@ -60,11 +63,32 @@ test_found_anew_in_each_turn(void)
 	FOUND_ANEW(&seg);
 	lab.core->backends.n_placed++;
 	FOUND_ANEW(&seg);
+	NOT_FOUND_ANEW(&seg);
 	/* One that was found out turns ago is no better than one of the last. */
 	lab.now.wall_ms += 1u << COOKIE_TS_UNIT_SHIFT;
 	kind_lab_meet(&(struct segment){ 0 });
 	lab.now.wall_ms -= 1u << COOKIE_TS_UNIT_SHIFT;
 	FOUND_ANEW(&seg);
+	kind_lab_end();
+}
+
+/* A place lasts longer than a turn: who comes to it first in the next one has not got it. */
+static void
+test_place_is_kept_over_turns(void)
+{
+	kind_lab_begin();
+	const struct segment one = kind_lab_syn(true, PORTS_OF_RESPOND),
+			     two = kind_lab_of_same_place(&one, 0);
+
+	GETS_PLACE(&one);
+	for (unsigned int i = 0; i < 3; i++) {
+		kind_lab_turn();
+		COMES_DERIVED(&two);
+		COMES(&one, FOUND_OUT);
+		COMES(&one, REMEMBERED);
+		COMES_DERIVED(&two);
+		COMES(&one, REMEMBERED);
+	}
 	kind_lab_end();
 }
 
@@ -76,9 +100,9 @@ test_remembered_over_epochs(void)
 
 	kind_lab_begin();
 	const struct segment seg = kind_lab_syn(true, PORT_OF(HANDOFF));
-	FOUND_ANEW(&seg);
+	GETS_PLACE(&seg);
 	lab.now.secrets = next;
-	CU_ASSERT_TRUE(kind_lab_remembers(&seg));
+	NOT_FOUND_ANEW(&seg);
 	kind_lab_check_found(&seg, LOCATE_HANDOFF, HANDOFF, SYN_LANE_ALWAYS);
 	kind_lab_end();
 }
@@ -92,25 +116,27 @@ test_found_anew_with_the_mode_of_its_service(void)
 
 	kind_lab_begin();
 	const struct segment seg = kind_lab_syn(true, PORT_OF(RESPOND));
-	FOUND_ANEW(&seg);
+	GETS_PLACE(&seg);
 	lab.core->services[PROXY].cookie_mode = true;
-	CU_ASSERT_TRUE(kind_lab_remembers(&seg));
+	NOT_FOUND_ANEW(&seg);
 	lab.core->services[RESPOND].cookie_mode = true;
-	FOUND_ANEW(&seg);
+	FOUND_ANEW_IN_TURN(&seg);
 	kind_lab_check_found(&seg, LOCATE_KEPT, RESPOND, SYN_LANE_IN_COOKIE_MODE);
 	/* By a live list, with which no policy comes. */
 	CU_ASSERT_TRUE_FATAL(set != NULL && live_set_put(set, &somebody, 1 + RESPOND, LIVE_DENY));
 	core_set_lists(lab.core, set);
-	FOUND_ANEW(&seg);
+	FOUND_ANEW_IN_TURN(&seg);
 	kind_lab_check_found(&seg, LOCATE_KEPT, RESPOND, SYN_LANE_NEVER);
 	core_set_lists(lab.core, NULL);
-	FOUND_ANEW(&seg);
+	FOUND_ANEW_IN_TURN(&seg);
+	kind_lab_check_found(&seg, LOCATE_KEPT, RESPOND, SYN_LANE_IN_COOKIE_MODE);
 	live_set_free(set);
 	kind_lab_end();
 }
 
 /* With each bit that its server has shown, and with nothing else about it. Its port is the place's
- * own: n_placed tells of another one's there. */
+ * own: n_placed tells of another one's there. Until it is as it was the kind is derived, from a base
+ * that is found out with each change. */
 static void
 test_found_anew_with_what_its_server_shows(void)
 {
@@ -120,18 +146,24 @@ test_found_anew_with_what_its_server_shows(void)
 	const size_t end_of_shown = offsetof(struct backend, port_be) + sizeof(uint64_t);
 	unsigned int n_wrong = 0;
 
-	FOUND_ANEW(&seg);
+	GETS_PLACE(&seg);
 	for (size_t bit = 8 * offsetof(struct backend, mss); bit < 8 * sizeof(*b); bit++) {
 		uint8_t *byte = (uint8_t *)b + bit / 8;
 		bool shows = bit / 8 < end_of_shown;
 
 		for (unsigned int i = 0; i < 2; i++) {
+			const struct segment stranger = kind_lab_stranger(&seg);
+
 			*byte ^= (uint8_t)(1u << bit % 8);
-			n_wrong += kind_lab_remembers(&seg) == shows;
-			n_wrong += !kind_lab_remembers(&seg);
+			n_wrong += kind_lab_how(&stranger) != (shows ? DERIVED_ANEW : DERIVED);
+			n_wrong += kind_lab_how(&seg) != (shows && i == 0 ? DERIVED : REMEMBERED);
 		}
 	}
 	CU_ASSERT_EQUAL(n_wrong, 0);
+	/* In the next turn it is found out with what its server shows then. */
+	b->mss ^= 1;
+	FOUND_ANEW_IN_TURN(&seg);
+	CU_ASSERT_EQUAL(kind_lab_meet(&seg)->plan->answer.mss, b->mss);
 	kind_lab_end();
 }
 
@@ -153,23 +185,31 @@ of_same_plan(const struct segment *seg)
 	return other;
 }
 
-/* With its plan, whose place another has taken. */
+/* With its plan, whose place another has taken: in the next turn, and derived until then. */
 static void
 test_found_anew_with_its_plan(void)
 {
 	kind_lab_begin();
 	const struct segment one = kind_lab_syn(true, PORT_OF(RESPOND)), two = of_same_plan(&one);
 
+	GETS_PLACE(&one);
+	GETS_PLACE(&two);
 	for (unsigned int i = 0; i < 3; i++) {
+		COMES(&one, DERIVED);
+		CU_ASSERT_EQUAL(kind_lab_meet(&one)->plan->offer.mss, one.mss);
+		COMES(&two, REMEMBERED);
+		kind_lab_turn();
 		FOUND_ANEW(&one);
 		CU_ASSERT_EQUAL(kind_lab_meet(&one)->plan->offer.mss, one.mss);
-		FOUND_ANEW(&two);
+		COMES(&two, FOUND_OUT);
+		COMES(&two, REMEMBERED);
 		CU_ASSERT_EQUAL(kind_lab_meet(&two)->plan->offer.mss, two.mss);
 	}
 	kind_lab_end();
 }
 
-/* The plan of a kind that was met stays for the burst, and one that finds no place lasts no longer. */
+/* The plan of a kind that was met stays for the burst, and one that finds no place lasts no longer:
+ * its kind is found out in each burst. */
 static void
 test_plan_stays_for_its_burst(void)
 {
@@ -177,18 +217,26 @@ test_plan_stays_for_its_burst(void)
 
 	kind_lab_begin();
 	const struct segment one = kind_lab_syn(true, PORT_OF(RESPOND)), two = of_same_plan(&one);
-	for (unsigned int round = 0; round < 2; round++) {
+	GETS_PLACE(&one);
+	COMES_DERIVED(&two);
+	for (unsigned int round = 0; round < 3; round++) {
 		syn_kinds_begin(lab.core, &kinds, &lab.now);
-		const struct syn_kind *first = kind_lab_meet_in(&kinds, &one),
-				      *second = kind_lab_meet_in(&kinds, &two);
+		const struct syn_kind *first = kind_lab_meet_in(&kinds, &one);
+		CU_ASSERT_EQUAL(kind_lab_how_in(&kinds, &two), FOUND_OUT);
+		const struct syn_kind *second = syn_kind_place(lab.core, &two);
 
 		CU_ASSERT_PTR_NOT_EQUAL(first->plan, second->plan);
 		CU_ASSERT_EQUAL(first->plan->offer.mss, one.mss);
 		CU_ASSERT_EQUAL(second->plan->offer.mss, two.mss);
-		CU_ASSERT_TRUE(kind_lab_remembers_in(&kinds, &one));
+		CU_ASSERT_PTR_EQUAL(second->plan, &lab.core->plans[0].plan);
+		CU_ASSERT_EQUAL(kind_lab_how_in(&kinds, &one), REMEMBERED);
+		CU_ASSERT_TRUE(kind_lab_how_in(&kinds, &two) >= DERIVED);
+		CU_ASSERT_PTR_EQUAL(second->plan, &lab.core->plans[0].plan);
 	}
-	CU_ASSERT_TRUE(kind_lab_remembers(&one));
-	CU_ASSERT_FALSE(kind_lab_remembers(&two));
+	COMES(&one, REMEMBERED);
+	COMES(&two, FOUND_OUT);
+	COMES(&two, REMEMBERED);
+	COMES(&one, DERIVED);
 	kind_lab_end();
 }
 
@@ -196,6 +244,7 @@ CU_TestInfo syn_kind_turns_tests[] = {
 	CHECK_TEST(test_forgotten_with_the_policy),
 	CHECK_TEST(test_empty_place_is_no_kind),
 	CHECK_TEST(test_found_anew_in_each_turn),
+	CHECK_TEST(test_place_is_kept_over_turns),
 	CHECK_TEST(test_remembered_over_epochs),
 	CHECK_TEST(test_found_anew_with_the_mode_of_its_service),
 	CHECK_TEST(test_found_anew_with_what_its_server_shows),
