@@ -224,10 +224,11 @@ test_options_common_layout_changed_in_any_byte_reads_as_slow(void)
 		{ 2, 4, 5, 0xb4, 4, 2, 8, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 3, 3, 7 },
 		{ 2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2 },
 		{ 1, 1, 8, 10, 9, 8, 7, 6, 5, 4, 3, 2 },
+		{ 2, 4, 5, 0xb4, 1, 3, 3, 6, 4, 2, 8, 10, 9, 8, 7, 6, 5, 4, 3, 2 },
 		{ 2, 4, 5, 0xb4, 1, 3, 3, 6, 1, 1, 8, 10, 9, 8, 7, 6, 5, 4, 3, 2, 4, 2 },
 	};
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
 		for (size_t len = 0; len <= 24; len += 4) {
 			check_same(layouts[i], len);
 			for (size_t at = 0; at < len; at++) {
