@@ -203,7 +203,8 @@ struct syn_kinds_turn {
 	uint32_t n_placed; /* of the backends */
 };
 
-#define SYN_KINDS_BITS 11u
+/* Where a thousand services are flooded at once, most have a place of their own. */
+#define SYN_KINDS_BITS 13u
 #define SYN_KINDS (1u << SYN_KINDS_BITS)
 
 /* A kind from which those are derived that differ from it in MSS and scale, with its plan. */
@@ -212,7 +213,7 @@ struct syn_base {
 	struct syn_plan_brief of; /* what is made is for an answer whose TSval is zero */
 };
 
-#define SYN_BASES_BITS 8u
+#define SYN_BASES_BITS 11u
 
 /* One SYN of a burst. Good as long as segment.profile is not PROFILE_UNMADE. */
 struct syn_planned {

@@ -171,7 +171,12 @@ kind_lab_of_same_place(const struct segment *seg, unsigned int number)
 {
 	struct segment other = *seg;
 
-	for (unsigned int port = PORTS_OF_RESPOND; port <= UINT16_MAX; port++) {
+	/* A few ports for each place, so that another MSS must do for more. */
+	for (unsigned int port = PORTS_OF_RESPOND; other.mss != 0; port++) {
+		if (port > UINT16_MAX) {
+			port = PORTS_OF_RESPOND;
+			other.mss++;
+		}
 		other.flow.server_port_be = htobe16((uint16_t)port);
 		if (other.flow.server_port_be != seg->flow.server_port_be &&
 		    syn_kind_place(lab.core, &other) == syn_kind_place(lab.core, seg) &&
