@@ -61,7 +61,8 @@ syn_kind_is_of(const struct syn_kind *kind, const struct segment *seg, uint64_t 
 		_mm_loadu_si128((const __m128i *)half),
 		_mm_load_si128((const __m128i *)(const void *)(kind->server.bytes + 8)));
 
-	return said == kind->said && _mm_testz_si128(differ, mask) &&
+	/* The server first: of many there may be floods, of layouts of options there are few. */
+	return _mm_testz_si128(differ, mask) && said == kind->said &&
 	       (is_v4 || kind->server.quads_be[0] == seg->flow.server.quads_be[0]);
 }
 

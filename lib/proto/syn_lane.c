@@ -21,6 +21,7 @@ struct syn_lane {
 	uint64_t dies_ms;            /* when a cookie that is sent now does */
 	uint32_t now_s;
 	uint8_t learned[2]; /* struct backend from `learn_s` on, of one that has taught enough */
+	uint64_t usual[2];  /* lengths of SYNs by family: segment_sum_of_syn() */
 	bool is_capped;
 	struct rate_burst nets; /* answers to a net */
 };
@@ -60,17 +61,16 @@ syn_lane_server(const struct syn_lane *lane, const struct syn_kind *kind)
 
 /* What needs be asked of each SYN. */
 static inline bool
-syn_lane_takes(const struct syn_lane *lane, const struct segment *seg,
-               const struct syn_planned *syn)
+syn_lane_takes(struct syn_lane *lane, const struct segment *seg, const struct syn_planned *syn)
 {
 	uint64_t sum;
 
 	if (seg->frame[0] & 1)
 		return false;
 	if (__builtin_expect(seg->shape == SHAPE_SYN_V4, 1))
-		sum = segment_sum_of_syn(seg, true);
+		sum = segment_sum_of_syn(seg, true, &lane->usual[true]);
 	else if (seg->shape == SHAPE_SYN_V6)
-		sum = segment_sum_of_syn(seg, false);
+		sum = segment_sum_of_syn(seg, false, &lane->usual[false]);
 	else
 		sum = segment_sum_is_whole(seg) ? SUM_WHOLE : 1;
 	if (!checksum_is_whole(sum))
@@ -190,6 +190,8 @@ syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigne
 	lane.nets = rate_burst_start(&core->reflection, (uint32_t)now->now_ms, core->reflect_cap);
 	lane.found = SYN_LANE_FOUND_NOTHING;
 	lane.state = NULL;
+	lane.usual[false] = segment_sum_usual(false);
+	lane.usual[true] = segment_sum_usual(true);
 	lane.since = first;
 	for (; i < n; i++, a++) {
 		if (__builtin_expect(syn_lane_found(&seg[i]) != lane.found, 0) &&

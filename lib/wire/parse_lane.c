@@ -248,16 +248,22 @@ static const struct shape tcp_in_ipv6 = {
 	{ 0xff, 0xff, 0xf0, 0, 0, 0, 0, 0, 0xff, 0, 0, 0, ANY4 },
 	{ 0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, PROTO_TCP, 0, 0, 0, ANY4 },
 };
-/* The MSS option without its value, at 20; from 24 on SACK-permitted and timestamps, and behind
- * these a NOP and the window scale. */
+/* Of TCP from the acknowledgment on, up to the MSS: data offset, flags, and the option but for its
+ * value. From 24 on SACK-permitted and timestamps, and behind these a NOP and the window scale. */
 #define SYN_MSS_OFF TCP_HEADER_SIZE
-#define SYN_MSS htobe16(TCPOPT_MSS << 8 | 4)
+#define SYN_HEAD_OFF TCP_ACK_OFF
+static const struct shape syn_head = {
+	{ ANY4, 0xff, 0xff, 0, 0, ANY4, 0xff, 0xff, 0, 0 },
+	{ ANY4, SYN_LEN << 2, TCP_SYN, 0, 0, ANY4, TCPOPT_MSS, 4, 0, 0 },
+};
 #define SYN_REST_OFF (SYN_LEN - 16)
 static const struct shape syn_rest = {
 	{ 0xff, 0xff, 0xff, 0xff, ANY4, ANY4, 0xff, 0xff, 0xff, 0 },
 	{ TCPOPT_SACK_PERMITTED, 2, TCPOPT_TIMESTAMPS, 10, ANY4, ANY4, TCPOPT_NOP, TCPOPT_WSCALE,
 	  3 },
 };
+_Static_assert(SYN_HEAD_OFF + 16 == SYN_REST_OFF && SYN_MSS_OFF + 4 == SYN_REST_OFF,
+               "all from the acknowledgment on lies in two vectors");
 /* From these 16 bytes, the MSS in place of the first two, to the fields from `options` to `tsecr`;
  * and what each such SYN says, in either family. */
 static const int8_t syn_order[16]
@@ -279,25 +285,38 @@ from_shape(const uint8_t *at, const struct shape *shape)
 	                     _mm_load_si128((const __m128i *)(const void *)shape->is));
 }
 
+/* ... of what is fixed. */
+static inline __m128i
+of_fixed(__m128i differ, const struct shape *shape)
+{
+	return _mm_and_si128(differ, _mm_load_si128((const __m128i *)(const void *)shape->fixed));
+}
+
 static inline bool
 is_shape(__m128i differ, const struct shape *shape)
 {
 	return _mm_testz_si128(differ, _mm_load_si128((const __m128i *)(const void *)shape->fixed));
 }
 
-/* Of a SYN: is it this one? *rest: what it has of its own in the last 16 bytes. */
+/* Of a SYN: is it this one? *rest: what it has of its own in the last 16 bytes. All is one
+ * question: in a flood of all kinds of SYNs, no branch could foretell the answers to several. */
 static inline __attribute__((always_inline)) bool
 is_syn_of(const uint8_t *frame, uint32_t head, unsigned int l4_off, const struct shape *ip,
           __m128i *rest)
 {
 	const uint8_t *tcp = frame + l4_off;
+	__m128i differ;
 
-	if (tcp[TCP_DATA_OFF] != SYN_LEN << 2 || __builtin_expect(head < l4_off + SYN_LEN, 0) ||
-	    bytes_get_u16_be(tcp + SYN_MSS_OFF) != SYN_MSS)
+	if (__builtin_expect(head < l4_off + SYN_REST_OFF, 0))
 		return false;
-	*rest = from_shape(tcp + SYN_REST_OFF, &syn_rest);
-	return is_shape(*rest, &syn_rest) && is_shape(from_shape(frame + ETH_TYPE_OFF, ip), ip) &&
-	       bytes_get_u16_be(tcp) != 0 && bytes_get_u16_be(tcp + 2) != 0;
+	/* In what is shorter the head is taken for the rest, which it can't be. */
+	*rest = from_shape(tcp + (head < l4_off + SYN_LEN ? SYN_HEAD_OFF : SYN_REST_OFF),
+	                   &syn_rest);
+	differ = _mm_or_si128(of_fixed(*rest, &syn_rest),
+	                      of_fixed(from_shape(tcp + SYN_HEAD_OFF, &syn_head), &syn_head));
+	differ = _mm_or_si128(differ, of_fixed(from_shape(frame + ETH_TYPE_OFF, ip), ip));
+	return _mm_testz_si128(differ, differ) && bytes_get_u16_be(tcp) != 0 &&
+	       bytes_get_u16_be(tcp + 2) != 0;
 }
 
 static inline __attribute__((always_inline)) void
@@ -336,23 +355,13 @@ lane_ends(struct segment *seg, const uint8_t *frame, bool is_v4, enum side side)
 	return true;
 }
 
-/* What other stacks send, one after the other. */
+/* What other stacks send. */
 static inline __attribute__((always_inline)) void
 syn_options(struct segment *seg, const uint8_t *tcp, uint32_t header_len)
 {
-	if (header_len == TCP_HEADER_SIZE) {
-		tcp_layout_clear(seg);
-		return;
-	}
-	if (header_len == 44 && tcp_layout_try(seg, tcp, 44, TCP_LAYOUT_MACOS))
-		return;
-	if (header_len == 32 && tcp_layout_try(seg, tcp, 32, TCP_LAYOUT_WINDOWS))
-		return;
-	if (header_len == 24 && tcp_layout_try(seg, tcp, 24, TCP_LAYOUT_MSS))
-		return;
-	if (header_len == 40 && tcp_layout_try(seg, tcp, 40, TCP_LAYOUT_FREEBSD))
-		return;
-	if (!tcp_layout_read(seg, tcp, header_len))
+	const struct tcp_layout *layout = tcp_layout_of_syn[header_len / 4];
+
+	if (__builtin_expect(!tcp_layout_fits(seg, tcp + header_len, layout, true), 0))
 		tcp_options_parse(seg, tcp, header_len);
 }
 

@@ -3,6 +3,8 @@
 #ifndef SYNFRONT_SEGMENT_SUM_H
 #define SYNFRONT_SEGMENT_SUM_H
 
+#include <smmintrin.h>
+
 #include "bytes.h"
 #include "checksum.h"
 #include "protocols.h"
@@ -100,34 +102,79 @@ segment_sum_is_whole(const struct segment *seg)
 
 #define SUM_WHOLE 0xffffu /* of what is known to be good */
 
-/* The sum of a segment with the shape of a SYN, for checksum_is_whole(): addresses and TCP lie
- * behind each other, and of Linux's SYNs they are 48 bytes, or 72. */
+/* Which of the last 32 bytes of a TCP header are options, where it has so many words. */
+#define SUM_ONE(n, i) ((i) >= 16 - (int)(n) ? 0xff : 0)
+#define SUM_FOUR(n, i) SUM_ONE(n, i), SUM_ONE(n, (i) + 1), SUM_ONE(n, (i) + 2), SUM_ONE(n, (i) + 3)
+#define SUM_LAST(n) { SUM_FOUR(n, 0), SUM_FOUR(n, 4), SUM_FOUR(n, 8), SUM_FOUR(n, 12) }
+#define SUM_OPTIONS(words) [words] = { SUM_LAST(4 * (words) - 36), SUM_LAST(4 * (words) - 20) }
+static const uint8_t sum_options_mask[14][2][16] __attribute__((aligned(16))) = {
+	SUM_OPTIONS(5),  SUM_OPTIONS(6),  SUM_OPTIONS(7),  SUM_OPTIONS(8),  SUM_OPTIONS(9),
+	SUM_OPTIONS(10), SUM_OPTIONS(11), SUM_OPTIONS(12), SUM_OPTIONS(13),
+};
+#define SUM_OPTIONS_END 52u
+
+/* A sum and the options of a TCP header of 20 to SUM_OPTIONS_END bytes. No branch depends on its
+ * length. Of a short one bytes before it are read, too, which an IP header is. */
 static inline __attribute__((always_inline)) uint64_t
-segment_sum_of_syn(const struct segment *seg, bool is_v4)
+sum_options(uint64_t sum, const uint8_t *tcp, uint64_t header_len)
+{
+	const __m128i *mask = (const __m128i *)sum_options_mask[header_len / 4];
+	const uint8_t *end = tcp + header_len;
+	__m128i a = _mm_and_si128(_mm_loadu_si128((const __m128i *)(end - 32)), mask[0]);
+	__m128i b = _mm_and_si128(_mm_loadu_si128((const __m128i *)(end - 16)), mask[1]);
+
+	__asm__("addq %1, %0\n\t"
+	        "adcq %2, %0\n\t"
+	        "adcq %3, %0\n\t"
+	        "adcq %4, %0\n\t"
+	        "adcq $0, %0"
+	        : "+r"(sum)
+	        : "r"(_mm_cvtsi128_si64(a)), "r"(_mm_extract_epi64(a, 1)),
+	          "r"(_mm_cvtsi128_si64(b)), "r"(_mm_extract_epi64(b, 1))
+	        : "cc");
+	return sum;
+}
+
+/* What segment_sum_of_syn() takes for the usual lengths of a family: Linux's. */
+static inline uint64_t
+segment_sum_usual(bool is_v4)
+{
+	return ETH_HEADER_SIZE + (is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE) + 40;
+}
+
+/*
+ * The sum of a segment with the shape of a SYN, for checksum_is_whole(): addresses and TCP lie
+ * behind each other, and of Linux's SYNs they are 48 bytes, or 72. *usual, which begins as
+ * segment_sum_usual(), says whether all of the family were that long so far. After the first one
+ * that is not no length is the usual one: in a flood of all kinds the question costs more, by a
+ * branch that is foretold wrong, than a sum without it.
+ */
+static inline __attribute__((always_inline)) uint64_t
+segment_sum_of_syn(const struct segment *seg, bool is_v4, uint64_t *usual)
 {
 	const uint32_t l4_off = ETH_HEADER_SIZE + (is_v4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE);
-	const uint32_t before = is_v4 ? 8 : 0; /* what is summed with TCP in short steps */
 	const uint8_t *at = seg->frame + ETH_HEADER_SIZE + (is_v4 ? IPV4_SRC_OFF : IPV6_SRC_OFF);
 	const uint64_t pseudo_40 = htobe32(40) + (uint64_t)htobe32(PROTO_TCP);
 	uint64_t lengths, sum;
 
 	/* Payload, side and checksum_good, mostly 0, lie in it, too. */
 	memcpy(&lengths, &seg->frame_len, sizeof(lengths));
-	if (lengths == l4_off + 40)
+	if (lengths == *usual)
 		return is_v4 ? checksum_add_48(pseudo_40, at) : checksum_add_72(pseudo_40, at);
-	uint64_t len = lengths - (l4_off - before);
-	if (__builtin_expect((len & ~UINT64_C(60)) != 0, 0)) {
+	*usual = 0;
+	uint64_t len = lengths - l4_off;
+	if (__builtin_expect(len > SUM_OPTIONS_END, 0)) {
 		if (seg->checksum_good)
 			return SUM_WHOLE;
 		return segment_sum_of_any(seg);
 	}
 	/* A length of one byte, in network byte order, beside the protocol. */
-	sum = (len - before + PROTO_TCP) << 24;
-	if (!is_v4) {
-		sum = checksum_add_32(sum, at);
-		at += 32;
-	}
-	return sum_short(sum, at, (uint32_t)len & 60);
+	sum = (len + PROTO_TCP) << 24;
+	sum = is_v4 ? checksum_add_28(sum, at) : checksum_add_52(sum, at);
+	/* Without any, as programs send them that make nothing but floods. */
+	if (len == TCP_HEADER_SIZE)
+		return sum;
+	return sum_options(sum, seg->frame + l4_off, len);
 }
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the last byte on the wire is the upper");
 

@@ -25,49 +25,60 @@
 
 /* clang-format off: tables */
 const struct tcp_layout tcp_layouts[TCP_LAYOUTS] = {
-	/* a: bytes 20 to 35; b: 24 to 39 */
+	/* a: bytes 8 to 23; b: 24 to 39 */
 	[TCP_LAYOUT_LINUX] = {
-		.mask = { { MSS_MASK, SAME4, ANY8 }, { ANY8, ANY4, SCALE_MASK } },
-		.is = { { MSS_IS, SACK_IS, STAMPS_IS, ANY8 }, { ANY8, ANY4, SCALE_IS } },
-		.order = { { NO4, NUMBER2(2), NO2, NUMBER4(8), NUMBER4(12) },
-			   { NO4, NO2, 15, -1, NO8 } },
+		.mask = { { ANY8, ANY4, MSS_MASK }, { SAME4, ANY8, SCALE_MASK } },
+		.is = { { ANY8, ANY4, MSS_IS }, { SACK_IS, STAMPS_IS, ANY8, SCALE_IS } },
+		.order = { { NO4, NUMBER2(14), NO2, NO8 },
+			   { NO4, NO2, 15, -1, NUMBER4(4), NUMBER4(8) } },
 		.known = { ALL_FOUR, 26 },
 	},
 	[TCP_LAYOUT_FREEBSD] = {
-		.mask = { { MSS_MASK, SCALE_MASK, SAME4, ANY4 }, { 0 } },
-		.is = { { MSS_IS, SCALE_IS, SACK_IS, STAMPS_IS, ANY4 }, { 0 } },
-		.order = { { NO4, NUMBER2(2), 7, -1, NUMBER4(12), NO4 },
-			   { NO4, NO4, NO4, NUMBER4(12) } },
+		.mask = { { ANY8, ANY4, MSS_MASK }, { SCALE_MASK, SAME4, ANY8 } },
+		.is = { { ANY8, ANY4, MSS_IS }, { SCALE_IS, SACK_IS, STAMPS_IS, ANY8 } },
+		.order = { { NO4, NUMBER2(14), NO2, NO8 },
+			   { NO4, NO2, 3, -1, NUMBER4(8), NUMBER4(12) } },
 		.known = { ALL_FOUR, 30 },
 	},
-	/* b: 28 to 43 */
+	/* a: 12 to 27; b: 28 to 43 */
 	[TCP_LAYOUT_MACOS] = {
-		.mask = { { MSS_MASK, SCALE_MASK, SAME4, ANY4 }, { ANY8, ANY4, SAME4 } },
-		.is = { { MSS_IS, SCALE_IS, TCPOPT_NOP, TCPOPT_NOP, STAMPS_IS, ANY4 },
-			{ ANY8, ANY4, SACK_IS, TCPOPT_EOL, TCPOPT_EOL } },
-		.order = { { NO4, NUMBER2(2), 7, -1, NUMBER4(12), NO4 },
-			   { NO4, NO4, NO4, NUMBER4(8) } },
+		.mask = { { ANY8, MSS_MASK, SCALE_MASK }, { SAME4, ANY8, SAME4 } },
+		.is = { { ANY8, MSS_IS, SCALE_IS },
+			{ TCPOPT_NOP, TCPOPT_NOP, STAMPS_IS, ANY8,
+			  SACK_IS, TCPOPT_EOL, TCPOPT_EOL } },
+		.order = { { NO4, NUMBER2(10), 15, -1, NO8 }, { NO8, NUMBER4(4), NUMBER4(8) } },
 		.known = { ALL_FOUR, 30 },
 	},
-	/* Both: 16 to 31 */
+	/* b: 16 to 31 */
 	[TCP_LAYOUT_WINDOWS] = {
-		.mask = { { ANY4, MSS_MASK, SCALE_MASK, SAME4 }, { 0 } },
-		.is = { { ANY4, MSS_IS, SCALE_IS, TCPOPT_NOP, TCPOPT_NOP, SACK_IS }, { 0 } },
-		.order = { { NO4, NUMBER2(6), 11, -1, NO8 }, { NO8, NO8 } },
+		.mask = { { 0 }, { ANY4, MSS_MASK, SCALE_MASK, SAME4 } },
+		.is = { { 0 }, { ANY4, MSS_IS, SCALE_IS, TCPOPT_NOP, TCPOPT_NOP, SACK_IS } },
+		.order = { { NO8, NO8 }, { NO4, NUMBER2(6), 11, -1, NO8 } },
 		.known = { OPTION_MSS | OPTION_WSCALE | OPTION_SACK_PERMITTED },
 	},
 	[TCP_LAYOUT_STAMPED] = {
-		.mask = { { ANY4, SAME4, ANY8 }, { 0 } },
-		.is = { { ANY4, TCPOPT_NOP, TCPOPT_NOP, STAMPS_IS, ANY8 }, { 0 } },
-		.order = { { NO8, NUMBER4(8), NUMBER4(12) }, { NO8, NO8 } },
+		.mask = { { 0 }, { ANY4, SAME4, ANY8 } },
+		.is = { { 0 }, { ANY4, TCPOPT_NOP, TCPOPT_NOP, STAMPS_IS, ANY8 } },
+		.order = { { NO8, NO8 }, { NO8, NUMBER4(8), NUMBER4(12) } },
 		.known = { OPTION_TIMESTAMPS, 22 },
 	},
-	/* Both: 8 to 23 */
+	/* b: 8 to 23 */
 	[TCP_LAYOUT_MSS] = {
-		.mask = { { ANY8, ANY4, MSS_MASK }, { 0 } },
-		.is = { { ANY8, ANY4, MSS_IS }, { 0 } },
-		.order = { { NO4, NUMBER2(14), NO2, NO8 }, { NO8, NO8 } },
+		.mask = { { 0 }, { ANY8, ANY4, MSS_MASK } },
+		.is = { { 0 }, { ANY8, ANY4, MSS_IS } },
+		.order = { { NO8, NO8 }, { NO4, NUMBER2(14), NO2, NO8 } },
 		.known = { OPTION_MSS },
 	},
+	[TCP_LAYOUT_NONE] = { .order = { { NO8, NO8 }, { NO8, NO8 } } },
+	/* What is not looked at is not 1. */
+	[TCP_LAYOUT_UNKNOWN] = { .is = { { 1 } } },
+};
+
+#define OF(kind) &tcp_layouts[TCP_LAYOUT_##kind]
+const struct tcp_layout *const tcp_layout_of_syn[16] = {
+	OF(UNKNOWN), OF(UNKNOWN), OF(UNKNOWN), OF(UNKNOWN),
+	OF(UNKNOWN), OF(NONE),    OF(MSS),     OF(UNKNOWN),
+	OF(WINDOWS), OF(UNKNOWN), OF(FREEBSD), OF(MACOS),
+	OF(UNKNOWN), OF(UNKNOWN), OF(UNKNOWN), OF(UNKNOWN),
 };
 /* clang-format on */

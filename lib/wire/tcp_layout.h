@@ -45,9 +45,9 @@ _Static_assert(offsetof(struct segment, ts_off) == offsetof(struct segment, opti
                "what a segment's options say is one vector");
 
 /*
- * A layout. Its options lie in two vectors of the header: `a` begins with the options, or ends with
- * the header if that is shorter, `b` ends with the header. What must be as it is is compared
- * under a mask, and what is said is put where it belongs.
+ * A layout. Its options lie in the last 32 bytes of the header, two vectors, of which the first is
+ * not looked at if the header is no longer than 32 bytes. What must be as it is is compared under a
+ * mask, and what is said is put where it belongs.
  */
 struct tcp_layout {
 	uint8_t mask[2][16], is[2][16];
@@ -62,9 +62,13 @@ enum tcp_layout_kind {
 	TCP_LAYOUT_WINDOWS, /* 32: MSS, NOP, window scale, NOP, NOP, SACK-permitted */
 	TCP_LAYOUT_STAMPED, /* 32: NOP, NOP, timestamps: a segment of a connection (RFC 7323, A) */
 	TCP_LAYOUT_MSS,     /* 24: MSS */
+	TCP_LAYOUT_NONE,    /* 20 */
+	TCP_LAYOUT_UNKNOWN, /* no header is like this */
 	TCP_LAYOUTS
 };
 extern const struct tcp_layout tcp_layouts[TCP_LAYOUTS];
+/* That of most SYNs whose header has so many words, but for TCP_LAYOUT_LINUX. */
+extern const struct tcp_layout *const tcp_layout_of_syn[16];
 
 /* The fields from `options` to `tsecr`; a scale above the most is read as that. */
 static inline __attribute__((always_inline)) void
@@ -76,19 +80,29 @@ tcp_layout_put(struct segment *seg, __m128i fields)
 	_mm_storeu_si128((__m128i *)(void *)&seg->options, _mm_min_epu8(fields, most));
 }
 
-/* The vectors of a header that is longer than 20 bytes. */
-static inline __attribute__((always_inline)) __m128i
-tcp_layout_a(const uint8_t *tcp, unsigned int header_len)
+/* What the last 32 bytes of a header, or the last 16, say in this layout. False if it is another.
+ * With `both` no branch depends on the length or the layout: in a flood of all kinds of SYNs none
+ * could be foretold. Then the bytes before a short header are read, too, and masked out. */
+static inline __attribute__((always_inline)) bool
+tcp_layout_fits(struct segment *seg, const uint8_t *end, const struct tcp_layout *layout, bool both)
 {
-	unsigned int off = header_len < TCP_HEADER_SIZE + 16 ? header_len - 16 : TCP_HEADER_SIZE;
+	const __m128i *mask = (const __m128i *)layout->mask, *is = (const __m128i *)layout->is;
+	const __m128i *order = (const __m128i *)layout->order;
+	__m128i last = _mm_loadu_si128((const __m128i *)(end - 16));
+	__m128i differ = _mm_xor_si128(_mm_and_si128(last, mask[1]), is[1]);
+	__m128i fields = _mm_or_si128(_mm_shuffle_epi8(last, order[1]),
+	                              *(const __m128i *)layout->known);
 
-	return _mm_loadu_si128((const __m128i *)(tcp + off));
-}
+	if (both) {
+		__m128i first = _mm_loadu_si128((const __m128i *)(end - 32));
 
-static inline __attribute__((always_inline)) __m128i
-tcp_layout_b(const uint8_t *tcp, unsigned int header_len)
-{
-	return _mm_loadu_si128((const __m128i *)(tcp + header_len - 16));
+		differ = _mm_or_si128(differ, _mm_xor_si128(_mm_and_si128(first, mask[0]), is[0]));
+		fields = _mm_or_si128(fields, _mm_shuffle_epi8(first, order[0]));
+	}
+	if (!_mm_testz_si128(differ, differ))
+		return false;
+	tcp_layout_put(seg, fields);
+	return true;
 }
 
 /* `header_len` is that of the layout. */
@@ -96,23 +110,7 @@ static inline __attribute__((always_inline)) bool
 tcp_layout_try(struct segment *seg, const uint8_t *tcp, unsigned int header_len,
                enum tcp_layout_kind kind)
 {
-	const struct tcp_layout *layout = &tcp_layouts[kind];
-	const __m128i *mask = (const __m128i *)layout->mask, *is = (const __m128i *)layout->is;
-	const __m128i *order = (const __m128i *)layout->order;
-	__m128i a = tcp_layout_a(tcp, header_len), fields = _mm_shuffle_epi8(a, order[0]);
-
-	if (!_mm_testz_si128(_mm_xor_si128(a, is[0]), mask[0]))
-		return false;
-	/* Else the first vector ends with the header. */
-	if (header_len > 32) {
-		__m128i b = tcp_layout_b(tcp, header_len);
-
-		if (!_mm_testz_si128(_mm_xor_si128(b, is[1]), mask[1]))
-			return false;
-		fields = _mm_or_si128(fields, _mm_shuffle_epi8(b, order[1]));
-	}
-	tcp_layout_put(seg, _mm_or_si128(fields, *(const __m128i *)layout->known));
-	return true;
+	return tcp_layout_fits(seg, tcp + header_len, &tcp_layouts[kind], header_len > 32);
 }
 
 /* False, with the fields of a header without options, if the layout is another one. */

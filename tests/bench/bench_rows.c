@@ -155,7 +155,7 @@ fill_syn_mixed(struct load *load)
 			continue;
 		}
 		load_add(load,
-		         &(struct load_frame){ .flow = 0x10000000u + (load_random(load) & 0xffffff),
+		         &(struct load_frame){ .flow = 0x10000000u + (load_random(load) & 0x0fffffff),
 		                               .seq = load_random(load),
 		                               .flags = TCP_SYN,
 		                               .syn_options = true,

@@ -437,6 +437,49 @@ test_segment_sum_of_ack_same(void)
 	CU_ASSERT_EQUAL(n_other, 0);
 }
 
+/* The same of SYNs with options of any length, whether the usual length is still expected or not:
+ * each bit of addresses and TCP belongs to it. */
+static void
+test_segment_sum_of_syn_same(void)
+{
+	unsigned int n_bad = 0, n_unseen = 0, n_usual = 0;
+
+	for (unsigned int i = 0; i < 4 * 11; i++) {
+		bool is_v4 = i & 1, is_expected = i & 2;
+		struct frame_spec spec = is_v4 ? frame_spec_v4() : frame_spec_v6();
+		uint64_t usual = is_expected ? segment_sum_usual(is_v4) : 0;
+		uint8_t frame[FRAME_SIZE], options[40];
+		struct segment seg;
+
+		for (unsigned int at = 0; at < sizeof(options); at++)
+			options[at] = (uint8_t)(at * 37 + i);
+		spec.flags = TCP_SYN;
+		spec.options = options;
+		spec.options_len = i / 4 * 4;
+		size_t len = frame_build(frame, &spec);
+		segment_parse(&seg, frame, (uint32_t)len, (uint32_t)len, SIDE_OUTSIDE);
+		CU_ASSERT_EQUAL_FATAL(seg.shape, is_v4 ? SHAPE_SYN_V4 : SHAPE_SYN_V6);
+		n_bad += !checksum_is_whole(segment_sum_of_syn(&seg, is_v4, &usual));
+		n_usual += usual != 0;
+		for (size_t bit = 8 * (seg.l4_off - (is_v4 ? 8u : 32u)); bit < 8 * len; bit++) {
+			struct segment bent = seg;
+
+			frame[bit / 8] ^= (uint8_t)(1u << (bit & 7));
+			put_addresses(&bent, frame, !is_v4);
+			usual = is_expected ? segment_sum_usual(is_v4) : 0;
+			n_unseen += checksum_is_whole(segment_sum_of_syn(&bent, is_v4, &usual));
+			frame[bit / 8] ^= (uint8_t)(1u << (bit & 7));
+		}
+		seg.checksum_good = true;
+		usual = segment_sum_usual(is_v4);
+		n_bad += segment_sum_of_syn(&seg, is_v4, &usual) != SUM_WHOLE;
+	}
+	CU_ASSERT_EQUAL(n_bad, 0);
+	CU_ASSERT_EQUAL(n_unseen, 0);
+	/* 20 bytes of options, of either family. */
+	CU_ASSERT_EQUAL(n_usual, 2);
+}
+
 int
 main(void)
 {
@@ -450,6 +493,7 @@ main(void)
 		CHECK_TEST(test_checksum_fold_naive_same),
 		CHECK_TEST(test_segment_sum_every_bit_counts),
 		CHECK_TEST(test_segment_sum_of_ack_same),
+		CHECK_TEST(test_segment_sum_of_syn_same),
 		CU_TEST_INFO_NULL,
 	};
 
