@@ -13,6 +13,7 @@
 
 #include "capture.h"
 #include "egress.h"
+#include "families.h"
 #include "neighbour.h"
 #include "partial_checksum.h"
 #include "plane_state.h"
@@ -20,11 +21,24 @@
 
 #define PREFETCH_AHEAD 4u
 
+_Static_assert(BURST <= FAMILIES_MAX, "a burst can be sorted");
+
 static bool parse(struct worker *w, struct rte_mbuf **mbuf, struct segment *seg, unsigned int i,
                   enum side side);
 static unsigned int hand_over(struct worker *w, struct rte_mbuf **mbufs, unsigned int n);
 static unsigned int answer_neighbours(struct worker *w, struct rte_mbuf **mbufs, unsigned int n);
 static void process(struct worker *w, struct rte_mbuf **mbufs, unsigned int n);
+
+/* Its first bytes, of a runt some that say nothing. */
+static inline const uint8_t *
+first_bytes(const void *mbuf)
+{
+	static const uint8_t nothing[RTE_ETHER_HDR_LEN];
+	const struct rte_mbuf *m = mbuf;
+
+	return likely(m->data_len >= sizeof(nothing)) ? rte_pktmbuf_mtod(m, const uint8_t *)
+	                                              : nothing;
+}
 
 static inline unsigned int
 receive(struct worker *w, enum side side, uint16_t queue)
@@ -39,6 +53,8 @@ receive(struct worker *w, enum side side, uint16_t queue)
 
 	for (unsigned int i = 0; i < n_received && i < PREFETCH_AHEAD; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
+	if (unlikely(core_is_mixed(w->core)))
+		families_sort((void **)mbufs, n_received, first_bytes);
 	for (unsigned int i = 0; i < n_received; i++) {
 		struct rte_mbuf *m = mbufs[i];
 		if (i + PREFETCH_AHEAD < n_received)

@@ -270,6 +270,7 @@ struct core {
 	uint32_t reflect_cap; /* this core's share of the policy's per_net_per_s */
 	bool draining;
 	bool hands_off;            /* the policy has a service of mode handoff */
+	bool is_mixed;             /* the last burst that asked for cookies did for both families */
 	bool has_orphans;          /* a reload came while there were connections */
 	uint32_t verdict;          /* without `live`, LIVE_*: of a trial's one client (explain.c) */
 	struct talkers *talkers;   /* talkers.h */

@@ -417,6 +417,18 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
 	}
 }
 
+static inline bool
+has_cookies(const struct core *core, bool is_v4)
+{
+	return (core->syn_lanes[is_v4].n | core->tries[is_v4][0].n | core->tries[is_v4][1].n) != 0;
+}
+
+bool
+core_is_mixed(const struct core *core)
+{
+	return core->is_mixed;
+}
+
 void
 core_locate(struct core *core, struct segment *seg, unsigned int n, const struct instant *now)
 {
@@ -430,6 +442,8 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 		locate_burst(core, seg, n, now, true);
 	else
 		locate_burst(core, seg, n, now, false);
+	if (has_cookies(core, false) || has_cookies(core, true))
+		core->is_mixed = has_cookies(core, false) && has_cookies(core, true);
 	for (unsigned int is_v4 = 0; is_v4 < 2; is_v4++) {
 		syn_finish(seg, &core->syn_lanes[is_v4]);
 		ack_finish(seg, &core->tries[is_v4][0]);

@@ -10,6 +10,7 @@
 #include "carry_out.h"
 #include "checksum.h"
 #include "cookie.h"
+#include "families.h"
 
 #define SERVICE_PORT 80u
 #define KNOWN_FLOWS (1u << 20) /* as a configuration has it by default */
@@ -303,8 +304,10 @@ load_add(struct load *load, const struct load_frame *f)
 	sum += __builtin_bswap16((uint16_t)tcp_len) + __builtin_bswap16(6);
 	uint16_t check = (uint16_t)~checksum_fold(checksum_add(sum, tcp, tcp_len));
 	memcpy(tcp + 16, &check, 2);
-	load->lengths[load->n] = (uint32_t)(tcp - frame) + tcp_len;
-	load->sides[load->n++] = f->side;
+	load->taken[load->n] = (struct load_taken){ frame, (uint32_t)(tcp - frame) + tcp_len,
+		                                    f->side };
+	load->order[load->n] = &load->taken[load->n];
+	load->n++;
 }
 
 /* With a capture as a worker decides where there is one (lib/plane/capture_worker.c): of a client
@@ -329,6 +332,14 @@ decide(struct load *load, unsigned int n)
 	load->n_wanted += capture_wanted(&nobody, &load->actions, load->segments, outcomes);
 }
 
+static inline const uint8_t *
+frame_of(const void *item)
+{
+	const struct load_taken *taken = item;
+
+	return taken->frame;
+}
+
 /* By its own name in every build: the guard counts what runs inside. */
 __attribute__((noinline, noclone)) uint64_t
 load_run(struct load *load)
@@ -336,9 +347,13 @@ load_run(struct load *load)
 	unsigned int n = load->n;
 	uint64_t begin = __rdtsc();
 
+	if (core_is_mixed(load->core))
+		families_sort(load->order, n, frame_of);
 	for (unsigned int i = 0; i < n; i++) {
-		segment_parse(&load->segments[i], load->frames[i], load->lengths[i],
-		              load->lengths[i], (enum side)load->sides[i]);
+		const struct load_taken *taken = load->order[i];
+
+		segment_parse(&load->segments[i], taken->frame, taken->len, taken->len,
+		              (enum side)taken->side);
 		load->segments[i].checksum_good = load->params.checksum_good;
 	}
 	core_locate(load->core, load->segments, n, &load->now);
@@ -351,8 +366,8 @@ load_run(struct load *load)
 		if (a->kind == ACTION_SEND)
 			carry_out(load->out, NULL, a, EMIT_CHECKSUM_SOFTWARE, &load->memo);
 		else
-			carry_out(load->frames[a->seg], &load->segments[a->seg], a,
-			          EMIT_CHECKSUM_SOFTWARE, &load->memo);
+			carry_out(((struct load_taken *)load->order[a->seg])->frame,
+			          &load->segments[a->seg], a, EMIT_CHECKSUM_SOFTWARE, &load->memo);
 	}
 	load->actions.n = 0;
 	load->n = 0;

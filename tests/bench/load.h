@@ -51,6 +51,13 @@ struct load_frame {
 	uint16_t payload_len;
 };
 
+/* A frame of the burst. */
+struct load_taken {
+	uint8_t *frame;
+	uint32_t len;
+	uint8_t side;
+};
+
 struct load {
 	struct load_params params;
 	struct core *core;
@@ -68,9 +75,9 @@ struct load {
 	struct action list[LOAD_BURST * (1 + ACTIONS_PER_EVENT) + 64];
 	struct actions actions;
 	struct emit_memo memo;
+	struct load_taken taken[LOAD_BURST];
+	void *order[LOAD_BURST]; /* of those, in which they are looked at */
 	uint8_t frames[LOAD_BURST][LOAD_FRAME_SIZE] __attribute__((aligned(64)));
-	uint32_t lengths[LOAD_BURST];
-	uint8_t sides[LOAD_BURST];
 	unsigned int n;
 	uint64_t n_out;    /* frames that left */
 	uint64_t n_wanted; /* by a capture: 0 */

@@ -91,6 +91,97 @@ test_worker_takes_all_that_comes(void)
 	worker_lab_fini(&lab);
 }
 
+/* SYNs of both families in turns, and in the middle perhaps something else. */
+static void
+put_families(bool has_other)
+{
+	for (unsigned int i = 0; i < 6; i++) {
+		struct frame_spec f = worker_lab_segment(SIDE_OUTSIDE, LAB_RESPOND, 0x02, 1000, 0);
+
+		if (i % 2 != 0) {
+			f = frame_spec_v6();
+			f.dst_port = LAB_RESPOND;
+			f.flags = 0x02;
+		}
+		f.seq = i;
+		worker_lab_put_tcp(&lab, SIDE_OUTSIDE, &f);
+		if (has_other && i == 2)
+			put_other(SIDE_OUTSIDE);
+	}
+}
+
+/* Did answers to SYNs of these SEQs leave, in this order? */
+static bool
+are_answers(const uint32_t *seqs)
+{
+	unsigned int n = 0;
+	bool all = true;
+
+	for (unsigned int i = 0; i < lab.n_sent; i++) {
+		const struct sent *s = &lab.sent[i];
+		uint32_t ack_be = htobe32(seqs[n < 6 ? n : 0] + 1);
+
+		if (s->side == SIDE_INSIDE)
+			continue;
+		all &= n++ < 6 && frame_is_good(s->bytes, s->len) &&
+		       memcmp(s->bytes + frame_l4_off(s->bytes) + 8, &ack_be, 4) == 0;
+	}
+	return all && n == 6;
+}
+
+/* After a burst of both families the next one is taken family by family, each in order; but
+ * not where something is in it of which no family can be told. */
+static void
+test_worker_sorts_families(void)
+{
+	static const uint32_t as_they_came[6] = { 0, 1, 2, 3, 4, 5 };
+	static const uint32_t sorted[6] = { 0, 2, 4, 1, 3, 5 };
+
+	start();
+	put_families(false);
+	worker_lab_run(&lab, 0, 1);
+	CU_ASSERT_EQUAL_FATAL(lab.n_sent, 6);
+	CU_ASSERT_TRUE(are_answers(as_they_came));
+	put_families(false);
+	worker_lab_run(&lab, 0, 1);
+	CU_ASSERT_EQUAL_FATAL(lab.n_sent, 6);
+	CU_ASSERT_TRUE(are_answers(sorted));
+	/* Bursts without any do not matter. */
+	put_other(SIDE_INSIDE);
+	worker_lab_run(&lab, 0, 1);
+	put_families(false);
+	worker_lab_run(&lab, 0, 1);
+	CU_ASSERT_TRUE(are_answers(sorted));
+	put_families(true);
+	worker_lab_run(&lab, 0, 1);
+	CU_ASSERT_EQUAL_FATAL(lab.n_sent, 7);
+	CU_ASSERT_TRUE(are_answers(as_they_came));
+	/* None but IPv4, once: then there is nothing to sort. */
+	put_syn();
+	worker_lab_run(&lab, 0, 1);
+	put_families(false);
+	worker_lab_run(&lab, 0, 1);
+	CU_ASSERT_EQUAL_FATAL(lab.n_sent, 6);
+	CU_ASSERT_TRUE(are_answers(as_they_came));
+	worker_lab_fini(&lab);
+}
+
+/* A runt has no EtherType to sort by. */
+static void
+test_worker_runt_in_a_mixed_burst(void)
+{
+	static const uint8_t runt[4] = { 2, 0, 0, 0 };
+
+	start();
+	put_families(false);
+	worker_lab_run(&lab, 0, 1);
+	put_families(false);
+	worker_lab_put(&lab, SIDE_OUTSIDE, 0, worker_lab_mbuf(&lab, runt, sizeof(runt), 0));
+	worker_lab_run(&lab, 0, 1);
+	CU_ASSERT_EQUAL(lab.n_sent, 7);
+	worker_lab_fini(&lab);
+}
+
 /* What is dropped goes back to its pool. */
 static void
 test_worker_drops(void)
@@ -388,6 +479,8 @@ CU_TestInfo worker_tests[] = {
 	CHECK_TEST(test_worker_forwards),
 	CHECK_TEST(test_worker_answers),
 	CHECK_TEST(test_worker_takes_all_that_comes),
+	CHECK_TEST(test_worker_sorts_families),
+	CHECK_TEST(test_worker_runt_in_a_mixed_burst),
 	CHECK_TEST(test_worker_drops),
 	CHECK_TEST(test_worker_sends_others_first),
 	CHECK_TEST(test_worker_sends_first_what_is_staged_first),
