@@ -179,10 +179,10 @@ struct syn_kind {
 	/* As struct syn_planned begins. */
 	const struct syn_plan *plan;
 	struct backend *backend;
-	const uint64_t *shows; /* what the backend shows, see syn_kind_shows(); if none, `shown` */
-	uint64_t shown;        /* ... as it was */
+	uint64_t shown[2];       /* of the backend: what is at `shows`, as it was */
 
 	uint32_t found[4]; /* of struct segment_found, from `entry` to `plain` */
+	const void *shows; /* see syn_kind_shows(); `shown` if nothing depends on a backend */
 	struct service_state *state;
 	uint64_t turn;    /* number of the one that it was found out in; 0: for one burst */
 	uint32_t serial;  /* of the plan */
@@ -200,7 +200,7 @@ struct syn_kinds_turn {
 	uint64_t number;   /* of turns so far */
 	uint64_t stamp;    /* syn_plan_stamp() */
 	uint32_t now_s;    /* in which the servers of kinds are used */
-	uint32_t n_placed; /* of the backends */
+	uint32_t n_alike;  /* of the backends */
 };
 
 /* Where a thousand services are flooded at once, most have a place of their own. */

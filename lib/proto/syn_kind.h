@@ -102,11 +102,11 @@ syn_kinds_begin(struct core *core, struct syn_kinds *kinds, const struct instant
 	uint64_t stamp = syn_plan_stamp(core, now);
 
 	if (turn->stamp != stamp || turn->now_s != core->sources.now_s ||
-	    turn->n_placed != core->backends.n_placed) {
+	    turn->n_alike != core->backends.n_alike) {
 		turn->number++;
 		turn->stamp = stamp;
 		turn->now_s = core->sources.now_s;
-		turn->n_placed = core->backends.n_placed;
+		turn->n_alike = core->backends.n_alike;
 	}
 	kinds->memo = (struct syn_plan_memo){ .stamp = stamp,
 		                              .burst = ++core->n_bursts,
@@ -122,25 +122,32 @@ syn_kind_at(const struct core *core, uint32_t at)
 	return (const struct syn_kind *)(const void *)((const uint8_t *)core->kinds + at);
 }
 
-/* What a server has shown, its port, and whether it is down. */
-static inline const uint64_t *
-syn_kind_shows(const struct backend *backend)
+/* What a server has shown, and whether it is down, behind the end of its address and its port, which
+ * tell whether it is still the one that is here: one whose address begins otherwise is counted by
+ * n_alike. Of one that is not here: whether any has come since. */
+static inline const void *
+syn_kind_shows(const struct core *core, const struct backend *backend)
 {
-	return (const uint64_t *)(const void *)&backend->port_be;
+	if (backend == NULL)
+		return &core->backends.used;
+	return backend->addr.bytes + 8;
 }
-_Static_assert(offsetof(struct backend, port_be) % sizeof(uint64_t) == 0 &&
-                       offsetof(struct backend, sack_votes) ==
-                               offsetof(struct backend, port_be) + sizeof(uint64_t),
-               "what a backend has shown is one word with its port");
+_Static_assert(offsetof(struct backend, addr) == 0 && offsetof(struct backend, port_be) == 16 &&
+                       offsetof(struct backend, sack_votes) == 24,
+               "what a backend has shown is 16 bytes with the end of its address");
+_Static_assert(offsetof(struct backend_table, n_placed) ==
+                       offsetof(struct backend_table, used) + sizeof(uint64_t),
+               "what changes when a backend comes is 16 bytes");
 
 static inline bool
 syn_kind_shows_same(const struct syn_kind *kind)
 {
-	uint64_t shows;
+	__m128i differ = _mm_xor_si128(_mm_loadu_si128((const __m128i *)kind->shows),
+	                               _mm_load_si128((const __m128i *)kind->shown));
 
-	memcpy(&shows, kind->shows, sizeof(shows));
-	return shows == kind->shown;
+	return _mm_testz_si128(differ, differ);
 }
+_Static_assert(offsetof(struct syn_kind, shown) % 16 == 0, "what was shown is one vector");
 
 /* A service's lane and whether it is in cookie mode. */
 static inline uint16_t
@@ -155,8 +162,8 @@ _Static_assert(offsetof(struct service_state, cookie_mode) ==
                        offsetof(struct service_state, lane) + 1,
                "lane and cookie mode are one word");
 
-/* Is all that it was found out from the same, but for its plan? Its server is in its place as long
- * as it is the same turn, and was used in it. */
+/* Is all that it was found out from the same, but for its plan? Its server was used in this turn, and
+ * so is not the one that gives way to another. */
 static inline bool
 syn_kind_is_true(const struct syn_kind *kind, const struct syn_kinds *kinds)
 {
@@ -225,12 +232,10 @@ syn_kind_begin(struct core *core, const struct segment *seg, struct destination 
 	if (kind->way != LOCATE_NOTHING && state->mode == MODE_PROXY)
 		b = syn_plan_seek(core, to, &seg->flow);
 	kind->backend = b;
-	kind->shown = 0;
-	kind->shows = &kind->shown;
-	if (b != NULL) {
-		kind->shows = syn_kind_shows(b);
-		memcpy(&kind->shown, kind->shows, sizeof(kind->shown));
-	}
+	kind->shows = kind->shown;
+	if (state->mode == MODE_PROXY && kind->way != LOCATE_NOTHING)
+		kind->shows = syn_kind_shows(core, b);
+	memcpy(kind->shown, kind->shows, sizeof(kind->shown));
 	kind->state = state;
 	kind->mode = syn_kind_mode(state);
 	kind->asks = syn_kind_asks(state, b, seg->options);
@@ -269,7 +274,6 @@ syn_kind_find_out(struct core *core, const struct segment *seg, const struct ins
 	const struct service_state *state = syn_kind_begin(core, seg, to, kinds, kind);
 
 	kind->turn = 0;
-	kind->rival = 0;
 	if (kind->way == LOCATE_NOTHING)
 		return kind;
 	const struct syn_plan *plan = syn_plan_for(core, seg, state, kind->backend, now,
@@ -322,8 +326,8 @@ syn_kind_derive(struct core *core, const struct segment *seg, const struct insta
 	*kind = base->kind;
 	kind->said = syn_said(seg);
 	kind->found[1] = (uint32_t)((uint8_t *)kind - (uint8_t *)core->kinds);
-	if (base->kind.backend == NULL)
-		kind->shows = &kind->shown;
+	if (base->kind.shows == base->kind.shown)
+		kind->shows = kind->shown;
 	if (kind->way == LOCATE_NOTHING)
 		return kind;
 	struct syn_plan_brief *brief = kinds->memo.next++;
@@ -349,8 +353,11 @@ syn_kind_may_stand(const struct segment *seg, const struct syn_kinds *kinds, uin
 
 	if (kind->burst == burst)
 		return false;
+	/* What its server shows may go to and fro until the turn ends; that some server has come is
+	 * true from now on. */
 	if (kind->is_v4 == seg->is_v4 && syn_kind_is(kind, seg, seg->is_v4))
-		return kind->turn != kinds->turn;
+		return kind->turn != kinds->turn ||
+		       (kind->backend == NULL && !syn_kind_shows_same(kind));
 	if (kind->rival == rival && burst - before < SYN_KIND_WHILE &&
 	    burst - kind->burst > burst - before)
 		return true;

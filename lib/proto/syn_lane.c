@@ -179,7 +179,7 @@ syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigne
 
 	if (core->draining || core->mutations != 0 ||
 	    core->policy->reflection.per_port_per_s != 0 ||
-	    core->backends.n_placed != core->kinds_turn.n_placed)
+	    core->backends.n_alike != core->kinds_turn.n_alike)
 		return 0;
 	lane.core = core;
 	lane.dies_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;

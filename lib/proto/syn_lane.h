@@ -13,8 +13,8 @@
  *                                                  to, for something to be learned of it
  *   any options                                  a signature: MD5, AO
  *   a flow that the index knows nothing of       a candidate in it, or a change of it since the
- *                                                  burst was located; all if a server has come to
- *                                                  be known since, or if this one has changed
+ *                                                  burst was located, or of this server, or any
+ *                                                  that has come to be here if this one was not
  *   a good checksum, to one station              a bad one, or parts elsewhere; to a group
  *   below the cap of its net                     above it; all while the port has a cap, too,
  *                                                  and while draining

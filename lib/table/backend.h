@@ -99,9 +99,12 @@ _Static_assert(sizeof(struct backend) == 64, "a backend is one cache line");
 
 struct backend_table {
 	struct backend *backends;
-	uint32_t capacity, mask, used; /* mask: sets - 1 */
-	uint32_t n_forgotten;          /* known ones that gave way to others */
-	uint32_t n_placed; /* that came to be here: each pointer is that one's until then */
+	uint32_t capacity, mask; /* mask: sets - 1 */
+	/* 16 bytes of which some change whenever, and only when, a backend comes to be here. */
+	uint32_t used;
+	uint32_t n_forgotten; /* known ones that gave way to others */
+	uint64_t n_placed;    /* that came to be here: each pointer is that one's until then */
+	uint32_t n_alike;     /* ... in the place of one with the same port and end of address */
 	const struct flow_hash_key *key;
 };
 

@@ -119,7 +119,7 @@ read_kind(struct kind_says *says, const struct syn_kind *kind)
 	memset(says, 0, sizeof(*says));
 	memcpy(&says->kind, kind, sizeof(*kind));
 	says->kind.plan = NULL;
-	if (kind->shows == &kind->shown)
+	if (kind->shows == kind->shown)
 		says->kind.shows = NULL;
 	says->kind.turn = 0;
 	says->kind.found[1] = 0;

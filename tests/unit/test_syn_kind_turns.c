@@ -61,7 +61,7 @@ test_found_anew_in_each_turn(void)
 	FOUND_ANEW(&seg);
 	lab.core->sources.now_s++;
 	FOUND_ANEW(&seg);
-	lab.core->backends.n_placed++;
+	lab.core->backends.n_alike++;
 	FOUND_ANEW(&seg);
 	NOT_FOUND_ANEW(&seg);
 	/* One that was found out turns ago is no better than one of the last. */
@@ -134,9 +134,8 @@ test_found_anew_with_the_mode_of_its_service(void)
 	kind_lab_end();
 }
 
-/* With each bit that its server has shown, and with nothing else about it. Its port is the place's
- * own: n_placed tells of another one's there. Until it is as it was the kind is derived, from a base
- * that is found out with each change. */
+/* With each bit that its server has shown, and with nothing else about it. Until it is as it was the
+ * kind is derived, from a base that is found out with each change. */
 static void
 test_found_anew_with_what_its_server_shows(void)
 {
@@ -164,6 +163,41 @@ test_found_anew_with_what_its_server_shows(void)
 	b->mss ^= 1;
 	FOUND_ANEW_IN_TURN(&seg);
 	CU_ASSERT_EQUAL(kind_lab_meet(&seg)->plan->answer.mss, b->mss);
+	kind_lab_end();
+}
+
+/* A server that comes to be here may be that of a kind whose server was not. All others stay. */
+static void
+test_found_anew_with_servers_that_come(void)
+{
+	kind_lab_begin();
+	const struct segment unknown = kind_lab_syn(true, PORT_OF(PROXY)),
+			     known = kind_lab_syn(false, PORT_OF(PROXY)),
+			     respond = kind_lab_syn(true, PORT_OF(RESPOND));
+	const struct ip_addr other = ip_addr_v4(htobe32(0x01020304));
+	struct backend_table *backends = &lab.core->backends;
+
+	kind_lab_server(&known);
+	GETS_PLACE(&unknown);
+	GETS_PLACE(&known);
+	GETS_PLACE(&respond);
+	for (uint16_t port = 1; port < 4; port++) {
+		backend_find(backends, &other, port, true, 1);
+		NOT_FOUND_ANEW(&known);
+		NOT_FOUND_ANEW(&respond);
+		FOUND_ANEW(&unknown);
+		NOT_FOUND_ANEW(&unknown);
+	}
+	/* Its own. */
+	struct backend *b = kind_lab_server(&unknown);
+	FOUND_ANEW(&unknown);
+	CU_ASSERT_PTR_EQUAL(kind_lab_meet(&unknown)->backend, b);
+	NOT_FOUND_ANEW(&known);
+	/* One that has shown the same, in its place. */
+	b->addr.bytes[15] ^= 1;
+	backends->n_placed++;
+	FOUND_ANEW_IN_TURN(&unknown);
+	CU_ASSERT_PTR_NULL(kind_lab_meet(&unknown)->backend);
 	kind_lab_end();
 }
 
@@ -248,6 +282,7 @@ CU_TestInfo syn_kind_turns_tests[] = {
 	CHECK_TEST(test_remembered_over_epochs),
 	CHECK_TEST(test_found_anew_with_the_mode_of_its_service),
 	CHECK_TEST(test_found_anew_with_what_its_server_shows),
+	CHECK_TEST(test_found_anew_with_servers_that_come),
 	CHECK_TEST(test_found_anew_with_its_plan),
 	CHECK_TEST(test_plan_stays_for_its_burst),
 	CU_TEST_INFO_NULL,

@@ -205,6 +205,7 @@ test_kind_gets_a_place_when_met_again_and_the_other_not(void)
 	const struct segment seg = { .is_v4 = true, .options = OPTION_MSS, .mss = 1400 };
 	struct syn_kinds kinds = { .turn = 3, .memo.burst = 100 };
 	struct syn_kind kind = { .said = 1, .is_v4 = true, .turn = 3, .burst = 90 };
+	kind.shows = kind.shown;
 
 	/* For the second time, but not for long ... */
 	CU_ASSERT_FALSE(syn_kind_may_stand(&seg, &kinds, 7, &kind));
