@@ -4,6 +4,7 @@
 
 #include "decision.h"
 #include "entry.h"
+#include "located.h"
 #include "segment_sum.h"
 #include "talkers.h"
 #include "unfinished.h"
@@ -281,8 +282,10 @@ plain_lane_run(struct core *core, struct segment *seg, unsigned int first, unsig
 		                         .a = &out->list[out->n] };
 	unsigned int n_taken = 0;
 
-	if (core->mutations != 0 || core->has_orphans || !core->params.has_inside)
+	if (core->has_orphans || !core->params.has_inside)
 		return 0;
+	if (__builtin_expect(core->mutations != 0, 0))
+		n = located_until(core, seg, first, n);
 	switch ((enum plain_kind)seg[first].found.plain) {
 	case PLAIN_DATA:
 		n_taken = seg[first].side == SIDE_OUTSIDE

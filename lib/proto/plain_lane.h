@@ -17,8 +17,8 @@
  *   what is of no service                        a SYN to a closed port of a protected host, or
  *                                                  anything to it where observe has room;
  *                                                  all of it after a reload with connections
- *   a candidate in the index that is the         another flow's, or any after a change of the
- *     flow's                                       index since the burst was located
+ *   a candidate in the index that is the         another flow's; one that came, went or changed
+ *     flow's                                       places since the burst was located
  *   one station                                  a group of them
  *   with an inside port                          in a responder, which forwards nothing
  *   a burst of which nobody wants notes          one that a capture looks at, or a trial of

@@ -5,6 +5,7 @@
 #include "act.h"
 #include "admission.h"
 #include "decision.h"
+#include "located.h"
 #include "segment_sum.h"
 #include "syn_kind.h"
 #include "talkers.h"
@@ -177,10 +178,11 @@ syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigne
 	unsigned int i = first;
 	struct syn_lane lane;
 
-	if (core->draining || core->mutations != 0 ||
-	    core->policy->reflection.per_port_per_s != 0 ||
+	if (core->draining || core->policy->reflection.per_port_per_s != 0 ||
 	    core->backends.n_alike != core->kinds_turn.n_alike)
 		return 0;
+	if (__builtin_expect(core->mutations != 0, 0))
+		n = located_until(core, seg, first, n);
 	lane.core = core;
 	lane.dies_ms = now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
 	lane.now_s = instant_s(now);

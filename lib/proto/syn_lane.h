@@ -12,9 +12,9 @@
  *   proxy, of a server that gets no SYN now      of one that is down, or that this SYN may pass
  *                                                  to, for something to be learned of it
  *   any options                                  a signature: MD5, AO
- *   a flow that the index knows nothing of       a candidate in it, or a change of it since the
- *                                                  burst was located, or of this server, or any
- *                                                  that has come to be here if this one was not
+ *   a flow that the index knows nothing of       a candidate in it; what has changed since the burst
+ *                                                  was located: that, this server, or, if it was
+ *                                                  not here, that any has come
  *   a good checksum, to one station              a bad one, or parts elsewhere; to a group
  *   below the cap of its net                     above it; all while the port has a cap, too,
  *                                                  and while draining

@@ -283,7 +283,8 @@ extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_t
 	core_caps_tests[], core_orphans_tests[], core_waiting_tests[], core_adopted_tests[],
 	core_handoff_tests[], core_shield_tests[], core_observe_tests[],
 	core_observe_reload_tests[], core_lists_tests[], core_talkers_tests[], core_explain_tests[],
-	core_syn_lane_tests[], core_syn_lane_books_tests[], core_noted_tests[], core_silent_tests[],
-	core_forged_tests[], core_passing_tests[], core_signed_tests[];
+	core_syn_lane_tests[], core_syn_lane_books_tests[], core_lanes_changed_tests[],
+	core_noted_tests[], core_silent_tests[], core_forged_tests[], core_passing_tests[],
+	core_signed_tests[];
 
 #endif

@@ -57,6 +57,7 @@ main(void)
 		{ .pName = "noted", .pTests = core_noted_tests },
 		{ .pName = "silent", .pTests = core_silent_tests },
 		{ .pName = "syn lane", .pTests = core_syn_lane_tests },
+		{ .pName = "lanes changed", .pTests = core_lanes_changed_tests },
 		{ .pName = "syn lane books", .pTests = core_syn_lane_books_tests },
 		{ .pName = "lists", .pTests = core_lists_tests },
 		{ .pName = "talkers", .pTests = core_talkers_tests },
