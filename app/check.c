@@ -2,12 +2,12 @@
 /* What --check prints: ports, memory table by table, services, and what is worth a warning. */
 #include "check.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 
 #include "budget.h"
 #include "core_share.h"
 #include "plane.h"
+#include "prefix_text.h"
 
 #define MEMORY_ROWS_MAX 16
 #define LISTED_MAX 8u
@@ -63,20 +63,6 @@ print_memory(FILE *out, const struct conf *conf)
 }
 
 static void
-print_prefix(FILE *out, const struct prefix *p)
-{
-	char text[INET6_ADDRSTRLEN];
-
-	if (ip_addr_is_v4(&p->addr) && p->len >= 96) {
-		inet_ntop(AF_INET, &p->addr.words_be[3], text, sizeof(text));
-		fprintf(out, p->len == 128 ? "%s" : "%s/%u", text, p->len - 96u);
-	} else {
-		inet_ntop(AF_INET6, &p->addr, text, sizeof(text));
-		fprintf(out, p->len == 128 ? "%s" : "%s/%u", text, p->len);
-	}
-}
-
-static void
 print_handoff(FILE *out, const struct service *s, const char *cookies)
 {
 	fprintf(out, "  cookies %s, group %s", cookies, s->group);
@@ -102,8 +88,9 @@ print_service(FILE *out, const struct service *s)
 
 	fprintf(out, "  %-16s %-8s", s->name, modes[s->mode]);
 	for (uint32_t i = 0; i < s->n_addresses && i < LISTED_MAX; i++) {
-		fputc(i == 0 ? ' ' : ',', out);
-		print_prefix(out, &s->addresses[i]);
+		char text[CONF_PREFIX_SIZE];
+		conf_format_prefix(&s->addresses[i], text);
+		fprintf(out, "%c%s", i == 0 ? ' ' : ',', text);
 	}
 	if (s->n_addresses > LISTED_MAX)
 		fprintf(out, ",... (%u)", s->n_addresses);

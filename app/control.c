@@ -375,6 +375,16 @@ has_leaky_port(const struct plane *plane)
 	return false;
 }
 
+static bool
+log_equation(const struct account_equation *row)
+{
+	bool holds = row->left == row->right;
+
+	log_message(holds ? CONF_LOG_NOTICE : CONF_LOG_ERROR, "  %s: %s: %" PRIu64 " and %" PRIu64,
+	            holds ? "holds" : "DOES NOT HOLD", row->text, row->left, row->right);
+	return holds;
+}
+
 /* What observe has found. */
 static bool
 log_would(const struct plane *plane, const struct counters *sum)
@@ -388,44 +398,15 @@ log_would(const struct plane *plane, const struct counters *sum)
 			log_notice("  %-34s %12" PRIu64 "  %s", counter_infos[i].would,
 			           would.values[i], counter_infos[i].help);
 	struct account_equation row = account_observed(sum, &would);
-	bool holds = row.left == row.right;
-	log_message(holds ? CONF_LOG_NOTICE : CONF_LOG_ERROR, "  %s: %s: %" PRIu64 " and %" PRIu64,
-	            holds ? "holds" : "DOES NOT HOLD", row.text, row.left, row.right);
-	return holds;
+	return log_equation(&row);
 }
 
-bool
-control_final_account(const struct control *control)
+/* Are all buffers back in the pools that they are from? */
+static bool
+log_buffers(const struct plane *plane)
 {
-	const struct plane *plane = control->plane;
-	struct account_equation rows[ACCOUNT_EQUATIONS];
-	struct worker_account account;
-	struct counters sum;
 	bool is_leaky = has_leaky_port(plane), is_good = true;
 
-	stats_account(plane, &account);
-	stats_counters(plane, &sum);
-	log_notice("account:");
-	log_ports(plane, &account);
-	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
-		if (sum.values[i] != 0)
-			log_notice("  %-28s %12" PRIu64 "  %s", counter_infos[i].name,
-			           sum.values[i], counter_infos[i].help);
-
-	is_good &= log_would(plane, &sum);
-
-	uint64_t remaining = 0;
-	for (unsigned int i = 0; i < plane->n_workers; i++)
-		remaining += core_remaining(plane->workers[i]->core);
-	account_equations(&sum, stats_received(&account), stats_usage(plane).half_open, remaining,
-	                  rows);
-	for (unsigned int i = 0; i < ACCOUNT_EQUATIONS; i++) {
-		bool holds = rows[i].left == rows[i].right;
-		log_message(holds ? CONF_LOG_NOTICE : CONF_LOG_ERROR,
-		            "  %s: %s: %" PRIu64 " and %" PRIu64, holds ? "holds" : "DOES NOT HOLD",
-		            rows[i].text, rows[i].left, rows[i].right);
-		is_good &= holds;
-	}
 	for (unsigned int i = 0; i < plane->n_workers; i++) {
 		unsigned int n = rte_mempool_avail_count(plane->pools[i]);
 		bool is_whole = n == plane->pool_size;
@@ -442,4 +423,33 @@ control_final_account(const struct control *control)
 		is_good &= is_whole;
 	}
 	return is_good;
+}
+
+bool
+control_final_account(const struct control *control)
+{
+	const struct plane *plane = control->plane;
+	struct account_equation rows[ACCOUNT_EQUATIONS];
+	struct worker_account account;
+	struct counters sum;
+	uint64_t remaining = 0;
+
+	stats_account(plane, &account);
+	stats_counters(plane, &sum);
+	log_notice("account:");
+	log_ports(plane, &account);
+	for (unsigned int i = 0; i < COUNTER_COUNT; i++)
+		if (sum.values[i] != 0)
+			log_notice("  %-28s %12" PRIu64 "  %s", counter_infos[i].name,
+			           sum.values[i], counter_infos[i].help);
+
+	bool is_good = log_would(plane, &sum);
+
+	for (unsigned int i = 0; i < plane->n_workers; i++)
+		remaining += core_remaining(plane->workers[i]->core);
+	account_equations(&sum, stats_received(&account), stats_usage(plane).half_open, remaining,
+	                  rows);
+	for (unsigned int i = 0; i < ACCOUNT_EQUATIONS; i++)
+		is_good &= log_equation(&rows[i]);
+	return log_buffers(plane) && is_good;
 }

@@ -18,6 +18,7 @@
 
 #include "clock.h"
 #include "ctl_command.h"
+#include "ctl_json.h"
 
 #define CAPTURE "/synfront/capture"
 #define PAUSE_MS 20

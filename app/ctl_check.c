@@ -10,6 +10,7 @@
 
 #include "conf.h"
 #include "ctl_command.h"
+#include "ctl_json.h"
 
 #define VALUES_SHOWN 4
 #define WORDS_SIZE 1536

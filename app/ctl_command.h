@@ -52,9 +52,4 @@ int ctl_explain_options(int argc, char **argv, struct ctl_request *request);
 int ctl_health_failed(const char *why, const struct ctl_request *request);
 int ctl_scrape_failed(const char *why, const struct ctl_request *request);
 
-/* One document on standard output; gives `json` up. */
-void ctl_print_json(json_t *json);
-/* The pieces of a text, put together. NULL if memory is short; the caller frees it. */
-char *ctl_join(const json_t *pieces);
-
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ctl_command.h"
+#include "ctl_json.h"
 
 #define EXPLAIN "/synfront/explain"
 
@@ -53,27 +54,13 @@ question_of(const struct ctl_request *request, char *text, size_t size)
 	         port != NULL ? ",port=" : "", port != NULL ? port : "", request->service);
 }
 
-static const char *
-text_of(const json_t *answer, const char *key)
-{
-	const char *text = json_string_value(json_object_get(answer, key));
-
-	return text != NULL ? text : "";
-}
-
-static json_int_t
-number_of(const json_t *answer, const char *key)
-{
-	return json_integer_value(json_object_get(answer, key));
-}
-
 static json_int_t
 number_named(const json_t *answer, const char *before, const char *of, const char *what)
 {
 	char key[64];
 
 	snprintf(key, sizeof(key), "%s%s_%s", before, of, what);
-	return number_of(answer, key);
+	return ctl_number(answer, key);
 }
 
 /* The flat keys of one segment as an object of its own; null if it was not asked. */
@@ -132,23 +119,23 @@ print_verdict(const json_t *answer, const char *of, const char *title, const cha
 		printf("%-11s%s\n", title, if_none);
 		return;
 	}
-	printf("%-11s%s", title, text_of(v, "outcome"));
-	if (*text_of(v, "reason") != '\0' &&
-	    strcmp(text_of(v, "reason"), text_of(v, "outcome")) != 0)
-		printf(", %s", text_of(v, "reason"));
-	if (*text_of(v, "row") != '\0')
-		printf(" (row %s)", text_of(v, "row"));
-	printf(": %s", text_of(v, "why"));
-	if (*text_of(v, "sends") != '\0')
-		printf("; a %s", text_of(v, "sends"));
+	printf("%-11s%s", title, ctl_text(v, "outcome"));
+	if (*ctl_text(v, "reason") != '\0' &&
+	    strcmp(ctl_text(v, "reason"), ctl_text(v, "outcome")) != 0)
+		printf(", %s", ctl_text(v, "reason"));
+	if (*ctl_text(v, "row") != '\0')
+		printf(" (row %s)", ctl_text(v, "row"));
+	printf(": %s", ctl_text(v, "why"));
+	if (*ctl_text(v, "sends") != '\0')
+		printf("; a %s", ctl_text(v, "sends"));
 	putchar('\n');
 }
 
 static void
 print_entry(const json_t *answer)
 {
-	const char *state = text_of(answer, "state");
-	json_int_t sent = number_of(answer, "sent"), held = number_of(answer, "held_bytes");
+	const char *state = ctl_text(answer, "state");
+	json_int_t sent = ctl_number(answer, "sent"), held = ctl_number(answer, "held_bytes");
 
 	printf("%-11s%s", "entry", state);
 	if (sent != 0)
@@ -172,38 +159,39 @@ print_flows(const json_t *answer)
 static void
 print_words(const json_t *answer)
 {
-	json_int_t cap = number_of(answer, "limit_net_answers_per_s");
+	json_int_t cap = ctl_number(answer, "limit_net_answers_per_s");
 
 	printf("%s to service %s (%s, mode %s), worker %" JSON_INTEGER_FORMAT
 	       " of %" JSON_INTEGER_FORMAT "\n",
-	       text_of(answer, "client"), text_of(answer, "service"), text_of(answer, "server"),
-	       text_of(answer, "mode"), number_of(answer, "worker"), number_of(answer, "workers"));
-	if (number_of(answer, "observed"))
+	       ctl_text(answer, "client"), ctl_text(answer, "service"), ctl_text(answer, "server"),
+	       ctl_text(answer, "mode"), ctl_number(answer, "worker"),
+	       ctl_number(answer, "workers"));
+	if (ctl_number(answer, "observed"))
 		puts("observe    all of it crosses; what follows is what would be");
-	if (number_of(answer, "draining"))
+	if (ctl_number(answer, "draining"))
 		puts("drain      no new splices are made");
 	printf("%-11s%s\n", "lists",
-	       number_of(answer, "admitted") ? "admit it" : "refuse it: in deny, or not in allow");
+	       ctl_number(answer, "admitted") ? "admit it" : "refuse it: in deny, or not in allow");
 	print_entry(answer);
 	print_flows(answer);
 	print_source(answer, "host", "host");
 	print_source(answer, "net", "net");
 	printf("%-11s%" JSON_INTEGER_FORMAT "/s", "answers",
-	       number_of(answer, "net_answers_per_s"));
+	       ctl_number(answer, "net_answers_per_s"));
 	if (cap != 0)
 		printf(" of %" JSON_INTEGER_FORMAT, cap);
 	fputs(" to its net", stdout);
-	puts(number_of(answer, "net_proven") ? ", which has completed a connection lately" : "");
+	puts(ctl_number(answer, "net_proven") ? ", which has completed a connection lately" : "");
 	printf("%-11s%s%s\n", "service",
-	       number_of(answer, "cookie_mode") ? "in cookie mode" : "not in cookie mode",
-	       number_of(answer, "half_open_full") ? ", no half-open entry is left" : "");
-	if (strcmp(text_of(answer, "mode"), "handoff") == 0)
+	       ctl_number(answer, "cookie_mode") ? "in cookie mode" : "not in cookie mode",
+	       ctl_number(answer, "half_open_full") ? ", no half-open entry is left" : "");
+	if (strcmp(ctl_text(answer, "mode"), "handoff") == 0)
 		printf("%-11s%s\n", "shield",
-		       number_of(answer, "known") ? "knows the flow" : "does not know the flow");
+		       ctl_number(answer, "known") ? "knows the flow" : "does not know the flow");
 	printf("%-11s%s\n", "server",
-	       number_of(answer, "server_down")    ? "is taken for down"
-	       : number_of(answer, "server_known") ? "is known"
-	                                           : "is not known yet");
+	       ctl_number(answer, "server_down")    ? "is taken for down"
+	       : ctl_number(answer, "server_known") ? "is known"
+	                                            : "is not known yet");
 	print_verdict(answer, "syn", "a SYN", "");
 	print_verdict(answer, "proof", "its ACK", "there is no SYN-ACK of the engine's to answer");
 	print_verdict(answer, "ack", "an ACK now", "");

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "ctl_command.h"
+#include "ctl_json.h"
 #include "ctl_table.h"
 #include "list_line.h"
 #include "prefix_text.h"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "counters.h"
+#include "ctl_json.h"
 #include "ctl_table.h"
 
 #define PREFIX "synfront_"
@@ -92,14 +93,6 @@ number_of(const json_t *object, const char *key)
 	return (uint64_t)json_integer_value(json_object_get(object, key));
 }
 
-static const char *
-text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text != NULL ? text : "";
-}
-
 /* The name of a row as a label: that of a table has no blanks. */
 static const char *
 label_of(const json_t *row, const char *key, char text[32])
@@ -109,7 +102,7 @@ label_of(const json_t *row, const char *key, char text[32])
 	if (json_is_integer(value))
 		snprintf(text, 32, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 	else
-		snprintf(text, 32, "%s", text_of(row, key));
+		snprintf(text, 32, "%s", ctl_text(row, key));
 	for (char *p = text; *p != '\0'; p++)
 		if (*p == ' ')
 			*p = '_';
@@ -272,19 +265,19 @@ write_info(struct openmetrics *m, const struct ctl_figures *f)
 	static const char *const states[] = { "ready", "degraded", "failed" };
 	uint64_t n = number_of(f->info, "reloads"),
 		 n_refused = number_of(f->info, "reloads_refused");
-	const char *last = text_of(f->info, "last_reload_result");
+	const char *last = ctl_text(f->info, "last_reload_result");
 
 	openmetrics_family(m, "build", OPENMETRICS_INFO, "what runs");
 	openmetrics_sample(m,
-	                   OPENMETRICS_LABELS({ "version", text_of(f->info, "version") },
-	                                      { "dpdk", text_of(f->info, "dpdk") }),
+	                   OPENMETRICS_LABELS({ "version", ctl_text(f->info, "version") },
+	                                      { "dpdk", ctl_text(f->info, "dpdk") }),
 	                   1);
 	write_one(m, "uptime_seconds", "how long it has been running",
 	          number_of(f->info, "uptime_s"));
 	openmetrics_family(m, "health", OPENMETRICS_GAUGE, "1 for the state that it is in");
 	for (size_t i = 0; i < N_OF(states); i++)
 		openmetrics_sample(m, OPENMETRICS_LABELS({ "state", states[i] }),
-		                   strcmp(text_of(f->health, "state"), states[i]) == 0);
+		                   strcmp(ctl_text(f->health, "state"), states[i]) == 0);
 	openmetrics_family(m, "reloads", OPENMETRICS_COUNTER, "reloads, by what became of them");
 	openmetrics_sample(m, OPENMETRICS_LABELS({ "result", "in_force" }), n - n_refused);
 	openmetrics_sample(m, OPENMETRICS_LABELS({ "result", "refused" }), n_refused);
@@ -323,7 +316,7 @@ write_ports(struct openmetrics *m, const json_t *ports)
 	size_t i;
 
 	json_array_foreach(ports, i, row) json_object_set_new(
-		(json_t *)row, "link_up", json_integer(strcmp(text_of(row, "link"), "up") == 0));
+		(json_t *)row, "link_up", json_integer(strcmp(ctl_text(row, "link"), "up") == 0));
 	write_list(m, ports, "port", "side", port_columns, N_OF(port_columns));
 }
 

@@ -6,44 +6,12 @@
 #include <time.h>
 
 #include "ctl_command.h"
+#include "ctl_json.h"
 
 #define RELOAD "/synfront/reload"
 /* A million prefixes are read in a few seconds; a worker that stands still is not waited for. */
 #define RELOAD_TIMEOUT_MS 60000u
 #define POLL_MS 50u
-
-void
-ctl_print_json(json_t *json)
-{
-	json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-	putchar('\n');
-	json_decref(json);
-}
-
-char *
-ctl_join(const json_t *pieces)
-{
-	size_t size = 1, i;
-	json_t *piece;
-
-	json_array_foreach(pieces, i, piece) size += json_string_length(piece);
-	char *text = malloc(size);
-	if (text == NULL)
-		return NULL;
-	char *end = text;
-	*end = '\0';
-	json_array_foreach(pieces, i, piece) if (json_is_string(piece))
-		end = stpcpy(end, json_string_value(piece));
-	return text;
-}
-
-static const char *
-string_of(const json_t *answer, const char *key)
-{
-	const char *text = json_string_value(json_object_get(answer, key));
-
-	return text != NULL ? text : "";
-}
 
 /* What became of a ticket; NULL and an error if nothing does. */
 static json_t *
@@ -55,7 +23,7 @@ wait_for(struct ctl_socket *s, json_int_t ticket)
 	snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, ticket);
 	for (unsigned int ms = 0; ms < RELOAD_TIMEOUT_MS; ms += POLL_MS) {
 		json_t *answer = ctl_ask(s, RELOAD, text);
-		if (answer == NULL || strcmp(string_of(answer, "result"), "pending") != 0)
+		if (answer == NULL || strcmp(ctl_text(answer, "result"), "pending") != 0)
 			return answer;
 		json_decref(answer);
 		nanosleep(&pause, NULL);
@@ -70,7 +38,7 @@ wait_for(struct ctl_socket *s, json_int_t ticket)
 static int
 print_result(json_t *answer, const struct ctl_request *request)
 {
-	bool is_refused = strcmp(string_of(answer, "result"), "refused") == 0;
+	bool is_refused = strcmp(ctl_text(answer, "result"), "refused") == 0;
 	char *text = ctl_join(json_object_get(answer, "text"));
 
 	if (request->json) {
@@ -101,8 +69,8 @@ print_status(json_t *answer, const struct ctl_request *request)
 		       "; the last one %s: %s%s%s\n",
 		       json_integer_value(json_object_get(answer, "reloads")),
 		       json_integer_value(json_object_get(answer, "refused")),
-		       string_of(answer, "when"), string_of(answer, "result"),
-		       *string_of(answer, "text") != '\0' ? ": " : "", string_of(answer, "text"));
+		       ctl_text(answer, "when"), ctl_text(answer, "result"),
+		       *ctl_text(answer, "text") != '\0' ? ": " : "", ctl_text(answer, "text"));
 	free(text);
 	return EXIT_OK;
 }
@@ -139,7 +107,7 @@ health_status(const char *state)
 static int
 print_health(json_t *answer, const struct ctl_request *request)
 {
-	int rc = health_status(string_of(answer, "state"));
+	int rc = health_status(ctl_text(answer, "state"));
 	json_t *reason;
 	size_t i;
 
@@ -147,7 +115,7 @@ print_health(json_t *answer, const struct ctl_request *request)
 		ctl_print_json(answer);
 		return rc;
 	}
-	puts(string_of(answer, "state"));
+	puts(ctl_text(answer, "state"));
 	json_array_foreach(json_object_get(answer, "reasons"), i, reason)
 		printf("  %s\n", json_string_value(reason));
 	json_decref(answer);

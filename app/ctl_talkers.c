@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ctl_command.h"
+#include "ctl_json.h"
 #include "ctl_table.h"
 
 #define ROUNDS_MAX 10000u

@@ -83,8 +83,8 @@ struct event {
 void event_u64(struct event *event, const char *name, uint64_t number);
 void event_text(struct event *event, const char *name, const char *text);
 
-/* One line of JSON with its end, and its size, terminated by a zero. `held_back`: how many events the reader was not
- * told of, a member only if there are any. */
+/* One line of JSON with its newline and a zero; its size without that. `held_back`: how many events
+ * the reader was not told of, a member only if there are any. */
 size_t event_json(const struct event *event, const char *instance, uint64_t held_back,
                   char json[EVENT_JSON_SIZE]);
 

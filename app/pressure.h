@@ -11,10 +11,12 @@
 #include "events.h"
 #include "plane_state.h"
 
-/* Starts as zeros, as the counters do. Ids of EVENT_TABLE_FULL; the others are those of the counters in pressure.c. */
+/* The id of the connection table as an EVENT_TABLE_FULL; those of other tables follow, see
+ * pressure.c. */
 #define PRESSURE_CONNECTIONS 0u
-#define PRESSURE_METERS 13u
+#define PRESSURE_METERS 13u /* counters that say that somebody was turned away */
 
+/* Starts as zeros, as the counters do. */
 struct pressure {
 	struct pressure_meter {
 		uint64_t count;    /* as last seen */

@@ -304,7 +304,7 @@ run_all(struct run *run, const struct options *options)
 
 /* The final account; EXIT_ACCOUNT if it does not add up. */
 static int
-write_account(struct run *run, const char *path)
+check_account(const struct run *run)
 {
 	struct account_equation rows[ACCOUNT_EQUATIONS];
 	const struct counters *c = core_counters(run->core);
@@ -321,10 +321,15 @@ write_account(struct run *run, const char *path)
 	}
 	if (core_would(run->core) != NULL && !would_adds_up(c, core_would(run->core)))
 		rc = EXIT_ACCOUNT;
-	if (path == NULL)
-		return rc;
+	return rc;
+}
 
+static int
+write_counters(const struct run *run, const char *path)
+{
+	struct core_usage use = core_usage(run->core);
 	FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+
 	if (out == NULL) {
 		fprintf(stderr, "synfront-pcap: %s: %s\n", path, strerror(errno));
 		return EXIT_INPUT;
@@ -337,7 +342,7 @@ write_account(struct run *run, const char *path)
 	        run->n_received, run->inputs[SIDE_OUTSIDE].n_cut + run->inputs[SIDE_INSIDE].n_cut,
 	        run->n_sent[SIDE_OUTSIDE], run->n_sent[SIDE_INSIDE], use.connections, use.half_open,
 	        use.held, core_remaining(run->core));
-	account_json(out, c, "  ");
+	account_json(out, core_counters(run->core), "  ");
 	if (core_would(run->core) != NULL)
 		account_would_json(out, core_would(run->core), "  ");
 	fputs("\n}\n", out);
@@ -345,7 +350,7 @@ write_account(struct run *run, const char *path)
 		fprintf(stderr, "synfront-pcap: %s: %s\n", path, strerror(errno));
 		return EXIT_INPUT;
 	}
-	return rc;
+	return EXIT_OK;
 }
 
 static int
@@ -361,13 +366,82 @@ write_rows(const char *path)
 	return EXIT_OK;
 }
 
+/* All that is to be had before the first frame. */
+static int
+open_all(struct run *run, struct options *options)
+{
+	struct conf_error err;
+
+	run->conf->workers.count = 1;
+	if (options->observe != NULL) {
+		options->read[SIDE_OUTSIDE] = options->observe;
+		if (conf_observe_all(run->conf, &err) != 0) {
+			fprintf(stderr, "synfront-pcap: --observe: %s\n", err.text);
+			return EXIT_INPUT;
+		}
+	}
+	if (cookie_select("auto", NULL) == NULL) {
+		fputs("synfront-pcap: this CPU has no AES instructions, or wrong ones\n", stderr);
+		return EXIT_INPUT;
+	}
+	if (!run->conf->has_inside && options->read[SIDE_INSIDE] != NULL) {
+		fputs("synfront-pcap: --inside: the configuration has no inside port\n", stderr);
+		return EXIT_INPUT;
+	}
+	for (unsigned int side = 0; side < SIDE_COUNT; side++)
+		if (pcap_input_open(&run->inputs[side], options->read[side]) != 0 ||
+		    pcap_output_open(&run->outputs[side], options->write[side]) != 0)
+			return EXIT_INPUT;
+	if (pcap_comment_open(&run->comment, options->comment, run->conf->has_inside) != 0)
+		return EXIT_INPUT;
+	run->comment.policy = &run->conf->policy;
+	run->notes_rows = options->rows != NULL;
+	return EXIT_OK;
+}
+
+/* What is said of a run at its end. */
+static int
+write_all(struct run *run, const struct options *options)
+{
+	int rc = check_account(run);
+
+	if (options->counters != NULL && write_counters(run, options->counters) != EXIT_OK)
+		return EXIT_INPUT;
+	if (rc == EXIT_OK && options->observe != NULL)
+		would_print(stdout, &run->would, run->core, run->n_received);
+	if (rc == EXIT_OK && options->rows != NULL)
+		rc = write_rows(options->rows);
+	return rc;
+}
+
+/* Give all back; `rc` is how it went so far. */
+static int
+close_all(struct run *run, const struct options *options, int rc)
+{
+	for (unsigned int side = 0; side < SIDE_COUNT; side++) {
+		if (rc == EXIT_OK && run->inputs[side].ends_early)
+			rc = EXIT_CUT;
+		pcap_input_close(&run->inputs[side]);
+		if (pcap_output_close(run->outputs[side], options->write[side]) != 0)
+			rc = EXIT_INPUT;
+	}
+	if (pcap_comment_close(&run->comment) != 0)
+		rc = EXIT_INPUT;
+	secret_fini(&run->secrets);
+	free(run->actions.list);
+	free(run->core);
+	free(run->known.words);
+	would_fini(&run->would);
+	conf_free(run->conf);
+	return rc;
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct run run;
 	struct options options = { 0 };
 	struct conf_error err;
-	int rc = EXIT_INPUT;
 
 	if (pcap_options(argc, argv, &options) != 0)
 		return EXIT_USAGE;
@@ -376,52 +450,10 @@ main(int argc, char **argv)
 		fprintf(stderr, "synfront-pcap: %s\n", err.text);
 		return EXIT_INPUT;
 	}
-	run.conf->workers.count = 1;
-	if (options.observe != NULL) {
-		options.read[SIDE_OUTSIDE] = options.observe;
-		if (conf_observe_all(run.conf, &err) != 0) {
-			fprintf(stderr, "synfront-pcap: --observe: %s\n", err.text);
-			goto out;
-		}
-	}
-	if (cookie_select("auto", NULL) == NULL) {
-		fputs("synfront-pcap: this CPU has no AES instructions, or wrong ones\n", stderr);
-		goto out;
-	}
-	if (!run.conf->has_inside && options.read[SIDE_INSIDE] != NULL) {
-		fputs("synfront-pcap: --inside: the configuration has no inside port\n", stderr);
-		goto out;
-	}
-	for (unsigned int side = 0; side < SIDE_COUNT; side++)
-		if (pcap_input_open(&run.inputs[side], options.read[side]) != 0 ||
-		    pcap_output_open(&run.outputs[side], options.write[side]) != 0)
-			goto out;
-	if (pcap_comment_open(&run.comment, options.comment, run.conf->has_inside) != 0)
-		goto out;
-	run.comment.policy = &run.conf->policy;
-	run.notes_rows = options.rows != NULL;
-	rc = run_all(&run, &options);
+	int rc = open_all(&run, &options);
 	if (rc == EXIT_OK)
-		rc = write_account(&run, options.counters);
-	if (rc == EXIT_OK && options.observe != NULL)
-		would_print(stdout, &run.would, run.core, run.n_received);
-	if (rc == EXIT_OK && options.rows != NULL)
-		rc = write_rows(options.rows);
-out:
-	for (unsigned int side = 0; side < SIDE_COUNT; side++) {
-		if (rc == EXIT_OK && run.inputs[side].ends_early)
-			rc = EXIT_CUT;
-		pcap_input_close(&run.inputs[side]);
-		if (pcap_output_close(run.outputs[side], options.write[side]) != 0)
-			rc = EXIT_INPUT;
-	}
-	if (pcap_comment_close(&run.comment) != 0)
-		rc = EXIT_INPUT;
-	secret_fini(&run.secrets);
-	free(run.actions.list);
-	free(run.core);
-	free(run.known.words);
-	would_fini(&run.would);
-	conf_free(run.conf);
-	return rc;
+		rc = run_all(&run, &options);
+	if (rc == EXIT_OK)
+		rc = write_all(&run, &options);
+	return close_all(&run, &options, rc);
 }

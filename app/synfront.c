@@ -229,10 +229,11 @@ main(int argc, char **argv)
 			fprintf(stderr, "synfront: %s\n", err.text);
 			rc = EXIT_CONFIG;
 		}
-	} else if (options.check)
+	} else if (options.check) {
 		check_print(stdout, conf);
-	else
+	} else {
 		rc = run(conf, &options, argv + optind, (unsigned int)(argc - optind));
+	}
 	conf_free(conf);
 	return rc;
 }

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "cpu_guard.h"
 #include "ctl_command.h"
+#include "ctl_json.h"
 #include "ctl_socket.h"
 #include "ctl_table.h"
 
@@ -208,11 +209,10 @@ ask(struct ctl_socket *s, const struct options *o)
 }
 
 static void
-print(const struct options *o, const json_t *answer, const json_t *before, double seconds)
+print(const struct options *o, json_t *answer, const json_t *before, double seconds)
 {
 	if (o->json) {
-		json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-		putchar('\n');
+		ctl_print_json(json_incref(answer));
 		return;
 	}
 	switch (o->command->layout) {

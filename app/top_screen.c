@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "ctl_json.h"
 
 #define TALKERS_LEAST 3 /* lines that services leave to them, if there are that many */
 #define KEY_ESCAPE 27
@@ -49,10 +50,7 @@ catch_signals(void)
 static const char *
 name_of(const struct view *v, size_t i)
 {
-	const json_t *row = json_array_get(v->tables.services, i);
-	const char *name = json_string_value(json_object_get(row, "name"));
-
-	return name != NULL ? name : "";
+	return ctl_text(json_array_get(v->tables.services, i), "name");
 }
 
 /* Where the chosen service stands, or -1. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "ctl_json.h"
 #include "ctl_table.h"
 #include "ctl_talkers.h"
 #include "top_rates.h"
@@ -121,14 +122,6 @@ top_source_end(struct top_source *source)
 	figures_free(&source->before);
 }
 
-static const char *
-text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text != NULL ? text : "";
-}
-
 static void
 make_services(struct top_tables *t, const struct top_source *source, double seconds,
               enum top_order order)
@@ -142,14 +135,14 @@ make_services(struct top_tables *t, const struct top_source *source, double seco
 	{
 		bool floods = json_integer_value(json_object_get(row, "cookie_mode")) != 0;
 		char name[NAME_MAX + 1];
-		snprintf(name, sizeof(name), "%.*s", NAME_MAX, text_of(row, "name"));
+		snprintf(name, sizeof(name), "%.*s", NAME_MAX, ctl_text(row, "name"));
 		json_object_set_new(row, "shown", json_string(name));
 		json_object_set_new(row, "state", json_string(floods ? "flood" : "calm"));
 	}
 	top_sort(t->services, order_keys[order]);
 }
 
-/* "workers' CPU  0: 12 %  1: 100 %". */
+/* "WORKERS busy  0: 12 %  1: 100 %". */
 static void
 make_workers(struct top_tables *t, const struct top_source *source, double seconds)
 {
@@ -179,7 +172,7 @@ make_talkers(struct top_tables *t, const struct top_source *source, const char *
 {
 	t->talkers = ctl_talkers_rows(source->now.talkers);
 	for (size_t i = json_array_size(t->talkers); i-- > 0 && service != NULL && *service;) {
-		if (strcmp(text_of(json_array_get(t->talkers, i), "service"), service) != 0)
+		if (strcmp(ctl_text(json_array_get(t->talkers, i), "service"), service) != 0)
 			json_array_remove(t->talkers, i);
 	}
 	top_sort(t->talkers, "frames");
@@ -201,7 +194,7 @@ make_heading(struct top_tables *t, const struct top_source *source)
 	}
 	snprintf(t->heading, sizeof(t->heading),
 	         "%.40s: %.12s%s, up %u d %02u:%02u:%02u, flood on %u of %zu services",
-	         source->instance, text_of(source->now.health, "state"),
+	         source->instance, ctl_text(source->now.health, "state"),
 	         json_integer_value(json_object_get(source->now.info, "draining")) != 0 ? ", drains"
 	                                                                                : "",
 	         (unsigned int)(up_s / 86400), (unsigned int)(up_s / 3600 % 24),

@@ -193,8 +193,7 @@ look_at_queues(struct watch *watch, unsigned int id, enum side side, uint64_t re
 	    queue_watch_brings(seen, __atomic_load_n(&w->account.received[side], __ATOMIC_RELAXED),
 	                       received, port->n_rx))
 		log_warning("%s: receive queue %u of %s has brought none of %" PRIu64
-		            " frames: RSS "
-		            "does not spread them",
+		            " frames: RSS does not spread them",
 		            side_name(side), id, port->conf->device, received);
 }
 

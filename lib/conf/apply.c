@@ -115,9 +115,7 @@ apply_sequence(struct conf_reader *r, const struct conf_place *place, const stru
 	if (members == NULL)
 		return conf_fail_memory(r);
 	for (uint32_t i = 0; i < n; i++) {
-		struct conf_place member = { place, NULL, i,
-			                     yaml_document_get_node(
-						     r->doc, node->data.sequence.items.start[i]) };
+		struct conf_place member = conf_member(r, place, i);
 		if (conf_apply(r, &member, key->mapping,
 		               members + (size_t)i * key->mapping->size) != 0)
 			return -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Blocks in a chain; each piece is cut from the newest. */
+/* A chain of blocks, one for each piece. */
 #include <stdlib.h>
 #include <string.h>
 

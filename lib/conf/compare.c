@@ -194,17 +194,14 @@ conf_adopt_ids(const struct policy *running, struct conf *fresh, struct conf_ids
 	if (n_new > n_free) {
 		snprintf(err->text, sizeof(err->text),
 		         "%.128s:%u:%u: services: found %u new ones; expected at most %u, since "
-		         "the ids "
-		         "of removed "
-		         "ones are still in use",
+		         "the ids of removed ones are still in use",
 		         fresh->source, line, column, n_new, n_free);
 		return -1;
 	}
 	if (!adopt_groups(running, services, fresh->policy.n_services)) {
 		snprintf(err->text, sizeof(err->text),
 		         "%.128s:%u:%u: services: found too many groups, the running ones among "
-		         "them; "
-		         "expected at most %u",
+		         "them; expected at most %u",
 		         fresh->source, line, column, SERVICE_GROUPS_MAX);
 		return -1;
 	}

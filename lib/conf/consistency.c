@@ -280,10 +280,7 @@ check_services(struct conf_reader *r, const struct conf_place *root)
 	c->service_lines = lines;
 	for (uint32_t i = 0; i < c->policy.n_services; i++) {
 		struct service *s = &services[i];
-		struct conf_place place = {
-			list, NULL, i,
-			yaml_document_get_node(r->doc, list->node->data.sequence.items.start[i])
-		};
+		struct conf_place place = conf_member(r, list, i);
 
 		s->id = (uint16_t)i;
 		lines[i] = (uint32_t)place.node->start_mark.line + 1;
@@ -321,10 +318,7 @@ compile(struct conf_reader *r, const struct conf_place *root)
 
 	/* Point at the later one. */
 	uint32_t first = a < b ? a : b, second = a < b ? b : a;
-	struct conf_place place = {
-		list, NULL, second,
-		yaml_document_get_node(r->doc, list->node->data.sequence.items.start[second])
-	};
+	struct conf_place place = conf_member(r, list, second);
 	return conf_fail(r, &place,
 	                 "found \"%s\", which shares an address and port with \"%s\" of "
 	                 "line %u; expected each address and port in one service",

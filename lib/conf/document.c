@@ -69,11 +69,8 @@ conf_document_read(struct conf_reader *r, const char *text, size_t len,
 	yaml_document_t doc;
 	int rc = -1;
 
-	if (!yaml_parser_initialize(&parser)) {
-		snprintf(r->err->text, sizeof(r->err->text),
-		         "%.128s: found too little memory to read it", r->name);
-		return -1;
-	}
+	if (!yaml_parser_initialize(&parser))
+		return conf_fail_memory(r);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
 	if (!yaml_parser_load(&parser, &doc)) {
 		yaml_failed(&parser, r->name, r->err);

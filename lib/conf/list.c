@@ -187,11 +187,8 @@ conf_read_list(struct conf_reader *r, const struct conf_place *place, const stru
 		return conf_fail_memory(r);
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct conf_place member = { place, NULL, i, node };
-		if (sequence)
-			member.node = yaml_document_get_node(r->doc,
-			                                     node->data.sequence.items.start[i]);
-		if (add_member(&l, sequence ? &member : place) != 0)
+		struct conf_place at = sequence ? conf_member(r, place, i) : *place;
+		if (add_member(&l, &at) != 0)
 			return -1;
 	}
 	*(void **)(void *)((char *)base + key->offset) = l.members;

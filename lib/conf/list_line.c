@@ -66,13 +66,15 @@ word_take(const char **at, char word[WORD_SIZE])
 	return n < WORD_SIZE;
 }
 
+/* The prefix that begins at *at, before any of `ends` too. */
 static enum list_line_kind
-prefix_take(const char *text, const char **at, struct list_line *line)
+prefix_take(const char *text, const char **at, const char *ends, struct list_line *line)
 {
 	const char *start = *at;
 	char word[WORD_SIZE];
 
 	(void)word_take(at, word);
+	word[strcspn(word, ends)] = '\0';
 	return list_prefix(word, &line->prefix, line->problem)
 	               ? LIST_LINE_ENTRY
 	               : wrong(line, text, start, line->problem);
@@ -85,14 +87,8 @@ list_line_plain(const char *text, struct list_line *line)
 
 	if (*at == '\0' || *at == '#' || *at == ';')
 		return LIST_LINE_BLANK;
-	/* "192.0.2.0/24;" and "192.0.2.0/24#" end at their comment, too. */
-	char word[WORD_SIZE];
-	const char *start = at;
-	(void)word_take(&at, word);
-	word[strcspn(word, "#;")] = '\0';
-	if (list_prefix(word, &line->prefix, line->problem))
-		return LIST_LINE_ENTRY;
-	return wrong(line, text, start, line->problem);
+	/* A comment may begin right behind it: "192.0.2.0/24;", "192.0.2.0/24#". */
+	return prefix_take(text, &at, "#;", line);
 }
 
 static bool
@@ -154,7 +150,7 @@ list_line_kept(const char *text, struct list_line *line)
 	if (line->kind == LIST_NONE)
 		return wrong(line, text, start, "expected deny or allow");
 	at += strspn(at, blanks);
-	if (prefix_take(text, &at, line) == LIST_LINE_WRONG)
+	if (prefix_take(text, &at, "", line) == LIST_LINE_WRONG)
 		return LIST_LINE_WRONG;
 	for (at += strspn(at, blanks); *at != '\0'; at += strspn(at, blanks)) {
 		start = at;

@@ -48,18 +48,17 @@ conf_new(const char *name)
 struct conf *
 conf_parse(const char *text, size_t len, const char *name, struct conf_error *err)
 {
-	struct conf *conf = conf_new(name);
+	struct conf_reader r = { .name = name, .conf = conf_new(name), .err = err };
 
 	err->text[0] = '\0';
-	if (conf == NULL) {
-		snprintf(err->text, sizeof(err->text), "%.128s: found too little memory to read it",
-		         name);
+	if (r.conf == NULL) {
+		conf_fail_memory(&r);
 		return NULL;
 	}
-	struct conf_reader r = { NULL, name, conf, conf->arena, err };
+	r.arena = r.conf->arena;
 	if (conf_document_read(&r, text, len, build) == 0)
-		return conf;
-	conf_free(conf);
+		return r.conf;
+	conf_free(r.conf);
 	return NULL;
 }
 

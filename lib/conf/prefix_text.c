@@ -61,8 +61,8 @@ conf_parse_prefix(const char *text, struct prefix *prefix, char hint[CONF_PREFIX
 		memcpy(base.bytes, mapped, sizeof(mapped));
 		if (prefix_contains(prefix, &base)) {
 			snprintf(hint, CONF_PREFIX_HINT_SIZE,
-			         "%s; for all global IPv6 write 2000::/3",
-			         "an IPv6 prefix must not contain ::ffff:0:0/96");
+			         "an IPv6 prefix must not contain ::ffff:0:0/96; for all global "
+			         "IPv6 write 2000::/3");
 			return false;
 		}
 		if (memcmp(prefix->addr.bytes, mapped, sizeof(mapped)) == 0) {

@@ -6,6 +6,14 @@
 #include "reader.h"
 #include "value.h"
 
+struct conf_place
+conf_member(const struct conf_reader *r, const struct conf_place *list, uint32_t index)
+{
+	yaml_node_item_t item = list->node->data.sequence.items.start[index];
+
+	return (struct conf_place){ list, NULL, index, yaml_document_get_node(r->doc, item) };
+}
+
 void
 conf_place_path(const struct conf_place *place, char path[CONF_PATH_SIZE])
 {

@@ -32,6 +32,10 @@ struct conf_reader {
 	struct conf_error *err;
 };
 
+/* The place of a member of the list, a sequence, that stands at `list`. */
+struct conf_place conf_member(const struct conf_reader *r, const struct conf_place *list,
+                              uint32_t index);
+
 #define CONF_PATH_SIZE 160
 
 /* "services[2].half_open.high" */

@@ -46,8 +46,7 @@ read_secret(int fd, const struct stat *st, const char *path, uint8_t master[MAST
 	if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0) {
 		snprintf(problem, CONF_SECRET_PROBLEM_SIZE,
 		         "found \"%.100s\" with mode %04o; expected 0600 or 0400: no access for "
-		         "group and "
-		         "others",
+		         "group and others",
 		         path, (unsigned int)st->st_mode & 07777);
 		return -1;
 	}

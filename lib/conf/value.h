@@ -36,7 +36,8 @@ void conf_format_number(enum conf_type type, uint32_t number, char *text, size_t
 /* The field's value as a file would say it; `size` at least 16. */
 void conf_format_value(const struct conf_key *key, const void *base, char *text, size_t size);
 
-/* Is the field the same in both structs? Not for mappings and sequences. */
+/* Is the field the same in both structs? Not for mappings and sequences, nor for lists of ports and
+ * prefixes, which a reload may change. */
 bool conf_value_equal(const struct conf_key *key, const void *a, const void *b);
 
 /* Fill a list key from its node: a sequence, or one scalar. */

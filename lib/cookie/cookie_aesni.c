@@ -39,7 +39,16 @@ keys_again(const __m128i *k)
 	return k;
 }
 
-/* The same of a chain of three blocks. */
+/* One more block of each of `n` chains. */
+static inline TARGET __attribute__((always_inline)) void
+chain_block(const __m128i *k, __m128i *s, const __m128i *x, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		s[i] = _mm_xor_si128(_mm_xor_si128(s[i], x[i]), k[0]);
+	encrypt_rounds(k, s, n);
+}
+
+/* Chains of three blocks. */
 static inline TARGET __attribute__((always_inline)) void
 chain_unit(const __m128i *k, struct cookie_row rows[3], unsigned int at, unsigned int n)
 {
@@ -48,12 +57,8 @@ chain_unit(const __m128i *k, struct cookie_row rows[3], unsigned int at, unsigne
 	for (unsigned int i = 0; i < n; i++)
 		s[i] = _mm_setzero_si128();
 	for (unsigned int block = 0; block < 3; block++) {
-		const __m128i *x = (const __m128i *)rows[block].blocks[at];
-
 		k = keys_again(k);
-		for (unsigned int i = 0; i < n; i++)
-			s[i] = _mm_xor_si128(_mm_xor_si128(s[i], x[i]), k[0]);
-		encrypt_rounds(k, s, n);
+		chain_block(k, s, (const __m128i *)rows[block].blocks[at], n);
 	}
 	for (unsigned int i = 0; i < n; i++)
 		_mm_store_si128((__m128i *)rows[0].blocks[at + i], s[i]);
@@ -70,12 +75,8 @@ tries_unit(const __m128i *k, const struct cookie_row both[2], struct cookie_row 
 	for (unsigned int i = 0; i < n; i++)
 		s[i] = _mm_setzero_si128();
 	for (unsigned int block = 0; block < 2; block++) {
-		const __m128i *shared = (const __m128i *)both[block].blocks[at];
-
 		k = keys_again(k);
-		for (unsigned int i = 0; i < n; i++)
-			s[i] = _mm_xor_si128(_mm_xor_si128(s[i], shared[i]), k[0]);
-		encrypt_rounds(k, s, n);
+		chain_block(k, s, (const __m128i *)both[block].blocks[at], n);
 	}
 	for (unsigned int i = 0; i < n; i++)
 		s[i] = _mm_xor_si128(s[i], k[0]);

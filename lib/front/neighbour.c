@@ -45,24 +45,10 @@ enum {
 	ND_HOP_LIMIT = 255,
 };
 
-/* The index tells at once of a stranger's address; only ours are looked for
- * among the services. */
 static bool
 is_answered_for(const struct policy *policy, const struct ip_addr *a)
 {
-	const struct service *found;
-
-	if (policy_find(policy, a, 0, &found) == POLICY_NOT_OURS)
-		return false;
-	for (uint32_t i = 0; i < policy->n_services; i++) {
-		const struct service *s = &policy->services[i];
-		if (s->mode != MODE_RESPOND)
-			continue;
-		for (uint32_t k = 0; k < s->n_addresses; k++)
-			if (prefix_contains(&s->addresses[k], a))
-				return true;
-	}
-	return false;
+	return policy_has_mode(policy, a, MODE_RESPOND);
 }
 
 /* Back to where it came from. */

@@ -64,19 +64,31 @@ set_place(struct backend *set, uint32_t now_s)
 	return place;
 }
 
+static struct backend *
+set_of(const struct backend_table *table, const struct ip_addr *addr, uint16_t port_be)
+{
+	uint32_t number = (uint32_t)addr_hash(table->key, addr, port_be) & table->mask;
+
+	return &table->backends[number * SET_SIZE];
+}
+
+static struct backend *
+set_find(struct backend *set, const struct ip_addr *addr, uint16_t port_be)
+{
+	for (unsigned int i = 0; i < SET_SIZE; i++)
+		if (backend_is(&set[i], addr, port_be))
+			return &set[i];
+	return NULL;
+}
+
 uint32_t
 backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t port_be, bool create,
              uint32_t now_s)
 {
-	uint32_t first = ((uint32_t)addr_hash(table->key, addr, port_be) & table->mask) * SET_SIZE;
-	struct backend *set = &table->backends[first];
-	struct backend *b = NULL;
-
 	if (port_be == 0)
 		return BACKEND_NONE;
-	for (unsigned int i = 0; i < SET_SIZE; i++)
-		if (backend_is(&set[i], addr, port_be))
-			b = &set[i];
+	struct backend *set = set_of(table, addr, port_be);
+	struct backend *b = set_find(set, addr, port_be);
 	if (b == NULL) {
 		b = create ? set_place(set, now_s) : NULL;
 		if (b == NULL)
@@ -94,12 +106,11 @@ backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t p
 uint32_t
 backend_look(const struct backend_table *table, const struct ip_addr *addr, uint16_t port_be)
 {
-	uint32_t first = ((uint32_t)addr_hash(table->key, addr, port_be) & table->mask) * SET_SIZE;
+	if (port_be == 0)
+		return BACKEND_NONE;
+	const struct backend *b = set_find(set_of(table, addr, port_be), addr, port_be);
 
-	for (uint32_t i = first; port_be != 0 && i < first + SET_SIZE; i++)
-		if (backend_is(&table->backends[i], addr, port_be))
-			return i + 1;
-	return BACKEND_NONE;
+	return b != NULL ? (uint32_t)(b - table->backends) + 1 : BACKEND_NONE;
 }
 
 static bool

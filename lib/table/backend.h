@@ -5,17 +5,19 @@
  * from each server's own SYN-ACKs, so nobody configures MSS or window scale by
  * hand.
  *
- * Learning: an option that a SYN-ACK carries is had by the server from then
- * on. One that was offered and not answered is had as before, until that has
- * happened BACKEND_ABSENT_VOTES times in a row towards clients of different
- * prefixes. One that was not offered, by any SYN that the server may have answered,
- * says nothing: the bare SYN of an attacker teaches nothing. An MSS that is lower than known counts by the same votes, a
- * higher one at once: a server names a lower one to a single client when it has
- * learned that the path to that client is narrow (RFC 1191), and to all when its
- * own link has changed. Since all clients may be of one net (behind a balancer or a NAT64),
- * BACKEND_MSS_ANSWERS lower ones in a row count too, if they came over more than
- * BACKEND_MSS_S; of a row the highest. A client whose path is narrow can bring
- * that about where nobody else comes for so long, and the next answer to anybody undoes it.
+ * Options: the server has one from the first SYN-ACK on that carries it. One that was
+ * offered and not answered counts as absent when that has happened BACKEND_ABSENT_VOTES
+ * times in a row, towards clients of different prefixes. One that was not offered, by any
+ * SYN that the server may have answered, says nothing: the bare SYN of an attacker teaches
+ * nothing.
+ *
+ * MSS: one that is higher than known counts at once, a lower one by the same votes: a server
+ * names a lower one to a single client when it has learned that the path to that client is
+ * narrow (RFC 1191), and to all when its own link has changed. Since all clients may be of one
+ * net (behind a balancer or a NAT64), BACKEND_MSS_ANSWERS lower ones in a row count too, if they
+ * came over more than BACKEND_MSS_S; then the highest of them is taken. A client whose path is
+ * narrow can bring that about where nobody else comes for so long, and the next answer to anybody
+ * undoes it.
  */
 #ifndef SYNFRONT_BACKEND_H
 #define SYNFRONT_BACKEND_H
@@ -103,7 +105,7 @@ struct backend_table {
 	/* 16 bytes of which some change whenever, and only when, a backend comes to be here. */
 	uint32_t used;
 	uint32_t n_forgotten; /* known ones that gave way to others */
-	uint64_t n_placed;    /* that came to be here: each pointer is that one's until then */
+	uint64_t n_placed;    /* ever; while it stays, each pointer is to the same backend */
 	uint32_t n_alike;     /* ... in the place of one with the same port and end of address */
 	const struct flow_hash_key *key;
 };

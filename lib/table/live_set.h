@@ -12,12 +12,13 @@
  *   |  address, masked |   scope   | length | 0    1 |A |D |     0: empty
  *   +------------------+-----------+--------+--------+--+--+
  *
- * An IPv6 slot is half a line: the address, and a word of scope, length and verdict. Which lengths
- * are tried: those that the scope has at all, and of these, if there are several, those only that
- * some prefix has which lies near: of IPv4 one that meets the /16 of the address, which one word
- * says. Of IPv6 lengths 16 to 31 likewise, and 32 to 95 by a word of the /32, or of all that share
- * its place under the keyed hash; else whoever forges sources would have each length of a long
- * list tried.
+ * An IPv6 slot is half a line: the address, and a word of scope, length and verdict.
+ *
+ * A length is tried if the scope has prefixes of it and, where the scope has several lengths, one
+ * of these prefixes may lie near; else whoever forges sources would have each length of a long list
+ * tried. For IPv4 one word for each /16 says which lengths meet it. For IPv6 one for each /16 says
+ * so of lengths 16 to 31, and one for each /32 of 32 to 95, which it shares with others of the same
+ * place under the keyed hash; all other lengths are tried.
  *
  * Of all prefixes of a service, and of all services, that contain an address, the longest has the
  * verdict. The caller says what both verdicts together mean.

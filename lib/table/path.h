@@ -34,7 +34,7 @@ struct path_table {
 size_t path_table_size(uint32_t capacity);
 void path_table_init(struct path_table *table, void *memory, uint32_t capacity);
 /* The path whose stations and tags are these, laid out as in struct path. */
-uint16_t path_get_any(struct path_table *table, __m128i wanted);
+uint16_t path_get_any(struct path_table *table, __m128i same);
 
 static inline bool
 path_is(const struct path *path, __m128i wanted)

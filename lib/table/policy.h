@@ -26,7 +26,7 @@ enum service_mode {
 	MODE_RESPOND, /* the engine is the server: acknowledges and discards */
 	MODE_HANDOFF, /* answered by cookie; all else passes, the server's kernel adopts; no entry */
 	MODE_BYPASS,  /* counted, untouched */
-	MODE_OBSERVED, /* of no service: what a core takes the mode of one under observe for */
+	MODE_OBSERVED, /* no service's own: what a core takes as that of a service under observe */
 };
 
 enum cookie_policy {

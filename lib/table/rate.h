@@ -114,7 +114,8 @@ rate_into_ms(struct rate *rate, uint32_t now_ms)
 	return __builtin_expect(into_ms >= 1000, 0) ? rate_turn(rate, now_ms) : into_ms;
 }
 
-/* The same of both at once, by their age in seconds; `running` is the second, twice. */
+/* rate_cell_turned() of the cells of both rows, by their age in seconds; `running` is the second,
+ * twice. */
 static inline __m128i
 rate_cells_aged(__m128i cells, __m128i running, __m128i age)
 {
@@ -125,6 +126,7 @@ rate_cells_aged(__m128i cells, __m128i running, __m128i age)
 	                       _mm_cmpeq_epi64(age, _mm_setzero_si128()));
 }
 
+/* The same for who does not know their age. */
 static inline __m128i
 rate_cells_turned(__m128i cells, uint32_t second)
 {
@@ -140,6 +142,13 @@ rate_least(__m128i words)
 {
 	return (uint32_t)_mm_cvtsi128_si32(
 		_mm_min_epu32(words, _mm_shuffle_epi32(words, _MM_SHUFFLE(1, 0, 3, 2))));
+}
+
+/* The lesser count of the second before of both cells. */
+static inline uint32_t
+rate_least_before(__m128i cells)
+{
+	return rate_least(_mm_srli_epi64(_mm_slli_epi64(cells, RATE_COUNT_BITS), RATE_NOW_SHIFT));
 }
 
 /* What is left of the second before, in events: rounded up. */
@@ -164,8 +173,7 @@ rate_hit_in(const struct rate *rate, uint64_t hash, uint32_t into_ms, uint32_t m
 		    0))
 		cells = rate_cells_turned(cells, rate->second);
 	__m128i now = _mm_srli_epi64(cells, RATE_NOW_SHIFT);
-	uint32_t before = rate_least(
-		_mm_srli_epi64(_mm_slli_epi64(cells, RATE_COUNT_BITS), RATE_NOW_SHIFT));
+	uint32_t before = rate_least_before(cells);
 	uint32_t least = rate_least(now) + 1;
 	uint32_t grown = least - (least >> RATE_COUNT_BITS); /* stops at the most */
 	uint32_t seen = grown;
@@ -245,8 +253,7 @@ rate_burst_hit(const struct rate_burst *burst, const uint64_t *hash, uint64_t at
 
 	/* As if nothing of the second before had faded: that may be too much. */
 	if (!_mm_testz_si128(cells, before))
-		seen += rate_least(
-			_mm_srli_epi64(_mm_slli_epi64(cells, RATE_COUNT_BITS), RATE_NOW_SHIFT));
+		seen += rate_least_before(cells);
 	if (__builtin_expect(seen > burst->limit, 0))
 		return rate_burst_hit_any(burst, hash);
 	/* A cell above the least belongs to other keys as well. */
@@ -283,8 +290,7 @@ rate_seen(const struct rate *rate, uint64_t hash, uint32_t now_ms)
 	uint32_t before_a = rate_cell_before(a), before_b = rate_cell_before(b);
 	uint32_t before = before_a < before_b ? before_a : before_b;
 
-	return (now_a < now_b ? now_a : now_b) +
-	       (uint32_t)(((uint64_t)before * (1000 - into_ms % 1000) + 999) / 1000);
+	return (now_a < now_b ? now_a : now_b) + rate_fading(before, into_ms % 1000);
 }
 
 #define RECENT_FILTERS 3u /* filled; of the period before; being cleared for the next */

@@ -35,23 +35,32 @@ checksum_add_u64(uint64_t sum, const uint8_t *p)
 	return checksum_carry(sum, v);
 }
 
-/* A word anywhere, for the code below. */
+/* Eight bytes anywhere, as an operand: word `i` from `p` on. */
 struct checksum_word {
 	uint8_t bytes[8];
 };
 #define CHECKSUM_WORD(p, i) "m"(*(const struct checksum_word *)(const void *)((p) + 8 * (i)))
+#define CHECKSUM_2_WORDS(p) CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1)
+#define CHECKSUM_3_WORDS(p) CHECKSUM_2_WORDS(p), CHECKSUM_WORD(p, 2)
+#define CHECKSUM_4_WORDS(p) CHECKSUM_2_WORDS(p), CHECKSUM_2_WORDS((p) + 16)
+#define CHECKSUM_6_WORDS(p) CHECKSUM_3_WORDS(p), CHECKSUM_3_WORDS((p) + 24)
+#define CHECKSUM_9_WORDS(p) CHECKSUM_6_WORDS(p), CHECKSUM_3_WORDS((p) + 48)
 
-/* A word and the next eight bytes: the carry goes from one to the other in its flag, which no
- * compiler makes of the above. */
+/* Add operands of 64 bits, as many as `n` says, to `sum`: the carry goes from each addition to the
+ * next in its flag, which no compiler makes of checksum_carry(). */
+#define CHECKSUM_CHAIN(sum, n, ...) \
+	__asm__("addq %1, %0\n\t" CHECKSUM_ADC_##n "adcq $0, %0" : "+r"(sum) : __VA_ARGS__ : "cc")
+#define CHECKSUM_ADC_2 "adcq %2, %0\n\t"
+#define CHECKSUM_ADC_4 CHECKSUM_ADC_2 "adcq %3, %0\n\tadcq %4, %0\n\t"
+#define CHECKSUM_ADC_6 CHECKSUM_ADC_4 "adcq %5, %0\n\tadcq %6, %0\n\t"
+#define CHECKSUM_ADC_7 CHECKSUM_ADC_6 "adcq %7, %0\n\t"
+#define CHECKSUM_ADC_9 CHECKSUM_ADC_7 "adcq %8, %0\n\tadcq %9, %0\n\t"
+
+/* A word and the next eight bytes. */
 static inline uint64_t
 checksum_add_word_and_8(uint64_t sum, uint64_t word, const uint8_t *p)
 {
-	__asm__("addq %1, %0\n\t"
-	        "adcq %2, %0\n\t"
-	        "adcq $0, %0"
-	        : "+r"(sum)
-	        : "r"(word), CHECKSUM_WORD(p, 0)
-	        : "cc");
+	CHECKSUM_CHAIN(sum, 2, "r"(word), CHECKSUM_WORD(p, 0));
 	return sum;
 }
 
@@ -72,107 +81,53 @@ checksum_add_two_u32(uint32_t sum, uint32_t a, uint32_t b)
 static inline uint64_t
 checksum_add_16(uint64_t sum, const uint8_t *p)
 {
-	__asm__("addq %1, %0\n\t"
-	        "adcq %2, %0\n\t"
-	        "adcq $0, %0"
-	        : "+r"(sum)
-	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1)
-	        : "cc");
+	CHECKSUM_CHAIN(sum, 2, CHECKSUM_2_WORDS(p));
 	return sum;
 }
 
-/* ... of 32 ... */
-static inline uint64_t
-checksum_add_32(uint64_t sum, const uint8_t *p)
-{
-	__asm__("addq %1, %0\n\t"
-	        "adcq %2, %0\n\t"
-	        "adcq %3, %0\n\t"
-	        "adcq %4, %0\n\t"
-	        "adcq $0, %0"
-	        : "+r"(sum)
-	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2), CHECKSUM_WORD(p, 3)
-	        : "cc");
-	return sum;
-}
-
-/* ... of 28 ... */
+/* ... 28 ... */
 static inline uint64_t
 checksum_add_28(uint64_t sum, const uint8_t *p)
 {
 	uint32_t last;
 
 	memcpy(&last, p + 24, sizeof(last));
-	__asm__("addq %1, %0\n\t"
-	        "adcq %2, %0\n\t"
-	        "adcq %3, %0\n\t"
-	        "adcq %4, %0\n\t"
-	        "adcq $0, %0"
-	        : "+r"(sum)
-	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2), "r"((uint64_t)last)
-	        : "cc");
+	CHECKSUM_CHAIN(sum, 4, CHECKSUM_3_WORDS(p), "r"((uint64_t)last));
 	return sum;
 }
 
-/* ... of 48 ... */
+/* ... 32 ... */
+static inline uint64_t
+checksum_add_32(uint64_t sum, const uint8_t *p)
+{
+	CHECKSUM_CHAIN(sum, 4, CHECKSUM_4_WORDS(p));
+	return sum;
+}
+
+/* ... 48 ... */
 static inline uint64_t
 checksum_add_48(uint64_t sum, const uint8_t *p)
 {
-	__asm__("addq %1, %0\n\t"
-	        "adcq %2, %0\n\t"
-	        "adcq %3, %0\n\t"
-	        "adcq %4, %0\n\t"
-	        "adcq %5, %0\n\t"
-	        "adcq %6, %0\n\t"
-	        "adcq $0, %0"
-	        : "+r"(sum)
-	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2),
-	          CHECKSUM_WORD(p, 3), CHECKSUM_WORD(p, 4), CHECKSUM_WORD(p, 5)
-	        : "cc");
+	CHECKSUM_CHAIN(sum, 6, CHECKSUM_6_WORDS(p));
 	return sum;
 }
 
-/* ... of 52 ... */
+/* ... 52 ... */
 static inline uint64_t
 checksum_add_52(uint64_t sum, const uint8_t *p)
 {
 	uint32_t last;
 
 	memcpy(&last, p + 48, sizeof(last));
-	__asm__("addq %1, %0\n\t"
-	        "adcq %2, %0\n\t"
-	        "adcq %3, %0\n\t"
-	        "adcq %4, %0\n\t"
-	        "adcq %5, %0\n\t"
-	        "adcq %6, %0\n\t"
-	        "adcq %7, %0\n\t"
-	        "adcq $0, %0"
-	        : "+r"(sum)
-	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2),
-	          CHECKSUM_WORD(p, 3), CHECKSUM_WORD(p, 4), CHECKSUM_WORD(p, 5), "r"((uint64_t)last)
-	        : "cc");
+	CHECKSUM_CHAIN(sum, 7, CHECKSUM_6_WORDS(p), "r"((uint64_t)last));
 	return sum;
 }
 
-/* ... and of 72. */
+/* ... and 72. */
 static inline uint64_t
 checksum_add_72(uint64_t sum, const uint8_t *p)
 {
-	__asm__("addq %1, %0\n\t"
-	        "adcq %2, %0\n\t"
-	        "adcq %3, %0\n\t"
-	        "adcq %4, %0\n\t"
-	        "adcq %5, %0\n\t"
-	        "adcq %6, %0\n\t"
-	        "adcq %7, %0\n\t"
-	        "adcq %8, %0\n\t"
-	        "adcq %9, %0\n\t"
-	        "adcq $0, %0"
-	        : "+r"(sum)
-	        : CHECKSUM_WORD(p, 0), CHECKSUM_WORD(p, 1), CHECKSUM_WORD(p, 2),
-	          CHECKSUM_WORD(p, 3), CHECKSUM_WORD(p, 4), CHECKSUM_WORD(p, 5),
-	          CHECKSUM_WORD(p, 6), CHECKSUM_WORD(p, 7), CHECKSUM_WORD(p, 8)
-	        : "cc");
+	CHECKSUM_CHAIN(sum, 9, CHECKSUM_9_WORDS(p));
 	return sum;
 }
 

@@ -49,6 +49,7 @@ prepare(const struct bench_row *row, const struct load_params *params, unsigned 
 
 	p.payload_len = row->payload_len;
 	p.unproven = row->unproven;
+	p.last_keeps = row->last_keeps;
 	p.unknown_per_s = row->unknown_per_s;
 	if (row->n_services != 0)
 		p.n_services = row->n_services;

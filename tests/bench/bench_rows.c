@@ -1,22 +1,51 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bench_rows.h"
 
+/* A flow of any client, of one that has an entry, and of one that has none. */
+static uint32_t
+any_flow(struct load *load)
+{
+	return load_random(load) & 0x0fffffff;
+}
+
+static uint32_t
+entry_flow(struct load *load)
+{
+	return load_random(load) % load->params.entries;
+}
+
+static uint32_t
+strange_flow(struct load *load)
+{
+	return 0x10000000u + any_flow(load);
+}
+
+/* A SYN as Linux sends it; `mss`: if it is not 0, in the place of its MSS. */
+static void
+add_syn(struct load *load, uint32_t flow, uint32_t seq, uint16_t mss)
+{
+	load_add(load, &(struct load_frame){ .flow = flow,
+	                                     .seq = seq,
+	                                     .flags = TCP_SYN,
+	                                     .syn_options = true,
+	                                     .mss = mss,
+	                                     .tsval = 1 });
+}
+
 static void
 fill_syn(struct load *load)
 {
-	for (unsigned int i = 0; i < LOAD_BURST; i++)
-		load_add(load, &(struct load_frame){ .flow = load_random(load) & 0x0fffffff,
-		                                     .seq = load_random(load),
-		                                     .flags = TCP_SYN,
-		                                     .syn_options = true,
-		                                     .tsval = 1 });
+	for (unsigned int i = 0; i < LOAD_BURST; i++) {
+		uint32_t flow = any_flow(load);
+		add_syn(load, flow, load_random(load), 0);
+	}
 }
 
 static void
 fill_syn_bare(struct load *load)
 {
 	for (unsigned int i = 0; i < LOAD_BURST; i++)
-		load_add(load, &(struct load_frame){ .flow = load_random(load) & 0x0fffffff,
+		load_add(load, &(struct load_frame){ .flow = any_flow(load),
 		                                     .seq = load_random(load),
 		                                     .flags = TCP_SYN });
 }
@@ -25,12 +54,8 @@ static void
 fill_syn_duplicate(struct load *load)
 {
 	for (unsigned int i = 0; i < LOAD_BURST; i++) {
-		uint32_t flow = load_random(load) % load->params.entries;
-		load_add(load, &(struct load_frame){ .flow = flow,
-		                                     .seq = load_client_seq(flow),
-		                                     .flags = TCP_SYN,
-		                                     .syn_options = true,
-		                                     .tsval = 1 });
+		uint32_t flow = entry_flow(load);
+		add_syn(load, flow, load_client_seq(flow), 0);
 	}
 }
 
@@ -38,42 +63,37 @@ fill_syn_duplicate(struct load *load)
 static void
 fill_syn_restart(struct load *load)
 {
-	for (unsigned int i = 0; i < LOAD_BURST; i++)
-		load_add(load,
-		         &(struct load_frame){ .flow = load_random(load) % load->params.entries,
-		                               .seq = load_random(load),
-		                               .flags = TCP_SYN,
-		                               .syn_options = true,
-		                               .tsval = 1 });
+	for (unsigned int i = 0; i < LOAD_BURST; i++) {
+		uint32_t flow = entry_flow(load);
+		add_syn(load, flow, load_random(load), 0);
+	}
 }
 
 static void
 fill_ack_half_open(struct load *load)
 {
 	for (unsigned int i = 0; i < LOAD_BURST; i++)
-		load_add(load,
-		         &(struct load_frame){ .flow = load_random(load) % load->params.entries,
-		                               .seq = load_random(load),
-		                               .ack = load_random(load),
-		                               .flags = TCP_ACK });
+		load_add(load, &(struct load_frame){ .flow = entry_flow(load),
+		                                     .seq = load_random(load),
+		                                     .ack = load_random(load),
+		                                     .flags = TCP_ACK });
 }
 
 static void
 fill_ack_blind(struct load *load)
 {
 	for (unsigned int i = 0; i < LOAD_BURST; i++)
-		load_add(load,
-		         &(struct load_frame){ .flow = 0x10000000u + (load_random(load) & 0xffffff),
-		                               .seq = load_random(load),
-		                               .ack = load_random(load),
-		                               .flags = TCP_ACK });
+		load_add(load, &(struct load_frame){ .flow = strange_flow(load),
+		                                     .seq = load_random(load),
+		                                     .ack = load_random(load),
+		                                     .flags = TCP_ACK });
 }
 
 static void
 fill_syn_closed(struct load *load)
 {
 	for (unsigned int i = 0; i < LOAD_BURST; i++)
-		load_add(load, &(struct load_frame){ .flow = load_random(load) & 0x0fffffff,
+		load_add(load, &(struct load_frame){ .flow = any_flow(load),
 		                                     .seq = load_random(load),
 		                                     .flags = TCP_SYN,
 		                                     .syn_options = true,
@@ -95,14 +115,14 @@ static void
 fill_client_data(struct load *load)
 {
 	for (unsigned int i = 0; i < LOAD_BURST; i++)
-		add_data(load, load_random(load) % load->params.entries);
+		add_data(load, entry_flow(load));
 }
 
 static void
 fill_server_data(struct load *load)
 {
 	for (unsigned int i = 0; i < LOAD_BURST; i++) {
-		uint32_t flow = load_random(load) % load->params.entries;
+		uint32_t flow = entry_flow(load);
 		load_add(load,
 		         &(struct load_frame){ .flow = flow,
 		                               .side = SIDE_INSIDE,
@@ -117,7 +137,7 @@ static void
 fill_foreign(struct load *load)
 {
 	for (unsigned int i = 0; i < LOAD_BURST; i++)
-		load_add(load, &(struct load_frame){ .flow = load_random(load) & 0x0fffffff,
+		load_add(load, &(struct load_frame){ .flow = any_flow(load),
 		                                     .seq = load_random(load),
 		                                     .ack = load_random(load),
 		                                     .flags = TCP_ACK,
@@ -129,16 +149,13 @@ static void
 fill_mix(struct load *load)
 {
 	for (unsigned int i = 0; i < LOAD_BURST; i++) {
-		uint32_t flow = load_random(load) % load->params.entries;
-		if (i % 10 != 9)
-			load_add(load, &(struct load_frame){ .flow = 0x10000000u +
-			                                             (load_random(load) & 0xffffff),
-			                                     .seq = load_random(load),
-			                                     .flags = TCP_SYN,
-			                                     .syn_options = true,
-			                                     .tsval = 1 });
-		else
-			add_data(load, flow);
+		uint32_t real = entry_flow(load);
+		if (i % 10 != 9) {
+			uint32_t flow = strange_flow(load);
+			add_syn(load, flow, load_random(load), 0);
+		} else {
+			add_data(load, real);
+		}
 	}
 }
 
@@ -151,17 +168,26 @@ fill_syn_mixed(struct load *load)
 		uint32_t kind = load_random(load);
 
 		if (kind % 100 == 0) {
-			add_data(load, load_random(load) % load->params.entries);
+			add_data(load, entry_flow(load));
 			continue;
 		}
-		load_add(load,
-		         &(struct load_frame){ .flow = 0x10000000u + (load_random(load) & 0x0fffffff),
-		                               .seq = load_random(load),
-		                               .flags = TCP_SYN,
-		                               .syn_options = true,
-		                               .layout = (kind >> 8 & 0xffff) % LOAD_LAYOUTS,
-		                               .other_family = kind >> 24 & 1,
-		                               .tsval = load_random(load) });
+		load_add(load, &(struct load_frame){ .flow = strange_flow(load),
+		                                     .seq = load_random(load),
+		                                     .flags = TCP_SYN,
+		                                     .syn_options = true,
+		                                     .layout = (kind >> 8 & 0xffff) % LOAD_LAYOUTS,
+		                                     .other_family = kind >> 24 & 1,
+		                                     .tsval = load_random(load) });
+	}
+}
+
+/* A flood, and beside it one SYN in a burst to another service. */
+static void
+fill_syn_beside(struct load *load)
+{
+	for (unsigned int i = 0; i < LOAD_BURST; i++) {
+		uint32_t flow = any_flow(load) & ~1u;
+		add_syn(load, i == 0 ? flow | 1 : flow, load_random(load), 0);
 	}
 }
 
@@ -169,13 +195,10 @@ fill_syn_mixed(struct load *load)
 static void
 fill_syn_unlike(struct load *load)
 {
-	for (unsigned int i = 0; i < LOAD_BURST; i++)
-		load_add(load, &(struct load_frame){ .flow = load_random(load) & 0x0fffffff,
-		                                     .seq = load_random(load),
-		                                     .flags = TCP_SYN,
-		                                     .syn_options = true,
-		                                     .mss = (uint16_t)(load_random(load) | 1),
-		                                     .tsval = 1 });
+	for (unsigned int i = 0; i < LOAD_BURST; i++) {
+		uint32_t flow = any_flow(load), seq = load_random(load);
+		add_syn(load, flow, seq, (uint16_t)(load_random(load) | 1));
+	}
 }
 
 /* The first ACK of a connection: SYNs first, whose cookies it echoes. */
@@ -186,11 +209,7 @@ fill_ack_first(struct load *load)
 	uint32_t first = load->burst_number++ * LOAD_BURST;
 
 	for (unsigned int i = 0; i < LOAD_BURST; i++)
-		load_add(load, &(struct load_frame){ .flow = first + i,
-		                                     .seq = load_client_seq(first + i),
-		                                     .flags = TCP_SYN,
-		                                     .syn_options = true,
-		                                     .tsval = 1 });
+		add_syn(load, first + i, load_client_seq(first + i), 0);
 	load_run(load);
 	uint32_t iss[LOAD_BURST];
 	for (unsigned int i = 0; i < LOAD_BURST; i++) {
@@ -219,6 +238,8 @@ const struct bench_row bench_rows[BENCH_ROWS] = {
 	{ "syn-cookie-proxy", "the same, with a server behind", fill_syn },
 	{ "syn-mixed", "the same: five layouts of options, 20 services, both families, 1 % data",
 	  fill_syn_mixed, .tables = BENCH_OPEN, .payload_len = 6, .n_services = 20 },
+	{ "syn-beside", "the same, and one SYN of a burst to a service that keeps state for it",
+	  fill_syn_beside, .n_services = 2, .last_keeps = true, .tables = BENCH_HALF_OPENS },
 	{ "syn-unlike", "the same: each SYN with an MSS of its own", fill_syn_unlike },
 	{ "syn-state", "SYN answered with state", fill_syn, .mode = MODE_RESPOND, .by_state = true,
 	  .tables = BENCH_HALF_OPENS },

@@ -5,7 +5,7 @@
 
 #include "load.h"
 
-#define BENCH_ROWS 24u
+#define BENCH_ROWS 25u
 
 /* What a row needs of the tables. */
 enum bench_tables {
@@ -25,8 +25,9 @@ struct bench_row {
 	void (*after)(struct load *load); /* clean up after it, not measured; NULL */
 	uint8_t mode;
 	uint8_t unproven;
-	uint8_t tables; /* enum bench_tables */
-	bool by_state;  /* SYNs are answered with state */
+	uint8_t tables;  /* enum bench_tables */
+	bool by_state;   /* SYNs are answered with state */
+	bool last_keeps; /* those to the last service are */
 	bool is_floor;
 	uint32_t payload_len;
 	uint32_t unknown_per_s; /* mode handoff: of its shield; 0: none */

@@ -69,7 +69,7 @@ load_services(struct load *load, uint8_t mode, uint8_t cookies)
 		load->services[i] = (struct service){
 			.id = (uint16_t)i,
 			.mode = mode,
-			.cookies = cookies,
+			.cookies = load->params.last_keeps && i + 1 == n ? COOKIES_NEVER : cookies,
 			.unproven = load->params.unproven,
 			.group_id = mode == MODE_HANDOFF ? 1 : 0,
 			.promise = { .mss = 1460,

@@ -20,6 +20,7 @@ struct load_params {
 	uint8_t unproven;       /* of the services: enum refusal */
 	bool checksum_good;     /* as if hardware had verified received checksums */
 	uint32_t unknown_per_s; /* mode handoff: with a shield; 0: without */
+	bool last_keeps;        /* the last service answers with state, whatever the others do */
 	uint32_t n_workers;     /* among which the policy divides its limits */
 	bool captures;          /* each frame is noted and looked at, and none is wanted */
 	struct load *beside;    /* another worker, whose policy and secrets this one shares; NULL */

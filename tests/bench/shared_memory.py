@@ -11,7 +11,7 @@ import os
 import time
 
 from generator import Generator
-from growth import GOAL_HZ, ticks_per_us
+from growth import GOAL_UNIT, goal_ticks, ticks_per_us
 from stage import (CPUS, ENGINE_CPU, GENERATOR_CPU, Rate, Stage, alternate, counters, median,
                    median_ratio, synfront, testpmd, wait_for, waited)
 from syns import write_pcap
@@ -44,7 +44,7 @@ PORTS = {
 }
 REPLIES_LEAST = 1000
 FLOOD_HARD = 4000000
-# What is aimed at: ticks of a counter at 2.6 GHz that answering may cost more than swapping addresses.
+# What is aimed at: what answering may cost more than swapping addresses, in GOAL_UNIT.
 MEMIF_MORE = 30
 # A measurement is made again if a polling thread had to wait for its CPU longer than this share.
 WAITED_MOST, TRIES = 0.02, 5
@@ -55,6 +55,15 @@ def disturbance(values):
     worst = max(rate["waited"] for row in values.values() for rate in row)
     return "; disturbed: a thread waited %.0f %% of the time" % (100 * worst) \
         if worst > WAITED_MOST else ""
+
+
+def undisturbed(measure):
+    """What measure() returns when nobody else wanted its CPUs, or the best of some. Its "waited" is
+    the share of the time for which somebody else had one."""
+    tries = []
+    while len(tries) < TRIES and (not tries or tries[-1]["waited"] > WAITED_MOST):
+        tries.append(measure())
+    return min(tries, key=lambda found: found["waited"])
 
 
 class Pair:
@@ -87,7 +96,7 @@ class Pair:
             time.sleep(0.5)
             read = lambda: {"offered": self.generator.port(0)["ipackets"],
                             "back": self.generator.port(1)["ipackets"]}
-            rate = self.undisturbed(Rate(read), seconds, peer)
+            rate = undisturbed(lambda: self.part(Rate(read), seconds, peer))
             if name == "synfront":
                 self.check(peer)
             return rate
@@ -95,18 +104,12 @@ class Pair:
             peer.end()
             self.generator.end()
 
-    def undisturbed(self, rate, seconds, peer):
-        """A measurement in which nobody else wanted these two CPUs, or the best of some."""
-        best = None
-        for _ in range(TRIES):
-            before = waited(peer.process, self.generator.process)
-            found = rate.undisturbed(seconds, "back")
-            found["waited"] = (waited(peer.process, self.generator.process) - before) / seconds
-            if best is None or found["waited"] < best["waited"]:
-                best = found
-            if best["waited"] < WAITED_MOST:
-                break
-        return best
+    def part(self, rate, seconds, peer):
+        """A good part of these seconds, with what undisturbed() asks for."""
+        before = waited(peer.process, self.generator.process)
+        found = rate.good_part(seconds, "back")
+        found["waited"] = (waited(peer.process, self.generator.process) - before) / seconds
+        return found
 
     def check(self, engine):
         """That what came back were SYN-ACKs."""
@@ -148,20 +151,15 @@ def clients(results, stage, seconds, repeats):
             if engine:
                 engine.end()
 
-    def undisturbed(*options):
-        tries = []
-        while len(tries) < TRIES and (not tries or tries[-1]["waited"] > WAITED_MOST):
-            tries.append(measure(*options))
-        return min(tries, key=lambda account: account["waited"])
-
-    runs = [undisturbed("--clients", "512", "--client-rate", "100000000") for _ in range(repeats)]
+    runs = [undisturbed(lambda: measure("--clients", "512", "--client-rate", "100000000"))
+            for _ in range(repeats)]
     rates = [account["served_per_s"] / 1e6 for account in runs]
     results.row("ports", "handshakes with a request acknowledged, memif", ours=median(rates),
                 unit="M/s", ours_all=rates, accounts=runs,
                 note="generator and engine have a core each; a closed connection is remembered"
                      " until its cookie is dead, so memory bounds what lasts")
-    accounts = [undisturbed("--rate", str(FLOOD_HARD), "--clients", "4096", "--client-rate",
-                            "20000") for _ in range(repeats)]
+    accounts = [undisturbed(lambda: measure("--rate", str(FLOOD_HARD), "--clients", "4096",
+                                            "--client-rate", "20000")) for _ in range(repeats)]
     served = median([a["served"] / a["started"] for a in accounts])
     kept = median([a["flood_sent"] / (a["flood_sent"] + a["flood_lost"]) for a in accounts])
     answered = median([a["flood_answered"] / a["seconds"] / 1e6 for a in accounts])
@@ -206,9 +204,9 @@ def run(results, quick):
                         peer=clocks[1], unit="clocks", against="testpmd macswap",
                         note="%.0f more, at %.0f MHz" % (clocks[0] - clocks[1], mhz))
             if label == "memif, IPv4":
-                more = (clocks[0] - clocks[1]) * GOAL_HZ / mhz
+                more = goal_ticks(clocks[0] - clocks[1], mhz)
                 results.row("ports", "what synfront adds to the port, memif, IPv4", more / MEMIF_MORE,
-                            1.0, True, ours=more, peer=MEMIF_MORE, unit="ticks at 2.6 GHz")
+                            1.0, True, ours=more, peer=MEMIF_MORE, unit=GOAL_UNIT)
             bars += [(label, median(ours), "synfront"), (label, median(theirs),
                                                          "testpmd macswap")]
     results.series("ports", "SYN to SYN-ACK, one core, shared memory", "Mpps", bars,

@@ -203,11 +203,10 @@ def waited(*processes):
     return worst
 
 
-PART_S = 0.25
-
-
 class Rate:
     """How fast some numbers grow while somebody sleeps."""
+
+    PART_S = 0.25  # what good_part() chooses from
 
     def __init__(self, read):
         self.read = read
@@ -221,11 +220,11 @@ class Rate:
         rate["busy"] = min(1.0, (after - busy) / (end - begin))
         return rate
 
-    def undisturbed(self, seconds, key):
-        """The same of a good quarter of a second, by `key`: the ninth decile of all. On a virtual
+    def good_part(self, seconds, key):
+        """The same of one part of these seconds, the ninth decile of all by `key`. On a virtual
         machine others take up to half of a core away, for tenths of seconds or for seconds, and no
         counter in it shows that; nobody ever adds to a core."""
-        rates = [self.over(PART_S) for _ in range(round(seconds / PART_S))]
+        rates = [self.over(self.PART_S) for _ in range(round(seconds / self.PART_S))]
         return sorted(rates, key=lambda rate: rate[key])[len(rates) * 9 // 10]
 
 
