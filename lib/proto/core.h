@@ -168,8 +168,8 @@ const struct core_params *core_params(const struct core *core);
 /* The policy in use: who answers ARP and pings needs to know which addresses are protected. */
 const struct policy *core_policy(const struct core *core);
 
-/* Were there both families in the last burst that had SYNs or unproven ACKs? Then it pays to sort
- * the next one before it is parsed: families_sort(). */
+/* Were of the last burst's SYNs and unproven ACKs, if it had any, at least an eighth of either
+ * family? Then it pays to sort the next one before it is parsed: families_sort(). */
 bool core_is_mixed(const struct core *core);
 
 /* Whose a parsed segment is, where several workers share the flows. The core is not const: it

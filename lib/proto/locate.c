@@ -443,10 +443,21 @@ located_until(const struct core *core, struct segment *seg, unsigned int first, 
 	return first;
 }
 
-static inline bool
-has_cookies(const struct core *core, bool is_v4)
+/* Segments of a family for which cookies are asked. */
+static inline unsigned int
+n_asked(const struct core *core, bool is_v4)
 {
-	return (core->syn_lanes[is_v4].n | core->tries[is_v4][0].n | core->tries[is_v4][1].n) != 0;
+	return core->syn_lanes[is_v4].n + core->tries[is_v4][0].n + core->tries[is_v4][1].n;
+}
+
+/* A few of the other family are foretold wrong for less than what sorting costs all. */
+static void
+note_mixed(struct core *core)
+{
+	unsigned int n_v4 = n_asked(core, true), n_v6 = n_asked(core, false);
+
+	if (n_v4 + n_v6 != 0)
+		core->is_mixed = 8 * (n_v4 < n_v6 ? n_v4 : n_v6) >= n_v4 + n_v6;
 }
 
 bool
@@ -468,8 +479,7 @@ core_locate(struct core *core, struct segment *seg, unsigned int n, const struct
 		locate_burst(core, seg, n, now, true);
 	else
 		locate_burst(core, seg, n, now, false);
-	if (has_cookies(core, false) || has_cookies(core, true))
-		core->is_mixed = has_cookies(core, false) && has_cookies(core, true);
+	note_mixed(core);
 	for (unsigned int is_v4 = 0; is_v4 < 2; is_v4++) {
 		syn_finish(seg, &core->syn_lanes[is_v4]);
 		ack_finish(seg, &core->tries[is_v4][0]);
