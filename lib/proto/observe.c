@@ -3,7 +3,7 @@
 
 #include "act.h"
 #include "admission.h"
-#include "entry.h"
+#include "entry_open.h"
 #include "expected.h"
 #include "follow.h"
 #include "proof.h"
