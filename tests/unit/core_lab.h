@@ -275,13 +275,13 @@ unsigned int lab_n_taken(struct lab *lab, const struct lab_seg *specs, unsigned 
 
 /* The suites. */
 extern CU_TestInfo core_listen_tests[], core_listen_ack_tests[], core_received_tests[],
-	core_connecting_tests[], core_tracked_tests[], core_spliced_tests[], core_rewrite_tests[],
-	core_closing_tests[], core_responding_tests[], core_spent_tests[], core_limits_tests[],
-	core_evict_tests[], core_backend_tests[], core_foreign_tests[], core_cookie_tests[],
-	core_random_tests[], core_delay_tests[], core_view_tests[], core_anywhere_tests[],
-	core_corners_tests[], core_rare_tests[], core_learned_tests[], core_fragments_tests[],
-	core_caps_tests[], core_orphans_tests[], core_waiting_tests[], core_adopted_tests[],
-	core_handoff_tests[], core_shield_tests[], core_observe_tests[],
+	core_restart_tests[], core_connecting_tests[], core_tracked_tests[], core_spliced_tests[],
+	core_rewrite_tests[], core_closing_tests[], core_responding_tests[], core_spent_tests[],
+	core_limits_tests[], core_evict_tests[], core_backend_tests[], core_foreign_tests[],
+	core_cookie_tests[], core_random_tests[], core_delay_tests[], core_view_tests[],
+	core_anywhere_tests[], core_corners_tests[], core_rare_tests[], core_learned_tests[],
+	core_fragments_tests[], core_caps_tests[], core_orphans_tests[], core_waiting_tests[],
+	core_adopted_tests[], core_handoff_tests[], core_shield_tests[], core_observe_tests[],
 	core_observe_reload_tests[], core_lists_tests[], core_talkers_tests[], core_explain_tests[],
 	core_syn_lane_tests[], core_syn_lane_books_tests[], core_noted_tests[], core_silent_tests[],
 	core_forged_tests[], core_passing_tests[], core_signed_tests[];
