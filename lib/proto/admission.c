@@ -87,6 +87,14 @@ syn_rate_exceeded(struct core *core, const struct segment *seg, uint32_t now_ms)
 	return over;
 }
 
+/* Is it to take the place of an entry that counts for the same source? */
+static bool
+takes_place(const struct core *core, const struct step *step)
+{
+	return step->entry != FLOW_NONE && (step->entry & FLOW_HALF_OPEN) &&
+	       core->half_open.sides[FLOW_NUMBER(step->entry)].counted;
+}
+
 bool
 admission_over_budget(struct core *core, struct step *step)
 {
@@ -95,11 +103,14 @@ admission_over_budget(struct core *core, struct step *step)
 
 	if (syn_rate_exceeded(core, seg, (uint32_t)step->now->now_ms))
 		return true;
+	if ((limits->half_open_host | limits->half_open_net) == 0)
+		return false;
 	struct source_pair pair = source_find(&core->sources, &seg->flow.client, false);
+	uint32_t own = takes_place(core, step);
 	return (pair.host != NULL && limits->half_open_host != 0 &&
-	        pair.host->n_half_open >= limit_share(core, limits->half_open_host)) ||
+	        pair.host->n_half_open - own >= limit_share(core, limits->half_open_host)) ||
 	       (pair.net != NULL && limits->half_open_net != 0 &&
-	        pair.net->n_half_open >= limit_share(core, limits->half_open_net));
+	        pair.net->n_half_open - own >= limit_share(core, limits->half_open_net));
 }
 
 void

@@ -6,8 +6,8 @@
 #include "connect.h"
 #include "entry.h"
 #include "handoff.h"
-#include "handshake.h"
 #include "observe.h"
+#include "syn_again.h"
 #include "track.h"
 #include "unfinished.h"
 
@@ -68,7 +68,7 @@ core_tick(struct core *core, const struct instant *now, unsigned int budget, str
 		for (uint32_t i = 0; i < core->policy->n_services; i++)
 			service_second(core, core->policy->services[i].id);
 	}
-	handshake_timers(core, now, out);
+	syn_again_timers(core, now, out);
 	connect_timers(core, now, out);
 	unsigned int n = flow_index_sweep(&core->index, budget, clock_s(now, 0), expired,
 	                                  SWEEP_MAX);

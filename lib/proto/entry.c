@@ -7,7 +7,6 @@
 
 #include "act.h"
 #include "admission.h"
-#include "entry_open.h"
 #include "incarnation.h"
 #include "unfinished.h"
 
@@ -382,13 +381,6 @@ conn_replace(struct core *core, struct step *step)
 	entry_clear(core, step);
 	memcpy(&before, side.before, sizeof(before));
 	return before;
-}
-
-struct conn *
-conn_open(struct core *core, struct step *step, uint32_t lifetime_s)
-{
-	return conn_open_as(core, step, lifetime_s, WSCALE_NONE,
-	                    CONN_REST(.client_wscale = WSCALE_NONE, .server_wscale = WSCALE_NONE));
 }
 
 /* Not counted in its source any more. */

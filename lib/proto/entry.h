@@ -14,9 +14,11 @@ bool entry_is(const struct core *core, uint32_t entry, const struct flow *flow, 
 /* Find the entry of a flow; FLOW_NONE. */
 uint32_t entry_find(const struct core *core, const struct flow *flow, uint32_t tags, uint64_t hash,
                     struct flow_slot *at);
-/* A connection for this segment's flow, in the index in place of step's entry if it
- * has one, with a path; NULL (counted) if there is no room. state is set by the caller. */
-struct conn *conn_open(struct core *core, struct step *step, uint32_t lifetime_s);
+/* Make room in a full table: false if none of those that were looked at may go. */
+bool conn_evict(struct core *core, const struct instant *now, struct actions *out);
+/* Step's entry gives way to one of the same ports. Returns what that must know of it: both words of
+ * conn_side.before. */
+uint32_t conn_replace(struct core *core, struct step *step);
 /* The connection is over: free it, or keep it spent while its cookie lives. */
 void conn_finish(struct core *core, uint32_t number, struct flow_slot at,
                  const struct instant *now);

@@ -10,11 +10,9 @@
 #include "act.h"
 #include "entry.h"
 
-/* Make room in a full table: false if none of those that were looked at may go. */
-bool conn_evict(struct core *core, const struct instant *now, struct actions *out);
-/* Step's entry gives way to one of the same ports. Returns what that must know of it: both words of
- * conn_side.before. */
-uint32_t conn_replace(struct core *core, struct step *step);
+/* A connection for this segment's flow, in the index in place of step's entry if it
+ * has one, with a path; NULL (counted) if there is no room. state is set by the caller. */
+struct conn *conn_open(struct core *core, struct step *step, uint32_t lifetime_s);
 
 /* conn_open(), of a connection with all that conn.rest has but a path. */
 static inline __attribute__((always_inline)) struct conn *

@@ -13,35 +13,8 @@
 #include "incarnation.h"
 #include "pass.h"
 #include "signed.h"
+#include "syn_again.h"
 #include "syn_plan.h"
-#include "unfinished.h"
-
-_Static_assert(HALF_OPEN_STAGES == SYN_ACK_RETRIES_MAX + 1, "a stage for each SYN-ACK");
-_Static_assert(RETRY_MS * ((1u << SYN_ACK_RETRIES_MAX) - 1) < COOKIE_LIFE_MIN_S * 1000u,
-               "the last SYN-ACK of an entry still carries a good cookie");
-
-/* What a SYN-ACK says, from a fresh SYN or from its half-open entry. */
-struct answer {
-	uint32_t iss, irs;
-	uint32_t tsval;   /* the client's */
-	uint32_t ts_sent; /* ours */
-	uint16_t mss;
-	uint8_t options;
-	uint8_t wscale;
-};
-
-static void
-syn_ack_fill(const struct core *core, struct packet *p, const struct answer *a, uint8_t mode)
-{
-	p->seq = a->iss;
-	p->ack = a->irs + 1;
-	p->tsval = a->ts_sent;
-	p->tsecr = a->tsval;
-	p->window = syn_ack_window(core, mode);
-	p->mss = a->mss;
-	p->options = a->options;
-	p->wscale = a->wscale;
-}
 
 /* Plan and ISS of a SYN that core_locate() did not make them for. */
 static __attribute__((noinline)) void
@@ -74,34 +47,28 @@ planned(struct core *core, struct step *step)
 	return &core->syns[step->number];
 }
 
-static inline struct answer
-answer_of(const struct segment *seg, const struct syn_plan *plan)
+/* The SYN-ACK that a SYN is planned to be answered with. */
+static inline struct packet *
+syn_ack(struct core *core, struct step *step, const struct syn_plan *plan, enum counter outcome)
 {
-	return (struct answer){
-		.iss = seg->found.cookie,
-		.irs = seg->seq,
-		.tsval = seg->tsval,
-		.ts_sent = plan->answer.tsval,
-		.mss = plan->answer.mss,
-		.options = plan->answer.options,
-		.wscale = plan->answer.wscale,
-	};
+	const struct segment *seg = step->seg;
+
+	sum_add(&step->state->syn_ack, 1);
+	core_count(core, COUNTER_syn_ack_sent);
+	struct packet *p = act_reply_with(core, step, outcome, &plan->answer);
+	p->seq = seg->found.cookie;
+	p->ack = seg->seq + 1;
+	p->tsecr = seg->tsval;
+	return p;
 }
 
 static inline void
 syn_by_cookie(struct core *core, struct step *step, const struct syn_plan *plan)
 {
-	const struct segment *seg = step->seg;
-
 	admission_cookie_out(core, step);
 	step->state->n_cookies++;
-	sum_add(&step->state->syn_ack, 1);
-	core_count(core, COUNTER_syn_ack_sent);
-	struct packet *p = act_reply_with(core, step, COUNTER_answered_syn_cookie, &plan->answer);
-	p->seq = seg->found.cookie;
-	p->ack = seg->seq + 1;
-	p->tsecr = seg->tsval;
-	p->made = NULL; /* laid out afresh: what the straight lane is held against */
+	/* Laid out afresh: what the straight lane is held against. */
+	syn_ack(core, step, plan, COUNTER_answered_syn_cookie)->made = NULL;
 }
 
 void
@@ -122,27 +89,66 @@ handshake_syn_under_caps(struct core *core, struct step *step)
 }
 
 /* What an entry knows of its SYN and of the SYN-ACK. */
-static void
+static inline void
 half_open_fill(struct half_open *h, struct half_open_side *side, const struct segment *seg,
-               const struct answer *a, const struct tcp_offer *offer)
+               const struct syn_plan *plan)
 {
-	h->irs = a->irs;
-	h->iss = a->iss;
-	h->tsval = a->tsval;
-	side->ts_sent = a->ts_sent;
-	side->mss = offer->mss;
-	side->wscale = offer->wscale;
-	side->promised_wscale = a->wscale;
-	side->promised_mss = a->mss;
-	side->options = a->options;
+	h->irs = seg->seq;
+	h->iss = seg->found.cookie;
+	h->tsval = seg->tsval;
+	side->ts_sent = plan->answer.tsval;
+	side->mss = plan->offer.mss;
+	side->wscale = plan->offer.wscale;
+	side->promised_wscale = plan->answer.wscale;
+	side->promised_mss = plan->answer.mss;
+	side->options = plan->answer.options;
 	side->said = seg->options;
 	side->said_wscale = seg->wscale;
 }
 
-/* An entry for this SYN; FLOW_NONE if there is no room. */
-static uint32_t
-half_open_make(struct core *core, struct step *step, const struct answer *a,
-               const struct tcp_offer *offer)
+/* Are sources limited in how many half-open entries they have? */
+static inline bool
+half_opens_are_counted(const struct core *core)
+{
+	const struct source_limits *limits = &core->policy->sources;
+
+	return (limits->half_open_host | limits->half_open_net) != 0;
+}
+
+static void
+half_open_count_source(struct core *core, const struct segment *seg, struct half_open_side *side)
+{
+	struct source_pair pair = source_find(&core->sources, &seg->flow.client, true);
+
+	if (pair.host != NULL && pair.net != NULL) {
+		pair.host->n_half_open++;
+		pair.net->n_half_open++;
+		side->counted = true;
+	} else {
+		core_count(core, COUNTER_source_full);
+		source_settle(&core->sources, pair);
+	}
+}
+
+/* It is in the index and has its path: what says it, and its SYN-ACK, which leaves. */
+static inline void
+half_open_begin(struct core *core, struct step *step, uint32_t number, const struct syn_plan *plan)
+{
+	const struct segment *seg = step->seg;
+	struct half_open_side *side = &core->half_open.sides[number];
+
+	half_open_fill(&core->half_open.entries[number], side, seg, plan);
+	if (half_opens_are_counted(core) && !side->counted)
+		half_open_count_source(core, seg, side);
+	half_open_wait(&core->half_open, number, 0, (uint32_t)step->now->now_ms + RETRY_MS);
+	core_count(core, COUNTER_half_open_made);
+	core->cookie_out_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
+	syn_ack(core, step, plan, COUNTER_answered_syn_state);
+}
+
+/* An entry for this SYN; false if there is no room. */
+static __attribute__((noinline)) bool
+syn_by_state(struct core *core, struct step *step, const struct syn_plan *plan)
 {
 	const struct segment *seg = step->seg;
 	uint32_t number = half_open_take(&core->half_open);
@@ -150,7 +156,7 @@ half_open_make(struct core *core, struct step *step, const struct answer *a,
 	if (number == FLOW_NONE) {
 		core_count(core, COUNTER_half_open_full);
 		step->reason = COUNTER_half_open_full;
-		return FLOW_NONE;
+		return false;
 	}
 	uint16_t path = path_get(&core->paths, seg);
 	if (path == 0 || !flow_index_insert(&core->index, seg->found.hash, FLOW_HALF_OPEN | number,
@@ -159,45 +165,15 @@ half_open_make(struct core *core, struct step *step, const struct answer *a,
 		if (path != 0)
 			path_put(&core->paths, path);
 		half_open_give(&core->half_open, number);
-		return FLOW_NONE;
+		return false;
 	}
 	core->mutations++;
 	struct half_open *h = &core->half_open.entries[number];
 	h->flow = seg->flow;
 	h->path = path;
 	h->service = seg->found.service;
-	half_open_fill(h, &core->half_open.sides[number], seg, a, offer);
-	const struct source_limits *limits = &core->policy->sources;
-	if (limits->half_open_host | limits->half_open_net) {
-		struct source_pair pair = source_find(&core->sources, &seg->flow.client, true);
-		if (pair.host != NULL && pair.net != NULL) {
-			pair.host->n_half_open++;
-			pair.net->n_half_open++;
-			core->half_open.sides[number].counted = true;
-		} else {
-			core_count(core, COUNTER_source_full);
-			source_settle(&core->sources, pair);
-		}
-	}
-	half_open_wait(&core->half_open, number, 0, (uint32_t)step->now->now_ms + RETRY_MS);
-	core_count(core, COUNTER_half_open_made);
+	half_open_begin(core, step, number, plan);
 	admission_half_open(core, seg->found.service, 1);
-	return number;
-}
-
-static __attribute__((noinline)) bool
-syn_by_state(struct core *core, struct step *step, const struct syn_plan *plan)
-{
-	struct answer a = answer_of(step->seg, plan);
-
-	if (half_open_make(core, step, &a, &plan->offer) == FLOW_NONE)
-		return false;
-	core->cookie_out_ms = step->now->now_ms + COOKIE_LIFE_MAX_S * 1000u;
-	sum_add(&step->state->syn_ack, 1);
-	core_count(core, COUNTER_syn_ack_sent);
-	struct packet *p = act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK);
-	p->ttl = plan->answer.ttl;
-	syn_ack_fill(core, p, &a, step->service->mode);
 	return true;
 }
 
@@ -217,6 +193,16 @@ refuse(struct core *core, struct step *step, enum refusal how, enum counter drop
 		act_drop(core, step, dropped);
 }
 
+/* The server of a SYN, if it is known. */
+static inline struct backend *
+server_planned(struct core *core, struct step *step)
+{
+	const struct flow *flow = &step->seg->flow;
+	struct backend *b = planned(core, step)->backend;
+
+	return b != NULL && backend_is(b, &flow->server, flow->server_port_be) ? b : NULL;
+}
+
 /*
  * True if the SYN has been dealt with on the way to or on behalf of its server. To one that is
  * down none passes: who sends a SYN that its server does not answer (from a forged address, with
@@ -229,11 +215,8 @@ static __attribute__((noinline)) bool
 syn_to_server(struct core *core, struct step *step)
 {
 	uint32_t now_s = instant_s(step->now);
-	const struct flow *flow = &step->seg->flow;
-	struct backend *b = planned(core, step)->backend;
+	struct backend *b = server_planned(core, step);
 
-	if (b != NULL && !backend_is(b, &flow->server, flow->server_port_be))
-		b = NULL;
 	if (b != NULL && b->down && !core->draining) {
 		uint32_t net = (uint32_t)planned(core, step)->net,
 			 every_s = core->policy->timeouts.probe;
@@ -332,22 +315,6 @@ listen_syn(struct core *core, struct step *step)
 		syn_admit(core, step, syn->plan);
 }
 
-/* The SYN-ACK of an entry, once more. */
-static struct answer
-answer_again(const struct half_open *h, const struct half_open_side *side,
-             const struct instant *now)
-{
-	return (struct answer){
-		.iss = h->iss,
-		.irs = h->irs,
-		.tsval = h->tsval,
-		.ts_sent = cookie_ts_again(side->ts_sent, now->wall_ms),
-		.mss = side->promised_mss,
-		.options = side->options,
-		.wscale = side->promised_wscale,
-	};
-}
-
 /* Does this SYN, of the entry's ISS, offer what the one before it did? */
 static inline bool
 says_the_same(const struct segment *seg, const struct half_open_side *side)
@@ -358,12 +325,12 @@ says_the_same(const struct segment *seg, const struct half_open_side *side)
 
 /* Would the ACK of this SYN-ACK look like that of the entry's, if they have one ISS? */
 static bool
-cannot_tell(const struct answer *a, const struct half_open_side *side)
+cannot_tell(const struct packet *answer, const struct half_open_side *side)
 {
-	if ((a->options ^ side->options) & OPTION_TIMESTAMPS)
+	if ((answer->options ^ side->options) & OPTION_TIMESTAMPS)
 		return false;
-	return !(a->options & OPTION_TIMESTAMPS) ||
-	       ((a->ts_sent ^ side->ts_sent) & COOKIE_TS_MASK) == 0;
+	return !(answer->options & OPTION_TIMESTAMPS) ||
+	       ((answer->tsval ^ side->ts_sent) & COOKIE_TS_MASK) == 0;
 }
 
 /*
@@ -378,17 +345,73 @@ half_open_plan_again(struct core *core, struct step *step, struct half_open *h,
                      struct half_open_side *side)
 {
 	const struct syn_plan *plan = planned(core, step)->plan;
-	struct tcp_offer offer = plan->offer;
-	struct answer a = answer_of(step->seg, plan);
+	uint16_t mss = UINT16_MAX;
+	uint8_t wscale = WSCALE_NONE;
 
-	if (a.iss == h->iss && cannot_tell(&a, side)) {
-		if (side->mss < offer.mss)
-			offer.mss = side->mss;
-		if (side->wscale < offer.wscale)
-			offer.wscale = side->wscale;
+	if (step->seg->found.cookie == h->iss && cannot_tell(&plan->answer, side)) {
+		mss = side->mss;
+		wscale = side->wscale;
 	}
 	admission_cookie_out(core, step);
-	half_open_fill(h, side, step->seg, &a, &offer);
+	half_open_fill(h, side, step->seg, plan);
+	if (mss < side->mss)
+		side->mss = mss;
+	if (wscale < side->wscale)
+		side->wscale = wscale;
+}
+
+/*
+ * Is what becomes of a SYN of another ISS nothing but another entry in the place of this one, if no
+ * cap or budget is against it? Anybody can forge such SYNs: of a flood of them none shall cost what
+ * taking the entry out of everything and making it again does.
+ */
+static inline bool
+half_open_may_stay(struct core *core, struct step *step, const struct half_open *h,
+                   const struct half_open_side *side)
+{
+	const struct service_state *state = step->state;
+	const struct segment *seg = step->seg;
+
+	return !state->is_listed && !(seg->options & (OPTION_MD5 | OPTION_AO)) &&
+	       h->service == seg->found.service &&
+	       (!side->counted || half_opens_are_counted(core)) &&
+	       path_is(&core->paths.paths[h->path], emit_envelope(seg, true)) &&
+	       (state->mode != MODE_PROXY ||
+	        !syn_may_pass(core, state, server_planned(core, step), seg, step->now));
+}
+
+/* A SYN of another ISS than its entry's. */
+static __attribute__((noinline)) void
+received_restart(struct core *core, struct step *step, struct half_open *h,
+                 struct half_open_side *side)
+{
+	uint32_t number = FLOW_NUMBER(step->entry);
+	bool stays = half_open_may_stay(core, step, h, side);
+
+	/* Its cookie still counts, and data may come before what proves it. */
+	admission_cookie_out(core, step);
+	core_count(core, COUNTER_half_open_replaced);
+	if (!stays) {
+		half_open_drop(core, number, step->at);
+		step->entry = FLOW_NONE;
+		listen_syn(core, step);
+		return;
+	}
+	core_count(core, COUNTER_syn_received);
+	sum_add(&step->state->syn, 1);
+	const struct syn_planned *syn = planned(core, step);
+	bool is_capped = !admission_reflect(core, syn->net, step->now);
+	if (!is_capped && !admission_wants_cookie(core, step)) {
+		half_open_begin(core, step, number, syn->plan);
+		admission_half_open(core, h->service, 0);
+		return;
+	}
+	half_open_drop(core, number, step->at);
+	step->entry = FLOW_NONE;
+	if (is_capped)
+		act_drop(core, step, COUNTER_drop_reflection);
+	else
+		syn_by_cookie(core, step, syn->plan);
 }
 
 void
@@ -400,12 +423,7 @@ received_syn(struct core *core, struct step *step)
 	struct half_open_side *side = &core->half_open.sides[number];
 
 	if (h->irs != seg->seq) {
-		/* Its cookie still counts, and data may come before what proves it. */
-		admission_cookie_out(core, step);
-		core_count(core, COUNTER_half_open_replaced);
-		half_open_drop(core, number, step->at);
-		step->entry = FLOW_NONE;
-		listen_syn(core, step);
+		received_restart(core, step, h, side);
 		return;
 	}
 	core_count(core, COUNTER_syn_received);
@@ -418,12 +436,10 @@ received_syn(struct core *core, struct step *step)
 		h->tsval = seg->tsval;
 	else
 		half_open_plan_again(core, step, h, side);
-	struct answer a = answer_again(h, side, step->now);
 	sum_add(&step->state->syn_ack, 1);
 	core_count(core, COUNTER_syn_ack_sent);
 	struct packet *p = act_reply(core, step, COUNTER_answered_syn_state, TCP_SYN | TCP_ACK);
-	p->ttl = admission_ttl(core, &seg->flow);
-	syn_ack_fill(core, p, &a, step->service->mode);
+	syn_again_fill(core, p, h, side, step->now, step->service->mode);
 }
 
 void
@@ -441,46 +457,4 @@ spent_syn(struct core *core, struct step *step)
 		act_drop(core, step, COUNTER_drop_reflection);
 	else
 		handshake_syn_by_cookie(core, step);
-}
-
-/* SYN-ACK again after 1, 2, 4 ... s while neither cookie mode nor a cap forbids, then expire. */
-void
-handshake_timers(struct core *core, const struct instant *now, struct actions *out)
-{
-	uint32_t now_ms = (uint32_t)now->now_ms, number, left = TIMERS_PER_TICK;
-
-	while (left-- > 0 && out->n + CORE_BURST_MAX < out->max &&
-	       (number = half_open_due(&core->half_open, now_ms)) != FLOW_NONE) {
-		struct half_open *h = &core->half_open.entries[number];
-		struct half_open_side *side = &core->half_open.sides[number];
-		const struct service *service = core->services[h->service].service;
-		unsigned int sent = side->stage + 1u;
-
-		if (service == NULL || sent > core->policy->syn_ack_retries) {
-			struct flow_slot at;
-			uint32_t tags = core->paths.paths[h->path].tags;
-			core_count(core, COUNTER_half_open_expired);
-			unfinished_note(core, &h->flow, h->path, false, now);
-			if (entry_find(core, &h->flow, tags,
-			               flow_hash(&core->hash_key, &h->flow, tags),
-			               &at) == (FLOW_HALF_OPEN | number))
-				half_open_drop(core, number, at);
-			continue;
-		}
-		half_open_wait(&core->half_open, number, sent, now_ms + (RETRY_MS << sent));
-		if (core->services[h->service].cookie_mode ||
-		    !admission_reflect(core, core_net(core, &h->flow), now)) {
-			core_count(core, COUNTER_syn_ack_capped);
-			continue;
-		}
-		struct packet *p = act_send(core, out, &h->flow, h->path, NULL, SIDE_OUTSIDE,
-		                            TCP_SYN | TCP_ACK);
-		if (p == NULL)
-			continue;
-		struct answer a = answer_again(h, side, now);
-		core_count(core, COUNTER_syn_ack_sent);
-		core_count(core, COUNTER_syn_ack_again);
-		p->ttl = admission_ttl(core, &h->flow);
-		syn_ack_fill(core, p, &a, service->mode);
-	}
 }

@@ -13,7 +13,6 @@ void handshake_syn_under_caps(struct core *core, struct step *step);
  * worker may have it then. */
 bool handshake_answers_anywhere(struct core *core, const struct service_state *state,
                                 const struct segment *seg, const struct instant *now);
-void handshake_timers(struct core *core, const struct instant *now, struct actions *out);
 
 /* Handlers of the decision table. */
 void listen_syn(struct core *core, struct step *step);

@@ -319,25 +319,51 @@ locate_known(const struct core *core, struct segment *s)
 		s->found.entry = (uint32_t)known_look(core->params.known, s->found.hash, s->ack);
 }
 
+/* Segments of a burst whose candidates are half-open. */
+struct half_open_acks {
+	unsigned int n;
+	uint8_t numbers[CORE_BURST_MAX];
+};
+_Static_assert(CORE_BURST_MAX <= UINT8_MAX + 1u, "numbers are bytes");
+
+/* Those that do not acknowledge their entry's SYN-ACK may prove another one's cookie. By now, what
+ * was fetched of their entries is there. */
+static __attribute__((noinline)) void
+locate_half_open_acks(struct core *core, struct segment *seg, const struct half_open_acks *acks,
+                      const struct instant *now, bool hands_off)
+{
+	for (unsigned int i = 0; i < acks->n; i++) {
+		const struct segment *s = &seg[acks->numbers[i]];
+		uint32_t number = FLOW_NUMBER(s->found.entry);
+
+		if (s->ack != core->half_open.entries[number].iss + 1)
+			ack_add_any(core, seg, acks->numbers[i], now, hands_off);
+	}
+}
+
 /* A TCP segment that is no SYN, of a service that keeps entries: its candidate, and the lane
  * that it may go by. */
 static inline __attribute__((always_inline)) void
 locate_plain(struct core *core, const struct flow_index *index, struct segment *seg,
-             unsigned int number, const struct instant *now, bool hands_off, bool gate_open)
+             unsigned int number, const struct instant *now, bool hands_off, bool gate_open,
+             struct half_open_acks *acks)
 {
 	struct segment *s = &seg[number];
 	unsigned int flags = s->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 	uint32_t entry = locate_entry(core, index, s);
+	bool is_plain = flags == TCP_ACK;
 
-	if (entry != FLOW_NONE) {
-		if (flags == TCP_ACK && !(entry & FLOW_HALF_OPEN) && s->sack_count == 0)
+	if (entry != FLOW_NONE && !(entry & FLOW_HALF_OPEN)) {
+		if (is_plain && s->sack_count == 0)
 			s->found.plain = PLAIN_DATA;
 		return;
 	}
-	bool is_plain = flags == TCP_ACK;
-
 	if ((!is_plain && flags != (TCP_ACK | TCP_FIN)) || s->side != SIDE_OUTSIDE || !gate_open)
 		return;
+	if (entry != FLOW_NONE) {
+		acks->numbers[acks->n++] = (uint8_t)number;
+		return;
+	}
 	ack_add_any(core, seg, number, now, hands_off);
 	if (is_plain && s->payload_len == 0 && core->services[s->found.service].drops_unproven)
 		s->found.plain = PLAIN_BLIND;
@@ -347,18 +373,21 @@ locate_plain(struct core *core, const struct flow_index *index, struct segment *
 static inline __attribute__((always_inline)) void
 locate_plain_ack(struct core *core, const struct flow_index *index, struct segment *seg,
                  unsigned int number, const struct instant *now, bool hands_off, bool gate_open,
-                 bool is_v4)
+                 struct half_open_acks *acks, bool is_v4)
 {
 	struct segment *s = &seg[number];
 	uint32_t entry = locate_entry(core, index, s);
 
-	if (entry != FLOW_NONE) {
-		if (!(entry & FLOW_HALF_OPEN))
-			s->found.plain = PLAIN_DATA;
+	if (entry != FLOW_NONE && !(entry & FLOW_HALF_OPEN)) {
+		s->found.plain = PLAIN_DATA;
 		return;
 	}
 	if (s->side != SIDE_OUTSIDE || !gate_open)
 		return;
+	if (entry != FLOW_NONE) {
+		acks->numbers[acks->n++] = (uint8_t)number;
+		return;
+	}
 	ack_add(core, seg, number, now, hands_off, is_v4);
 	if (s->payload_len == 0 && core->services[s->found.service].drops_unproven)
 		s->found.plain = PLAIN_BLIND;
@@ -391,7 +420,9 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
 	bool gate_open = !core->params.cookie_gate || now->now_ms <= core->cookie_out_ms;
 	/* A copy, which no store can change: it stays in registers. */
 	const struct flow_index index = core->index;
+	struct half_open_acks acks;
 
+	acks.n = 0;
 	for (unsigned int i = 0; i < n; i++) {
 		struct segment *s = &seg[i];
 
@@ -409,13 +440,17 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
 			if (s->class == SEGMENT_TCP)
 				locate_handed(core, seg, i, now, gate_open);
 		} else if (s->shape == SHAPE_ACK_V4) {
-			locate_plain_ack(core, &index, seg, i, now, hands_off, gate_open, true);
+			locate_plain_ack(core, &index, seg, i, now, hands_off, gate_open, &acks,
+			                 true);
 		} else if (s->shape == SHAPE_ACK_V6) {
-			locate_plain_ack(core, &index, seg, i, now, hands_off, gate_open, false);
+			locate_plain_ack(core, &index, seg, i, now, hands_off, gate_open, &acks,
+			                 false);
 		} else if (s->class == SEGMENT_TCP) {
-			locate_plain(core, &index, seg, i, now, hands_off, gate_open);
+			locate_plain(core, &index, seg, i, now, hands_off, gate_open, &acks);
 		}
 	}
+	if (__builtin_expect(acks.n != 0, 0))
+		locate_half_open_acks(core, seg, &acks, now, hands_off);
 }
 
 /* Would the same be found of this one? */

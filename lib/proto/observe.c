@@ -3,7 +3,7 @@
 
 #include "act.h"
 #include "admission.h"
-#include "entry.h"
+#include "entry_open.h"
 #include "expected.h"
 #include "follow.h"
 #include "proof.h"
@@ -197,11 +197,12 @@ observe_segment(struct core *core, struct step *step)
 	*note = (struct observed){ .ack = seg->ack,
 		                   .number = step->number,
 		                   .options = seg->options };
-	o->segs[o->n++] = *seg;
 	/* Mode handoff keeps nothing of any connection, and a host's group address is nobody's. */
 	if (seg->class == SEGMENT_TCP && step->service != NULL &&
 	    step->service->mode == MODE_PROXY && !(seg->frame[0] & 1) && segment_checksum_ok(seg))
 		follow(core, step, note);
+	/* With what its checksum was found to be. */
+	o->segs[o->n++] = *seg;
 	act_forward(core, step, COUNTER_passed_observed);
 }
 

@@ -7,7 +7,7 @@
 
 #include "act.h"
 #include "admission.h"
-#include "entry.h"
+#include "entry_open.h"
 #include "expected.h"
 #include "unfinished.h"
 

@@ -39,6 +39,20 @@ known_used(const struct known *known)
 	return used;
 }
 
+/* The least of these is the word that has been silent longest; NEWEST: it was seen in the running
+ * unit of time. A free word, which is 0, has 0. */
+#define NEWEST (KNOWN_TIME_MASK + 1)
+
+static inline __m128i
+ranks(__m128i words, uint32_t now)
+{
+	__m128i age = _mm_and_si128(_mm_sub_epi32(_mm_set1_epi32((int)now), words),
+	                            _mm_set1_epi32((int)KNOWN_TIME_MASK));
+	__m128i is_free = _mm_cmpeq_epi32(words, _mm_setzero_si128());
+
+	return _mm_andnot_si128(is_free, _mm_sub_epi32(_mm_set1_epi32((int)NEWEST), age));
+}
+
 /* Write the word of a hash, as if it had been seen so long before now. */
 static inline void
 put(const struct known *known, uint64_t hash, uint32_t now_s, uint32_t before_s)
@@ -46,26 +60,26 @@ put(const struct known *known, uint64_t hash, uint32_t now_s, uint32_t before_s)
 	uint32_t *set = known_set(known, hash);
 	uint32_t now = now_s >> KNOWN_TIME_SHIFT & KNOWN_TIME_MASK;
 	uint32_t seen = (now_s - before_s) >> KNOWN_TIME_SHIFT & KNOWN_TIME_MASK;
-	uint32_t tag = known_tag(hash), most = 0;
-	uint32_t *oldest = &set[tag >> 8 & (KNOWN_WAYS - 1)]; /* if all are as young */
+	uint32_t tag = known_tag(hash), wanted = tag | seen;
 
 	for (unsigned int i = 0; i < KNOWN_WAYS; i++) {
 		uint32_t word = __atomic_load_n(&set[i], __ATOMIC_RELAXED);
-		uint32_t age = word == 0 ? KNOWN_TIME_MASK + 1 : (now - word) & KNOWN_TIME_MASK;
 
 		if ((word ^ tag) <= KNOWN_TIME_MASK) {
 			/* Mostly it stands there as it should: the line stays everybody's. */
-			if (word != (tag | seen))
-				__atomic_store_n(&set[i], tag | seen, __ATOMIC_RELAXED);
+			if (word != wanted)
+				__atomic_store_n(&set[i], wanted, __ATOMIC_RELAXED);
 			return;
 		}
-		if (age > most) {
-			most = age;
-			oldest = &set[i];
-		}
 	}
-	__atomic_store_n(oldest, tag | seen, __ATOMIC_RELAXED);
+	/* The first of the least, and which it is. */
+	uint32_t least = (uint32_t)_mm_cvtsi128_si32(_mm_minpos_epu16(
+		_mm_packus_epi32(ranks(known_four(set), now), ranks(known_four(set + 4), now))));
+	uint32_t at = (least & UINT16_MAX) != NEWEST ? least >> 16 : tag >> 8;
+
+	__atomic_store_n(&set[at & (KNOWN_WAYS - 1)], wanted, __ATOMIC_RELAXED);
 }
+_Static_assert(KNOWN_WAYS == 8, "a set is two vectors of words, and one of 16 bits");
 
 void
 known_note(const struct known *known, uint64_t hash, uint32_t now_s)

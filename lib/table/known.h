@@ -99,16 +99,21 @@ known_expected(uint64_t hash, uint32_t seq)
 	return hash ^ (uint64_t)(seq * 0x9e3779b1u) << 32;
 }
 
+/* Four words of a set. */
+static inline __m128i
+known_four(const uint32_t *set)
+{
+	return _mm_setr_epi32((int)__atomic_load_n(&set[0], __ATOMIC_RELAXED),
+	                      (int)__atomic_load_n(&set[1], __ATOMIC_RELAXED),
+	                      (int)__atomic_load_n(&set[2], __ATOMIC_RELAXED),
+	                      (int)__atomic_load_n(&set[3], __ATOMIC_RELAXED));
+}
+
 /* The tags of four words of a set. */
 static inline __m128i
 known_tags(const uint32_t *set)
 {
-	__m128i words = _mm_setr_epi32((int)__atomic_load_n(&set[0], __ATOMIC_RELAXED),
-	                               (int)__atomic_load_n(&set[1], __ATOMIC_RELAXED),
-	                               (int)__atomic_load_n(&set[2], __ATOMIC_RELAXED),
-	                               (int)__atomic_load_n(&set[3], __ATOMIC_RELAXED));
-
-	return _mm_andnot_si128(_mm_set1_epi32((int)KNOWN_TIME_MASK), words);
+	return _mm_andnot_si128(_mm_set1_epi32((int)KNOWN_TIME_MASK), known_four(set));
 }
 
 /* Is it one of these tags? All ones in the lanes where it is. */

@@ -309,6 +309,18 @@ addresses_compile(struct policy_index *index, const struct policy *policy, uint3
 	return message;
 }
 
+static bool
+list_compile(struct prefix_set *set, const struct policy_index *index, const struct prefix *list,
+             size_t n)
+{
+	if (!prefix_set_init(set, &index->key, list, n, PREFIX_ROOM))
+		return false;
+	if (prefix_set_note_near(set))
+		return true;
+	prefix_set_fini(set);
+	return false;
+}
+
 static const char *
 lists_compile(struct policy_index *index, const struct policy *policy)
 {
@@ -319,9 +331,9 @@ lists_compile(struct policy_index *index, const struct policy *policy)
 		const struct service *s = &policy->services[index->n_lists];
 		struct admission_lists *lists = &index->lists[index->n_lists];
 
-		if (!prefix_set_init(&lists->allow, &index->key, s->allow, s->n_allow, PREFIX_ROOM))
+		if (!list_compile(&lists->allow, index, s->allow, s->n_allow))
 			return no_memory;
-		if (!prefix_set_init(&lists->deny, &index->key, s->deny, s->n_deny, PREFIX_ROOM)) {
+		if (!list_compile(&lists->deny, index, s->deny, s->n_deny)) {
 			prefix_set_fini(&lists->allow);
 			return no_memory;
 		}

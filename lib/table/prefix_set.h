@@ -7,6 +7,19 @@
  * length, whatever the number of prefixes. Lengths that no prefix of the
  * address's family has are not tried: there is a list for each family.
  *
+ * Whoever forges sources has each length of an access list tried, and lists of networks have
+ * dozens. So a set may be made to know which lengths are worth a try near an address. Lengths lie
+ * in bands:
+ *
+ *   IPv4     0      /8       /16      /24      /32
+ *            |always| near /8| near /16| near /24 |
+ *   IPv6     0      /16      /32      /48                         /128
+ *            |always|near /16|near /32|        near /48              |
+ *
+ * For each network of the size that a band begins with, in which some prefix of the band is, one
+ * word has a bit for each length: found by the same keyed hash, without a probe. Two that share a
+ * word have both their lengths tried. A word is asked only where it spares more than one try.
+ *
  * Private to policy*.c and its tests. Built once, then read by anybody; the
  * values may be changed by who built it until then.
  */
@@ -32,6 +45,18 @@ struct prefix_length {
 	uint8_t len;
 };
 
+#define PREFIX_BANDS 3u
+#define PREFIX_NEAR_LENGTHS 64u /* of a family, the longest; what is beyond is always tried */
+
+/* Of one family. Bit n of a word is lengths[n] of the set. */
+struct prefix_near {
+	struct prefix_length bands[PREFIX_BANDS]; /* that are asked for: what they begin with */
+	uint32_t n_bands;                         /* 0: all lengths are tried */
+	uint32_t word_mask;                       /* words - 1, a power of two less one */
+	uint64_t *words;
+	uint64_t always; /* what is tried whatever they say */
+};
+
 struct prefix_set {
 	const struct flow_hash_key *key;
 	struct prefix_slot *slots;
@@ -39,6 +64,7 @@ struct prefix_set {
 	uint32_t n_prefixes;              /* distinct ones */
 	struct prefix_length *lengths[2]; /* [is_v4], longest first */
 	uint32_t n_lengths[2];
+	struct prefix_near near[2]; /* [is_v4] */
 };
 
 /* Slots for each prefix. A probe that does not end at its first slot is one that no branch
@@ -50,6 +76,9 @@ struct prefix_set {
  * values 0. `key` must outlive the set. False: no memory, nothing to free. */
 bool prefix_set_init(struct prefix_set *set, const struct flow_hash_key *key,
                      const struct prefix *prefixes, size_t n, unsigned int room);
+/* Make a set know which lengths are worth a try where: for prefix_set_contains(). False: no memory,
+ * the set is as before. */
+bool prefix_set_note_near(struct prefix_set *set);
 void prefix_set_fini(struct prefix_set *set);
 
 /* The slot of exactly this masked address and length, or NULL. */
@@ -101,13 +130,19 @@ prefix_set_next(const struct prefix_set *set, const struct ip_addr *addr, bool i
 	return NULL;
 }
 
+/* prefix_set_contains() of a set that knows what is near, of this family. */
+bool prefix_set_contains_near(const struct prefix_set *set, const struct ip_addr *addr, bool is_v4);
+
 /* Whether any prefix of the set contains `addr`. */
 static inline bool
 prefix_set_contains(const struct prefix_set *set, const struct ip_addr *addr)
 {
+	bool is_v4 = ip_addr_is_v4(addr);
 	uint32_t at = 0;
 
-	return prefix_set_next(set, addr, ip_addr_is_v4(addr), &at) != NULL;
+	if (set->near[is_v4].n_bands != 0)
+		return prefix_set_contains_near(set, addr, is_v4);
+	return prefix_set_next(set, addr, is_v4, &at) != NULL;
 }
 
 #endif

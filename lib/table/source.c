@@ -48,9 +48,9 @@ masked(const struct ip_addr *client, uint64_t high, uint64_t low)
 }
 
 static struct ip_addr
-host_of(const struct ip_addr *client)
+host_of(const struct ip_addr *client, bool is_v4)
 {
-	return masked(client, ~0ull, ip_addr_is_v4(client) ? ~0ull : 0);
+	return masked(client, ~0ull, is_v4 ? ~0ull : 0);
 }
 
 static struct ip_addr
@@ -78,8 +78,10 @@ source_net_hash_of(const struct flow_hash_key *key, const struct ip_addr *client
 uint64_t
 source_host_hash(const struct flow_hash_key *key, const struct ip_addr *client)
 {
-	struct ip_addr host = host_of(client);
-	return addr_hash(key, &host, ip_addr_is_v4(client) ? SOURCE_V4_HOST : SOURCE_V6_HOST);
+	bool is_v4 = ip_addr_is_v4(client);
+	struct ip_addr host = host_of(client, is_v4);
+
+	return addr_hash(key, &host, is_v4 ? SOURCE_V4_HOST : SOURCE_V6_HOST);
 }
 
 static struct source *
@@ -140,17 +142,17 @@ struct source_pair
 source_find(struct source_table *table, const struct ip_addr *client, bool create)
 {
 	bool v4 = ip_addr_is_v4(client);
-	struct ip_addr host = host_of(client), net = net_of(client, v4);
+	struct ip_addr host = host_of(client, v4), net = net_of(client, v4);
+	uint8_t host_kind = v4 ? SOURCE_V4_HOST : SOURCE_V6_HOST;
+	uint8_t net_kind = v4 ? SOURCE_V4_NET : SOURCE_V6_NET;
 	uint64_t host_key = v4 ? host.words_be[3] : host.quads_be[0];
 	uint64_t net_key = v4 ? net.words_be[3] : net.quads_be[0];
-	uint64_t host_hash = source_host_hash(table->key, client);
-	uint64_t net_hash = source_net_hash(table->key, client);
+	uint64_t host_hash = addr_hash(table->key, &host, host_kind);
+	uint64_t net_hash = addr_hash(table->key, &net, net_kind);
 
 	return (struct source_pair){
-		.host = source_find_one(table, host_hash, host_key,
-		                        v4 ? SOURCE_V4_HOST : SOURCE_V6_HOST, create),
-		.net = source_find_one(table, net_hash, net_key, v4 ? SOURCE_V4_NET : SOURCE_V6_NET,
-		                       create),
+		.host = source_find_one(table, host_hash, host_key, host_kind, create),
+		.net = source_find_one(table, net_hash, net_key, net_kind, create),
 	};
 }
 

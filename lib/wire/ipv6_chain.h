@@ -9,10 +9,12 @@
 #include "protocols.h"
 
 static inline bool
-is_extension(uint8_t proto)
+is_extension(uint32_t proto)
 {
-	return proto == PROTO_HOP_BY_HOP || proto == PROTO_ROUTING || proto == PROTO_FRAGMENT ||
-	       proto == PROTO_DST_OPTIONS;
+	const uint64_t all = UINT64_C(1) << PROTO_HOP_BY_HOP | UINT64_C(1) << PROTO_ROUTING |
+	                     UINT64_C(1) << PROTO_FRAGMENT | UINT64_C(1) << PROTO_DST_OPTIONS;
+
+	return proto < 64 && (all >> proto & 1);
 }
 
 /* Where a chain leads. */

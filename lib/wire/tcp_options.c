@@ -87,27 +87,37 @@ read_option(struct segment *seg, const uint8_t *tcp, unsigned int off, unsigned 
 static void
 walk(struct segment *seg, const uint8_t *tcp, unsigned int header_len)
 {
-	const uint8_t *at = tcp + TCP_HEADER_SIZE, *end = tcp + header_len;
-	uint32_t wanted = KINDS_READ;
+	const uint8_t *at = tcp + TCP_HEADER_SIZE;
+	uint32_t left = header_len - TCP_HEADER_SIZE, not_wanted = ~KINDS_READ;
 
-	for (;;) {
-		while (at < end && *at == TCPOPT_NOP)
-			at++;
-		if (at == end || *at == TCPOPT_EOL)
-			return;
-		unsigned int kind = *at;
-		unsigned int left = (unsigned int)(end - at), len = left >= 2 ? at[1] : 0;
+	while (left >= 2) {
+		uint32_t kind = at[0], len = at[1];
+
+		if (kind <= TCPOPT_NOP) {
+			if (kind == TCPOPT_EOL)
+				return;
+			do {
+				at++;
+				left--;
+			} while (left >= 2 && *at == TCPOPT_NOP);
+			continue;
+		}
 		if (len < 2 || len > left) {
 			seg->options |= OPTION_BAD;
 			return;
 		}
-		if (kind < KINDS && (wanted >> kind & 1) &&
+		if (kind < KINDS && !(not_wanted >> kind & 1) &&
 		    (lengths[kind] == len || lengths[kind] == LENGTH_OF_MANY) &&
 		    read_option(seg, tcp, (unsigned int)(at - tcp), len))
-			wanted &= ~KIND(kind);
+			not_wanted |= KIND(kind);
 		at += len;
+		left -= len;
 	}
+	/* There is no room for a length in the last byte. */
+	if (left == 1 && *at > TCPOPT_NOP)
+		seg->options |= OPTION_BAD;
 }
+_Static_assert(TCPOPT_EOL == 0 && TCPOPT_NOP == 1, "all other kinds have a length, and lie above");
 
 void
 tcp_options_parse(struct segment *seg, const uint8_t *tcp, unsigned int header_len)

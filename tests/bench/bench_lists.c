@@ -95,7 +95,8 @@ main(int argc, char **argv)
 		struct prefix *list = prefixes_make(n, mixed);
 		struct live_set *live = live_set_new(n, 0);
 		struct prefix_set set;
-		if (live == NULL || !prefix_set_init(&set, &key, list, n, PREFIX_ROOM))
+		if (live == NULL || !prefix_set_init(&set, &key, list, n, PREFIX_ROOM) ||
+		    !prefix_set_note_near(&set))
 			return 1;
 		for (uint32_t i = 0; i < n; i++)
 			live_set_put(live, &list[i], 0, LIVE_DENY);

@@ -23,6 +23,7 @@ main(void)
 		{ .pName = "listen", .pTests = core_listen_tests },
 		{ .pName = "listen ack", .pTests = core_listen_ack_tests },
 		{ .pName = "received", .pTests = core_received_tests },
+		{ .pName = "restart", .pTests = core_restart_tests },
 		{ .pName = "connecting", .pTests = core_connecting_tests },
 		{ .pName = "tracked", .pTests = core_tracked_tests },
 		{ .pName = "passing", .pTests = core_passing_tests },

@@ -5,7 +5,6 @@
 #include "check.h"
 #include "destination.h"
 #include "policy.h"
-#include "prefix_set.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 #define SERVICES 12u
@@ -367,33 +366,6 @@ test_policy_of_no_services_finds_nothing(void)
 	policy_free_index(&policy);
 }
 
-/* What makes a look-up cost the same whatever the number of prefixes: lengths
- * tried, and slots seen by a probe, with a thousand as with one. */
-static void
-test_prefix_set_of_one_length_is_tried_once(void)
-{
-	static struct prefix hosts[1000];
-	struct flow_hash_key key;
-	uint64_t state = 33;
-
-	for (size_t i = 0; i < sizeof(key); i++)
-		((uint8_t *)&key)[i] = (uint8_t)(check_random(&state) >> 24);
-	for (uint32_t i = 0; i < N(hosts); i++)
-		hosts[i] = (struct prefix){ ip_addr_v4(htonl(0x0a000000u + i)), 128 };
-	for (uint32_t n = 1; n <= N(hosts); n += N(hosts) - 1) {
-		struct prefix_set set;
-
-		CU_ASSERT_TRUE_FATAL(prefix_set_init(&set, &key, hosts, n, PREFIX_ROOM));
-		CU_ASSERT_EQUAL(set.n_prefixes, n);
-		CU_ASSERT_EQUAL(set.n_lengths[true], 1);
-		CU_ASSERT_EQUAL(set.n_lengths[false], 0);
-		CU_ASSERT_TRUE(set.slot_mask + 1 >= 2 * n);
-		for (uint32_t i = 0; i < N(hosts); i++)
-			CU_ASSERT_EQUAL(prefix_set_contains(&set, &hosts[i].addr), i < n);
-		prefix_set_fini(&set);
-	}
-}
-
 /* All places are true from the beginning, and nothing beside them is written. */
 static void
 test_destinations_begin_as_places_that_are_true(void)
@@ -427,7 +399,6 @@ main(void)
 		CHECK_TEST(test_policy_find_nested_services_look_past_the_narrower),
 		CHECK_TEST(test_policy_find_every_port_of_many_ranges),
 		CHECK_TEST(test_policy_of_no_services_finds_nothing),
-		CHECK_TEST(test_prefix_set_of_one_length_is_tried_once),
 		CU_TEST_INFO_NULL,
 	};
 	return check_run("policy", tests);

@@ -9,7 +9,7 @@
 #include "scarce_memory.h"
 
 /* Three services: two share an address by ports, one is a network; two have lists. */
-static struct prefix addresses[3][2], list[2];
+static struct prefix addresses[3][2], list[4];
 static struct port_range ports[3][20];
 static struct service services[3];
 
@@ -32,9 +32,12 @@ policy_new(void)
 		services[i].name[0] = (char)('a' + i);
 	}
 	list[0] = (struct prefix){ ip_addr_v4(htobe32(0x0a000000)), 104 };
-	list[1] = (struct prefix){ ip_addr_v4(htobe32(0x0a010000)), 112 };
+	list[1] = (struct prefix){ ip_addr_v4(htobe32(0x0a010000)), 110 };
+	/* Of both families some that lie near each other. */
+	list[2] = (struct prefix){ { .bytes = { 0x20, 1, 0xd, 0xb8, 1 } }, 40 };
+	list[3] = (struct prefix){ { .bytes = { 0x20, 1, 0xd, 0xb8, 2 } }, 44 };
 	services[1].allow = services[2].deny = list;
-	services[1].n_allow = services[2].n_deny = 2;
+	services[1].n_allow = services[2].n_deny = 4;
 	return (struct policy){ .services = services, .n_services = 3 };
 }
 
