@@ -8,7 +8,6 @@
 #include "core.h"
 
 #include "locate_cookies.h"
-#include "located.h"
 #include "plain_lane.h"
 #include "syn_kind.h"
 
@@ -319,28 +318,6 @@ locate_known(const struct core *core, struct segment *s)
 		s->found.entry = (uint32_t)known_look(core->params.known, s->found.hash, s->ack);
 }
 
-/* Segments of a burst whose candidates are half-open. */
-struct half_open_acks {
-	unsigned int n;
-	uint8_t numbers[CORE_BURST_MAX];
-};
-_Static_assert(CORE_BURST_MAX <= UINT8_MAX + 1u, "numbers are bytes");
-
-/* Those that do not acknowledge their entry's SYN-ACK may prove another one's cookie. By now, what
- * was fetched of their entries is there. */
-static __attribute__((noinline)) void
-locate_half_open_acks(struct core *core, struct segment *seg, const struct half_open_acks *acks,
-                      const struct instant *now, bool hands_off)
-{
-	for (unsigned int i = 0; i < acks->n; i++) {
-		const struct segment *s = &seg[acks->numbers[i]];
-		uint32_t number = FLOW_NUMBER(s->found.entry);
-
-		if (s->ack != core->half_open.entries[number].iss + 1)
-			ack_add_any(core, seg, acks->numbers[i], now, hands_off);
-	}
-}
-
 /* A TCP segment that is no SYN, of a service that keeps entries: its candidate, and the lane
  * that it may go by. */
 static inline __attribute__((always_inline)) void
@@ -451,31 +428,6 @@ locate_burst(struct core *core, struct segment *seg, unsigned int n, const struc
 	}
 	if (__builtin_expect(acks.n != 0, 0))
 		locate_half_open_acks(core, seg, &acks, now, hands_off);
-}
-
-/* Would the same be found of this one? */
-static inline bool
-located_still(const struct core *core, struct segment *s)
-{
-	struct flow_slot at;
-
-	if (flow_index_first(&core->index, s->found.hash, &at) != s->found.entry)
-		return false;
-	if (s->found.entry != FLOW_NONE) {
-		s->found.at_bucket = at.bucket;
-		s->found.at_slot = (uint8_t)at.slot;
-	}
-	return true;
-}
-
-unsigned int
-located_until(const struct core *core, struct segment *seg, unsigned int first, unsigned int n)
-{
-	const uint8_t plain = seg[first].found.plain;
-
-	while (first < n && seg[first].found.plain == plain && located_still(core, &seg[first]))
-		first++;
-	return first;
 }
 
 /* Segments of a family for which cookies are asked. */

@@ -127,4 +127,26 @@ ack_add_any(struct core *core, struct segment *seg, unsigned int number, const s
 		ack_add(core, seg, number, now, hands_off, false);
 }
 
+/* Segments of a burst whose candidates are half-open. */
+struct half_open_acks {
+	unsigned int n;
+	uint8_t numbers[CORE_BURST_MAX];
+};
+_Static_assert(CORE_BURST_MAX <= UINT8_MAX + 1u, "numbers are bytes");
+
+/* Those that do not acknowledge their entry's SYN-ACK may prove another one's cookie. By now, what
+ * was fetched of their entries is there. */
+static __attribute__((noinline)) void
+locate_half_open_acks(struct core *core, struct segment *seg, const struct half_open_acks *acks,
+                      const struct instant *now, bool hands_off)
+{
+	for (unsigned int i = 0; i < acks->n; i++) {
+		const struct segment *s = &seg[acks->numbers[i]];
+		uint32_t number = FLOW_NUMBER(s->found.entry);
+
+		if (s->ack != core->half_open.entries[number].iss + 1)
+			ack_add_any(core, seg, acks->numbers[i], now, hands_off);
+	}
+}
+
 #endif
