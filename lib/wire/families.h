@@ -38,7 +38,7 @@ families_sort(void **items, unsigned int n, families_frame_fn *frame)
 		n_last += is_v6;
 		n_other += (type != htobe16(ETH_TYPE_IPV4)) ^ is_v6;
 	}
-	if (n_other != 0)
+	if (n_other != 0 || n_last == 0)
 		return;
 	memcpy(items, first, (n - n_last) * sizeof(*items));
 	memcpy(items + n - n_last, last, n_last * sizeof(*items));

@@ -76,9 +76,8 @@ const struct tcp_layout tcp_layouts[TCP_LAYOUTS] = {
 
 #define OF(kind) &tcp_layouts[TCP_LAYOUT_##kind]
 const struct tcp_layout *const tcp_layout_of_syn[16] = {
-	OF(UNKNOWN), OF(UNKNOWN), OF(UNKNOWN), OF(UNKNOWN),
-	OF(UNKNOWN), OF(NONE),    OF(MSS),     OF(UNKNOWN),
-	OF(WINDOWS), OF(UNKNOWN), OF(FREEBSD), OF(MACOS),
+	OF(UNKNOWN), OF(UNKNOWN), OF(UNKNOWN), OF(UNKNOWN), OF(UNKNOWN), OF(NONE),
+	OF(MSS),     OF(UNKNOWN), OF(WINDOWS), OF(UNKNOWN), OF(FREEBSD), OF(MACOS),
 	OF(UNKNOWN), OF(UNKNOWN), OF(UNKNOWN), OF(UNKNOWN),
 };
 /* clang-format on */
