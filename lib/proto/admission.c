@@ -108,9 +108,9 @@ admission_over_budget(struct core *core, struct step *step)
 	struct source_pair pair = source_find(&core->sources, &seg->flow.client, false);
 	uint32_t own = takes_place(core, step);
 	return (pair.host != NULL && limits->half_open_host != 0 &&
-	        pair.host->n_half_open - own >= limit_share(core, limits->half_open_host)) ||
+	        pair.host->n_half_open >= own + limit_share(core, limits->half_open_host)) ||
 	       (pair.net != NULL && limits->half_open_net != 0 &&
-	        pair.net->n_half_open - own >= limit_share(core, limits->half_open_net));
+	        pair.net->n_half_open >= own + limit_share(core, limits->half_open_net));
 }
 
 void
