@@ -179,7 +179,7 @@ struct syn_kind {
 	/* As struct syn_planned begins. */
 	const struct syn_plan *plan;
 	struct backend *backend;
-	uint64_t shown[2];       /* of the backend: what is at `shows`, as it was */
+	uint64_t shown[2]; /* of the backend: what is at `shows`, as it was */
 
 	uint32_t found[4]; /* of struct segment_found, from `entry` to `plain` */
 	const void *shows; /* see syn_kind_shows(); `shown` if nothing depends on a backend */
@@ -197,10 +197,9 @@ struct syn_kind {
 /* What all kinds were found out from: with each change of it they are found out anew, and a turn
  * begins. */
 struct syn_kinds_turn {
-	uint64_t number;   /* of turns so far */
-	uint64_t stamp;    /* syn_plan_stamp() */
-	uint32_t now_s;    /* in which the servers of kinds are used */
-	uint32_t n_alike;  /* of the backends */
+	uint64_t number; /* of turns so far */
+	uint64_t stamp;  /* syn_plan_stamp() */
+	uint32_t now_s;  /* in which the servers of kinds are used */
 };
 
 /* Where a thousand services are flooded at once, most have a place of their own. */
