@@ -197,10 +197,9 @@ struct syn_kind {
 /* What all kinds were found out from: with each change of it they are found out anew, and a turn
  * begins. */
 struct syn_kinds_turn {
-	uint64_t number;  /* of turns so far */
-	uint64_t stamp;   /* syn_plan_stamp() */
-	uint32_t now_s;   /* in which the servers of kinds are used */
-	uint32_t n_alike; /* of the backends */
+	uint64_t number; /* of turns so far */
+	uint64_t stamp;  /* syn_plan_stamp() */
+	uint32_t now_s;  /* in which the servers of kinds are used */
 };
 
 /* Where a thousand services are flooded at once, most have a place of their own. */

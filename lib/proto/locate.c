@@ -213,7 +213,10 @@ locate_any(struct core *core, struct segment *s, struct alike *alike)
 		s->found.plain = PLAIN_FOREIGN;
 		return;
 	}
-	if (__builtin_expect(!destination_is(alike->place, &s->flow), 0))
+	/* Another destination may have come to the place of the last one since, by a SYN or an ACK. */
+	if (__builtin_expect(!destination_is(alike->place, &s->flow) ||
+	                             alike->place->service != alike->service,
+	                     0))
 		alike_turn(core, s, alike);
 	if (s->is_v4)
 		locate_other(core, s, alike, true);

@@ -101,12 +101,10 @@ syn_kinds_begin(struct core *core, struct syn_kinds *kinds, const struct instant
 	struct syn_kinds_turn *turn = &core->kinds_turn;
 	uint64_t stamp = syn_plan_stamp(core, now);
 
-	if (turn->stamp != stamp || turn->now_s != core->sources.now_s ||
-	    turn->n_alike != core->backends.n_alike) {
+	if (turn->stamp != stamp || turn->now_s != core->sources.now_s) {
 		turn->number++;
 		turn->stamp = stamp;
 		turn->now_s = core->sources.now_s;
-		turn->n_alike = core->backends.n_alike;
 	}
 	kinds->memo = (struct syn_plan_memo){ .stamp = stamp,
 		                              .burst = ++core->n_bursts,
@@ -122,9 +120,8 @@ syn_kind_at(const struct core *core, uint32_t at)
 	return (const struct syn_kind *)(const void *)((const uint8_t *)core->kinds + at);
 }
 
-/* What a server has shown, and whether it is down, behind the end of its address and its port, which
- * tell whether it is still the one that is here: one whose address begins otherwise is counted by
- * n_alike. Of one that is not here: whether any has come since. */
+/* What a server has shown, and whether it is down, behind the end of its address and its port. Of one
+ * that is not here: whether any has come since. */
 static inline const void *
 syn_kind_shows(const struct core *core, const struct backend *backend)
 {
@@ -145,7 +142,11 @@ syn_kind_shows_same(const struct syn_kind *kind)
 	__m128i differ = _mm_xor_si128(_mm_loadu_si128((const __m128i *)kind->shows),
 	                               _mm_load_si128((const __m128i *)kind->shown));
 
-	return _mm_testz_si128(differ, differ);
+	/* The beginning of its address, too: in its place may stand one of the same interface
+	 * identifier in another net (RFC 4291, 2.5.4), after a third that was there for a while. */
+	return _mm_testz_si128(differ, differ) &&
+	       (kind->backend == NULL ||
+	        kind->backend->addr.quads_be[0] == kind->server.quads_be[0]);
 }
 _Static_assert(offsetof(struct syn_kind, shown) % 16 == 0, "what was shown is one vector");
 
@@ -162,8 +163,7 @@ _Static_assert(offsetof(struct service_state, cookie_mode) ==
                        offsetof(struct service_state, lane) + 1,
                "lane and cookie mode are one word");
 
-/* Is all that it was found out from the same, but for its plan? Its server was used in this turn, and
- * so is not the one that gives way to another. */
+/* Is all that it was found out from the same, but for its plan? */
 static inline bool
 syn_kind_is_true(const struct syn_kind *kind, const struct syn_kinds *kinds)
 {

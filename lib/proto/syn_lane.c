@@ -178,8 +178,7 @@ syn_lane_run(struct core *core, struct segment *seg, unsigned int first, unsigne
 	unsigned int i = first;
 	struct syn_lane lane;
 
-	if (core->draining || core->policy->reflection.per_port_per_s != 0 ||
-	    core->backends.n_alike != core->kinds_turn.n_alike)
+	if (core->draining || core->policy->reflection.per_port_per_s != 0)
 		return 0;
 	if (__builtin_expect(core->mutations != 0, 0))
 		n = located_until(core, seg, first, n);

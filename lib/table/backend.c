@@ -96,7 +96,6 @@ backend_find(struct backend_table *table, const struct ip_addr *addr, uint16_t p
 		gauge_add(&table->used, b->port_be == 0);
 		table->n_forgotten += b->port_be != 0 && b->known;
 		table->n_placed++;
-		table->n_alike += b->port_be == port_be && b->addr.quads_be[1] == addr->quads_be[1];
 		*b = (struct backend){ .addr = *addr, .port_be = port_be, .wscale = WSCALE_NONE };
 	}
 	b->seen_s = (uint16_t)now_s;

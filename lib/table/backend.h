@@ -106,7 +106,6 @@ struct backend_table {
 	uint32_t used;
 	uint32_t n_forgotten; /* known ones that gave way to others */
 	uint64_t n_placed;    /* ever; while it stays, each pointer is to the same backend */
-	uint32_t n_alike;     /* ... in the place of one with the same port and end of address */
 	const struct flow_hash_key *key;
 };
 

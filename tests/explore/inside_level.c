@@ -61,7 +61,7 @@ level_head(const struct image *image, const struct instant *now)
 	level_bucket(&core->pass_bucket, PASSES_PER_S, (uint32_t)now->now_ms);
 	core->mutations = 0;
 	core->n_plans = 0; /* numbers to tell plans by */
-	core->backends.n_forgotten = core->backends.n_alike = 0;
+	core->backends.n_forgotten = 0;
 	core->backends.n_placed = 0;
 	core->sources.now_s = 0;
 	core->ticked_s = core->ticked_s == now_s;

@@ -8,7 +8,7 @@
  * it has found out of destinations and of kinds of SYNs.
  *
  * Input: which policy, whether there is room for observe, which live lists and whether there is a
- * capture (1), then 12 bytes a frame: what it is (1), service, or what is gone on with (1), client
+ * capture (1), then 12 bytes a frame: what it is (1), service, or what is gone on with, and of IPv6 the net of its server (1), client
  * (1), options (1), ISS, and an MSS if options have one of their own (2), flags (1), how it is
  * bent: at, by (2), the clock, or what changes (1), payload (1), whether the burst ends (1).
  */
@@ -67,6 +67,7 @@ begin(uint8_t kind, uint8_t service, uint8_t client)
 	struct frame_spec s = kind & 1 ? frame_spec_v6() : frame_spec_v4();
 
 	s.dst.bytes[15] = (uint8_t)(1 + service % (LANE_SERVICES + 1)); /* or none */
+	s.dst.bytes[LANE_NET_BYTE] ^= (kind & 1) && service >= 192;
 	s.src.bytes[15] = client & 7;
 	s.src.bytes[kind & 1 ? 5 : 14] ^= client >> 4 & 1; /* another net */
 	s.src_port = (uint16_t)(40000 + (client >> 5));

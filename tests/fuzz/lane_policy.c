@@ -4,7 +4,7 @@
 #include "frame.h"
 #include "fuzz.h"
 
-static struct prefix addresses[LANE_SERVICES][2], denied;
+static struct prefix addresses[LANE_SERVICES][3], denied;
 static const struct port_range port = { 80, 80 };
 static struct service services[LANE_SERVICES];
 static struct service observed[LANE_SERVICES]; /* the same, two of them under observe */
@@ -35,6 +35,8 @@ services_make(void)
 		addresses[i][0] = (struct prefix){ v4.dst, 128 };
 		addresses[i][1] = (struct prefix){ v6.dst, 128 };
 		addresses[i][0].addr.bytes[15] = addresses[i][1].addr.bytes[15] = (uint8_t)(i + 1);
+		addresses[i][2] = addresses[i][1];
+		addresses[i][2].addr.bytes[LANE_NET_BYTE] ^= 1;
 		services[i] = (struct service){
 			.id = (uint16_t)i,
 			.mode = kinds[i].mode,
@@ -51,7 +53,7 @@ services_make(void)
 			.low = 1,
 			.unproven = i == 2 ? REFUSE_DROP : REFUSE_RESET,
 			.addresses = addresses[i],
-			.n_addresses = 2,
+			.n_addresses = 3,
 			.ports = &port,
 			.n_ports = 1,
 			.deny = i == 6 ? &denied : NULL,

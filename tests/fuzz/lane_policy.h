@@ -9,6 +9,8 @@
 
 #define LANE_SERVICES 8u /* of each mode and kind; their addresses end in 1 to 8 */
 #define LANE_LISTS 4u
+/* Of IPv6 each service has two addresses, which differ in the last bit of this byte, of the net. */
+#define LANE_NET_BYTE 7u
 
 /* By whether the port has a cap; by whether services are under observe. */
 extern struct policy lane_policies[2][2];

@@ -146,34 +146,6 @@ test_table_full_set_replaces_unanswered_first(void)
 	free(memory);
 }
 
-/* Told apart from all others that come: who stands where one with the same port stood whose address
- * ends in the same way. */
-static void
-test_table_counts_who_looks_like_the_one_before(void)
-{
-	struct backend_table table;
-	void *memory = trial_memory(backend_table_size(1));
-	struct ip_addr addr = { .quads_be = { 1, 1 } };
-
-	addr_hash_kind = HASH_GOOD;
-	backend_table_init(&table, memory, 1, &key);
-	for (uint16_t port = 1; port <= 4; port++)
-		backend_find(&table, &addr, port, true, port);
-	CU_ASSERT_EQUAL(table.n_alike, 0);
-	/* Another port; another end; another beginning. */
-	backend_find(&table, &addr, 5, true, 5);
-	CU_ASSERT_EQUAL(table.n_alike, 0);
-	addr.quads_be[1] = 2;
-	backend_find(&table, &addr, 2, true, 6);
-	CU_ASSERT_EQUAL(table.n_alike, 0);
-	addr = (struct ip_addr){ .quads_be = { 2, 1 } };
-	backend_find(&table, &addr, 3, true, 7);
-	CU_ASSERT_EQUAL(table.n_alike, 1);
-	CU_ASSERT_EQUAL(table.n_placed, 7);
-	CU_ASSERT_EQUAL(table.used, 4);
-	free(memory);
-}
-
 static const struct tcp_offer bare = { .mss = 1460, .wscale = WSCALE_NONE };
 static const struct tcp_offer full = { .mss = 1460, .wscale = 7, .sack = true, .timestamps = true };
 
@@ -508,7 +480,6 @@ main(void)
 		CHECK_TEST(test_table_random_run_keeps_busy_and_down),
 		CHECK_TEST(test_table_full_set_replaces_oldest),
 		CHECK_TEST(test_table_full_set_replaces_unanswered_first),
-		CHECK_TEST(test_table_counts_who_looks_like_the_one_before),
 		CHECK_TEST(test_learn_first_answer_is_known),
 		CHECK_TEST(test_learn_bare_syns_teach_no_absence),
 		CHECK_TEST(test_learn_absence_needs_votes_of_different_nets),

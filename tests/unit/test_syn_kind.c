@@ -357,6 +357,32 @@ test_found_by_server(void)
 	kind_lab_end();
 }
 
+/* Two destinations of which there is one place: what is no SYN is of the service of its own, though
+ * that of the other was there when this was looked at last. */
+static void
+test_found_by_destination_in_the_place_of_another(void)
+{
+	kind_lab_begin();
+	const struct segment one = kind_lab_syn(true, PORT_OF(BYPASS));
+	struct segment other = kind_lab_syn(true, PORTS_OF_RESPOND);
+	uint32_t port = PORTS_OF_RESPOND;
+
+	while (destination_place(&lab.core->destinations, &one.flow) !=
+	       destination_place(&lab.core->destinations, &other.flow))
+		other.flow.server_port_be = htobe16((uint16_t)++port);
+	CU_ASSERT_TRUE_FATAL(port <= UINT16_MAX);
+	struct segment burst[] = { one, other, other };
+	for (unsigned int i = 0; i < 3; i++)
+		burst[i].class = SEGMENT_TCP;
+	burst[0].flags = burst[2].flags = TCP_RST;
+	burst[0].shape = burst[2].shape = SHAPE_ANY;
+	core_locate(lab.core, burst, 3, &lab.now);
+	CU_ASSERT_EQUAL(burst[0].found.service, BYPASS);
+	CU_ASSERT_EQUAL(burst[1].found.service, RESPOND);
+	CU_ASSERT_EQUAL(burst[2].found.service, RESPOND);
+	kind_lab_end();
+}
+
 static CU_TestInfo tests[] = {
 	CHECK_TEST(test_kinds_are_told_by_server_and_options),
 	CHECK_TEST(test_one_kind_of_all_clients),
@@ -370,6 +396,7 @@ static CU_TestInfo tests[] = {
 	CHECK_TEST(test_derived_kind_stays_for_its_burst),
 	CHECK_TEST(test_found_by_service),
 	CHECK_TEST(test_found_by_server),
+	CHECK_TEST(test_found_by_destination_in_the_place_of_another),
 	CU_TEST_INFO_NULL,
 };
 

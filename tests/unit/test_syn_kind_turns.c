@@ -61,8 +61,6 @@ test_found_anew_in_each_turn(void)
 	FOUND_ANEW(&seg);
 	lab.core->sources.now_s++;
 	FOUND_ANEW(&seg);
-	lab.core->backends.n_alike++;
-	FOUND_ANEW(&seg);
 	NOT_FOUND_ANEW(&seg);
 	/* One that was found out turns ago is no better than one of the last. */
 	lab.now.wall_ms += 1u << COOKIE_TS_UNIT_SHIFT;
@@ -201,6 +199,59 @@ test_found_anew_with_servers_that_come(void)
 	kind_lab_end();
 }
 
+/* The server of the same interface identifier and port in another net, of the `number`-th of those
+ * nets whose servers stand in the set where that of `seg` does. */
+static struct segment
+in_same_set(const struct segment *seg, unsigned int number)
+{
+	const struct backend_table *backends = &lab.core->backends;
+	struct segment other = *seg;
+	uint32_t set, wanted = (uint32_t)addr_hash(backends->key, &seg->flow.server,
+	                                           seg->flow.server_port_be) &
+	                       backends->mask;
+
+	do {
+		other.flow.server.words_be[1]++;
+		set = (uint32_t)addr_hash(backends->key, &other.flow.server,
+		                          other.flow.server_port_be) &
+		      backends->mask;
+	} while (set != wanted || number-- != 0);
+	return other;
+}
+
+/* A server that was used in this turn gives way to another where all of its set were, and that one to
+ * a third, which looks like the first but for the net: what was found out of the first holds of
+ * neither. */
+static void
+test_found_anew_with_its_server_gone(void)
+{
+	kind_lab_begin();
+	const struct segment seg = kind_lab_syn(false, PORT_OF(PROXY)), like = in_same_set(&seg, 0);
+	struct segment other = in_same_set(&seg, 1);
+	struct backend *b = kind_lab_server(&seg);
+
+	for (unsigned int i = 2; i < 5; i++) {
+		const struct segment beside = in_same_set(&seg, i);
+		kind_lab_server(&beside);
+	}
+	GETS_PLACE(&seg);
+	CU_ASSERT_PTR_EQUAL(kind_lab_meet(&seg)->backend, b);
+	other.flow.server.bytes[15] ^= 1;
+	/* In the set of the first, too. */
+	while ((((uint32_t)addr_hash(lab.core->backends.key, &other.flow.server,
+	                             other.flow.server_port_be) ^
+	         (uint32_t)addr_hash(lab.core->backends.key, &seg.flow.server,
+	                             seg.flow.server_port_be)) &
+	        lab.core->backends.mask) != 0)
+		other.flow.server.words_be[1]++;
+	backend_find(&lab.core->backends, &other.flow.server, other.flow.server_port_be, true,
+	             lab.core->sources.now_s);
+	CU_ASSERT_PTR_EQUAL(kind_lab_server(&like), b);
+	CU_ASSERT_PTR_NULL(kind_lab_meet(&seg)->backend);
+	CU_ASSERT_PTR_EQUAL(kind_lab_meet(&like)->backend, b);
+	kind_lab_end();
+}
+
 /* A SYN with another MSS, of another kind's place, whose plan has the same place as that of `seg`. */
 static struct segment
 of_same_plan(const struct segment *seg)
@@ -283,6 +334,7 @@ CU_TestInfo syn_kind_turns_tests[] = {
 	CHECK_TEST(test_found_anew_with_the_mode_of_its_service),
 	CHECK_TEST(test_found_anew_with_what_its_server_shows),
 	CHECK_TEST(test_found_anew_with_servers_that_come),
+	CHECK_TEST(test_found_anew_with_its_server_gone),
 	CHECK_TEST(test_found_anew_with_its_plan),
 	CHECK_TEST(test_plan_stays_for_its_burst),
 	CU_TEST_INFO_NULL,
