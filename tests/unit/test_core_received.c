@@ -133,6 +133,33 @@ LAB_TEST_ONCE(test_received_syns_of_one_cookie_what_both_cover)
 	}
 }
 
+/* ... and what the last one offers, where its TSval tells them apart. */
+LAB_TEST_ONCE(test_received_syns_of_one_cookie_told_apart)
+{
+	static const uint16_t mss[2] = { 1310, 1350 };
+	static const uint8_t wscale[2] = { 8, 9 };
+
+	lab_start(lab);
+	lab_teach(lab);
+	for (unsigned int first = 0; first < 2; first++) {
+		struct segment answer[2];
+
+		for (unsigned int i = 0; i < 2; i++) {
+			unsigned int which = i ^ first;
+			CLIENT(TCP_SYN, lab->irs, 0, .options = LAB_ALL, .mss = mss[which],
+			       .wscale = wscale[which], .tsval = 1);
+			answer[i] = ONLY(SIDE_OUTSIDE)->seg;
+		}
+		EQUAL(answer[0].seq, answer[1].seq);
+		CHECK(answer[0].tsval != answer[1].tsval);
+		CLIENT(TCP_ACK, lab->irs + 1, answer[1].seq + 1, .options = OPTION_TIMESTAMPS,
+		       .tsval = 1, .tsecr = answer[1].tsval);
+		EQUAL(ONLY(SIDE_INSIDE)->seg.mss, mss[1 ^ first]);
+		EQUAL(ONLY(SIDE_INSIDE)->seg.wscale, wscale[1 ^ first]);
+		lab->client_port++;
+	}
+}
+
 /* The client has restarted, or the SYN is spoofed: the old cookie still counts. */
 LAB_TEST(test_received_newer_syn_fresh_handshake, "SYN_RECEIVED.OUTSIDE.SYN")
 {
@@ -403,6 +430,7 @@ CU_TestInfo core_received_tests[] = {
 	CHECK_TEST(test_received_syn_with_less_older_answer_opens),
 	CHECK_TEST(test_received_older_answer_data_ahead_dropped),
 	CHECK_TEST(test_received_syns_of_one_cookie_what_both_cover),
+	CHECK_TEST(test_received_syns_of_one_cookie_told_apart),
 	CHECK_TEST(test_received_newer_syn_fresh_handshake),
 	CHECK_TEST(test_received_newer_syn_newer_ack_opens),
 	CHECK_TEST(test_received_syn_bad_checksum_dropped),
